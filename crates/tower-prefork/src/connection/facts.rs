@@ -1,0 +1,65 @@
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What is known about the connection that a request arrived on.
+///
+/// The server puts it into the extensions of every request; an axum handler takes it
+/// with `Extension<Connection>`.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    ends: Ends,
+}
+
+#[derive(Clone, Debug)]
+enum Ends {
+    Tcp { local: SocketAddr, peer: SocketAddr },
+    Unix { path: Option<Arc<Path>> },
+}
+
+impl Connection {
+    pub(crate) fn tcp(local: SocketAddr, peer: SocketAddr) -> Self {
+        Self {
+            ends: Ends::Tcp { local, peer },
+        }
+    }
+
+    pub(crate) fn unix(path: Option<PathBuf>) -> Self {
+        Self {
+            ends: Ends::Unix {
+                path: path.map(Arc::from),
+            },
+        }
+    }
+
+    /// The client's address, or `None` on a Unix socket, whose clients have none.
+    ///
+    /// Behind a proxy this is the proxy's address.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self.ends {
+            Ends::Tcp { peer, .. } => Some(peer),
+            Ends::Unix { .. } => None,
+        }
+    }
+
+    /// The address of this machine that the client connected to, or `None` on a Unix socket.
+    #[must_use]
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self.ends {
+            Ends::Tcp { local, .. } => Some(local),
+            Ends::Unix { .. } => None,
+        }
+    }
+
+    /// The path of the Unix socket that the client connected to, or `None` on TCP.
+    #[must_use]
+    pub fn unix_path(&self) -> Option<&Path> {
+        match &self.ends {
+            Ends::Tcp { .. } => None,
+            Ends::Unix { path } => path.as_deref(),
+        }
+    }
+}
