@@ -1,1 +1,72 @@
-fn main() {}
+//! `cargo xtask`: what a contributor and the continuous integration run, when it takes more than one tool.
+
+mod bench;
+mod command;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::command::Failure;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+/// What this project does with more than one tool
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Checks everything: what must pass before a change is merged
+    ///
+    /// Runs the steps below in this order and prints how long each took. The first that fails ends the run with
+    /// exit code 1.
+    Test(test::Args),
+    /// Runs the micro-benchmarks of the `benches` package, optimised, and prints their times
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().task {
+        Task::Test(args) => test::run(&args),
+        Task::Bench => bench::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(sentence)) => {
+            eprintln!("error: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_step_is_named_in_the_help() {
+        let mut command = Args::command();
+        let help = command
+            .find_subcommand_mut("test")
+            .expect("the subcommand exists")
+            .render_long_help()
+            .to_string();
+        for step in test::Step::ALL {
+            let name = format!("- {}:", step.name());
+            assert!(help.contains(&name), "{name} is not in:\n{help}");
+        }
+    }
+}

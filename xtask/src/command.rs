@@ -1,0 +1,100 @@
+//! Other programs: how they are started, and the sentence for when they fail.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+/// Why the task ended, as one sentence for the person who started it.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) String);
+
+/// Cargo, in the root of the workspace, with `args` separated by spaces.
+pub(crate) fn cargo(args: &str) -> Command {
+    // Cargo sets this for what it runs, so a toolchain chosen by `cargo +name` stays the same.
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.args(args.split_whitespace()).current_dir(root());
+    command
+}
+
+/// Runs `command` to its end, its output going straight through.
+pub(crate) fn run(mut command: Command) -> Result<(), Failure> {
+    let line = line(&command);
+    println!("$ {line}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure(format!("`{line}` ended with {status}"))),
+        Err(error) => Err(Failure(format!("`{line}` could not be started: {error}"))),
+    }
+}
+
+/// Runs `command` to its end and gives what it wrote to its standard output.
+pub(crate) fn output(mut command: Command) -> Result<Vec<u8>, Failure> {
+    let line = line(&command);
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(output.stdout),
+        Ok(output) => Err(Failure(format!(
+            "`{line}` ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))),
+        Err(error) => Err(Failure(format!("`{line}` could not be started: {error}"))),
+    }
+}
+
+/// The directory with the workspace's `Cargo.toml`.
+fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+/// The command as a person would type it.
+fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let mut line = program
+        .file_name()
+        .unwrap_or(program.as_os_str())
+        .display()
+        .to_string();
+    for argument in command.get_args() {
+        line.push(' ');
+        line.push_str(&argument.display().to_string());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_passes() {
+        run(Command::new("true")).expect("`true` succeeds");
+    }
+
+    #[test]
+    fn a_failure_names_the_command_and_its_status() {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "exit 3"]);
+        let Failure(sentence) = run(command).expect_err("it ends with 3");
+        assert_eq!(sentence, "`sh -c exit 3` ended with exit status: 3");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let Failure(sentence) = run(Command::new("no-such-program")).expect_err("it is not there");
+        assert!(
+            sentence.starts_with("`no-such-program` could not be started: "),
+            "{sentence}"
+        );
+    }
+
+    #[test]
+    fn a_failed_output_says_what_the_program_said() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo because >&2; exit 1"]);
+        let Failure(sentence) = output(command).expect_err("it ends with 1");
+        assert!(sentence.ends_with("exit status: 1: because"), "{sentence}");
+    }
+}

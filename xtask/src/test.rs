@@ -1,0 +1,177 @@
+//! `cargo xtask test`: the steps, their order and their times.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::command::{Failure, cargo, run as run_command};
+use crate::setup;
+use crate::workspace::Workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Runs this step only; repeat it for several. They keep their order
+    #[arg(long, value_name = "STEP")]
+    only: Vec<Step>,
+}
+
+/// One step. The order here is the order in which they run: quick answers first.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Step {
+    /// a C compiler, rustfmt and clippy are there (with the right to, missing Debian packages are installed)
+    Setup,
+    /// `cargo fmt` would change nothing
+    Fmt,
+    /// clippy has no warning, on all targets with all features
+    Clippy,
+    /// rustdoc has no warning
+    Doc,
+    /// the unit, integration and doc tests pass; builds the programs first, because the tests start them
+    Test,
+    /// each published library builds without a warning with no feature, and with each feature alone
+    Features,
+    /// the micro-benchmarks compile and run once, without measuring
+    Bench,
+}
+
+impl Step {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Setup,
+        Self::Fmt,
+        Self::Clippy,
+        Self::Doc,
+        Self::Test,
+        Self::Features,
+        Self::Bench,
+    ];
+
+    /// The name to type after `--only`.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Setup => setup::run(),
+            Self::Fmt => run_command(cargo("fmt --all --check")),
+            Self::Clippy => run_command(cargo(
+                "clippy --workspace --all-targets --all-features -- -D warnings",
+            )),
+            Self::Doc => doc(),
+            Self::Test => {
+                run_command(cargo("build --workspace --all-features --bins --examples"))?;
+                run_command(cargo("test --workspace --all-features"))
+            }
+            Self::Features => features(),
+            Self::Bench => bench(),
+        }
+    }
+}
+
+/// Runs the steps that `args` asks for, ends at the first that fails, and prints the times.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let chosen = chosen(&args.only);
+    let mut times = Vec::with_capacity(chosen.len());
+    let mut result = Ok(());
+    for (index, step) in chosen.iter().enumerate() {
+        println!("\n== {} of {}: {}", index + 1, chosen.len(), step.name());
+        let start = Instant::now();
+        result = step.run().map_err(|Failure(sentence)| {
+            let (number, name) = (index + 1, step.name());
+            Failure(format!(
+                "step {number}, {name}, failed: {sentence}; repeat it with `cargo xtask test --only {name}`"
+            ))
+        });
+        times.push((*step, start.elapsed(), result.is_ok()));
+        if result.is_err() {
+            break;
+        }
+    }
+    println!("\n{}", table(&times));
+    result
+}
+
+/// The steps named in `only`, or all, each once and in the order of `Step::ALL`.
+fn chosen(only: &[Step]) -> Vec<Step> {
+    Step::ALL
+        .into_iter()
+        .filter(|step| only.is_empty() || only.contains(step))
+        .collect()
+}
+
+fn doc() -> Result<(), Failure> {
+    let mut command = cargo("doc --workspace --no-deps --all-features");
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    run_command(command)
+}
+
+/// Clippy instead of `check`: unlike RUSTFLAGS, its `-D warnings` does not make cargo build all dependencies again.
+fn features() -> Result<(), Failure> {
+    for library in Workspace::read()?.libraries() {
+        let clippy = format!(
+            "clippy --package {} --lib --no-default-features",
+            library.name
+        );
+        run_command(cargo(&format!("{clippy} -- -D warnings")))?;
+        for feature in library.features {
+            run_command(cargo(&format!(
+                "{clippy} --features {feature} -- -D warnings"
+            )))?;
+        }
+    }
+    Ok(())
+}
+
+/// Benchmarks run under `cargo test` run once each, from the profile that the tests have already built.
+fn bench() -> Result<(), Failure> {
+    if Workspace::read()?.has_benchmarks() {
+        run_command(cargo("test --workspace --all-features --bench *"))
+    } else {
+        println!("No package has a benchmark.");
+        Ok(())
+    }
+}
+
+fn table(times: &[(Step, Duration, bool)]) -> String {
+    let mut table = String::new();
+    let mut row = |name: &str, time: Duration, end: &str| {
+        let line = format!("{name:<10}{:>8.1} s  {end}", time.as_secs_f64());
+        let _ = writeln!(table, "{}", line.trim_end());
+    };
+    for (step, time, passed) in times {
+        row(&step.name(), *time, if *passed { "ok" } else { "FAILED" });
+    }
+    row("in all", times.iter().map(|(_, time, _)| *time).sum(), "");
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_steps_run_by_default_in_the_order_of_the_help() {
+        assert_eq!(chosen(&[]), Step::value_variants());
+    }
+
+    #[test]
+    fn named_steps_run_once_and_in_their_own_order() {
+        let only = [Step::Bench, Step::Fmt, Step::Bench];
+        assert_eq!(chosen(&only), [Step::Fmt, Step::Bench]);
+    }
+
+    #[test]
+    fn the_table_shows_each_step_and_the_sum() {
+        let times = [
+            (Step::Fmt, Duration::from_millis(1_250), true),
+            (Step::Clippy, Duration::from_secs(61), false),
+        ];
+        assert_eq!(
+            table(&times),
+            "fmt            1.2 s  ok\nclippy        61.0 s  FAILED\nin all        62.2 s\n"
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! What the workspace holds, as `cargo metadata` tells it.
+
+use serde_json::Value;
+
+use crate::command::{Failure, cargo, output};
+
+/// The packages of the workspace.
+pub(crate) struct Workspace {
+    packages: Vec<Value>,
+}
+
+/// A published library, with the features that it can be built with.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Library {
+    pub(crate) name: String,
+    pub(crate) features: Vec<String>,
+}
+
+impl Workspace {
+    pub(crate) fn read() -> Result<Self, Failure> {
+        Self::parse(&output(cargo(
+            "metadata --format-version 1 --no-deps --all-features",
+        ))?)
+    }
+
+    fn parse(metadata: &[u8]) -> Result<Self, Failure> {
+        let mut metadata: Value = serde_json::from_slice(metadata)
+            .map_err(|error| Failure(format!("`cargo metadata` gave no valid JSON: {error}")))?;
+        match metadata["packages"].take() {
+            Value::Array(packages) => Ok(Self { packages }),
+            _ => Err(Failure(
+                "`cargo metadata` gave no list of packages".to_owned(),
+            )),
+        }
+    }
+
+    /// The libraries that others can depend on: those not marked `publish = false`.
+    pub(crate) fn libraries(&self) -> Vec<Library> {
+        let published =
+            |package: &&Value| package["publish"].is_null() && has_target(package, "lib");
+        let library = |package: &Value| Library {
+            name: package["name"].as_str().unwrap_or_default().to_owned(),
+            features: package["features"]
+                .as_object()
+                .into_iter()
+                .flat_map(|features| features.keys())
+                .filter(|feature| *feature != "default")
+                .cloned()
+                .collect(),
+        };
+        self.packages
+            .iter()
+            .filter(published)
+            .map(library)
+            .collect()
+    }
+
+    /// Whether there is a benchmark to run.
+    pub(crate) fn has_benchmarks(&self) -> bool {
+        self.packages
+            .iter()
+            .any(|package| has_target(package, "bench"))
+    }
+}
+
+fn has_target(package: &Value, kind: &str) -> bool {
+    let targets = package["targets"].as_array().into_iter().flatten();
+    targets
+        .flat_map(|target| target["kind"].as_array().into_iter().flatten())
+        .any(|k| k == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METADATA: &str = r#"{"packages": [
+        {"name": "server", "publish": null, "features": {"cli": ["dep:clap"], "default": ["cli"], "tls": []},
+         "targets": [{"kind": ["lib"]}, {"kind": ["test"]}]},
+        {"name": "command", "publish": null, "features": {}, "targets": [{"kind": ["bin"]}]},
+        {"name": "internal", "publish": [], "features": {"slow": []}, "targets": [{"kind": ["lib"]}]}
+    ]}"#;
+
+    #[test]
+    fn only_published_libraries_are_listed_with_features_but_the_default() {
+        let workspace = Workspace::parse(METADATA.as_bytes()).expect("the metadata is valid");
+        let features = vec!["cli".to_owned(), "tls".to_owned()];
+        assert_eq!(
+            workspace.libraries(),
+            [Library {
+                name: "server".to_owned(),
+                features
+            }]
+        );
+    }
+
+    #[test]
+    fn a_bench_target_is_found() {
+        let without = Workspace::parse(METADATA.as_bytes()).expect("the metadata is valid");
+        assert!(!without.has_benchmarks());
+        let metadata = METADATA.replace(r#"["test"]"#, r#"["bench"]"#);
+        let with = Workspace::parse(metadata.as_bytes()).expect("the metadata is valid");
+        assert!(with.has_benchmarks());
+    }
+
+    #[test]
+    fn what_is_no_metadata_is_refused() {
+        assert!(Workspace::parse(b"warning: something").is_err());
+        assert!(Workspace::parse(b"{}").is_err());
+    }
+}
