@@ -31,4 +31,27 @@ impl Load {
     pub(crate) fn busy(&self) -> usize {
         self.requests() + self.0.fresh.load(Relaxed)
     }
+
+    /// A connection was opened, and has yet to send its first request.
+    pub(super) fn connection_opened(&self) {
+        self.0.connections.fetch_add(1, Relaxed);
+        self.0.fresh.fetch_add(1, Relaxed);
+    }
+
+    /// A connection has sent its first request, or is closed without.
+    pub(super) fn connection_used(&self) {
+        self.0.fresh.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn connection_closed(&self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn request_began(&self) {
+        self.0.requests.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn request_ended(&self) {
+        self.0.requests.fetch_sub(1, Relaxed);
+    }
 }

@@ -1,11 +1,40 @@
 //! One client connection: hyper, its limits and time-outs, and the strict checks above hyper.
+//!
+//! hyper reads and writes HTTP/1.1. What it lets through or leaves to others is refused or bounded here:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `check`, `host` | requests that RFC 9110 and RFC 9112 forbid are answered with 4xx or 501 before the service is called |
+//! | `call` | calls the service; turns its errors and panics into answers |
+//! | `request_body`, `response_body` | broken and stalled bodies are never taken for whole ones |
+//! | `clock` | the deadlines of a connection, on one timer |
+//! | `io`, `progress` | how the parts above learn what the socket and the others do |
+//! | `close` | a close that does not destroy the answer, and one that does |
+//! | `serve` | drives all of them |
+//!
+//! `Content-Length` together with `Transfer-Encoding`: hyper takes the length out of the request before anyone
+//! sees it, reads the body as chunked, and closes the connection after the answer. So nothing that follows on
+//! that connection is ever taken for a request, which is what RFC 9112 section 6.3 asks for.
+//!
+//! A client that shuts down its sending side before it has the answer is taken for gone: its request is dropped.
 
-mod body;
+mod call;
+mod check;
+mod clock;
+mod close;
 mod facts;
+mod host;
+mod io;
 mod load;
+mod page;
+mod progress;
+mod request_body;
+mod response_body;
 mod serve;
+#[cfg(test)]
+mod tests;
 
-pub use body::RequestBody;
 pub use facts::Connection;
 pub(crate) use load::Load;
+pub use request_body::RequestBody;
 pub(crate) use serve::{Shared, serve};

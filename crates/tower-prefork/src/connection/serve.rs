@@ -1,17 +1,40 @@
-use std::{convert::Infallible, error::Error, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
 };
+use tower_service::Service;
 
-use super::{Connection, Load, RequestBody};
-use crate::config::Http;
+use super::{
+    Connection, Load, RequestBody,
+    call::{Calls, HEAD_TIMEOUT, panic_message},
+    clock::{Clock, Expiry},
+    close::{End, finish},
+    io::{Io, is_blank},
+    progress::{BodyState, Open, Progress},
+};
+use crate::{BoxError, config::Http};
 
-type BoxError = Box<dyn Error + Send + Sync>;
+/// hyper's default; to name it costs an allocation per request.
+const DEFAULT_MAX_HEADERS: usize = 100;
+
+/// hyper accepts no smaller buffer.
+const MIN_BUFFER: usize = 8 << 10;
+
+/// Read in the place of a request that did not arrive, so that hyper writes the answer to it.
+const NO_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: none\r\n\r\n";
 
 /// What the connections of one worker share.
 #[derive(Debug)]
@@ -22,6 +45,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// `drain` turns true when the worker is to stop.
     pub(crate) fn new(http: Http, drain: watch::Receiver<bool>) -> Self {
         Self {
             http,
@@ -34,42 +58,116 @@ impl Shared {
     pub(crate) fn load(&self) -> &Load {
         &self.load
     }
+
+    fn builder(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
+        builder
+            // One timer for all is in `clock`. hyper's own covers idleness, too, and sends no answer.
+            .header_read_timeout(None)
+            .half_close(false)
+            .max_header_size(self.http.max_header_size)
+            .max_buf_size(self.http.max_header_size.max(MIN_BUFFER));
+        if self.http.max_headers != DEFAULT_MAX_HEADERS {
+            builder.max_headers(self.http.max_headers);
+        }
+        builder
+    }
 }
 
-/// Serves one connection until it has ended.
+/// Serves one connection until it has ended, and never panics.
+///
+/// When `drain` turns true, an idle connection closes, a busy one closes after its response, and a new one
+/// has a moment to send its first request, which is answered.
 pub(crate) async fn serve<IO, S, B>(io: IO, connection: Connection, service: S, shared: Arc<Shared>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: tower_service::Service<http::Request<RequestBody>, Response = http::Response<B>>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let _ = (&shared.drain, Infallible::clone);
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(shared.http.header_timeout)
-        .serve_connection(
-            TokioIo::new(io),
-            hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let mut service = service.clone();
-                let connection = connection.clone();
-                async move {
-                    let mut request = request.map(RequestBody::new);
-                    request.extensions_mut().insert(connection);
-                    service
-                        .call(request)
-                        .await
-                        .map_err(Into::<BoxError>::into)
-                        .map(|r| r.map(Box::pin))
+    let progress = Arc::new(Progress::new(shared.load.clone(), shared.http.body_timeout));
+    let _open = Open::begin(&progress);
+    let mut clock = Clock::new(&shared.http);
+    let mut drain = pin!(drained(shared.drain.clone()));
+    let builder = shared.builder();
+    let mut io = Io::new(io, progress.clone());
+    let mut calls = Calls::new(service, connection, progress.clone());
+    let mut timed_out = false;
+
+    loop {
+        let mut http = builder.serve_connection(TokioIo::new(io), calls);
+        let mut stopping = false;
+        let end = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(end) = poll_http(&mut http, cx) {
+                    return Poll::Ready(end);
                 }
-            }),
-        );
-    if let Err(error) = served.await {
-        tracing::debug!(%error, "connection ended with an error");
+                if !clock.draining() && drain.as_mut().poll(cx).is_ready() {
+                    clock.drain();
+                    progress.set_closing();
+                }
+                clock.observe(&progress, cx);
+                if stopping || !clock.is_busy() || !progress.closing() {
+                    break;
+                }
+                stopping = true;
+                Pin::new(&mut http).graceful_shutdown();
+            }
+            if clock.is_idle() && progress.tainted() {
+                return Poll::Ready(End::Tainted);
+            }
+            clock.poll_expired(cx).map(End::Expired)
+        })
+        .await;
+
+        let parts = http.into_parts();
+        let rest = !is_blank(&parts.read_buf);
+        io = parts.io.into_inner();
+        calls = parts.service;
+        match end {
+            End::Expired(Expiry::Phase) if rest && clock.draining() && clock.is_idle() => {
+                clock.found_head();
+                io = io.with_unread(parts.read_buf);
+            }
+            End::Expired(Expiry::Phase) if rest => {
+                tracing::debug!("the request head did not arrive in time");
+                timed_out = true;
+                calls = calls.with_answer(HEAD_TIMEOUT);
+                io = io.with_unread(Bytes::from_static(NO_REQUEST));
+            }
+            End::Expired(Expiry::Phase) if clock.may_wait() => clock.found_nothing(),
+            end => {
+                let more = rest || timed_out || progress.body() != BodyState::Complete;
+                return finish(io.into_inner(), end, more, clock.draining(), &progress).await;
+            }
+        }
+    }
+}
+
+/// Waits until the worker is to stop.
+async fn drained(mut drain: watch::Receiver<bool>) {
+    if drain.wait_for(|drain| *drain).await.is_err() {
+        // Nobody is left to say so.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Lets hyper work. A panic that gets through it comes from a response body, or is a bug: it ends this
+/// connection and nothing else.
+fn poll_http<H>(http: &mut H, cx: &mut Context<'_>) -> Poll<End>
+where
+    H: Future<Output = hyper::Result<()>> + Unpin,
+{
+    match catch_unwind(AssertUnwindSafe(|| Pin::new(http).poll(cx))) {
+        Ok(poll) => poll.map(End::Http),
+        Err(panic) => {
+            tracing::error!(
+                panic = panic_message(&*panic),
+                "the response panicked; the connection is cut"
+            );
+            Poll::Ready(End::Broken)
+        }
     }
 }

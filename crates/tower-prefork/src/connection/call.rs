@@ -1,0 +1,251 @@
+use std::{
+    any::Any,
+    convert::Infallible,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{
+    Connection, RequestBody,
+    check::check,
+    page::{Page, chain},
+    progress::{Answering, BodyState, Progress},
+    response_body::ResponseBody,
+};
+use crate::BoxError;
+
+/// The answer when the server's own code, or the service's, is at fault.
+const INTERNAL_ERROR: Page = Page::new(
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "the request could not be answered",
+);
+
+pub(super) const HEAD_TIMEOUT: Page = Page::new(
+    StatusCode::REQUEST_TIMEOUT,
+    "the request head did not arrive in time",
+);
+
+const BODY_TIMEOUT: Page = Page::new(
+    StatusCode::REQUEST_TIMEOUT,
+    "the request body did not arrive in time",
+);
+
+const BAD_BODY: Page = Page::new(
+    StatusCode::BAD_REQUEST,
+    "the request body is malformed, or was cut off",
+);
+
+const DOUBTFUL: Page = Page::new(
+    StatusCode::BAD_REQUEST,
+    "nothing can follow the request before this one; send it again on a new connection",
+);
+
+/// What hyper calls: checks a request, then calls the service.
+#[derive(Debug)]
+pub(super) struct Calls<S> {
+    service: S,
+    connection: Connection,
+    progress: Arc<Progress>,
+    /// The answer to every request, without a call of the service.
+    answer: Option<Page>,
+}
+
+impl<S> Calls<S> {
+    pub(super) fn new(service: S, connection: Connection, progress: Arc<Progress>) -> Self {
+        Self {
+            service,
+            connection,
+            progress,
+            answer: None,
+        }
+    }
+
+    pub(super) fn with_answer(mut self, page: Page) -> Self {
+        self.answer = Some(page);
+        self
+    }
+
+    /// The request for the service, or why it does not get it.
+    fn admit(&self, request: Request<Incoming>) -> Result<Request<RequestBody>, Page> {
+        let (mut head, body) = request.into_parts();
+        // Made first, so that what is left of a refused body is accounted for.
+        let body = RequestBody::new(body, &self.progress);
+        if let Some(page) = self.answer {
+            return Err(page);
+        }
+        if self.progress.tainted() {
+            return Err(DOUBTFUL);
+        }
+        if head.headers.contains_key(header::UPGRADE) {
+            self.progress.set_upgrade();
+            // No other protocol is offered, so nobody should wait for one.
+            head.extensions.remove::<OnUpgrade>();
+        }
+        check(&mut head)?;
+        head.extensions.insert(self.connection.clone());
+        Ok(Request::from_parts(head, body))
+    }
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for Calls<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = Infallible;
+    type Future = Call<S, S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let answering = Some(Answering::begin(&self.progress));
+        let stage = match self.admit(request) {
+            Ok(request) => Stage::Waiting {
+                service: self.service.clone(),
+                request: Some(request),
+            },
+            Err(page) => Stage::Refused { page },
+        };
+        Call { stage, answering }
+    }
+}
+
+pin_project! {
+    /// The future of a response. It never fails: what goes wrong becomes an answer.
+    pub(super) struct Call<S, F> {
+        #[pin]
+        stage: Stage<S, F>,
+        answering: Option<Answering>,
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    enum Stage<S, F> {
+        // Until the service is ready.
+        Waiting { service: S, request: Option<Request<RequestBody>> },
+        Running { #[pin] future: F },
+        Refused { page: Page },
+        Done,
+    }
+}
+
+impl<S, B> Future for Call<S, S::Future>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        // A service that has panicked is not used again: the connection ends with its answer.
+        let answer = ready!(
+            catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_answer(cx)))
+                .unwrap_or_else(|panic| Poll::Ready(Err(Failure::Panic(panic))))
+        );
+        // What the service still holds of the request, its body above all, is not wanted any more.
+        this.stage.set(Stage::Done);
+        let answering = this
+            .answering
+            .take()
+            .expect("a future is not polled after its end");
+        Poll::Ready(Ok(respond(answer, answering)))
+    }
+}
+
+/// Why there is no response of the service's.
+enum Failure {
+    Refused(Page),
+    Error(BoxError),
+    Panic(Box<dyn Any + Send>),
+}
+
+impl<S, B> Stage<S, S::Future>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    fn poll_answer(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<B>, Failure>> {
+        loop {
+            let future = match self.as_mut().project() {
+                StageProj::Waiting { service, request } => {
+                    ready!(service.poll_ready(cx)).map_err(|error| Failure::Error(error.into()))?;
+                    let request = request.take().expect("the service is called once");
+                    service.call(request)
+                }
+                StageProj::Running { future } => {
+                    return future
+                        .poll(cx)
+                        .map_err(|error| Failure::Error(error.into()));
+                }
+                StageProj::Refused { page } => {
+                    return Poll::Ready(Err(Failure::Refused(*page)));
+                }
+                StageProj::Done => unreachable!("a future is not polled after its end"),
+            };
+            self.set(Stage::Running { future });
+        }
+    }
+}
+
+fn respond<B>(
+    answer: Result<Response<B>, Failure>,
+    answering: Answering,
+) -> Response<ResponseBody<B>> {
+    let failure = match answer {
+        Ok(response) if response.status().is_informational() => {
+            // hyper offers no way to send an interim response, nor to switch protocols here.
+            format!("the service answered {}", response.status()).into()
+        }
+        Ok(response) => {
+            let mut response = response;
+            if answering.progress().closing() {
+                response
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            return response.map(|body| ResponseBody::service(body, answering));
+        }
+        Err(Failure::Refused(page)) => return page.into_response(answering),
+        Err(Failure::Error(error)) => error,
+        Err(Failure::Panic(panic)) => {
+            tracing::error!(panic = panic_message(&*panic), "the service panicked");
+            return INTERNAL_ERROR.into_response(answering);
+        }
+    };
+    let page = match answering.progress().body() {
+        BodyState::Malformed => BAD_BODY,
+        BodyState::TimedOut => BODY_TIMEOUT,
+        BodyState::Complete | BodyState::Unread => {
+            tracing::error!(error = chain(&*failure), "the service failed");
+            INTERNAL_ERROR
+        }
+    };
+    page.into_response(answering)
+}
+
+/// What a panic says.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

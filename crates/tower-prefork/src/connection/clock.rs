@@ -1,0 +1,210 @@
+//! The deadlines of a connection.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+
+use super::progress::Progress;
+use crate::config::Http;
+
+/// How long an idle connection stays open when the worker drains: long enough to read a request that
+/// has already arrived.
+const IDLE_IN_DRAIN: Duration = Duration::from_millis(10);
+
+/// How long a new connection may then take to send its first request.
+const FRESH_IN_DRAIN: Duration = Duration::from_secs(1);
+
+/// Watches the progress of a connection, with one timer that fires late rather than being moved
+/// with each request.
+#[derive(Debug)]
+pub(super) struct Clock {
+    header_timeout: Duration,
+    keep_alive_timeout: Duration,
+    write_timeout: Duration,
+    phase: Phase,
+    calls: u64,
+    write: Option<Write>,
+    drain: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// What the client is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Its first request; nothing of it has come.
+    Fresh { since: Instant },
+    /// The rest of a request head.
+    Head { since: Instant },
+    /// The next request. hyper may hold the beginning of it, which is looked for once; `read` is the count
+    /// of bytes at the time.
+    Idle {
+        since: Instant,
+        read: u64,
+        looked: bool,
+    },
+    /// Nothing: it waits for the server.
+    Busy,
+}
+
+/// The client does not take the bytes after `written`.
+#[derive(Clone, Copy, Debug)]
+struct Write {
+    written: u64,
+    since: Instant,
+}
+
+/// Which time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// For the phase.
+    Phase,
+    /// For the client to take something of the response.
+    Write,
+}
+
+impl Clock {
+    pub(super) fn new(http: &Http) -> Self {
+        let now = Instant::now();
+        Self {
+            header_timeout: http.header_timeout,
+            keep_alive_timeout: http.keep_alive_timeout,
+            write_timeout: http.write_timeout,
+            phase: Phase::Fresh { since: now },
+            calls: 0,
+            write: None,
+            drain: None,
+            sleep: Box::pin(tokio::time::sleep_until(now + http.header_timeout)),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle { .. })
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::Busy)
+    }
+
+    pub(super) fn draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    pub(super) fn drain(&mut self) {
+        self.drain = Some(Instant::now());
+    }
+
+    /// The beginning of the next head was found in hyper's buffer.
+    pub(super) fn found_head(&mut self) {
+        if let Phase::Idle { since, .. } = self.phase {
+            self.phase = Phase::Head { since };
+        }
+    }
+
+    /// It was not.
+    pub(super) fn found_nothing(&mut self) {
+        if let Phase::Idle { looked, .. } = &mut self.phase {
+            *looked = true;
+        }
+    }
+
+    /// Whether the idle connection may go on to wait.
+    pub(super) fn may_wait(&self) -> bool {
+        self.drain.is_none()
+            && self.header_timeout < self.keep_alive_timeout
+            && matches!(self.phase, Phase::Idle { looked: false, .. })
+    }
+
+    /// Takes note of what has happened; to be called whenever hyper has.
+    pub(super) fn observe(&mut self, progress: &Progress, cx: &Context<'_>) {
+        let blocked = progress.blocked();
+        let calls = progress.calls();
+        if blocked || progress.busy(cx.waker()) {
+            self.phase = Phase::Busy;
+        } else if calls != self.calls || matches!(self.phase, Phase::Busy) {
+            self.phase = Phase::Idle {
+                since: Instant::now(),
+                read: progress.read(),
+                looked: false,
+            };
+        } else {
+            match self.phase {
+                Phase::Fresh { since } if progress.read() != 0 => {
+                    self.phase = Phase::Head { since };
+                }
+                Phase::Idle { read, .. } if progress.read() != read => {
+                    self.phase = Phase::Head {
+                        since: Instant::now(),
+                    };
+                }
+                _ => {}
+            }
+        }
+        self.calls = calls;
+        self.observe_write(progress, blocked);
+    }
+
+    fn observe_write(&mut self, progress: &Progress, blocked: bool) {
+        let written = progress.written();
+        match self.write {
+            _ if !blocked => self.write = None,
+            Some(write) if write.written == written => {}
+            _ => {
+                self.write = Some(Write {
+                    written,
+                    since: Instant::now(),
+                });
+            }
+        }
+    }
+
+    /// Waits for the next deadline.
+    pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Expiry> {
+        loop {
+            let Some((deadline, expiry)) = self.deadline() else {
+                return Poll::Pending;
+            };
+            if self.sleep.is_elapsed() || self.sleep.deadline() > deadline {
+                self.sleep.as_mut().reset(deadline);
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= deadline {
+                return Poll::Ready(expiry);
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<(Instant, Expiry)> {
+        if let Some(write) = self.write {
+            return Some((write.since + self.write_timeout, Expiry::Write));
+        }
+        let deadline = match (self.phase, self.drain) {
+            (Phase::Busy, _) => return None,
+            (Phase::Head { since } | Phase::Fresh { since }, None) | (Phase::Head { since }, _) => {
+                since + self.header_timeout
+            }
+            (Phase::Fresh { since }, Some(drain)) => {
+                (since + self.header_timeout).min(since.max(drain) + FRESH_IN_DRAIN)
+            }
+            (Phase::Idle { since, .. }, Some(drain)) => since.max(drain) + IDLE_IN_DRAIN,
+            (
+                Phase::Idle {
+                    since,
+                    looked: true,
+                    ..
+                },
+                None,
+            ) => since + self.keep_alive_timeout,
+            (Phase::Idle { since, .. }, None) => {
+                since + self.header_timeout.min(self.keep_alive_timeout)
+            }
+        };
+        Some((deadline, Expiry::Phase))
+    }
+}

@@ -1,0 +1,96 @@
+//! How a connection is closed.
+
+use std::{io, time::Duration};
+
+use super::{clock::Expiry, io::reset_on_drop, page::chain, progress::Progress};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+/// How long a client may go on sending after its answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The same while the worker stops.
+const LINGER_IN_DRAIN: Duration = Duration::from_millis(500);
+
+/// How much of that is thrown away: a client that sends all of a large upload before it looks for an
+/// answer should still see it.
+const LINGER_BYTES: usize = 256 << 20;
+
+const BUFFER: usize = 64 << 10;
+
+/// Why no more is served on a connection.
+#[derive(Debug)]
+pub(super) enum End {
+    /// hyper is done with it.
+    Http(hyper::Result<()>),
+    /// The response broke off in a panic.
+    Broken,
+    /// It is idle, and nothing that follows may be taken for a request.
+    Tainted,
+    Expired(Expiry),
+}
+
+/// Closes a connection as its end asks for. `more`: the client may still be sending.
+pub(super) async fn finish<IO>(io: IO, end: End, more: bool, draining: bool, progress: &Progress)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    match end {
+        End::Http(Ok(())) if more && !progress.eof() => linger(io, draining).await,
+        End::Http(Ok(())) | End::Expired(Expiry::Phase) => close(io).await,
+        End::Tainted => linger(io, draining).await,
+        End::Http(Err(error)) if error.is_parse() => {
+            tracing::debug!(error = chain(&error), "a malformed request was refused");
+            linger(io, draining).await;
+        }
+        End::Http(Err(error)) if error.is_user() => {
+            // The failure of a response body is in the log already.
+            if !progress.broken() {
+                tracing::error!(
+                    error = chain(&error),
+                    "the response is not whole; the connection is cut"
+                );
+            }
+            reset_on_drop(&io);
+        }
+        End::Http(Err(error)) => {
+            tracing::debug!(error = chain(&error), "the client has gone");
+        }
+        End::Broken => reset_on_drop(&io),
+        End::Expired(Expiry::Write) => {
+            tracing::debug!("the client takes nothing of its response; the connection is cut");
+            reset_on_drop(&io);
+        }
+    }
+}
+
+/// Closes a connection whose client has nothing more to send.
+async fn close<IO: AsyncWrite + Unpin>(mut io: IO) {
+    // A client that is gone needs no goodbye.
+    let _ = timeout(LINGER, io.shutdown()).await;
+}
+
+/// Closes a connection whose client may still be sending.
+///
+/// A socket that is closed with unread bytes is reset, and the reset can destroy the answer on its way. So
+/// this ends the sending side first, and throws away what comes until the client closes, within limits.
+async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: IO, draining: bool) {
+    let limit = if draining { LINGER_IN_DRAIN } else { LINGER };
+    // At the limit, and for a client that is gone, there is nothing left to do but to close.
+    let _ = timeout(limit, discard(io)).await;
+}
+
+async fn discard<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) -> io::Result<()> {
+    io.shutdown().await?;
+    let mut buffer = vec![0; BUFFER];
+    let mut discarded = 0;
+    while discarded < LINGER_BYTES {
+        match io.read(&mut buffer).await? {
+            0 => break,
+            length => discarded += length,
+        }
+    }
+    Ok(())
+}

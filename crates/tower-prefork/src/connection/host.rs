@@ -1,0 +1,141 @@
+//! The grammar of `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
+
+use std::net::Ipv6Addr;
+
+/// Whether `value` names a host, with or without a port. An empty host is none (RFC 9110 section 4.2.1).
+pub(super) fn is_valid(value: &[u8]) -> bool {
+    if let Some(literal) = value.strip_prefix(b"[") {
+        let Some(end) = literal.iter().position(|byte| *byte == b']') else {
+            return false;
+        };
+        let (address, rest) = (&literal[..end], &literal[end + 1..]);
+        return is_ip_literal(address) && (rest.is_empty() || is_port(rest));
+    }
+    let end = value
+        .iter()
+        .position(|byte| *byte == b':')
+        .unwrap_or(value.len());
+    let (name, rest) = value.split_at(end);
+    !name.is_empty() && is_name(name) && (rest.is_empty() || is_port(rest))
+}
+
+/// A registered name; an IPv4 address is one, too.
+fn is_name(mut name: &[u8]) -> bool {
+    loop {
+        name = match name {
+            [] => return true,
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                rest
+            }
+            [byte, rest @ ..] if is_unreserved(*byte) || is_sub_delimiter(*byte) => rest,
+            _ => return false,
+        }
+    }
+}
+
+/// What may stand between the brackets: an IPv6 address, or the form kept for later versions.
+fn is_ip_literal(address: &[u8]) -> bool {
+    if let [b'v' | b'V', rest @ ..] = address {
+        let mut parts = rest.splitn(2, |byte| *byte == b'.');
+        let version = parts.next().unwrap_or_default();
+        let rest = parts.next().unwrap_or_default();
+        return !version.is_empty()
+            && version.iter().all(u8::is_ascii_hexdigit)
+            && !rest.is_empty()
+            && rest
+                .iter()
+                .all(|byte| *byte == b':' || is_unreserved(*byte) || is_sub_delimiter(*byte));
+    }
+    str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// A colon and a port number, which may be left out.
+fn is_port(port: &[u8]) -> bool {
+    let Some(digits) = port.strip_prefix(b":") else {
+        return false;
+    };
+    let mut number: u32 = 0;
+    digits.iter().all(|digit| {
+        number = (number * 10).saturating_add(u32::from(digit.wrapping_sub(b'0')));
+        digit.is_ascii_digit() && number <= u32::from(u16::MAX)
+    })
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn is_sub_delimiter(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_valid;
+
+    #[test]
+    fn accepts_what_the_grammar_has() {
+        for host in [
+            "example.org",
+            "example.org:80",
+            "example.org:",
+            "a_b-c~d",
+            "127.0.0.1:8000",
+            "[::1]",
+            "[::1]:8000",
+            "[::ffff:127.0.0.1]",
+            "[v7.a:b]",
+            "caf%C3%A9",
+            "a.b:00080",
+            "x!$&'()*+,;=y",
+            "localhost:65535",
+        ] {
+            assert!(is_valid(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_has_not() {
+        for host in [
+            "",
+            ":80",
+            " ",
+            "a b",
+            "a, b",
+            "a/b",
+            "a?b",
+            "a#b",
+            "user@a",
+            "user:pass@a",
+            "a:b",
+            "a:80:80",
+            "a:-1",
+            "a:+1",
+            "a:65536",
+            "a:4294967296",
+            "a:18446744073709551696",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[::1]80",
+            "[127.0.0.1]",
+            "[]",
+            "[fe80::1%eth0]",
+            "[v.a]",
+            "[v7.]",
+            "a%",
+            "a%4",
+            "a%zz",
+            "a\\b",
+            "a\"b",
+            "<a>",
+            "a\u{e9}b",
+            "a\tb",
+        ] {
+            assert!(!is_valid(host.as_bytes()), "{host}");
+        }
+    }
+}

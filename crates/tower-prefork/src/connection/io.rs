@@ -1,0 +1,133 @@
+use std::{
+    any::Any,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use super::progress::Progress;
+
+/// The client's socket, as hyper sees it: it reports what it does, and does not close by itself.
+#[derive(Debug)]
+pub(super) struct Io<IO> {
+    inner: IO,
+    /// Read before, to be read again.
+    unread: Bytes,
+    progress: Arc<Progress>,
+}
+
+impl<IO> Io<IO> {
+    pub(super) fn new(inner: IO, progress: Arc<Progress>) -> Self {
+        Self {
+            inner,
+            unread: Bytes::new(),
+            progress,
+        }
+    }
+
+    /// The next reads give `bytes` first.
+    pub(super) fn with_unread(mut self, bytes: Bytes) -> Self {
+        self.unread = bytes;
+        self
+    }
+
+    pub(super) fn into_inner(self) -> IO {
+        self.inner
+    }
+
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.progress.add_written(*bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.progress.set_blocked(),
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Io<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.unread.is_empty() {
+            let length = this.unread.len().min(buf.remaining());
+            buf.put_slice(&this.unread[..length]);
+            this.unread.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        match &read {
+            Poll::Ready(Ok(())) => match &buf.filled()[before..] {
+                [] => this.progress.set_eof(),
+                bytes if is_blank(bytes) => {}
+                bytes => this.progress.add_read(bytes.len()),
+            },
+            Poll::Ready(Err(_)) => this.progress.set_eof(),
+            Poll::Pending => {}
+        }
+        read
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.wrote(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.wrote(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        if flushed.is_pending() {
+            self.progress.set_blocked();
+        }
+        flushed
+    }
+
+    /// Flushes only: how the connection is closed is decided when hyper is done with it.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// Whether there are only line ends, which a client may send before a request (RFC 9112 section 2.2).
+pub(super) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+/// Lets a TCP connection end in a reset, so that what was sent cannot be taken for a whole response
+/// even where only the end of the connection would tell (RFC 9112 section 8).
+pub(super) fn reset_on_drop<IO: 'static>(io: &IO) {
+    if let Some(stream) = (io as &dyn Any).downcast_ref::<TcpStream>() {
+        // A socket that is not connected any more needs no reset.
+        let _ = stream.set_zero_linger();
+    }
+}
