@@ -1,6 +1,52 @@
-//! What can be set: [`Config`], its defaults and its validation.
+//! What can be set: [`Config`], its defaults and its limits.
 
-use std::time::Duration;
+use std::{
+    fmt, num::NonZeroUsize, ops::RangeInclusive, str::FromStr, thread::available_parallelism,
+    time::Duration,
+};
+
+/// Where a server listens when nothing else is said.
+pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
+
+/// No wait in this crate is longer, so that adding one to a point in time never overflows.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What can be set for one server.
+///
+/// [`Server::configure`](crate::Server::configure) changes it, and
+/// [`Worker::config`](crate::Worker::config) shows it to the service.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Addresses to listen on, see [`Server::bind`](crate::Server::bind) for their forms.
+    /// Empty means `127.0.0.1:8000`. At most 64.
+    pub bind: Vec<String>,
+    /// Worker processes. Default: one per core.
+    pub workers: Workers,
+    /// Threads for blocking work in each worker. Default: 10; from 1 to 4096.
+    ///
+    /// The service takes its pool's size from here. A worker that has this many requests
+    /// running leaves new connections to its siblings while they are idle.
+    pub thread_workers: usize,
+    /// Connections that the kernel queues per address until a worker accepts them.
+    /// Default: 2048. The kernel lowers it to `net.core.somaxconn`; beyond it, clients retry.
+    pub backlog: u32,
+    /// Connections that one worker holds open at once. Default: 1024.
+    ///
+    /// At the limit the worker stops accepting until one ends. The limit of open files
+    /// (`RLIMIT_NOFILE`) lowers it.
+    pub max_connections: usize,
+    /// How long a stop waits for running requests before it cuts them. Default: 30 seconds.
+    pub graceful_timeout: Duration,
+    /// How long a worker may take to build its service. Default: 60 seconds. One that takes
+    /// longer is killed and counts as a start that failed.
+    pub start_timeout: Duration,
+    /// How long the event loop of a worker may be stuck before the worker is killed and
+    /// replaced. Default: 30 seconds; at least 2.
+    pub heartbeat_timeout: Duration,
+    /// Limits of the HTTP connections.
+    pub http: Http,
+}
 
 /// Limits of HTTP connections.
 #[derive(Clone, Debug)]
@@ -16,8 +62,82 @@ pub struct Http {
     pub write_timeout: Duration,
     /// Header fields of a request. Default: 100.
     pub max_headers: usize,
-    /// Bytes of a request head. Default: 64 KiB.
+    /// Bytes of a request head. Default: 64 KiB; at least 8 KiB.
     pub max_header_size: usize,
+}
+
+/// How many worker processes a server has.
+///
+/// As text it is a number or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// One per core that this process may use.
+    Auto,
+    /// This many. 0 serves in the one process, without a supervisor: for debugging.
+    Count(usize),
+}
+
+impl Config {
+    /// Checks every limit; the error is a sentence for the operator.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        between("workers", self.workers.count(), 0..=1024)?;
+        between("thread_workers", self.thread_workers, 1..=4096)?;
+        between("backlog", self.backlog as usize, 1..=i32::MAX as usize)?;
+        between("max_connections", self.max_connections, 1..=1 << 20)?;
+        between("max_headers", self.http.max_headers, 1..=10_000)?;
+        // hyper's read buffer is never smaller.
+        let sizes = 8 << 10..=16 << 20;
+        between("max_header_size", self.http.max_header_size, sizes)?;
+
+        let moment = Duration::from_millis(1);
+        within("graceful_timeout", self.graceful_timeout, Duration::ZERO)?;
+        within("start_timeout", self.start_timeout, moment)?;
+        // Heartbeats come once a second.
+        let beats = Duration::from_secs(2);
+        within("heartbeat_timeout", self.heartbeat_timeout, beats)?;
+        within("header_timeout", self.http.header_timeout, moment)?;
+        within("keep_alive_timeout", self.http.keep_alive_timeout, moment)?;
+        within("body_timeout", self.http.body_timeout, moment)?;
+        within("write_timeout", self.http.write_timeout, moment)
+    }
+}
+
+fn between(name: &str, value: usize, limits: RangeInclusive<usize>) -> Result<(), String> {
+    if limits.contains(&value) {
+        return Ok(());
+    }
+    let (low, high) = (limits.start(), limits.end());
+    Err(format!(
+        "{name} is {value}; choose a number from {low} to {high}"
+    ))
+}
+
+fn within(name: &str, value: Duration, low: Duration) -> Result<(), String> {
+    if (low..=LONGEST).contains(&value) {
+        return Ok(());
+    }
+    Err(format!(
+        "{name} is {} seconds; choose from {} to {} seconds",
+        value.as_secs_f64(),
+        low.as_secs_f64(),
+        LONGEST.as_secs(),
+    ))
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind: Vec::new(),
+            workers: Workers::Auto,
+            thread_workers: 10,
+            backlog: 2048,
+            max_connections: 1024,
+            graceful_timeout: Duration::from_secs(30),
+            start_timeout: Duration::from_secs(60),
+            heartbeat_timeout: Duration::from_secs(30),
+            http: Http::default(),
+        }
+    }
 }
 
 impl Default for Http {
@@ -30,5 +150,79 @@ impl Default for Http {
             max_headers: 100,
             max_header_size: 64 << 10,
         }
+    }
+}
+
+impl Workers {
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::Auto => available_parallelism().map_or(1, NonZeroUsize::get),
+            Self::Count(count) => count,
+        }
+    }
+}
+
+impl FromStr for Workers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        text.parse()
+            .map(Self::Count)
+            .map_err(|_| "expected a number or \"auto\"".to_owned())
+    }
+}
+
+impl fmt::Display for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Count(count) => count.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn limits_are_named_in_the_error() {
+        let mut config = Config::default();
+        config.thread_workers = 0;
+        assert_eq!(
+            config.validate().unwrap_err(),
+            "thread_workers is 0; choose a number from 1 to 4096"
+        );
+
+        let mut config = Config::default();
+        config.graceful_timeout = Duration::MAX;
+        assert!(
+            config
+                .validate()
+                .unwrap_err()
+                .starts_with("graceful_timeout is ")
+        );
+
+        let mut config = Config::default();
+        config.http.max_header_size = 100;
+        assert!(config.validate().is_err());
+    }
+
+    #[test]
+    fn workers_as_text() {
+        assert_eq!("auto".parse(), Ok(Workers::Auto));
+        assert_eq!("4".parse(), Ok(Workers::Count(4)));
+        assert!("-1".parse::<Workers>().is_err());
+        assert!("four".parse::<Workers>().is_err());
+        assert!(Workers::Auto.count() >= 1);
+        assert_eq!(Workers::Count(3).to_string(), "3");
     }
 }

@@ -1,9 +1,40 @@
 //! A multi-process hyper server for any tower service.
+//!
+//! ```text
+//! supervisor                 owns the listeners; none of the application's code runs in it
+//!  ├─ worker 0               builds the service, accepts, serves; one event loop and its threads
+//!  ├─ worker 1
+//!  └─ …
+//! ```
+//!
+//! A worker is the same program started again. When one dies, its waiting connections go to its
+//! siblings, and another takes its place. [`Server`] tells how to use it, and what happens at
+//! start, stop and failure; [`Arbiter`] runs several servers under one supervisor.
+//!
+//! # Features
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log |
+//!
+//! # Platform
+//!
+//! Linux, 5.3 or later.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod config;
 mod connection;
+mod control;
+mod error;
+mod listener;
+mod server;
+mod signals;
+mod supervisor;
+mod worker;
 
+pub use config::{Config, Http, Workers};
 pub use connection::{Connection, RequestBody};
-
-/// An error of any kind.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub use error::BoxError;
+pub use server::{Arbiter, Server};
+pub use worker::Worker;

@@ -1,0 +1,261 @@
+//! The command line of a server: [`Args`], and its log.
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use tower_prefork::{Server, cli};
+//!
+//! #[derive(Parser)]
+//! struct Cli {
+//!     #[command(flatten)]
+//!     server: cli::Args,
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let cli = Cli::parse();
+//!     cli.server.init_logging();
+//!     Server::new("shop")
+//!         .args(&cli.server)
+//! #       .service(|_| async { Ok::<_, tower_prefork::BoxError>(axum::Router::new()) })
+//!         // .service(…)
+//!         .run()
+//! }
+//! ```
+
+use std::{
+    io::{IsTerminal, stderr},
+    time::Duration,
+};
+
+use clap::{Args as ClapArgs, ValueEnum};
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::{Config, Workers};
+
+/// The options of a server, to flatten into a clap program.
+///
+/// Each is also an environment variable. One that is not given leaves what the program has set;
+/// the help names the library's defaults.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Server")]
+#[non_exhaustive]
+pub struct Args {
+    /// Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (IPv4 and IPv6), PORT (127.0.0.1) or
+    /// unix:PATH. Port 0 takes a free one. Can be given several times; a list with commas in the
+    /// environment [default: 127.0.0.1:8000]
+    #[arg(
+        short,
+        long,
+        value_name = "ADDRESS",
+        env = "TOWER_PREFORK_BIND",
+        value_delimiter = ','
+    )]
+    pub bind: Vec<String>,
+
+    /// Worker processes: a number, or "auto" for one per core; 0 serves in one process, for
+    /// debugging [default: auto]
+    #[arg(short, long, value_name = "NUMBER", env = "TOWER_PREFORK_WORKERS")]
+    pub workers: Option<Workers>,
+
+    /// Threads for blocking work in each worker [default: 10]
+    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_THREAD_WORKERS")]
+    pub thread_workers: Option<usize>,
+
+    /// Connections that the kernel queues for each address until a worker accepts them
+    /// [default: 2048]
+    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_BACKLOG")]
+    pub backlog: Option<u32>,
+
+    /// Connections that one worker holds open at once; at the limit it stops accepting
+    /// [default: 1024]
+    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_MAX_CONNECTIONS")]
+    pub max_connections: Option<usize>,
+
+    /// How long a stop waits for running requests before it cuts them [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_GRACEFUL_TIMEOUT", value_parser = seconds)]
+    pub graceful_timeout: Option<Duration>,
+
+    /// How long a worker may take to build its service [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_START_TIMEOUT", value_parser = seconds)]
+    pub start_timeout: Option<Duration>,
+
+    /// How long the event loop of a worker may be stuck before the worker is replaced
+    /// [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_HEARTBEAT_TIMEOUT", value_parser = seconds)]
+    pub heartbeat_timeout: Option<Duration>,
+
+    /// For a whole request head, from its first byte [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_HEADER_TIMEOUT", value_parser = seconds)]
+    pub header_timeout: Option<Duration>,
+
+    /// For an idle connection to send its next request [default: 65]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_KEEP_ALIVE_TIMEOUT", value_parser = seconds)]
+    pub keep_alive_timeout: Option<Duration>,
+
+    /// Between two reads of a request body [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_BODY_TIMEOUT", value_parser = seconds)]
+    pub body_timeout: Option<Duration>,
+
+    /// For a client that takes nothing of the response [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_WRITE_TIMEOUT", value_parser = seconds)]
+    pub write_timeout: Option<Duration>,
+
+    /// Header fields of a request [default: 100]
+    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_MAX_HEADERS")]
+    pub max_headers: Option<usize>,
+
+    /// Size of a request head [default: 65536]
+    #[arg(long, value_name = "BYTES", env = "TOWER_PREFORK_MAX_HEADER_SIZE")]
+    pub max_header_size: Option<usize>,
+
+    /// How log lines look [default: text]
+    #[arg(long, value_name = "FORMAT", env = "TOWER_PREFORK_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// What is logged: off, error, warn, info, debug or trace, also for parts of the program, as
+    /// in "warn,tower_prefork=debug" [default: info]
+    #[arg(long, value_name = "FILTER", env = "TOWER_PREFORK_LOG_LEVEL", value_parser = filter)]
+    pub log_level: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Args {
+    /// Sends the events of this program to standard error, as the options say.
+    ///
+    /// Does nothing when the program has a subscriber already.
+    pub fn init_logging(&self) {
+        let level = self.log_level.as_deref().unwrap_or("info");
+        let builder = fmt()
+            // The option's parser has refused what is wrong.
+            .with_env_filter(EnvFilter::new(level))
+            .with_writer(stderr)
+            .with_ansi(stderr().is_terminal());
+        // An error means that there is one already.
+        let _ = match self.log_format.unwrap_or(LogFormat::Text) {
+            LogFormat::Text => builder.try_init(),
+            LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        };
+    }
+
+    pub(crate) fn apply(&self, config: &mut Config) {
+        if !self.bind.is_empty() {
+            config.bind.clone_from(&self.bind);
+        }
+        set(&mut config.workers, self.workers);
+        set(&mut config.thread_workers, self.thread_workers);
+        set(&mut config.backlog, self.backlog);
+        set(&mut config.max_connections, self.max_connections);
+        set(&mut config.graceful_timeout, self.graceful_timeout);
+        set(&mut config.start_timeout, self.start_timeout);
+        set(&mut config.heartbeat_timeout, self.heartbeat_timeout);
+        let http = &mut config.http;
+        set(&mut http.header_timeout, self.header_timeout);
+        set(&mut http.keep_alive_timeout, self.keep_alive_timeout);
+        set(&mut http.body_timeout, self.body_timeout);
+        set(&mut http.write_timeout, self.write_timeout);
+        set(&mut http.max_headers, self.max_headers);
+        set(&mut http.max_header_size, self.max_header_size);
+    }
+}
+
+fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected seconds, as in 30 or 0.5".to_owned())
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        server: Args,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
+        let arguments = ["shop"].iter().chain(arguments);
+        Cli::try_parse_from(arguments).map(|cli| cli.server)
+    }
+
+    #[test]
+    fn clap_accepts_the_definition() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_not_given_keeps_the_programs_value() {
+        let mut config = Config {
+            bind: vec!["9000".into()],
+            thread_workers: 3,
+            ..Config::default()
+        };
+        parse(&["--workers", "7"]).unwrap().apply(&mut config);
+        assert_eq!(config.bind, ["9000"]);
+        assert_eq!(config.thread_workers, 3);
+        assert_eq!(config.workers, Workers::Count(7));
+    }
+
+    #[test]
+    fn what_is_given_replaces_it() {
+        let mut config = Config {
+            bind: vec!["9000".into()],
+            ..Config::default()
+        };
+        let arguments = "-b :80 --bind unix:a,8001 -w auto --graceful-timeout 0.5 --max-headers 9";
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        parse(&arguments).unwrap().apply(&mut config);
+        assert_eq!(config.bind, [":80", "unix:a", "8001"]);
+        assert_eq!(config.workers, Workers::Auto);
+        assert_eq!(config.graceful_timeout, Duration::from_millis(500));
+        assert_eq!(config.http.max_headers, 9);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for arguments in [
+            ["--workers", "many"],
+            ["--graceful-timeout", "-1"],
+            ["--graceful-timeout", "NaN"],
+            ["--log-format", "xml"],
+            ["--log-level", "a=b=c"],
+        ] {
+            assert!(parse(&arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn every_option_has_its_variable_and_the_help_its_default() {
+        for argument in Cli::command().get_arguments() {
+            let name = argument.get_long().unwrap();
+            let variable = format!("TOWER_PREFORK_{}", name.to_uppercase().replace('-', "_"));
+            assert_eq!(argument.get_env().unwrap(), &*variable, "{name}");
+            let help = argument.get_help().unwrap().to_string();
+            assert!(help.ends_with(']') && help.contains("[default: "), "{name}");
+        }
+    }
+}

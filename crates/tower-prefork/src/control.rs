@@ -1,0 +1,230 @@
+//! The messages between the supervisor and a worker.
+//!
+//! They travel as JSON over a pair of connected sockets that keep messages apart
+//! (`SOCK_SEQPACKET`). The worker finds its end as its standard input. When one side dies, the
+//! other reads the end of the stream.
+
+use std::{
+    env,
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sockopt,
+    },
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Set in a worker's environment. A program that the worker starts inherits it, but not the
+/// socket, and so is no worker.
+pub(crate) const MARKER: &str = "TOWER_PREFORK_WORKER";
+
+/// Listeners that one server can have: they go to a worker in one message.
+pub(crate) const MAX_LISTENERS: usize = 64;
+
+/// Bytes of a message.
+const MAX_MESSAGE: usize = 64 << 10;
+
+/// Bytes of an error's text; escaped as JSON it still fits into a message.
+const MAX_TEXT: usize = 8 << 10;
+
+/// What the supervisor tells a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToWorker {
+    /// The first message: become this worker of this server. Its listeners come with it.
+    Start { server: String, slot: usize },
+    /// Stop accepting, finish what runs, and end within this time.
+    Drain { milliseconds: u64 },
+}
+
+/// What a worker tells the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToSupervisor {
+    /// The service is built.
+    Ready,
+    /// The service cannot be built; the worker ends.
+    Failed { error: String },
+    /// The event loop is alive. Sent once a second.
+    Heartbeat { connections: usize, requests: usize },
+    /// The drain's deadline is over, and this many requests did not finish.
+    Cut { requests: usize },
+}
+
+impl ToSupervisor {
+    /// A failure, its text cut to what fits into a message.
+    pub(crate) fn failed(mut error: String) -> Self {
+        let fits = |end: &usize| error.is_char_boundary(*end);
+        let end = (0..=MAX_TEXT.min(error.len())).rev().find(fits);
+        error.truncate(end.unwrap_or(0));
+        Self::Failed { error }
+    }
+}
+
+/// One end of the pair.
+#[derive(Debug)]
+pub(crate) struct Socket(OwnedFd);
+
+impl Socket {
+    /// A pair: the supervisor's end, which never blocks, and the worker's end.
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        Ok((Self(ours), theirs))
+    }
+
+    /// The worker's end, when this process is a worker. Afterwards standard input is empty.
+    pub(crate) fn inherited() -> io::Result<Option<Self>> {
+        let stdin = io::stdin();
+        if env::var_os(MARKER).is_none() || !is_control_socket(stdin.as_fd()) {
+            return Ok(None);
+        }
+        let socket = stdin.as_fd().try_clone_to_owned()?;
+        let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::stdio::dup2_stdin(null)?;
+        Ok(Some(Self(socket)))
+    }
+
+    /// Sends a message with some descriptors, without waiting: a peer that does not read gets
+    /// an error of the kind `WouldBlock`.
+    pub(crate) fn send<T: Serialize>(&self, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = serde_json::to_vec(message)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_LISTENERS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "too many descriptors for one message",
+            ));
+        }
+        rustix::net::sendmsg(
+            &self.0,
+            &[IoSlice::new(&bytes)],
+            &mut control,
+            SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+        )?;
+        Ok(())
+    }
+
+    /// The next message and its descriptors; `None` when the peer is gone. What cannot be
+    /// understood is an error of the kind `InvalidData`, and the next call goes on behind it.
+    pub(crate) fn recv<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        let mut bytes = vec![0; MAX_MESSAGE];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_LISTENERS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut bytes)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        })?;
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        let mut fds = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = message {
+                fds.extend(received);
+            }
+        }
+        let message = serde_json::from_slice(&bytes[..received.bytes])
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Ok(Some((message, fds)))
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl std::os::fd::AsRawFd for Socket {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+fn is_control_socket(fd: BorrowedFd<'_>) -> bool {
+    sockopt::socket_domain(fd) == Ok(AddressFamily::UNIX)
+        && sockopt::socket_type(fd) == Ok(SocketType::SEQPACKET)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn pair() -> (Socket, Socket) {
+        let (ours, theirs) = Socket::pair().unwrap();
+        (ours, Socket(theirs))
+    }
+
+    #[test]
+    fn a_start_carries_its_listeners() {
+        let (supervisor, worker) = pair();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let start = ToWorker::Start {
+            server: "shop".into(),
+            slot: 3,
+        };
+        supervisor.send(&start, &[listener.as_fd()]).unwrap();
+
+        let (message, mut fds) = worker.recv::<ToWorker>().unwrap().unwrap();
+        assert!(matches!(message, ToWorker::Start { server, slot: 3 } if server == "shop"));
+        let same = TcpListener::from(fds.pop().unwrap());
+        assert!(fds.is_empty());
+        assert_eq!(same.local_addr().unwrap(), listener.local_addr().unwrap());
+        let flags = rustix::io::fcntl_getfd(&same).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn the_end_is_no_error_and_nothing_is_would_block() {
+        let (supervisor, worker) = pair();
+        let nothing = supervisor.recv::<ToSupervisor>().unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        worker.send(&ToSupervisor::Ready, &[]).unwrap();
+        drop(worker);
+        assert!(supervisor.recv::<ToSupervisor>().unwrap().is_some());
+        assert!(supervisor.recv::<ToSupervisor>().unwrap().is_none());
+    }
+
+    #[test]
+    fn an_unknown_message_is_skipped() {
+        let (supervisor, worker) = pair();
+        worker.send(&"from the future", &[]).unwrap();
+        worker.send(&ToSupervisor::Ready, &[]).unwrap();
+        let unknown = supervisor.recv::<ToSupervisor>().unwrap_err();
+        assert_eq!(unknown.kind(), io::ErrorKind::InvalidData);
+        assert!(supervisor.recv::<ToSupervisor>().unwrap().is_some());
+    }
+
+    #[test]
+    fn the_longest_error_fits() {
+        let (supervisor, worker) = pair();
+        let message = ToSupervisor::failed("\u{1}é".repeat(MAX_TEXT));
+        worker.send(&message, &[]).unwrap();
+        assert!(supervisor.recv::<ToSupervisor>().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_costs_no_wait() {
+        let (supervisor, _worker) = pair();
+        let drain = ToWorker::Drain { milliseconds: 1 };
+        let error = (0..1_000_000).find_map(|_| supervisor.send(&drain, &[]).err());
+        assert_eq!(error.unwrap().kind(), io::ErrorKind::WouldBlock);
+    }
+}

@@ -1,0 +1,9 @@
+//! Addresses to listen on, and the listening sockets.
+
+mod address;
+mod bind;
+mod socket;
+
+pub(crate) use address::Address;
+pub(crate) use bind::{Bound, bind};
+pub(crate) use socket::{Listener, Local};

@@ -1,0 +1,81 @@
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
+};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// A listening socket. It never blocks: the flag belongs to the socket and so to all processes
+/// that hold it, and is set once, before the first of them starts.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Socket,
+    local: Local,
+}
+
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Local {
+    Tcp(SocketAddr),
+    Unix(Option<PathBuf>),
+}
+
+impl Listener {
+    pub(super) fn tcp(address: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // Connections of the last run that are still in TIME_WAIT must not hinder this one.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(only_v6)?;
+        }
+        Self::listen(socket, &address.into(), backlog)
+    }
+
+    pub(super) fn unix(path: &PathBuf, backlog: u32) -> io::Result<Self> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        Self::listen(socket, &SockAddr::unix(path)?, backlog)
+    }
+
+    fn listen(socket: Socket, address: &SockAddr, backlog: u32) -> io::Result<Self> {
+        socket.bind(address)?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        socket.set_nonblocking(true)?;
+        Self::new(socket)
+    }
+
+    fn new(socket: Socket) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        let local = match address.as_socket() {
+            Some(address) => Local::Tcp(address),
+            None => Local::Unix(address.as_pathname().map(Into::into)),
+        };
+        Ok(Self { socket, local })
+    }
+
+    /// Takes a listener that the supervisor made.
+    pub(crate) fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        Self::new(Socket::from(fd))
+    }
+
+    pub(crate) fn local(&self) -> &Local {
+        &self.local
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(None) => f.write_str("unix:"),
+        }
+    }
+}

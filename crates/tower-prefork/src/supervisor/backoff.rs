@@ -1,0 +1,55 @@
+use std::time::Duration;
+
+/// A worker that was ready for so long has recovered.
+const RECOVERED: Duration = Duration::from_secs(60);
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// How long a slot waits before it starts its next worker.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    deaths: u32,
+}
+
+impl Backoff {
+    /// The wait after a death: none at first, then 100 ms, doubling up to 30 s, each a little
+    /// longer or shorter by chance, so that slots that died together do not start together.
+    pub(super) fn after(&mut self, ready_for: Option<Duration>) -> Duration {
+        if ready_for.is_some_and(|time| time >= RECOVERED) {
+            self.deaths = 0;
+        }
+        let doublings = self.deaths.checked_sub(1);
+        self.deaths = self.deaths.saturating_add(1);
+        doublings.map_or(Duration::ZERO, |doublings| {
+            let wait = FIRST.saturating_mul(1 << doublings.min(16)).min(LONGEST);
+            // Less than a half on both sides, so that the next wait is always longer.
+            wait.mul_f64(0.8 + 0.4 * fastrand::f64()).min(LONGEST)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_from_none_to_the_longest() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = (0..40).map(|_| backoff.after(None)).collect();
+        assert_eq!(waits[0], Duration::ZERO);
+        assert!((Duration::from_millis(80)..=Duration::from_millis(120)).contains(&waits[1]));
+        assert!(waits[..9].is_sorted_by(|a, b| a < b), "{waits:?}");
+        assert!(waits[12..].iter().all(|wait| *wait >= LONGEST * 4 / 5));
+        assert!(waits.iter().all(|wait| *wait <= LONGEST));
+    }
+
+    #[test]
+    fn a_worker_that_lived_long_starts_anew() {
+        let mut backoff = Backoff::default();
+        for _ in 0..5 {
+            backoff.after(Some(Duration::from_secs(59)));
+        }
+        assert_eq!(backoff.after(Some(RECOVERED)), Duration::ZERO);
+        assert!(backoff.after(Some(Duration::ZERO)) > Duration::ZERO);
+    }
+}

@@ -1,0 +1,60 @@
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+
+/// How a process ended, in words.
+pub(super) fn describe(status: ExitStatus) -> String {
+    if let Some(code) = status.code() {
+        return format!("exited with code {code}");
+    }
+    let signal = status.signal().unwrap_or_default();
+    let core = if status.core_dumped() {
+        " (core dumped)"
+    } else {
+        ""
+    };
+    match name(signal) {
+        Some(name) => format!("killed by {name}{core}"),
+        None => format!("killed by signal {signal}{core}"),
+    }
+}
+
+fn name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_signals_have_words() {
+        for (raw, words) in [
+            (0, "exited with code 0"),
+            (3 << 8, "exited with code 3"),
+            (9, "killed by SIGKILL"),
+            (6 | 0x80, "killed by SIGABRT (core dumped)"),
+            (40, "killed by signal 40"),
+        ] {
+            assert_eq!(describe(ExitStatus::from_raw(raw)), words);
+        }
+    }
+}

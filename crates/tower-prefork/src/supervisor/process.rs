@@ -1,0 +1,288 @@
+use std::{
+    env, io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    process::Child,
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{cause, fleet::Fleet, run::Event, slot::Stop};
+use crate::control::{self, ToSupervisor, ToWorker};
+
+/// A stuck worker gets SIGABRT, which may leave a core to look at, and so long afterwards SIGKILL.
+const ABORT_GRACE: Duration = Duration::from_secs(2);
+
+/// A worker that has not ended so long after its drain's deadline is killed.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// One worker process, from its start to its end.
+#[derive(Debug)]
+pub(super) struct Process<'a> {
+    fleet: &'a Fleet,
+    slot: usize,
+    child: Child,
+    pid: Pid,
+    control: Option<AsyncFd<control::Socket>>,
+    phase: Phase,
+    /// When the phase has lasted too long.
+    deadline: Instant,
+    ready_since: Option<Instant>,
+    requests: usize,
+    cut: Option<usize>,
+    reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Ready,
+    Draining,
+    Aborting,
+    Killed,
+}
+
+/// How a worker process ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) pid: Option<Pid>,
+    pub(super) cause: String,
+    /// `None` when it never was ready.
+    pub(super) ready_for: Option<Duration>,
+    /// Requests that did not finish.
+    pub(super) cut: usize,
+}
+
+impl Ended {
+    pub(super) fn not_started(error: &io::Error) -> Self {
+        Self {
+            pid: None,
+            cause: format!("cannot start the process: {error}"),
+            ready_for: None,
+            cut: 0,
+        }
+    }
+}
+
+impl<'a> Process<'a> {
+    /// Starts a worker and hands it its listeners.
+    pub(super) fn start(fleet: &'a Fleet, slot: usize) -> io::Result<Self> {
+        let bound = fleet.bound.upgrade().ok_or(io::ErrorKind::NotConnected)?;
+        let (socket, theirs) = control::Socket::pair()?;
+        let server = fleet.name.clone();
+        let fds: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
+        // Before the process is there: nothing that happens to it can make this fail.
+        socket.send(&ToWorker::Start { server, slot }, &fds)?;
+        let control = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        let child = spawn(fleet, theirs)?;
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        Ok(Self {
+            fleet,
+            slot,
+            child,
+            pid: pid.ok_or_else(|| io::Error::other("the process has no id"))?,
+            control: Some(control),
+            phase: Phase::Starting,
+            deadline: Instant::now() + fleet.start_timeout,
+            ready_since: None,
+            requests: 0,
+            cut: None,
+            reason: None,
+        })
+    }
+
+    /// Watches it until it has ended.
+    pub(super) async fn run(
+        mut self,
+        events: &mpsc::Sender<Event>,
+        stop: &mut watch::Receiver<Stop>,
+    ) -> Ended {
+        loop {
+            // Messages before the clock: a supervisor that was itself halted for a while must
+            // not take its workers for dead.
+            tokio::select! {
+                biased;
+                message = recv(&mut self.control) => match message {
+                    Some(message) => self.receive(message, events).await,
+                    None => self.control = None,
+                },
+                status = self.child.wait() => return self.ended(status),
+                changed = stop.changed() => {
+                    let stop = *stop.borrow_and_update();
+                    self.stop(if changed.is_ok() { stop } else { Stop::Now });
+                }
+                () = sleep_until(self.deadline), if self.phase != Phase::Killed => self.overdue(),
+            }
+        }
+    }
+
+    async fn receive(&mut self, message: ToSupervisor, events: &mpsc::Sender<Event>) {
+        match message {
+            ToSupervisor::Ready if self.phase == Phase::Starting => {
+                self.phase = Phase::Ready;
+                self.ready_since = Some(Instant::now());
+                self.deadline = Instant::now() + self.fleet.heartbeat_timeout;
+                tracing::debug!(
+                    server = self.fleet.name,
+                    slot = self.slot,
+                    pid = self.pid.as_raw_nonzero(),
+                    "worker is ready"
+                );
+                // Nobody listens any more when the whole program stops.
+                let _ = events.send(Event::Ready(self.fleet.index)).await;
+            }
+            ToSupervisor::Ready => {}
+            ToSupervisor::Failed { error } => self.reason = Some(error),
+            ToSupervisor::Heartbeat {
+                connections,
+                requests,
+            } => {
+                tracing::trace!(
+                    server = self.fleet.name,
+                    slot = self.slot,
+                    connections,
+                    requests,
+                    "heartbeat"
+                );
+                self.requests = requests;
+                if self.phase == Phase::Ready {
+                    self.deadline = Instant::now() + self.fleet.heartbeat_timeout;
+                }
+            }
+            ToSupervisor::Cut { requests } => self.cut = Some(requests),
+        }
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        match stop {
+            Stop::No => {}
+            Stop::Drain(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let milliseconds = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                if let Some(control) = &self.control {
+                    // A worker that cannot hear it is killed after the deadline.
+                    let _ = control
+                        .get_ref()
+                        .send(&ToWorker::Drain { milliseconds }, &[]);
+                }
+                if matches!(self.phase, Phase::Starting | Phase::Ready) {
+                    self.phase = Phase::Draining;
+                    self.deadline = deadline + DRAIN_GRACE;
+                }
+            }
+            Stop::Now => self.kill(),
+        }
+    }
+
+    /// The phase's deadline is over.
+    fn overdue(&mut self) {
+        match self.phase {
+            Phase::Starting => {
+                let limit = self.fleet.start_timeout.as_secs_f64();
+                self.reason = Some(format!("not ready within {limit} seconds"));
+                self.kill();
+            }
+            Phase::Ready => {
+                let limit = self.fleet.heartbeat_timeout.as_secs_f64();
+                let reason = format!("its event loop was stuck for {limit} seconds");
+                tracing::error!(
+                    server = self.fleet.name,
+                    slot = self.slot,
+                    pid = self.pid.as_raw_nonzero(),
+                    "worker is killed: {reason}"
+                );
+                self.reason = Some(reason);
+                self.phase = Phase::Aborting;
+                self.deadline = Instant::now() + ABORT_GRACE;
+                self.signal(Signal::ABORT);
+            }
+            Phase::Draining | Phase::Aborting => self.kill(),
+            Phase::Killed => {}
+        }
+    }
+
+    fn kill(&mut self) {
+        self.phase = Phase::Killed;
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Until `wait` has reaped the process, the id is surely its own.
+        if self.child.id().is_some() {
+            let _ = rustix::process::kill_process(self.pid, signal);
+        }
+    }
+
+    fn ended(mut self, status: io::Result<std::process::ExitStatus>) -> Ended {
+        // Its last words, which may have come together with its end.
+        while let Some(Ok(Some((message, _)))) = self
+            .control
+            .as_ref()
+            .map(|control| control.get_ref().recv())
+        {
+            match message {
+                ToSupervisor::Failed { error } => self.reason = Some(error),
+                ToSupervisor::Cut { requests } => self.cut = Some(requests),
+                ToSupervisor::Heartbeat { requests, .. } => self.requests = requests,
+                ToSupervisor::Ready => {}
+            }
+        }
+        let clean = status.as_ref().is_ok_and(std::process::ExitStatus::success);
+        let status = match status {
+            Ok(status) => cause::describe(status),
+            Err(error) => format!("cannot learn how it ended: {error}"),
+        };
+        let cause = match self.reason {
+            Some(reason) => format!("{reason} ({status})"),
+            None => status,
+        };
+        Ended {
+            pid: Some(self.pid),
+            cause,
+            ready_for: self.ready_since.map(|since| since.elapsed()),
+            cut: self.cut.unwrap_or(if clean { 0 } else { self.requests }),
+        }
+    }
+}
+
+fn spawn(fleet: &Fleet, stdin: OwnedFd) -> io::Result<Child> {
+    let mut arguments = env::args_os();
+    let mut command = Command::new(&fleet.program.path);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    command
+        .args(arguments)
+        .env(control::MARKER, "1")
+        .stdin(Stdio::from(stdin))
+        // A Ctrl-C is the supervisor's alone.
+        .process_group(0);
+    tokio::process::Command::from(command).spawn()
+}
+
+/// The next message that can be understood; `None` when the worker has closed its end.
+async fn recv(control: &mut Option<AsyncFd<control::Socket>>) -> Option<ToSupervisor> {
+    let Some(control) = control else {
+        return std::future::pending().await;
+    };
+    loop {
+        let mut guard = control.readable().await.ok()?;
+        match guard.try_io(|socket| socket.get_ref().recv()) {
+            Ok(Ok(received)) => return received.map(|(message, _)| message),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::warn!(%error, "a worker sent a message that is not understood");
+            }
+            Ok(Err(_)) => return None,
+            Err(_would_block) => {}
+        }
+    }
+}

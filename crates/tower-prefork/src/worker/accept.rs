@@ -1,0 +1,297 @@
+//! Accepting: a thread of its own, which takes a connection only while the worker has room.
+//!
+//! tokio would wake every worker for each connection, and the same worker would mostly win.
+//! `EPOLLEXCLUSIVE` wakes one, and joining the kernel's queue of waiters again after every 16
+//! connections spreads them evenly.
+
+use std::{io, net::SocketAddr, os::fd::OwnedFd, thread, time::Duration};
+
+use rustix::{
+    buffer::spare_capacity,
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, EventData, EventFlags},
+    },
+    io::Errno,
+    net::{SocketAddrAny, SocketFlags},
+};
+use tokio::sync::mpsc;
+
+use super::gate::{Gate, Permit};
+use crate::{
+    connection::{Connection, Load},
+    listener::{Listener, Local},
+};
+
+/// Connections that the event loop has not taken yet.
+const HAND_OVER: usize = 16;
+
+/// A worker goes to the end of the kernel's queue of waiters after so many connections.
+const REJOIN: usize = 16;
+
+/// How long a busy worker leaves waiting connections to its siblings.
+const POLITE: Duration = Duration::from_millis(2);
+
+/// How long to wait when the machine or the process is out of descriptors or memory.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How the wake-up is told from the listeners, which are numbered from 0.
+const WAKE: u64 = u64::MAX;
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    pub(super) connection: Connection,
+    pub(super) permit: Permit,
+}
+
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// Starts the thread. It ends, and the channel with it, when the gate is closed, after it has
+/// taken what the kernel had queued.
+pub(super) fn start(
+    listeners: Vec<Listener>,
+    gate: Gate,
+    load: Load,
+    threads: usize,
+) -> io::Result<mpsc::Receiver<Accepted>> {
+    let (sender, receiver) = mpsc::channel(HAND_OVER);
+    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    epoll::add(&epoll, &gate, EventData::new_u64(WAKE), EventFlags::IN)?;
+    let acceptor = Acceptor {
+        listeners,
+        epoll,
+        joined: false,
+        since_rejoin: 0,
+        pause: None,
+        gate,
+        load,
+        threads,
+        sender,
+    };
+    thread::Builder::new()
+        .name("accept".into())
+        .spawn(move || acceptor.run())?;
+    Ok(receiver)
+}
+
+#[derive(Debug)]
+struct Acceptor {
+    listeners: Vec<Listener>,
+    epoll: OwnedFd,
+    /// The listeners are in the epoll.
+    joined: bool,
+    since_rejoin: usize,
+    /// The last pause, while the machine lacks something.
+    pause: Option<Duration>,
+    gate: Gate,
+    load: Load,
+    /// Requests beyond which the worker is busy.
+    threads: usize,
+    sender: mpsc::Sender<Accepted>,
+}
+
+/// What became of an attempt to accept.
+#[derive(Debug, PartialEq, Eq)]
+enum Attempt {
+    Taken,
+    Nothing,
+    /// The worker has no room.
+    Full,
+}
+
+impl Acceptor {
+    fn run(mut self) {
+        while !self.gate.is_closed() {
+            if let Err(error) = self.turn() {
+                self.pause(&error);
+            }
+        }
+        // What waits in the kernel's queue would be reset when the last listener closes.
+        while self.accept_batch(usize::MAX).is_ok_and(|taken| taken > 0) {}
+    }
+
+    /// Waits for something to do, and does it.
+    fn turn(&mut self) -> io::Result<()> {
+        if self.sender.capacity() == 0 || self.is_busy() {
+            self.leave()?;
+            self.wait(Some(POLITE))?;
+            self.accept_batch(self.threads)?;
+            return Ok(());
+        }
+        self.join()?;
+        for listener in self.wait(None)? {
+            match self.accept(listener)? {
+                Attempt::Taken => self.since_rejoin += 1,
+                Attempt::Nothing => {}
+                Attempt::Full => {
+                    self.leave()?;
+                    // Until a connection ends.
+                    self.wait(None)?;
+                    break;
+                }
+            }
+        }
+        if self.since_rejoin >= REJOIN {
+            self.leave()?;
+        }
+        Ok(())
+    }
+
+    fn is_busy(&self) -> bool {
+        let handed_over = self.sender.max_capacity() - self.sender.capacity();
+        self.load.busy() + handed_over >= self.threads
+    }
+
+    /// Accepts without waiting, at most so many.
+    fn accept_batch(&mut self, most: usize) -> io::Result<usize> {
+        let mut taken = 0;
+        for listener in 0..self.listeners.len() {
+            while taken < most && self.accept(listener)? == Attempt::Taken {
+                taken += 1;
+            }
+        }
+        Ok(taken)
+    }
+
+    fn accept(&mut self, listener: usize) -> io::Result<Attempt> {
+        // While the gate is closed the event loop takes all; before, nobody waits for it.
+        if self.sender.capacity() == 0 && !self.gate.is_closed() {
+            return Ok(Attempt::Nothing);
+        }
+        let Some(permit) = self.gate.try_enter() else {
+            return Ok(Attempt::Full);
+        };
+        let listener = &self.listeners[listener];
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let (fd, peer) = match rustix::net::acceptfrom_with(listener, flags) {
+            Ok(accepted) => accepted,
+            Err(Errno::AGAIN) => return Ok(Attempt::Nothing),
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                return Err(error.into());
+            }
+            // The client's affair: it has gone, or its network has.
+            Err(error) => {
+                tracing::debug!(%error, "a connection was lost before it was accepted");
+                return Ok(Attempt::Taken);
+            }
+        };
+        self.pause = None;
+        if let Some((stream, connection)) = describe(listener.local(), fd, peer) {
+            let accepted = Accepted {
+                stream,
+                connection,
+                permit,
+            };
+            // Nobody takes it when the event loop has ended.
+            let _ = self.sender.blocking_send(accepted);
+        }
+        Ok(Attempt::Taken)
+    }
+
+    /// Waits for the listeners, if they are joined, and for the gate. Gives the listeners that
+    /// have a connection.
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Vec<usize>> {
+        let mut events = Vec::with_capacity(self.listeners.len() + 1);
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs().cast_signed(),
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut ready = Vec::new();
+        for event in events {
+            match event.data.u64() {
+                WAKE => self.gate.woken(),
+                listener => ready.extend(usize::try_from(listener).ok()),
+            }
+        }
+        Ok(ready)
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        if self.joined {
+            return Ok(());
+        }
+        self.joined = true;
+        self.since_rejoin = 0;
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let data = EventData::new_u64(index as u64);
+            epoll::add(
+                &self.epoll,
+                listener,
+                data,
+                EventFlags::IN | EventFlags::EXCLUSIVE,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        if !self.joined {
+            return Ok(());
+        }
+        self.joined = false;
+        for listener in &self.listeners {
+            match epoll::delete(&self.epoll, listener) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the machine may have again what it lacks.
+    fn pause(&mut self, error: &io::Error) {
+        let pause = match self.pause {
+            Some(pause) => (pause * 2).min(LONGEST_PAUSE),
+            None => {
+                tracing::warn!(%error, "cannot accept connections; trying again until it works");
+                FIRST_PAUSE
+            }
+        };
+        self.pause = Some(pause);
+        if self.leave().and_then(|()| self.wait(Some(pause))).is_err() {
+            thread::sleep(pause);
+        }
+    }
+}
+
+fn describe(
+    local: &Local,
+    fd: OwnedFd,
+    peer: Option<SocketAddrAny>,
+) -> Option<(Stream, Connection)> {
+    match local {
+        Local::Unix(path) => {
+            let connection = Connection::unix(path.clone());
+            Some((Stream::Unix(fd.into()), connection))
+        }
+        Local::Tcp(local) => {
+            let stream = std::net::TcpStream::from(fd);
+            // A small answer must not wait for the acknowledgement of the one before.
+            let _ = stream.set_nodelay(true);
+            let local = if local.ip().is_unspecified() {
+                stream.local_addr().ok()?
+            } else {
+                *local
+            };
+            let peer = SocketAddr::try_from(peer?).ok()?;
+            let connection = Connection::tcp(canonical(local), canonical(peer));
+            Some((Stream::Tcp(stream), connection))
+        }
+    }
+}
+
+/// An IPv4 client of a socket for both families has an IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -1,0 +1,55 @@
+use std::{fmt, future::Future, pin::Pin, time::Instant};
+
+use tokio::sync::watch;
+
+use super::{Worker, serve::serve};
+use crate::{
+    BoxError,
+    connection::{Load, RequestBody},
+    listener::Listener,
+};
+
+/// Builds a service and serves it; the types of the service are forgotten here.
+pub(crate) struct Application(Box<dyn FnOnce(Job) -> Served>);
+
+type Served = Pin<Box<dyn Future<Output = Result<usize, BoxError>>>>;
+
+/// What an application is to do in this process.
+pub(super) struct Job {
+    pub(super) worker: Worker,
+    pub(super) listeners: Vec<Listener>,
+    /// Called when the service is built, before the first connection is accepted.
+    pub(super) ready: Box<dyn FnOnce(Load)>,
+    /// Set when it is to drain: the deadline.
+    pub(super) stop: watch::Receiver<Option<Instant>>,
+}
+
+impl Application {
+    pub(crate) fn new<M, F, S, E, B>(make: M) -> Self
+    where
+        M: FnOnce(Worker) -> F + 'static,
+        F: Future<Output = Result<S, E>> + 'static,
+        E: Into<BoxError> + 'static,
+        S: tower_service::Service<http::Request<RequestBody>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self(Box::new(|job| Box::pin(serve(make, job))))
+    }
+
+    /// Serves until it has drained. Gives the number of requests that did not finish in time.
+    pub(super) async fn serve(self, job: Job) -> Result<usize, BoxError> {
+        (self.0)(job).await
+    }
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application").finish_non_exhaustive()
+    }
+}

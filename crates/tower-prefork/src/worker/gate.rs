@@ -1,0 +1,150 @@
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Holds a worker's connections below their limit, and wakes the thread that accepts them.
+#[derive(Clone, Debug)]
+pub(super) struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    permits: Arc<Semaphore>,
+    limit: u32,
+    /// The thread waits for a connection to end.
+    full: AtomicBool,
+    closed: AtomicBool,
+    wake: OwnedFd,
+}
+
+/// One connection's place; dropping it makes room.
+#[derive(Debug)]
+pub(super) struct Permit {
+    place: Option<OwnedSemaphorePermit>,
+    gate: Gate,
+}
+
+impl Gate {
+    pub(super) fn new(limit: usize) -> io::Result<Self> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        Ok(Self(Arc::new(Inner {
+            permits: Arc::new(Semaphore::new(limit as usize)),
+            limit,
+            full: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+        })))
+    }
+
+    /// A place for a connection. With `None` the thread is woken when there may be one again.
+    pub(super) fn try_enter(&self) -> Option<Permit> {
+        self.try_permit().or_else(|| {
+            self.0.full.store(true, SeqCst);
+            // A connection that ended in between saw no reason to wake anyone.
+            self.try_permit()
+        })
+    }
+
+    fn try_permit(&self) -> Option<Permit> {
+        let place = self.0.permits.clone().try_acquire_owned().ok()?;
+        Some(Permit {
+            place: Some(place),
+            gate: self.clone(),
+        })
+    }
+
+    /// Tells the thread to stop accepting.
+    pub(super) fn close(&self) {
+        self.0.closed.store(true, SeqCst);
+        self.wake();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.closed.load(SeqCst)
+    }
+
+    /// Waits until no connection is left.
+    pub(super) async fn empty(&self) {
+        // The semaphore is never closed.
+        let _ = self.0.permits.acquire_many(self.0.limit).await;
+    }
+
+    fn wake(&self) {
+        // Fails only when it is at its maximum, and then it wakes anyway.
+        let _ = rustix::io::write(&self.0.wake, &1_u64.to_ne_bytes());
+    }
+
+    /// Takes a wake-up back, so that the next one can be waited for.
+    pub(super) fn woken(&self) {
+        let _ = rustix::io::read(&self.0.wake, &mut [0; 8]);
+    }
+}
+
+/// Readable when the thread is to look at the gate again.
+impl AsFd for Gate {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.wake.as_fd()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.place = None;
+        if self.gate.0.full.swap(false, SeqCst) {
+            self.gate.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    fn is_awake(gate: &Gate) -> bool {
+        let mut fds = [PollFd::new(gate, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).unwrap() == 1
+    }
+
+    #[test]
+    fn the_end_of_a_connection_wakes_only_a_waiting_thread() {
+        let gate = Gate::new(2).unwrap();
+        let first = gate.try_enter().unwrap();
+        drop(gate.try_enter().unwrap());
+        assert!(!is_awake(&gate));
+
+        let second = gate.try_enter().unwrap();
+        assert!(gate.try_enter().is_none());
+        drop(first);
+        assert!(is_awake(&gate));
+        gate.woken();
+        assert!(!is_awake(&gate));
+        assert!(gate.try_enter().is_some());
+        drop(second);
+    }
+
+    #[tokio::test]
+    async fn it_is_empty_when_all_have_left() {
+        let gate = Gate::new(3).unwrap();
+        let permit = gate.try_enter().unwrap();
+        let mut empty = tokio_test::task::spawn(gate.empty());
+        assert!(empty.poll().is_pending());
+        drop(permit);
+        assert!(empty.poll().is_ready());
+    }
+
+    #[test]
+    fn closing_wakes() {
+        let gate = Gate::new(1).unwrap();
+        gate.close();
+        assert!(gate.is_closed() && is_awake(&gate));
+    }
+}

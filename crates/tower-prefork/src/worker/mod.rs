@@ -1,0 +1,16 @@
+//! What a child process does: take the listeners, build the service, accept, drain.
+
+mod accept;
+mod application;
+mod facts;
+mod gate;
+mod process;
+mod runtime;
+mod serve;
+mod single;
+mod stop;
+
+pub(crate) use application::Application;
+pub use facts::Worker;
+pub(crate) use process::run;
+pub(crate) use single::{Alone, run as run_single};

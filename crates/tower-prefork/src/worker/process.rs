@@ -1,0 +1,118 @@
+use std::{io, process::ExitCode, sync::Arc, thread, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Worker, application::Job, runtime, stop::Stop};
+use crate::{
+    BoxError, Server,
+    connection::Load,
+    control::{Socket, ToSupervisor, ToWorker},
+    error::error_text,
+    listener::Listener,
+    signals::Signals,
+};
+
+/// How often the supervisor hears that the event loop is alive.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// The whole life of a worker process.
+pub(crate) fn run(servers: Vec<Server>, socket: Socket) -> ExitCode {
+    let socket = Arc::new(socket);
+    match serve(servers, &socket) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The supervisor tells the operator.
+            let _ = socket.send(&ToSupervisor::failed(error_text(&*error)), &[]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
+    let Some((name, slot, listeners)) = start_message(socket)? else {
+        // The supervisor is gone already.
+        return Ok(());
+    };
+    let server = servers.into_iter().find(|server| server.name == name);
+    let server = server.ok_or_else(|| format!("this program has no server {name:?} any more"))?;
+    let config = server.config;
+    config.validate()?;
+    let application = server.application.ok_or("no service was given")?;
+
+    let stop = Stop::new(Some(socket.clone()), config.graceful_timeout);
+    let deadline = stop.deadline();
+    listen_to_supervisor(socket.clone(), stop.clone())?;
+    let runtime = runtime::build(config.thread_workers)?;
+    let job = Job {
+        worker: Worker::new(&name, slot, config),
+        listeners,
+        stop: deadline.clone(),
+        ready: {
+            let (socket, stop) = (socket.clone(), stop.clone());
+            Box::new(move |load| begin(load, socket, stop))
+        },
+    };
+    let cut = runtime.block_on(application.serve(job))?;
+    stop.report(cut);
+    runtime::finish(runtime, *deadline.borrow());
+    Ok(())
+}
+
+/// What this worker is to be; `None` when the supervisor has died.
+fn start_message(socket: &Socket) -> Result<Option<(String, usize, Vec<Listener>)>, BoxError> {
+    match socket.recv()? {
+        Some((ToWorker::Start { server, slot }, fds)) => {
+            let listeners: io::Result<_> = fds.into_iter().map(Listener::from_fd).collect();
+            Ok(Some((server, slot, listeners?)))
+        }
+        Some((ToWorker::Drain { .. }, _)) => Err("the supervisor did not say what to start".into()),
+        None => Ok(None),
+    }
+}
+
+/// Starts the thread that hears the supervisor, also while the event loop is stuck.
+fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
+    let listen = move || {
+        loop {
+            match socket.recv() {
+                Ok(Some((ToWorker::Drain { milliseconds }, _))) => {
+                    stop.drain_within(Duration::from_millis(milliseconds));
+                }
+                Ok(Some((ToWorker::Start { .. }, _))) => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(%error, "the supervisor sent a message that is not understood");
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
+        tracing::debug!("the supervisor has ended");
+        stop.drain();
+    };
+    thread::Builder::new()
+        .name("control".into())
+        .spawn(listen)
+        .map(drop)
+}
+
+/// The service is built: tells the supervisor, now and every second.
+fn begin(load: Load, socket: Arc<Socket>, stop: Stop) {
+    stop.begin(load.clone());
+    match Signals::new() {
+        Ok(signals) => drop(tokio::spawn(stop.obey(signals))),
+        Err(error) => tracing::error!(%error, "cannot take signals"),
+    }
+    let _ = socket.send(&ToSupervisor::Ready, &[]);
+    tokio::spawn(async move {
+        let mut beats = interval(HEARTBEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            let heartbeat = ToSupervisor::Heartbeat {
+                connections: load.connections(),
+                requests: load.requests(),
+            };
+            // Lost when the supervisor does not read; then nobody waits for it, either.
+            let _ = socket.send(&heartbeat, &[]);
+        }
+    });
+}

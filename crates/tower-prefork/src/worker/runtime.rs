@@ -1,0 +1,20 @@
+use std::{io, time::Instant};
+
+use tokio::runtime::{Builder, Runtime};
+
+/// Blocking threads beyond the application's, for tokio's own use: names and files.
+const SPARE_THREADS: usize = 8;
+
+/// The event loop of this process, with so many threads for the application's blocking work.
+pub(super) fn build(thread_workers: usize) -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(thread_workers + SPARE_THREADS)
+        .build()
+}
+
+/// Ends it. A job that is still on a thread may finish until the deadline.
+pub(super) fn finish(runtime: Runtime, deadline: Option<Instant>) {
+    let deadline = deadline.unwrap_or_else(Instant::now);
+    runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));
+}

@@ -1,0 +1,145 @@
+use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use rustix::process::{Resource, getrlimit};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    sync::watch,
+    time::timeout_at,
+};
+
+use super::{
+    Worker,
+    accept::{self, Accepted, Stream},
+    application::Job,
+    gate::Gate,
+};
+use crate::{
+    BoxError,
+    config::Config,
+    connection::{self, RequestBody, Shared},
+    error::panic_text,
+};
+
+/// Descriptors that are not for connections: listeners, logs, files and sockets of the
+/// application; it may have one for each of its threads on top.
+const SPARE_FILES: usize = 64;
+
+/// Builds the service and serves it until it has drained. Gives the number of requests that did
+/// not finish in time.
+pub(super) async fn serve<M, F, S, E, B>(make: M, job: Job) -> Result<usize, BoxError>
+where
+    M: FnOnce(Worker) -> F,
+    F: Future<Output = Result<S, E>>,
+    E: Into<BoxError>,
+    S: tower_service::Service<http::Request<RequestBody>, Response = http::Response<B>>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let Job {
+        worker,
+        listeners,
+        ready,
+        mut stop,
+    } = job;
+    let service = AssertUnwindSafe(async { make(worker.clone()).await })
+        .catch_unwind()
+        .await
+        .map_err(|panic| format!("panicked: {}", panic_text(&*panic)))?
+        .map_err(Into::into)?;
+
+    let config = worker.config();
+    let gate = Gate::new(max_connections(config))?;
+    let (drain, draining) = watch::channel(false);
+    let shared = Arc::new(Shared::new(config.http.clone(), draining));
+    let load = shared.load().clone();
+    ready(load.clone());
+    let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
+
+    let spawn = |accepted: Accepted| {
+        let (service, shared) = (service.clone(), shared.clone());
+        tokio::spawn(async move {
+            if let Err(error) = connect(accepted, service, shared).await {
+                tracing::warn!(%error, "cannot serve a connection");
+            }
+        });
+    };
+    let deadline = loop {
+        tokio::select! {
+            deadline = stop.wait_for(Option::is_some) => {
+                break deadline.ok().and_then(|deadline| *deadline);
+            }
+            one = accepted.recv() => match one {
+                Some(one) => spawn(one),
+                None => return Err("the thread that accepts connections has ended".into()),
+            }
+        }
+    };
+    let deadline = deadline.unwrap_or_else(Instant::now);
+
+    drain.send_replace(true);
+    gate.close();
+    let finish = async {
+        while let Some(one) = accepted.recv().await {
+            spawn(one);
+        }
+        gate.empty().await;
+    };
+    if timeout_at(deadline.into(), finish).await.is_ok() {
+        return Ok(0);
+    }
+    let (connections, requests) = (load.connections(), load.requests());
+    tracing::warn!(
+        server = worker.server(),
+        slot = worker.slot(),
+        connections,
+        requests,
+        "the deadline of the stop is over; what still runs is cut"
+    );
+    Ok(requests)
+}
+
+/// Serves one connection; its place is free again afterwards.
+async fn connect<S, B>(accepted: Accepted, service: S, shared: Arc<Shared>) -> io::Result<()>
+where
+    S: tower_service::Service<http::Request<RequestBody>, Response = http::Response<B>>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let Accepted {
+        stream,
+        connection,
+        permit: _permit,
+    } = accepted;
+    match stream {
+        Stream::Tcp(stream) => {
+            let stream = TcpStream::from_std(stream)?;
+            connection::serve(stream, connection, service, shared).await;
+        }
+        Stream::Unix(stream) => {
+            let stream = UnixStream::from_std(stream)?;
+            connection::serve(stream, connection, service, shared).await;
+        }
+    }
+    Ok(())
+}
+
+/// The limit of connections, lowered to what the limit of open files allows.
+fn max_connections(config: &Config) -> usize {
+    let files = getrlimit(Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    });
+    let possible = files.saturating_sub(SPARE_FILES + config.thread_workers);
+    config.max_connections.min(possible.max(1))
+}

@@ -1,0 +1,72 @@
+use std::{mem, time::Duration};
+
+use futures_util::future::try_join_all;
+
+use super::{Application, Worker, application::Job, runtime, stop::Stop};
+use crate::{
+    config::Config, error::error_text, listener::Bound, signals::Signals, supervisor::log_ready,
+};
+
+/// A server that runs without workers.
+#[derive(Debug)]
+pub(crate) struct Alone {
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    pub(crate) application: Application,
+    pub(crate) bound: Bound,
+}
+
+/// Serves all of them in this process until an operator stops it. The error is a line for the
+/// operator.
+pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
+    let longest = |time: fn(&Config) -> Duration| {
+        let times = servers.iter().map(|server| time(&server.config));
+        times.max().unwrap_or_default()
+    };
+    let stop = Stop::new(None, longest(|config| config.graceful_timeout));
+    let deadline = stop.deadline();
+    let threads = servers.iter().map(|server| server.config.thread_workers);
+    let runtime =
+        runtime::build(threads.sum()).map_err(|error| format!("cannot start: {error}"))?;
+
+    // Their socket files are removed at the end.
+    let mut bounds = Vec::new();
+    let mut jobs = Vec::new();
+    for Alone {
+        name,
+        config,
+        application,
+        mut bound,
+    } in mem::take(&mut servers)
+    {
+        let listeners = mem::take(&mut bound.listeners);
+        bounds.push(bound);
+        let addresses: Vec<_> = listeners.iter().map(|one| one.local().clone()).collect();
+        let stop = stop.clone();
+        let ready = {
+            let name = name.clone();
+            move |load| {
+                stop.begin(load);
+                log_ready(&name, &addresses, 0);
+            }
+        };
+        let job = Job {
+            worker: Worker::new(&name, 0, config),
+            listeners,
+            ready: Box::new(ready),
+            stop: deadline.clone(),
+        };
+        jobs.push(async move {
+            let served = application.serve(job).await;
+            served.map_err(|error| format!("{name}: could not start: {}", error_text(&*error)))
+        });
+    }
+    let cut = runtime.block_on(async {
+        let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
+        tokio::spawn(stop.clone().obey(signals));
+        try_join_all(jobs).await
+    })?;
+    stop.report(cut.into_iter().sum());
+    runtime::finish(runtime, *deadline.borrow());
+    Ok(())
+}

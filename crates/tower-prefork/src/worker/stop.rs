@@ -1,0 +1,151 @@
+use std::{
+    io, process,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::sync::watch;
+
+use crate::{
+    connection::Load,
+    control::{Socket, ToSupervisor},
+    signals::{Request, Signals},
+};
+
+/// What the event loop and the runtime get, after the deadline, to end by themselves.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How this process is told to stop, and made to keep the deadline.
+#[derive(Clone, Debug)]
+pub(super) struct Stop(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    deadline: watch::Sender<Option<Instant>>,
+    phase: Mutex<Phase>,
+    supervisor: Option<Arc<Socket>>,
+    graceful_timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// No service is built yet.
+    Building,
+    /// What is to be finished before the end.
+    Serving(Vec<Load>),
+    Ending,
+}
+
+impl Stop {
+    pub(super) fn new(supervisor: Option<Arc<Socket>>, graceful_timeout: Duration) -> Self {
+        Self(Arc::new(Inner {
+            deadline: watch::Sender::new(None),
+            phase: Mutex::new(Phase::Building),
+            supervisor,
+            graceful_timeout,
+        }))
+    }
+
+    /// Tells when to drain, and until when.
+    pub(super) fn deadline(&self) -> watch::Receiver<Option<Instant>> {
+        self.0.deadline.subscribe()
+    }
+
+    /// A service is built and begins to serve. Does not return when the process ends already.
+    pub(super) fn begin(&self, load: Load) {
+        let mut phase = self.phase();
+        match &mut *phase {
+            Phase::Serving(loads) => loads.push(load),
+            Phase::Building => *phase = Phase::Serving(vec![load]),
+            Phase::Ending => {
+                drop(phase);
+                loop {
+                    thread::park();
+                }
+            }
+        }
+    }
+
+    /// Drains within the graceful time-out.
+    pub(super) fn drain(&self) {
+        self.drain_within(self.0.graceful_timeout);
+    }
+
+    /// Drains; only the first call counts. The process ends shortly after the deadline even
+    /// when its event loop is stuck.
+    pub(super) fn drain_within(&self, left: Duration) {
+        let mut phase = self.phase();
+        if !matches!(*phase, Phase::Serving(_)) {
+            *phase = Phase::Ending;
+            drop(phase);
+            // Nothing was accepted yet, so nothing is lost.
+            process::exit(0);
+        }
+        drop(phase);
+        let deadline = Instant::now() + left;
+        let first = |current: &mut Option<Instant>| {
+            let first = current.is_none();
+            current.get_or_insert(deadline);
+            first
+        };
+        if self.0.deadline.send_if_modified(first)
+            && let Err(error) = self.clone().enforce(deadline)
+        {
+            tracing::error!(%error, "cannot start the thread that keeps the deadline");
+        }
+    }
+
+    /// Starts a thread that ends the process after the deadline, unless it has ended by then.
+    fn enforce(self, deadline: Instant) -> io::Result<()> {
+        let enforce = move || {
+            thread::sleep((deadline + GRACE).saturating_duration_since(Instant::now()));
+            tracing::error!("the event loop is stuck at the deadline of the stop");
+            self.quit()
+        };
+        thread::Builder::new()
+            .name("deadline".into())
+            .spawn(enforce)
+            .map(drop)
+    }
+
+    /// Ends the process at once.
+    pub(super) fn quit(&self) -> ! {
+        let requests = match &*self.phase() {
+            Phase::Serving(loads) => loads.iter().map(Load::requests).sum(),
+            Phase::Building | Phase::Ending => 0,
+        };
+        self.report(requests);
+        // Exit handlers of the application's libraries may be stuck, too.
+        let _ = thread::Builder::new().spawn(|| {
+            thread::sleep(GRACE);
+            let _ = kill_process(getpid(), Signal::KILL);
+        });
+        process::exit(0)
+    }
+
+    /// Says how many requests did not finish.
+    pub(super) fn report(&self, requests: usize) {
+        if let Some(supervisor) = &self.0.supervisor {
+            // A supervisor that is gone needs no report.
+            let _ = supervisor.send(&ToSupervisor::Cut { requests }, &[]);
+        } else if requests > 0 {
+            tracing::warn!(requests, "requests were cut before they were done");
+        }
+    }
+
+    /// Does what the operator asks of this process.
+    pub(super) async fn obey(self, mut signals: Signals) {
+        if signals.recv().await == Request::Drain {
+            self.drain();
+            signals.recv().await;
+        }
+        tracing::warn!("stopping at once");
+        self.quit()
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.0.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
