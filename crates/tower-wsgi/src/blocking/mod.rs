@@ -1,0 +1,94 @@
+//! Run a service that blocks on a bounded number of threads.
+//!
+//! [`BlockingLayer`] wraps any service. Its call, its future (which need not be `Send`) and its
+//! response body all run on the threads of a [`BlockingPool`]; the event loop only carries the bytes.
+//! [`blocking_fn`] makes such a service of a plain function.
+//!
+//! A pool runs at most as many jobs at once as it has threads. `max_queued` more may wait, each for
+//! at most `queue_timeout`. Several layers can share one pool, so that one number bounds the
+//! blocking work of the whole process. The threads are tokio's: a pool that is idle holds none.
+//!
+//! A response body is pumped into a buffer: 256 KiB of memory, above that a temporary file. So a
+//! client that reads slowly holds no thread; the thread is free as soon as the body has been
+//! produced. All responses of a pool share [`max_spooled`](BlockingPool::max_spooled) bytes of disk;
+//! beyond it a thread waits for its reader, and gives up after 30 seconds without progress.
+//!
+//! # What the client sees
+//!
+//! | | |
+//! |---|---|
+//! | the queue is full, or the pool is drained | `503` with `Retry-After`, at once |
+//! | a job waited longer than `queue_timeout` | `503` with `Retry-After` |
+//! | the response body fails before its first byte | `500` |
+//! | it fails later | a broken connection, never a clean end |
+//!
+//! A panic in the service unwinds into the response future, as if the service had run there:
+//! `tower_http`'s `CatchPanicLayer` above this layer makes a 500 of it.
+//!
+//! **A client that leaves** while its request is queued takes the request out of the queue: it never
+//! costs a thread. Code that already runs cannot be stopped; it keeps its thread until it returns. A
+//! response body that is being produced for nobody is dropped at its next frame.
+//!
+//! **At shutdown** [`BlockingPool::drain`] lets what is queued and running finish, within a deadline.
+//!
+//! # Examples
+//!
+//! ```
+//! use http::{Request, Response};
+//! use tower::{Layer, ServiceExt};
+//! use tower_wsgi::{Body, blocking::{BlockingLayer, BlockingPool, blocking_fn}};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = BlockingPool::new(4);
+//! let service = BlockingLayer::new(&pool).layer(blocking_fn(|_: Request<Body>| {
+//!     std::thread::sleep(std::time::Duration::from_millis(10)); // as slow code as you like
+//!     Ok::<_, std::convert::Infallible>(Response::new(Body::from("done")))
+//! }));
+//!
+//! let response = service.oneshot(Request::new(Body::empty())).await?;
+//! assert_eq!(response.status(), 200);
+//! assert_eq!(pool.stats().finished, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Two routes of an axum `Router` on one pool, with other bounds than the defaults:
+//!
+//! ```
+//! use std::time::Duration;
+//! use axum::{Router, routing::get};
+//! use http::{Request, Response};
+//! use tower::Layer;
+//! use tower_wsgi::{Body, blocking::{BlockingLayer, BlockingPool, blocking_fn}};
+//!
+//! let pool = BlockingPool::new(10)
+//!     .max_queued(100)
+//!     .queue_timeout(Duration::from_secs(5));
+//! let blocking = BlockingLayer::new(&pool);
+//! let report = blocking_fn(|_: Request<axum::body::Body>| {
+//!     Ok::<_, std::convert::Infallible>(Response::new(Body::from("a long report")))
+//! });
+//! let app: Router = Router::new()
+//!     .route("/health", get(|| async { "ok" }))          // stays on the event loop
+//!     .route_service("/report", blocking.layer(report))
+//!     .route("/hash", get(|| async { /* runs on the pool as well */ }).layer(blocking));
+//! ```
+
+mod answer;
+mod function;
+mod layer;
+mod pipe;
+mod pool;
+mod queue;
+mod run;
+mod service;
+
+#[cfg(feature = "handler")]
+pub(crate) use self::run::{Running, run};
+pub use self::{
+    function::{BlockingFn, blocking_fn},
+    layer::BlockingLayer,
+    pool::{BlockingPool, Stats},
+    service::{Blocking, ResponseFuture},
+};

@@ -1,0 +1,237 @@
+//! The bookkeeping of a pool: which jobs wait, which run, which threads there are. No thread, no
+//! lock, no clock of its own, so that it can be tested by hand.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) threads: usize,
+    pub(super) max_queued: usize,
+    pub(super) queue_timeout: Duration,
+}
+
+pub(super) struct Queue {
+    pub(super) limits: Limits,
+    waiting: VecDeque<(u64, Job)>,
+    next_id: u64,
+    /// Since when each running job runs; a slot that is `None` is free.
+    running: Vec<Option<Instant>>,
+    busy: usize,
+    /// Threads that exist, whether they run a job or wait for one.
+    threads: usize,
+    /// Of these, the ones that wait for a job.
+    parked: usize,
+    /// Wake-ups that were given and not yet taken.
+    wakeups: usize,
+    pub(super) finished: u64,
+    pub(super) refused: u64,
+    closed: bool,
+}
+
+/// What the pool has to do so that an added job runs.
+#[derive(Debug, PartialEq)]
+pub(super) enum Next {
+    /// Nothing: every thread is busy, and takes the job when it is done.
+    Wait,
+    /// A waiting thread has to be woken.
+    Wake,
+    /// A thread has to be started.
+    Start,
+}
+
+/// A place among the running jobs.
+#[derive(Debug)]
+pub(super) struct Slot(usize);
+
+impl Queue {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            waiting: VecDeque::new(),
+            next_id: 0,
+            running: Vec::new(),
+            busy: 0,
+            threads: 0,
+            parked: 0,
+            wakeups: 0,
+            finished: 0,
+            refused: 0,
+            closed: false,
+        }
+    }
+
+    /// Adds a job if there is room for it: a free thread, or one of the `max_queued` places.
+    pub(super) fn push(&mut self, job: Job) -> Result<(u64, Next), Job> {
+        let room = self.free().saturating_add(self.limits.max_queued);
+        if self.closed || self.waiting.len() >= room {
+            self.refused += 1;
+            return Err(job);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.waiting.push_back((id, job));
+        let next = if self.parked > 0 {
+            self.parked -= 1;
+            self.wakeups += 1;
+            Next::Wake
+        } else if self.threads < self.limits.threads {
+            self.threads += 1;
+            Next::Start
+        } else {
+            Next::Wait
+        };
+        Ok((id, next))
+    }
+
+    /// Takes a job out that still waits.
+    pub(super) fn cancel(&mut self, id: u64) -> Option<Job> {
+        // Ids only grow, so the queue is sorted.
+        let index = self.waiting.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.waiting.remove(index).map(|(_, job)| job)
+    }
+
+    /// The next job for a thread.
+    pub(super) fn start(&mut self, now: Instant) -> Option<(Slot, Job)> {
+        let (_, job) = self.waiting.pop_front()?;
+        let slot = self.running.iter().position(Option::is_none);
+        let slot = slot.unwrap_or_else(|| {
+            self.running.push(None);
+            self.running.len() - 1
+        });
+        self.running[slot] = Some(now);
+        self.busy += 1;
+        Some((Slot(slot), job))
+    }
+
+    pub(super) fn finish(&mut self, slot: &Slot) {
+        self.running[slot.0] = None;
+        self.busy -= 1;
+        self.finished += 1;
+    }
+
+    /// A thread found no job and waits for one.
+    pub(super) fn park(&mut self) {
+        self.parked += 1;
+    }
+
+    /// Whether a waiting thread was woken for a job. It no longer counts as waiting then.
+    pub(super) fn take_wakeup(&mut self) -> bool {
+        let woken = self.wakeups > 0;
+        self.wakeups -= usize::from(woken);
+        woken
+    }
+
+    /// A waiting thread was not woken, and ends.
+    pub(super) fn unpark(&mut self) {
+        self.parked -= 1;
+    }
+
+    /// A thread has ended. Gives the jobs that nobody is left to run.
+    pub(super) fn leave(&mut self) -> VecDeque<(u64, Job)> {
+        self.threads -= 1;
+        if self.threads == 0 {
+            std::mem::take(&mut self.waiting)
+        } else {
+            VecDeque::new()
+        }
+    }
+
+    /// Refuses every new job from now on.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Takes all jobs out that still wait.
+    pub(super) fn abandon(&mut self) -> VecDeque<(u64, Job)> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.busy == 0 && self.waiting.is_empty()
+    }
+
+    pub(super) fn busy(&self) -> usize {
+        self.busy
+    }
+
+    /// The jobs that wait because every thread is busy.
+    pub(super) fn queued(&self) -> usize {
+        self.waiting.len().saturating_sub(self.free())
+    }
+
+    fn free(&self) -> usize {
+        self.limits.threads - self.busy
+    }
+
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.running.iter().flatten().min().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(threads: usize, max_queued: usize) -> Queue {
+        Queue::new(Limits {
+            threads,
+            max_queued,
+            queue_timeout: Duration::MAX,
+        })
+    }
+
+    fn push(queue: &mut Queue) -> Option<(u64, Next)> {
+        queue.push(Box::new(|| {})).ok()
+    }
+
+    #[test]
+    fn a_thread_is_started_for_each_job_up_to_the_bound_then_jobs_queue_then_are_refused() {
+        let mut queue = queue(2, 1);
+        assert_eq!(push(&mut queue), Some((0, Next::Start)));
+        assert_eq!(push(&mut queue), Some((1, Next::Start)));
+        assert_eq!(queue.queued(), 0, "two free threads take them");
+        assert_eq!(push(&mut queue), Some((2, Next::Wait)));
+        assert_eq!(queue.queued(), 1);
+        assert_eq!(push(&mut queue), None);
+        assert_eq!(queue.refused, 1);
+
+        let (slot, _) = queue.start(Instant::now()).unwrap();
+        assert_eq!(push(&mut queue), None, "one runs, one is next, one waits");
+        queue.finish(&slot);
+        assert_eq!(push(&mut queue), Some((3, Next::Wait)));
+    }
+
+    #[test]
+    fn two_jobs_wake_two_waiting_threads() {
+        let mut queue = queue(2, 0);
+        for _ in 0..2 {
+            assert!(push(&mut queue).is_some());
+        }
+        for _ in 0..2 {
+            let (slot, _) = queue.start(Instant::now()).unwrap();
+            queue.finish(&slot);
+            queue.park();
+        }
+        assert_eq!(push(&mut queue), Some((2, Next::Wake)));
+        assert_eq!(push(&mut queue), Some((3, Next::Wake)));
+        assert!(queue.take_wakeup());
+        assert!(queue.take_wakeup());
+        assert!(!queue.take_wakeup());
+    }
+
+    #[test]
+    fn a_cancelled_job_leaves_its_place() {
+        let mut queue = queue(1, 2);
+        let ids: Vec<u64> = (0..3).map(|_| push(&mut queue).unwrap().0).collect();
+        assert!(queue.cancel(ids[1]).is_some());
+        assert!(queue.cancel(ids[1]).is_none());
+        assert!(push(&mut queue).is_some());
+        let _running = queue.start(Instant::now()).unwrap();
+        assert!(queue.cancel(ids[0]).is_none(), "it runs already");
+    }
+}

@@ -1,0 +1,133 @@
+//! One job: a service's call and its future, driven on a thread of the pool.
+
+use std::{
+    any::Any,
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use http::Response;
+use pin_project_lite::pin_project;
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    time::{Sleep, sleep},
+};
+
+use super::{
+    answer::answer,
+    pool::{BlockingPool, Ticket},
+};
+use crate::{Body, BoxError, rejection::Rejection};
+
+const NO_THREAD: &str = "The server is too busy to answer the request just now.";
+
+/// What a job comes to: an answer, or (from a handler that says "not mine") the request again.
+type Outcome<P, E> = Result<ControlFlow<Response<Body>, P>, E>;
+
+enum Reply<P, E> {
+    Outcome(Outcome<P, E>),
+    Panic(Box<dyn Any + Send>),
+}
+
+/// Lets `work`, its future and its response body run on the pool.
+pub(crate) fn run<F, Fut, R, P, E>(pool: &BlockingPool, work: F) -> Running<P, E>
+where
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<ControlFlow<Response<R>, P>, E>>,
+    R: http_body::Body,
+    R::Error: Into<BoxError>,
+    P: Send + 'static,
+    E: Send + 'static,
+{
+    let (sender, receiver) = oneshot::channel();
+    let span = tracing::Span::current();
+    let spooled = Arc::clone(pool.spooled());
+    let job = Box::new(move || {
+        span.in_scope(|| {
+            let send = |reply| sender.send(reply).is_ok();
+            match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work())))) {
+                Ok(Ok(ControlFlow::Break(response))) => answer(response, &spooled, |response| {
+                    send(Reply::Outcome(Ok(ControlFlow::Break(response))))
+                }),
+                Ok(Ok(ControlFlow::Continue(pass))) => {
+                    send(Reply::Outcome(Ok(ControlFlow::Continue(pass))));
+                }
+                Ok(Err(error)) => {
+                    send(Reply::Outcome(Err(error)));
+                }
+                Err(panic) => {
+                    send(Reply::Panic(panic));
+                }
+            }
+        });
+    });
+    match pool.submit(job) {
+        Err(_) => Running {
+            reply: None,
+            ticket: None,
+            timeout: None,
+        },
+        Ok(ticket) => Running {
+            reply: Some(receiver),
+            timeout: ticket.queue_timeout.map(sleep),
+            ticket: Some(ticket),
+        },
+    }
+}
+
+/// Drives a future on a thread that may block. What is ready at once, as plain functions are, does
+/// without a parker.
+pub(super) fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(output) => output,
+        Poll::Pending => Handle::current().block_on(future),
+    }
+}
+
+pin_project! {
+    /// A job that waits or runs. Dropped while it waits, it leaves the queue.
+    pub struct Running<P, E> {
+        reply: Option<oneshot::Receiver<Reply<P, E>>>,
+        ticket: Option<Ticket>,
+        #[pin]
+        timeout: Option<Sleep>,
+    }
+}
+
+impl<P, E> Future for Running<P, E> {
+    type Output = Outcome<P, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let refused = || Ok(ControlFlow::Break(Rejection::try_again(NO_THREAD)));
+        let Some(reply) = this.reply else {
+            return Poll::Ready(refused());
+        };
+        if let Poll::Ready(reply) = Pin::new(reply).poll(cx) {
+            if let Some(ticket) = this.ticket.take() {
+                ticket.done();
+            }
+            return Poll::Ready(match reply {
+                Ok(Reply::Outcome(outcome)) => outcome,
+                Ok(Reply::Panic(panic)) => resume_unwind(panic),
+                // The pool was drained, or its runtime has ended.
+                Err(_) => refused(),
+            });
+        }
+        if let Some(timeout) = this.timeout.as_mut().as_pin_mut() {
+            ready!(timeout.poll(cx));
+            this.timeout.set(None);
+            if this.ticket.as_ref().is_some_and(Ticket::refuse) {
+                return Poll::Ready(refused());
+            }
+        }
+        Poll::Pending
+    }
+}

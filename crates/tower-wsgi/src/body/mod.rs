@@ -1,0 +1,12 @@
+//! The bodies that travel through the layers.
+//!
+//! [`Body`] is what every layer answers with: an opaque response body.
+//! [`BufferedBody`] is what a handler reads from: a request body that has fully arrived.
+
+#[cfg(feature = "wait-for-body")]
+mod buffered;
+mod response;
+
+#[cfg(feature = "wait-for-body")]
+pub use self::buffered::BufferedBody;
+pub use self::response::Body;

@@ -1,0 +1,96 @@
+//! A budget of bytes, of memory or of disk, that many requests share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// So many bytes, for all requests together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit: AtomicUsize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit: AtomicUsize::new(limit),
+            used: AtomicUsize::new(0),
+        })
+    }
+
+    #[cfg(feature = "blocking")]
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Takes `bytes` if there are so many left.
+    fn take(&self, bytes: usize) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let take = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
+    }
+}
+
+/// What one request has taken of the budget. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Reservation {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            bytes: 0,
+        }
+    }
+
+    /// Takes more until this reservation has `total` bytes; `false` if there are not so many left.
+    pub(crate) fn grow_to(&mut self, total: usize) -> bool {
+        let Some(more) = total.checked_sub(self.bytes) else {
+            return true;
+        };
+        let taken = self.budget.take(more);
+        if taken {
+            self.bytes = total;
+        }
+        taken
+    }
+
+    /// Gives everything back.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn clear(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_share_the_budget_and_give_it_back() {
+        let budget = Budget::new(100);
+        let mut first = Reservation::new(&budget);
+        let mut second = Reservation::new(&budget);
+        assert!(first.grow_to(60));
+        assert!(first.grow_to(50), "never shrinks, never fails");
+        assert!(!second.grow_to(41));
+        assert!(second.grow_to(40));
+        assert!(!first.grow_to(61));
+        drop(second);
+        assert!(first.grow_to(100));
+    }
+}

@@ -1,0 +1,120 @@
+use std::{fmt, sync::Arc};
+
+use tower_layer::{Identity, Layer};
+
+use super::{
+    Middleware, WsgiHandler,
+    chain::{Chain, InExecutor, Nobody, OnLoop, Then},
+    middleware,
+    service::Shared,
+};
+use crate::{
+    blocking::BlockingPool,
+    response_middleware::{self, ResponseMiddleware},
+    wait_for_body::WaitForBodyLayer,
+};
+
+/// Builds a [`WsgiHandler`]. The [module docs](super) tell the order of its parts.
+#[must_use]
+pub struct WsgiHandlerBuilder<L = Identity, H = Nobody> {
+    body: L,
+    handlers: H,
+    middleware: middleware::List,
+    response_middleware: response_middleware::List,
+}
+
+impl WsgiHandlerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            body: Identity::new(),
+            handlers: Nobody,
+            middleware: middleware::List::default(),
+            response_middleware: response_middleware::List::default(),
+        }
+    }
+}
+
+impl<H> WsgiHandlerBuilder<Identity, H> {
+    /// The handlers get a [`BufferedBody`](crate::BufferedBody), when all of it has arrived.
+    pub fn wait_for_body(self, layer: WaitForBodyLayer) -> WsgiHandlerBuilder<WaitForBodyLayer, H> {
+        WsgiHandlerBuilder {
+            body: layer,
+            handlers: self.handlers,
+            middleware: self.middleware,
+            response_middleware: self.response_middleware,
+        }
+    }
+}
+
+impl<L, H> WsgiHandlerBuilder<L, H> {
+    /// Adds a middleware for the way in. Middleware run in the order added, before the body is read,
+    /// wherever they stand in the builder; the first that answers ends the way.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(middleware);
+        self
+    }
+
+    /// Adds a function `Fn(&mut Request<B>) -> impl IntoAnswer` that may block. It runs on the pool,
+    /// and so does the body of its response. Where it returns `None`, the next handler gets the
+    /// request, at the reading position that this one left.
+    pub fn in_executor<F>(
+        self,
+        pool: &BlockingPool,
+        function: F,
+    ) -> WsgiHandlerBuilder<L, Then<H, InExecutor<F>>> {
+        self.then(InExecutor {
+            pool: pool.clone(),
+            function: Arc::new(function),
+        })
+    }
+
+    /// Adds a service that runs on the event loop. It always answers: a handler after it is never
+    /// asked. A service that blocks belongs under a
+    /// [`BlockingLayer`](crate::blocking::BlockingLayer).
+    pub fn service<S>(self, service: S) -> WsgiHandlerBuilder<L, Then<H, OnLoop<S>>> {
+        self.then(OnLoop(service))
+    }
+
+    /// Adds a middleware for the way out. Response middleware run in the order added, on every
+    /// response, error pages too.
+    pub fn response_middleware(mut self, middleware: impl ResponseMiddleware) -> Self {
+        self.response_middleware.push(middleware);
+        self
+    }
+
+    /// The finished handler.
+    #[must_use]
+    pub fn build(self) -> WsgiHandler<L::Service>
+    where
+        L: Layer<Chain<H>>,
+    {
+        WsgiHandler {
+            inner: self.body.layer(Chain(self.handlers)),
+            shared: Arc::new(Shared {
+                middleware: self.middleware,
+                response_middleware: self.response_middleware,
+            }),
+        }
+    }
+
+    fn then<N>(self, next: N) -> WsgiHandlerBuilder<L, Then<H, N>> {
+        WsgiHandlerBuilder {
+            body: self.body,
+            handlers: Then {
+                first: self.handlers,
+                next,
+            },
+            middleware: self.middleware,
+            response_middleware: self.response_middleware,
+        }
+    }
+}
+
+impl<L, H> fmt::Debug for WsgiHandlerBuilder<L, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsgiHandlerBuilder")
+            .field("middleware", &self.middleware)
+            .field("response_middleware", &self.response_middleware)
+            .finish_non_exhaustive()
+    }
+}

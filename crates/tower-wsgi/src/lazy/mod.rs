@@ -1,0 +1,84 @@
+//! Build a service at its first request, once for all clones.
+//!
+//! Some applications cannot be built where the server is configured: they take long, they block, or
+//! they must be made in the process that serves them. [`LazyLayer`] makes a service of a function
+//! that builds one.
+//!
+//! The first request builds; requests that come meanwhile wait for the same build. If it fails, they
+//! are refused with its error, and the next request builds again. A build whose request is dropped,
+//! or that panics, is taken up by the next one: it cannot be poisoned. [`Lazy::warm`] builds without
+//! a request, so that a server can refuse to become ready.
+//!
+//! A build that blocks belongs on a pool: with [`BlockingLayer`](crate::blocking::BlockingLayer)
+//! above, it runs on one of its threads.
+//!
+//! # What the client sees
+//!
+//! `503` with `Retry-After` if the build failed; the error goes to the log, not to the client. **A
+//! client that leaves** during the build hands it over to the next waiter, who starts it again.
+//! **At shutdown** nothing special happens.
+//!
+//! # Examples
+//!
+//! ```
+//! use http::{Request, Response};
+//! use tower::{Layer, ServiceExt};
+//! use tower_wsgi::{Body, BoxError, lazy::LazyLayer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let service = LazyLayer::new().layer(|| async {
+//!     let greeting = String::from("hello");          // read a file, load a model, …
+//!     Ok::<_, BoxError>(tower::service_fn(move |_: Request<Body>| {
+//!         let response = Response::new(Body::from(greeting.clone()));
+//!         async { Ok::<_, std::convert::Infallible>(response) }
+//!     }))
+//! });
+//!
+//! service.warm().await?;                             // optional: fail now rather than later
+//! let response = service.oneshot(Request::new(Body::empty())).await?;
+//! assert_eq!(response.status(), 200);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Built on a thread of a pool, as part of an axum `Router`:
+//!
+//! ```
+//! use axum::Router;
+//! use http::{Request, Response};
+//! use tower::ServiceBuilder;
+//! use tower_wsgi::{
+//!     Body, BoxError,
+//!     blocking::{BlockingLayer, BlockingPool, blocking_fn},
+//!     lazy::LazyLayer,
+//! };
+//!
+//! async fn load() -> Result<
+//!     impl tower::Service<
+//!         Request<axum::body::Body>, Response = Response<Body>, Error = std::convert::Infallible,
+//!         Future: Send,
+//!     > + Clone + Send + Sync + 'static,
+//!     BoxError,
+//! > {
+//!     let words = std::fs::read_to_string("/usr/share/dict/words")?;  // may block: see below
+//!     Ok(blocking_fn(move |_| Ok(Response::new(Body::from(words.len().to_string())))))
+//! }
+//!
+//! let pool = BlockingPool::new(4);
+//! let app: Router = Router::new().fallback_service(
+//!     ServiceBuilder::new()
+//!         .layer(BlockingLayer::new(&pool))
+//!         .layer(LazyLayer::new())
+//!         .service(load),
+//! );
+//! ```
+
+mod build;
+mod layer;
+mod service;
+
+pub use self::{
+    layer::LazyLayer,
+    service::{Lazy, ResponseFuture},
+};

@@ -1,0 +1,150 @@
+use std::{
+    any::type_name,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use super::build::Build;
+use crate::{Body, BoxError, rejection::Rejection};
+
+/// A service that is built at its first request. See the [module docs](super).
+pub struct Lazy<F, S> {
+    pub(super) build: Arc<Build<F, S>>,
+}
+
+impl<F, Fut, S, E> Lazy<F, S>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<S, E>>,
+    E: Into<BoxError>,
+{
+    /// Builds the service now, if it is not built yet.
+    ///
+    /// # Errors
+    ///
+    /// The build's error. The next request, or the next `warm`, tries again.
+    pub async fn warm(&self) -> Result<(), BoxError> {
+        match self.build.get().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl<F, Fut, S, E, ReqBody, ResBody> Service<Request<ReqBody>> for Lazy<F, S>
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<S, E>> + Send,
+    E: Into<BoxError> + Send,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    ReqBody: Send + 'static,
+    ResBody: http_body::Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody>;
+
+    // There may be no service to ask yet; the built one is asked in the response future.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let state = if let Some(service) = self.build.done() {
+            State::Built {
+                future: Oneshot::new(service.clone(), request),
+            }
+        } else {
+            let build = Arc::clone(&self.build);
+            State::Building {
+                future: Box::pin(async move {
+                    let Ok(service) = build.get().await.cloned() else {
+                        return Ok(Rejection::try_again(
+                            "The application could not be started.",
+                        ));
+                    };
+                    let response = Oneshot::new(service, request).await?;
+                    Ok(response.map(Body::new))
+                }),
+            }
+        };
+        ResponseFuture { state }
+    }
+}
+
+impl<F, S> Clone for Lazy<F, S> {
+    fn clone(&self) -> Self {
+        Self {
+            build: Arc::clone(&self.build),
+        }
+    }
+}
+
+impl<F, S> fmt::Debug for Lazy<F, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lazy")
+            .field("make", &type_name::<F>())
+            .field("built", &self.build.done().is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The response of [`Lazy`].
+    pub struct ResponseFuture<S, ReqBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        #[pin]
+        state: State<S, ReqBody>,
+    }
+}
+
+type Building<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, ReqBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        Built { #[pin] future: Oneshot<S, Request<ReqBody>> },
+        Building { future: Building<S::Error> },
+    }
+}
+
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: http_body::Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Output = Result<Response<Body>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Built { future } => {
+                let response = ready!(future.poll(cx))?;
+                Poll::Ready(Ok(response.map(Body::new)))
+            }
+            StateProj::Building { future } => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! The answers that a layer gives in place of the handler.
+
+use http::{
+    HeaderValue, Response, StatusCode, Version,
+    header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+};
+
+use crate::Body;
+
+/// Why a layer refused a request. It stays in the extensions of the response, so that a
+/// `WsgiHandler` above can render it in the form that the client accepts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rejection {
+    pub(crate) status: StatusCode,
+    pub(crate) explanation: &'static str,
+}
+
+impl Rejection {
+    pub(crate) const fn new(status: StatusCode, explanation: &'static str) -> Self {
+        Self {
+            status,
+            explanation,
+        }
+    }
+
+    /// For the moments in which one more try may well succeed.
+    #[cfg(any(feature = "blocking", feature = "lazy", feature = "wait-for-body"))]
+    pub(crate) fn try_again(explanation: &'static str) -> Response<Body> {
+        let mut response = Self::new(StatusCode::SERVICE_UNAVAILABLE, explanation).into_response();
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+    }
+
+    /// For a request of which the rest is not read: the connection cannot be used again.
+    #[cfg(feature = "wait-for-body")]
+    pub(crate) fn closing(self, version: Version) -> Response<Body> {
+        let mut response = self.into_response();
+        if version <= Version::HTTP_11 {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::from(format!(
+            "{}\n{}\n",
+            self.status, self.explanation
+        )));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,134 @@
+use std::{any::type_name, fmt, future::ready, pin::Pin, sync::Arc};
+
+use http::{Response, request::Parts};
+
+use crate::Body;
+
+/// Edits a response, or puts another one in its place. See the [module docs](super).
+pub trait ResponseMiddleware: Send + Sync + 'static {
+    /// Gives the response that goes on to the client, or to the next middleware.
+    fn edit(
+        &self,
+        request: &Parts,
+        response: Response<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl<F> ResponseMiddleware for F
+where
+    F: Fn(&Parts, Response<Body>) -> Response<Body> + Send + Sync + 'static,
+{
+    fn edit(
+        &self,
+        request: &Parts,
+        response: Response<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        ready(self(request, response))
+    }
+}
+
+/// Makes a middleware of an `async fn(&Parts, Response<Body>) -> Response<Body>`.
+pub const fn from_async_fn<F>(function: F) -> FromAsyncFn<F>
+where
+    F: for<'a> AsyncEdit<'a>,
+{
+    FromAsyncFn { function }
+}
+
+/// A middleware made by [`from_async_fn`].
+#[derive(Clone, Copy)]
+pub struct FromAsyncFn<F> {
+    function: F,
+}
+
+impl<F> ResponseMiddleware for FromAsyncFn<F>
+where
+    F: for<'a> AsyncEdit<'a>,
+{
+    fn edit(
+        &self,
+        request: &Parts,
+        response: Response<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        self.function.edit(request, response)
+    }
+}
+
+impl<F> fmt::Debug for FromAsyncFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromAsyncFn")
+            .field("function", &type_name::<F>())
+            .finish()
+    }
+}
+
+/// An asynchronous function whose future is `Send`. `AsyncFn` cannot say that about its future.
+pub trait AsyncEdit<'a>: Send + Sync + 'static {
+    /// What the function returns.
+    type Future: Future<Output = Response<Body>> + Send;
+
+    /// Calls the function.
+    fn edit(&self, request: &'a Parts, response: Response<Body>) -> Self::Future;
+}
+
+impl<'a, F, Fut> AsyncEdit<'a> for F
+where
+    F: Fn(&'a Parts, Response<Body>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Response<Body>> + Send + 'a,
+{
+    type Future = Fut;
+
+    fn edit(&self, request: &'a Parts, response: Response<Body>) -> Fut {
+        self(request, response)
+    }
+}
+
+/// Some middleware, in the order in which they run.
+#[derive(Clone, Default)]
+pub(crate) struct List(Vec<Arc<dyn Boxed>>);
+
+trait Boxed: Send + Sync {
+    fn edit<'a>(
+        &'a self,
+        request: &'a Parts,
+        response: Response<Body>,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
+}
+
+impl<M: ResponseMiddleware> Boxed for M {
+    fn edit<'a>(
+        &'a self,
+        request: &'a Parts,
+        response: Response<Body>,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>> {
+        Box::pin(ResponseMiddleware::edit(self, request, response))
+    }
+}
+
+impl List {
+    pub(crate) fn push(&mut self, middleware: impl ResponseMiddleware) {
+        self.0.push(Arc::new(middleware));
+    }
+
+    #[cfg(feature = "handler")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) async fn edit(
+        &self,
+        request: &Parts,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        for middleware in &self.0 {
+            response = middleware.edit(request, response).await;
+        }
+        response
+    }
+}
+
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("List").field("len", &self.0.len()).finish()
+    }
+}

@@ -1,0 +1,54 @@
+//! Bytes that are too many for memory: an unnamed temporary file, written and read by position.
+
+use std::{fs::File, io, os::unix::fs::FileExt as _, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+
+/// How much of a file is read into memory at once.
+const CHUNK: u64 = 64 * 1024;
+
+/// A temporary file without a name: the system removes it with its last handle, even after a crash.
+/// It lies where `TMPDIR` says (`/tmp` by default).
+#[derive(Clone, Debug)]
+pub(crate) struct Spool(Arc<File>);
+
+/// A read that is under way on a thread of the runtime.
+pub(crate) type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send + Sync>>;
+
+impl Spool {
+    /// Blocks.
+    pub(crate) fn create() -> io::Result<Self> {
+        tempfile::tempfile().map(|file| Self(Arc::new(file)))
+    }
+
+    /// Blocks.
+    pub(crate) fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, position)
+    }
+
+    /// Blocks.
+    #[cfg(feature = "wait-for-body")]
+    pub(crate) fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        self.0.read_at(buf, position)
+    }
+
+    /// Gives the disk space back. Blocks.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        self.0.set_len(0)
+    }
+
+    /// Reads some of the `available` bytes at `position`, without blocking the caller.
+    pub(crate) fn read(&self, position: u64, available: u64) -> Reading {
+        let file = Arc::clone(&self.0);
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || {
+                let size = usize::try_from(available.min(CHUNK)).unwrap_or(0);
+                let mut bytes = vec![0; size];
+                file.read_exact_at(&mut bytes, position)?;
+                Ok(bytes.into())
+            });
+            read.await.map_err(io::Error::other)?
+        })
+    }
+}

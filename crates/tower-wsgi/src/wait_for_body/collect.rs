@@ -1,0 +1,193 @@
+use std::{error::Error, io, pin::pin};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{HeaderMap, Response, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError};
+
+use super::layer::Settings;
+use crate::{
+    Body, BoxError, BufferedBody, budget::Reservation, rejection::Rejection, spool::Spool,
+};
+
+/// A body on its way to disk is written in pieces of at least this size.
+const BATCH: usize = 64 * 1024;
+
+pub(super) const TOO_LARGE: Rejection = Rejection::new(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "The body of the request is larger than this server accepts.",
+);
+const TOO_SLOW: Rejection = Rejection::new(
+    StatusCode::REQUEST_TIMEOUT,
+    "The body of the request did not arrive in time.",
+);
+const BROKEN: Rejection = Rejection::new(
+    StatusCode::BAD_REQUEST,
+    "The body of the request is malformed or was cut off.",
+);
+
+type Refusal = Box<dyn FnOnce(Version) -> Response<Body> + Send>;
+
+/// Reads the whole body within the settings' limits. The error makes the answer to the client.
+pub(super) async fn collect<B>(body: B, settings: &Settings) -> Result<BufferedBody, Refusal>
+where
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+{
+    let refuse =
+        |rejection: Rejection| -> Refusal { Box::new(move |version| rejection.closing(version)) };
+    let result = match tokio::time::timeout(settings.timeout, read(body, settings)).await {
+        Err(_) => Err(Failure::Refused(TOO_SLOW)),
+        Ok(result) => result,
+    };
+    result.map_err(|failure| match failure {
+        Failure::Refused(rejection) => refuse(rejection),
+        Failure::Body(error) => refuse(explain(&*error)),
+        Failure::Disk(error) => {
+            tracing::error!(
+                error = &error as &dyn Error,
+                directory = %std::env::temp_dir().display(),
+                "cannot store a request body; free space there or set TMPDIR",
+            );
+            Box::new(|_| Rejection::try_again("The server cannot store the request just now."))
+        }
+    })
+}
+
+enum Failure {
+    Refused(Rejection),
+    Body(BoxError),
+    Disk(io::Error),
+}
+
+async fn read<B>(body: B, settings: &Settings) -> Result<BufferedBody, Failure>
+where
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+{
+    let mut body = pin!(body.map_err(Into::<BoxError>::into));
+    let mut buffer = Buffer::new(settings);
+    let mut received = 0_u64;
+    let mut trailers = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(Failure::Body)?;
+        let frame = match frame.into_data() {
+            Ok(mut data) => {
+                received += data.remaining() as u64;
+                if received > settings.limit {
+                    return Err(Failure::Refused(TOO_LARGE));
+                }
+                let data = data.copy_to_bytes(data.remaining());
+                buffer
+                    .push(data, body.is_end_stream())
+                    .await
+                    .map_err(Failure::Disk)?;
+                continue;
+            }
+            Err(frame) => frame,
+        };
+        if let Ok(fields) = frame.into_trailers() {
+            trailers = Some(fields);
+        }
+    }
+    buffer.finish(trailers).await.map_err(Failure::Disk)
+}
+
+/// A failure of the body is the client's: too late, too large (a limiting layer below), or broken.
+fn explain(error: &(dyn Error + 'static)) -> Rejection {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return TOO_LARGE;
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            return TOO_SLOW;
+        }
+        cause = error.source();
+    }
+    tracing::debug!(error, "broken request body");
+    BROKEN
+}
+
+/// What has arrived: in memory first, on disk from the threshold or the end of the budget on.
+struct Buffer<'a> {
+    settings: &'a Settings,
+    /// `None` once the body goes to disk.
+    memory: Option<Reservation>,
+    /// The only piece so far, not copied: most bodies come in one.
+    single: Bytes,
+    pending: BytesMut,
+    disk: Option<(Spool, u64)>,
+}
+
+impl<'a> Buffer<'a> {
+    fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            memory: Some(Reservation::new(&settings.budget)),
+            single: Bytes::new(),
+            pending: BytesMut::new(),
+            disk: None,
+        }
+    }
+
+    async fn push(&mut self, data: Bytes, last: bool) -> io::Result<()> {
+        if last && self.pending.is_empty() && self.disk.is_none() {
+            self.keep_within(data.len(), data.len());
+            self.single = data;
+            return Ok(());
+        }
+        // A small piece may be a slice of a large read buffer: copied, it does not pin that.
+        self.pending.extend_from_slice(&data);
+        self.keep_within(self.pending.len(), self.pending.capacity());
+        if self.memory.is_none() && self.pending.len() >= BATCH {
+            let bytes = self.pending.split().freeze();
+            self.write(bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the memory up for the disk when `len` is over the threshold or `allocated` over what
+    /// is left of the budget.
+    fn keep_within(&mut self, len: usize, allocated: usize) {
+        if let Some(memory) = &mut self.memory
+            && (len > self.settings.memory_threshold || !memory.grow_to(allocated))
+        {
+            self.memory = None;
+        }
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+        let disk = self.disk.take();
+        let write = tokio::task::spawn_blocking(move || {
+            let (spool, len) = match disk {
+                Some(disk) => disk,
+                None => (Spool::create()?, 0),
+            };
+            spool.write_at(&bytes, len)?;
+            io::Result::Ok((spool, len + bytes.len() as u64))
+        });
+        self.disk = Some(write.await.map_err(io::Error::other)??);
+        Ok(())
+    }
+
+    async fn finish(mut self, trailers: Option<HeaderMap>) -> io::Result<BufferedBody> {
+        let rest = if self.single.is_empty() {
+            self.pending.split().freeze()
+        } else {
+            std::mem::take(&mut self.single)
+        };
+        if let Some(memory) = self.memory.take() {
+            return Ok(BufferedBody::in_memory(rest, trailers, memory));
+        }
+        if !rest.is_empty() {
+            self.write(rest).await?;
+        }
+        Ok(match self.disk {
+            Some((spool, len)) => BufferedBody::on_disk(spool, len, trailers),
+            None => BufferedBody::default(),
+        })
+    }
+}

@@ -1,0 +1,149 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, header::CONTENT_LENGTH};
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use super::{
+    collect::{self, TOO_LARGE},
+    layer::Settings,
+};
+use crate::{Body, BoxError, BufferedBody};
+
+/// Waits for the whole request body. See the [module docs](super).
+#[derive(Clone, Debug)]
+pub struct WaitForBody<S> {
+    pub(super) inner: S,
+    pub(super) settings: Settings,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for WaitForBody<S>
+where
+    S: Service<Request<BufferedBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    ReqBody: http_body::Body + Send + 'static,
+    ReqBody::Data: Send,
+    ReqBody::Error: Into<BoxError>,
+    ResBody: http_body::Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S>;
+
+    // The inner service is asked when the body is there: a client that never finishes its upload
+    // must not hold one of its permits.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let state = if request.body().is_end_stream() {
+            State::Calling {
+                future: Oneshot::new(self.inner.clone(), request.map(|_| BufferedBody::default())),
+            }
+        } else if declared_length(&request) > self.settings.limit {
+            State::Rejected {
+                response: Some(TOO_LARGE.closing(request.version())),
+            }
+        } else {
+            let inner = self.inner.clone();
+            let settings = self.settings.clone();
+            State::Waiting {
+                future: Box::pin(wait(inner, settings, request)),
+            }
+        };
+        ResponseFuture { state }
+    }
+}
+
+/// A body's own lower bound is not enough: a limiting wrapper may have lowered it.
+fn declared_length<B: http_body::Body>(request: &Request<B>) -> u64 {
+    let header = request.headers().get(CONTENT_LENGTH);
+    header
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or(0)
+        .max(request.body().size_hint().lower())
+}
+
+async fn wait<S, ReqBody, ResBody>(
+    inner: S,
+    settings: Settings,
+    request: Request<ReqBody>,
+) -> Result<Response<Body>, S::Error>
+where
+    S: Service<Request<BufferedBody>, Response = Response<ResBody>>,
+    ReqBody: http_body::Body + Send,
+    ReqBody::Data: Send,
+    ReqBody::Error: Into<BoxError>,
+    ResBody: http_body::Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    match collect::collect(body, &settings).await {
+        Ok(body) => Oneshot::new(inner, Request::from_parts(parts, body))
+            .await
+            .map(|response| response.map(Body::new)),
+        Err(rejection) => Ok(rejection(parts.version)),
+    }
+}
+
+pin_project! {
+    /// The response of [`WaitForBody`].
+    pub struct ResponseFuture<S>
+    where
+        S: Service<Request<BufferedBody>>,
+    {
+        #[pin]
+        state: State<S>,
+    }
+}
+
+type Waiting<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S>
+    where
+        S: Service<Request<BufferedBody>>,
+    {
+        Calling { #[pin] future: Oneshot<S, Request<BufferedBody>> },
+        Waiting { future: Waiting<S::Error> },
+        Rejected { response: Option<Response<Body>> },
+    }
+}
+
+impl<S, ResBody> Future for ResponseFuture<S>
+where
+    S: Service<Request<BufferedBody>, Response = Response<ResBody>>,
+    ResBody: http_body::Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Output = Result<Response<Body>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Calling { future } => {
+                let response = ready!(future.poll(cx))?;
+                Poll::Ready(Ok(response.map(Body::new)))
+            }
+            StateProj::Waiting { future } => future.as_mut().poll(cx),
+            StateProj::Rejected { response } => {
+                Poll::Ready(Ok(response.take().expect("future polled after completion")))
+            }
+        }
+    }
+}
+
+impl<S: Service<Request<BufferedBody>>> fmt::Debug for ResponseFuture<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
