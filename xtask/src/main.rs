@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::command::Failure;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 /// What this project does with more than one tool
 struct Args {
     #[command(subcommand)]
