@@ -78,12 +78,13 @@ impl<S> Calls<S> {
     /// The request for the service, or why it does not get it.
     fn admit(&self, request: Request<Incoming>) -> Result<Request<RequestBody>, Page> {
         let (mut head, body) = request.into_parts();
+        let tainted = self.progress.tainted();
         // Made first, so that what is left of a refused body is accounted for.
         let body = RequestBody::new(body, &self.progress);
         if let Some(page) = self.answer {
             return Err(page);
         }
-        if self.progress.tainted() {
+        if tainted {
             return Err(DOUBTFUL);
         }
         if head.headers.contains_key(header::UPGRADE) {
@@ -200,7 +201,7 @@ where
                 }
                 StageProj::Done => unreachable!("a future is not polled after its end"),
             };
-            self.set(Stage::Running { future });
+            self.set(Self::Running { future });
         }
     }
 }

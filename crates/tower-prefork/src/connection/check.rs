@@ -57,6 +57,10 @@ fn check_target(method: &Method, target: &Uri) -> Result<(), Page> {
             "the target is longer than 8 KiB",
         ));
     }
+    // http::Uri accepts UTF-8, which a target has percent-encoded only.
+    if !path.is_ascii() {
+        return Err(bad_request("the target must be ASCII"));
+    }
     match target.scheme() {
         None if !authority.is_empty() => Err(bad_request(
             "the target must begin with a slash or with http://",

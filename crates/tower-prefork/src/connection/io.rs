@@ -42,12 +42,13 @@ impl<IO> Io<IO> {
         self.inner
     }
 
-    fn wrote(&self, written: &Poll<io::Result<usize>>) {
-        match written {
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
             Poll::Ready(Ok(bytes)) => self.progress.add_written(*bytes),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.progress.set_blocked(),
         }
+        written
     }
 }
 
@@ -86,8 +87,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.wrote(&written);
-        written
+        self.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -96,8 +96,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.wrote(&written);
-        written
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -106,10 +105,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
-        if flushed.is_pending() {
-            self.progress.set_blocked();
-        }
-        flushed
+        // hyper asks for this when it has nothing more to write.
+        self.wrote(flushed.map_ok(|()| 0)).map_ok(drop)
     }
 
     /// Flushes only: how the connection is closed is decided when hyper is done with it.

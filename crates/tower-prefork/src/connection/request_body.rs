@@ -87,7 +87,8 @@ pub struct RequestBody {
 
 impl RequestBody {
     pub(super) fn new(inner: Incoming, progress: &Arc<Progress>) -> Self {
-        let receiving = (!inner.is_end_stream()).then(|| Receiving::begin(progress));
+        let chunked = inner.size_hint().exact().is_none();
+        let receiving = (!inner.is_end_stream()).then(|| Receiving::begin(progress, chunked));
         Self {
             inner,
             receiving,
@@ -95,10 +96,17 @@ impl RequestBody {
         }
     }
 
-    fn end(&mut self, state: BodyState) {
+    fn end(&mut self, trailers: bool) {
         self.timer = None;
         if let Some(receiving) = self.receiving.take() {
-            receiving.end(state);
+            receiving.end(trailers);
+        }
+    }
+
+    fn fail(&mut self, state: BodyState) {
+        self.timer = None;
+        if let Some(receiving) = self.receiving.take() {
+            receiving.fail(state);
         }
     }
 
@@ -139,16 +147,16 @@ impl Body for RequestBody {
         let frame = match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => {
-                this.end(BodyState::Malformed);
+                this.fail(BodyState::Malformed);
                 return Poll::Ready(Some(Err(explain(&error).into())));
             }
             Poll::Ready(None) => {
-                this.end(BodyState::Complete);
+                this.end(false);
                 return Poll::Ready(None);
             }
             Poll::Pending => {
                 return this.poll_timer(cx).map(|error| {
-                    this.end(BodyState::TimedOut);
+                    this.fail(BodyState::TimedOut);
                     Some(Err(error.into()))
                 });
             }
@@ -158,19 +166,14 @@ impl Body for RequestBody {
         }
         match frame.into_trailers() {
             Ok(mut trailers) => {
-                if let Some(receiving) = &this.receiving {
-                    // hyper ends a trailer line at CR LF but parses it at a bare LF, so it may have
-                    // swallowed a request as trailers.
-                    receiving.progress().set_tainted();
-                }
-                this.end(BodyState::Complete);
+                this.end(true);
                 remove_forbidden(&mut trailers);
                 let frame = (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)));
                 Poll::Ready(frame)
             }
             Err(frame) => {
                 if this.inner.is_end_stream() {
-                    this.end(BodyState::Complete);
+                    this.end(false);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -194,11 +197,10 @@ impl Drop for RequestBody {
         let Some(receiving) = &self.receiving else {
             return;
         };
-        match self.inner.size_hint().exact() {
-            // hyper may yet find its end, and trailers before that.
-            None => receiving.progress().set_tainted(),
-            Some(rest) if rest > SMALL => receiving.progress().set_closing(),
-            Some(_) => {}
+        // hyper may yet find the end of a chunked one, but nobody sees whether there are trailers before it.
+        let rest = self.inner.size_hint().exact();
+        if rest.is_none_or(|rest| rest > SMALL) {
+            receiving.progress().set_closing();
         }
     }
 }

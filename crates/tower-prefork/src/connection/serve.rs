@@ -101,12 +101,13 @@ where
         let mut stopping = false;
         let end = poll_fn(|cx| {
             loop {
-                if let Poll::Ready(end) = poll_http(&mut http, cx) {
-                    return Poll::Ready(end);
-                }
+                // First, so that a request which is about to be read is known to be the last.
                 if !clock.draining() && drain.as_mut().poll(cx).is_ready() {
                     clock.drain();
                     progress.set_closing();
+                }
+                if let Poll::Ready(end) = poll_http(&mut http, &progress, cx) {
+                    return Poll::Ready(end);
                 }
                 clock.observe(&progress, cx);
                 if stopping || !clock.is_busy() || !progress.closing() {
@@ -156,11 +157,20 @@ async fn drained(mut drain: watch::Receiver<bool>) {
 
 /// Lets hyper work. A panic that gets through it comes from a response body, or is a bug: it ends this
 /// connection and nothing else.
-fn poll_http<H>(http: &mut H, cx: &mut Context<'_>) -> Poll<End>
+fn poll_http<H>(http: &mut H, progress: &Progress, cx: &mut Context<'_>) -> Poll<End>
 where
     H: Future<Output = hyper::Result<()>> + Unpin,
 {
-    match catch_unwind(AssertUnwindSafe(|| Pin::new(http).poll(cx))) {
+    let poll = catch_unwind(AssertUnwindSafe(|| {
+        let poll = Pin::new(&mut *http).poll(cx);
+        if matches!(poll, Poll::Ready(Ok(()))) && progress.take_upgrade() {
+            // After a request for an upgrade, hyper is done before it has written everything. It goes on
+            // when it is asked again.
+            return Pin::new(http).poll(cx);
+        }
+        poll
+    }));
+    match poll {
         Ok(poll) => poll.map(End::Http),
         Err(panic) => {
             tracing::error!(

@@ -1,1 +1,378 @@
+//! Bodies that break, in both directions.
+
+use std::io;
+
+use http_body::{Body as _, Frame};
+use http_body_util::StreamBody;
+
 use super::*;
+
+const CHUNKED: &str = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// What the service got of a body, and how it ended.
+async fn read(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
+    let mut body = request.into_body();
+    let mut text = String::new();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => match frame.into_data() {
+                Ok(data) => text += str::from_utf8(&data)?,
+                Err(frame) => text += &format!(" {:?}", frame.into_trailers().expect("trailers")),
+            },
+            Err(error) => {
+                let error = error.downcast::<io::Error>()?;
+                text += &format!(" {:?}: {error}", error.kind());
+                assert!(body.frame().await.is_none(), "an error is the end");
+                return Ok(Response::new(text));
+            }
+        }
+    }
+    assert!(body.is_end_stream());
+    text += " end";
+    Ok(Response::new(text))
+}
+
+/// Sends a body; gives what the service says of it, and asserts that no other request is served after it
+/// when it is broken or has trailers, whatever the service answers.
+async fn read_of(body: &[u8]) -> String {
+    let server = Server::new();
+    let mut client = server.connect(service_fn(read));
+    client.send(CHUNKED).await;
+    client.send(body).await;
+    let answer = client.answer().await;
+    let text = answer.text().to_owned();
+    if text.ends_with(" end") && !text.contains('{') {
+        assert!(!answer.closes(), "{text}");
+    } else {
+        assert!(answer.closes(), "{text}");
+        client.ended().await;
+    }
+    text
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_chunked_bodies() {
+    for body in [
+        "5\r\nhello\r\n0\r\n\r\n",
+        "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+        "5;a=b\r\nhello\r\n0\r\n\r\n",
+        "5 ;a\r\nhello\r\n0;b\r\n\r\n",
+        "005\r\nhello\r\n000\r\n\r\n",
+    ] {
+        assert_eq!(read_of(body.as_bytes()).await, "hello end", "{body:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn malformed_chunked_bodies() {
+    let long_extension = format!("5;{}\r\nhello\r\n0\r\n\r\n", "a".repeat(17 << 10));
+    let long_trailer = format!("0\r\nx: {}\r\n\r\n", "a".repeat(65 << 10));
+    let many_trailers = format!("0\r\n{}\r\n", "x: a\r\n".repeat(101));
+    for body in [
+        "10000000000000000\r\nhello\r\n0\r\n\r\n",
+        "+5\r\nhello\r\n0\r\n\r\n",
+        "-5\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "5_0\r\nhello\r\n0\r\n\r\n",
+        " 5\r\nhello\r\n0\r\n\r\n",
+        "\r\nhello\r\n0\r\n\r\n",
+        "g\r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "5\r\nhello world\r\n0\r\n\r\n",
+        "5;a\nb\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0\r\n\rx",
+        &long_extension,
+        &long_trailer,
+        &many_trailers,
+    ] {
+        let text = read_of(body.as_bytes()).await;
+        assert!(
+            text.contains(" InvalidData: the request body is malformed: "),
+            "{body:?}: {text}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_body_that_fails_the_service_is_answered_with_400() {
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    client.send([CHUNKED, "nonsense\r\n"].concat()).await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.closes());
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_cut_off_is_an_error() {
+    for request in [
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello",
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nA\r\nhello",
+    ] {
+        let server = Server::new();
+        let mut client = server.connect(service_fn(read));
+        client.send(request).await;
+        client.io.shutdown().await.expect("half closed");
+        let answer = client.answer().await;
+        assert!(
+            answer.text().starts_with("hello UnexpectedEof: "),
+            "{request:?}: {}",
+            answer.text()
+        );
+        client.ended().await;
+
+        let mut client = server.connect(echo());
+        client.send(request).await;
+        client.io.shutdown().await.expect("half closed");
+        assert_eq!(client.answer().await.status, 400, "{request:?}");
+        client.ended().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_body_says_so() {
+    let server = Server::new();
+    let mut client = server.connect(service_fn(read));
+    client.send([CHUNKED, "5\r\nhello"].concat()).await;
+    let answer = client.answer().await;
+    assert_eq!(
+        answer.text(),
+        "hello TimedOut: the request body timed out: the client sent nothing of it for 30s"
+    );
+    assert!(answer.closes());
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_ends_its_request() {
+    for bytes in ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", CHUNKED] {
+        let (dropped, mut noticed) = tokio::sync::mpsc::channel::<()>(1);
+        let server = Server::new();
+        let mut client = server.connect(service_fn(move |request: Request<RequestBody>| {
+            let dropped = dropped.clone();
+            async move {
+                let _dropped = dropped;
+                let _ = request.into_body().collect().await?;
+                std::future::pending::<()>().await;
+                Ok::<_, BoxError>(Response::new(String::new()))
+            }
+        }));
+        client.send(bytes).await;
+        tokio::task::yield_now().await;
+        // Its sending side is enough.
+        client.io.shutdown().await.expect("half closed");
+        bounded(client.served).await.expect("no panic");
+        assert!(bounded(noticed.recv()).await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn trailers_arrive_without_what_is_forbidden_there() {
+    let body = "5\r\nhello\r\n0\r\ndigest: x\r\nhost: b\r\ncontent-length: 5\r\n\
+                transfer-encoding: chunked\r\nauthorization: y\r\nx-forwarded-for: z\r\n\r\n";
+    assert_eq!(
+        read_of(body.as_bytes()).await,
+        "hello {\"digest\": \"x\"} end"
+    );
+    // Nothing is left of these; the connection closes all the same.
+    let server = Server::new();
+    let mut client = server.connect(service_fn(read));
+    client
+        .send([CHUNKED, "0\r\nhost: b\r\n\r\n"].concat())
+        .await;
+    let answer = client.answer().await;
+    assert_eq!(answer.text(), " end");
+    assert!(answer.closes());
+    client.ended().await;
+}
+
+/// hyper takes the request after a bare line feed for trailers, and one after those for a request.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_served_after_trailers() {
+    const NEXT: &str = "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
+    for trailers in ["x: y\r\n\r\n", "x: y\n\n"] {
+        let request = [CHUNKED, "0\r\n", trailers, NEXT, NEXT, NEXT].concat();
+
+        // Read to the end.
+        let server = Server::new();
+        let count = Count::default();
+        let mut client = server.connect(counted(&count));
+        client.send(&request).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.closes()), (200, true));
+        client.ended().await;
+        assert_eq!(count.get(), 1, "{trailers:?}");
+
+        // Not read at all.
+        let count = Count::default();
+        let service = {
+            let count = count.clone();
+            service_fn(move |request| {
+                count.add();
+                ignore(request)
+            })
+        };
+        let mut client = server.connect(service);
+        client.send(&request).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.closes()), (200, true));
+        client.ended().await;
+        assert_eq!(count.get(), 1, "{trailers:?}");
+
+        // Read only after the response is out.
+        let count = Count::default();
+        let (go, wait) = watch::channel(false);
+        let service = {
+            let count = count.clone();
+            service_fn(move |request: Request<RequestBody>| {
+                count.add();
+                let mut wait = wait.clone();
+                tokio::spawn(async move {
+                    wait.wait_for(|go| *go).await.expect("sent");
+                    let _ = request.into_body().collect().await;
+                });
+                async { Ok::<_, Infallible>(Response::new(String::new())) }
+            })
+        };
+        let mut client = server.connect(service);
+        client.send(&request).await;
+        assert_eq!(client.answer().await.status, 200);
+        go.send_replace(true);
+        if let Some(answer) = client.next_answer().await {
+            assert_eq!((answer.status, answer.closes()), (400, true));
+        }
+        client.ended().await;
+        assert_eq!(count.get(), 1, "{trailers:?}");
+    }
+}
+
+/// A response that fails after its first chunk.
+fn failing(
+    end: fn() -> Option<Result<Frame<Bytes>, BoxError>>,
+) -> impl Service<
+    Request<RequestBody>,
+    Response = Response<
+        StreamBody<
+            impl futures_util::Stream<Item = Result<Frame<Bytes>, BoxError>> + Send + 'static,
+        >,
+    >,
+    Error = BoxError,
+    Future: Send,
+> + Clone
++ Send
++ 'static {
+    service_fn(move |_: Request<RequestBody>| async move {
+        let mut first = true;
+        let frames = futures_util::stream::poll_fn(move |_| {
+            std::task::Poll::Ready(if std::mem::take(&mut first) {
+                Some(Ok(Frame::data(Bytes::from_static(b"hello"))))
+            } else {
+                end()
+            })
+        });
+        Ok(Response::new(StreamBody::new(frames)))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_fails_never_ends_cleanly() {
+    for end in [
+        || Some(Err("out of ideas".into())),
+        || panic!("a panic for a test"),
+    ] as [fn() -> _; 2]
+    {
+        let server = Server::new();
+        let mut client = server.connect(failing(end));
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(client.next_answer().await.is_none());
+        bounded(client.served).await.expect("no panic");
+        assert_eq!(server.shared.load().requests(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_shorter_than_it_says_never_ends_cleanly() {
+    let server = Server::new();
+    let mut client =
+        server.connect(service_fn(async |_: Request<RequestBody>| {
+            let response = Response::builder().header("content-length", 10);
+            Ok::<_, BoxError>(response.body(StreamBody::new(futures_util::stream::iter([
+                Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"hello"))),
+            ])))?)
+        }));
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(client.next_answer().await.is_none());
+    bounded(client.served).await.expect("no panic");
+}
+
+/// Only a reset tells a client of HTTP/1.0 that a response without a length is not whole.
+#[tokio::test]
+async fn a_broken_response_to_http_1_0_is_reset() {
+    for (end, whole) in [
+        (
+            (|| Some(Err("out of ideas".into()))) as fn() -> Option<_>,
+            false,
+        ),
+        (|| None, true),
+    ] {
+        let server = Server::new();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut io = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("a connection");
+        let (accepted, peer) = listener.accept().await.expect("a client");
+        let served = tokio::spawn(serve(
+            accepted,
+            Connection::tcp(address, peer),
+            failing(end),
+            server.shared.clone(),
+        ));
+        bounded(io.write_all(b"GET / HTTP/1.0\r\n\r\n"))
+            .await
+            .expect("sent");
+        bounded(served).await.expect("no panic");
+        let mut answer = String::new();
+        let read = bounded(io.read_to_string(&mut answer)).await;
+        assert_eq!(read.is_ok(), whole, "{read:?} {answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_fails_is_answered_for() {
+    let server = Server::new();
+    let failing = service_fn(async |_: Request<RequestBody>| {
+        Err::<Response<String>, BoxError>("a secret".into())
+    });
+    let panicking = service_fn(async |request: Request<RequestBody>| {
+        assert_ne!(request.uri(), "/", "a panic for a test");
+        Ok::<_, BoxError>(Response::new(String::new()))
+    });
+    let panicking_early = service_fn(|request: Request<RequestBody>| {
+        assert_ne!(request.uri(), "/", "a panic for a test");
+        std::future::ready(Ok::<_, BoxError>(Response::new(String::new())))
+    });
+    for mut client in [
+        server.connect(failing),
+        server.connect(panicking),
+        server.connect(panicking_early),
+    ] {
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.closes()), (500, true));
+        assert_eq!(
+            answer.text(),
+            "500 Internal Server Error: the request could not be answered\n"
+        );
+        client.ended().await;
+    }
+    assert_eq!(server.shared.load().requests(), 0);
+}

@@ -1,1 +1,163 @@
+//! What a worker that stops does to its connections.
+
 use super::*;
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+/// Answers when it is told to.
+fn waiting(
+    wait: &watch::Receiver<bool>,
+) -> impl Service<Request<RequestBody>, Response = Response<String>, Error = BoxError, Future: Send>
++ Clone
++ Send
++ 'static
++ use<> {
+    let wait = wait.clone();
+    service_fn(move |_: Request<RequestBody>| {
+        let mut wait = wait.clone();
+        async move {
+            wait.wait_for(|go| *go).await?;
+            Ok::<_, BoxError>(Response::new("done".to_owned()))
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_closes_at_once() {
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    client.send(GET).await;
+    client.answer().await;
+    // Even after the time when it was looked at again.
+    for wait in [0, 30] {
+        let mut client = server.connect(echo());
+        client.send(GET).await;
+        client.answer().await;
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+        server.drain.send_replace(true);
+        let start = Instant::now();
+        client.ended().await;
+        assert!(start.elapsed() < Duration::from_millis(100));
+        server.drain.send_replace(false);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_already_on_its_way_is_served() {
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    client.send(GET).await;
+    client.answer().await;
+    // Both before the connection's task gets to run.
+    client.send(GET).await;
+    server.drain.send_replace(true);
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.closes()), (200, true));
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_is_waited_for() {
+    let server = Server::new();
+    for first in ["", GET] {
+        let mut client = server.connect(echo());
+        client.send([first, &GET[..20]].concat()).await;
+        if !first.is_empty() {
+            client.answer().await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        server.drain.send_replace(true);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        client.send(&GET[20..]).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.closes()), (200, true));
+        client.ended().await;
+        server.drain.send_replace(false);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_is_not_waited_for_any_longer_than_otherwise() {
+    let server = Server::new();
+    for first in ["", GET] {
+        let mut client = server.connect(echo());
+        let start = Instant::now();
+        client.send([first, &GET[..20]].concat()).await;
+        if !first.is_empty() {
+            client.answer().await;
+        }
+        server.drain.send_replace(true);
+        assert_eq!(client.answer().await.status, 408);
+        assert!(start.elapsed() < Duration::from_millis(10_100));
+        client.ended().await;
+        server.drain.send_replace(false);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_request_is_finished_and_says_close() {
+    let (go, wait) = watch::channel(false);
+    let server = Server::new();
+    let mut client = server.connect(waiting(&wait));
+    client.send(GET).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    server.drain.send_replace(true);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    go.send_replace(true);
+    let answer = client.answer().await;
+    assert_eq!((answer.text(), answer.closes()), ("done", true));
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_on_its_way_is_finished() {
+    let server = Server::new();
+    let mut client = server.connect_with(
+        1024,
+        service_fn(async |_: Request<RequestBody>| {
+            Ok::<_, Infallible>(Response::new("x".repeat(100_000)))
+        }),
+    );
+    client.send(GET).await;
+    assert_eq!(client.head().await.expect("a head").status, 200);
+    server.drain.send_replace(true);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(client.rest().await.len(), 100_000);
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_has_one_request() {
+    let server = Server::new();
+    let mut before = server.connect(echo());
+    tokio::task::yield_now().await;
+    server.drain.send_replace(true);
+    let mut after = server.connect(echo());
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    for client in [&mut before, &mut after] {
+        client.send(GET.repeat(2)).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.closes()), (200, true));
+    }
+    before.ended().await;
+    after.ended().await;
+
+    // And not much time for it.
+    let start = Instant::now();
+    server.connect(echo()).ended().await;
+    assert!(start.elapsed() < Duration::from_millis(1100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_on_sending_does_not_hold_it_up() {
+    let server = Server::new();
+    let mut client = server.connect(service_fn(ignore));
+    server.drain.send_replace(true);
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
+        .await;
+    assert!(client.answer().await.closes());
+    let start = Instant::now();
+    bounded(&mut client.served).await.expect("no panic");
+    assert!(start.elapsed() < Duration::from_millis(600));
+}

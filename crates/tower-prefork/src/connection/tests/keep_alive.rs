@@ -1,1 +1,242 @@
+//! Many requests on one connection.
+
+use std::net::SocketAddr;
+
 use super::*;
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_serves_many_requests() {
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    for _ in 0..100 {
+        client.send(GET).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.text()), (200, "GET / a "));
+        assert!(!answer.closes());
+    }
+    for body in ["", "one", "two"] {
+        let length = body.len();
+        client
+            .send(format!(
+                "POST /b HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}"
+            ))
+            .await;
+        assert_eq!(client.answer().await.text(), format!("POST /b a {body}"));
+    }
+    client
+        .send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await;
+    assert!(client.answer().await.closes());
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn http_1_0_closes_unless_asked() {
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    client
+        .send("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!(answer.field("connection"), "keep-alive");
+    client.send("GET / HTTP/1.0\r\n\r\n").await;
+    assert_eq!(client.answer().await.text(), "GET / none ");
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_connection_lines_close_wins() {
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    client
+        .send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nconnection: keep-alive\r\n\r\n")
+        .await;
+    assert!(client.answer().await.closes());
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelined_requests_are_answered_in_order() {
+    let server = Server::new();
+    // The first takes longest.
+    let mut client = server.connect(service_fn(async |request: Request<RequestBody>| {
+        let path = request.uri().path().to_owned();
+        let wait = 10 - path[1..].parse::<u64>().expect("a number");
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+        Ok::<_, Infallible>(Response::new(path))
+    }));
+    let requests: String = (0..10)
+        .map(|number| format!("GET /{number} HTTP/1.1\r\nhost: a\r\n\r\n"))
+        .collect();
+    client.send(requests).await;
+    for number in 0..10 {
+        assert_eq!(client.answer().await.text(), format!("/{number}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_unread_body_costs_nothing() {
+    let server = Server::new();
+    let mut client = server.connect(service_fn(ignore));
+    for _ in 0..3 {
+        client
+            .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345")
+            .await;
+        assert!(!client.answer().await.closes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_unread_body_costs_the_connection() {
+    let server = Server::new();
+    let mut client = server.connect(service_fn(ignore));
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n12345")
+        .await;
+    assert!(client.answer().await.closes());
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn continue_is_sent_when_the_body_is_wanted() {
+    let request = "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    client.send(request).await;
+    assert_eq!(client.head().await.expect("a head").status, 100);
+    client.send("12345").await;
+    assert_eq!(client.answer().await.text(), "POST / a 12345");
+
+    let mut client = server.connect(service_fn(ignore));
+    client.send(request).await;
+    assert_eq!(client.head().await.expect("a head").status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn head_and_bodiless_statuses() {
+    let server = Server::new();
+    let mut client = server.connect(service_fn(async |request: Request<RequestBody>| {
+        let status: u16 = request.uri().path()[1..].parse().expect("a status");
+        let response = Response::builder().status(status).body("hello".to_owned());
+        Ok::<_, Infallible>(response.expect("valid"))
+    }));
+    client.send("HEAD /200 HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let head = client.head().await.expect("a head");
+    assert_eq!((head.status, head.field("content-length")), (200, "5"));
+    for status in [204, 304] {
+        client
+            .send(format!("GET /{status} HTTP/1.1\r\nhost: a\r\n\r\n"))
+            .await;
+        assert_eq!(client.head().await.expect("a head").status, status);
+    }
+    client.send("GET /200 HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.text(), "hello");
+}
+
+/// What RFC 9110 section 15.2 calls interim is no answer.
+#[tokio::test(start_paused = true)]
+async fn an_interim_response_is_an_error_of_the_service() {
+    for status in [100, 101, 103] {
+        let server = Server::new();
+        let mut client = server.connect(service_fn(move |_: Request<RequestBody>| async move {
+            let response = Response::builder().status(status).body(String::new());
+            Ok::<_, Infallible>(response.expect("valid"))
+        }));
+        client.send(GET).await;
+        let answer = client.head().await.expect("a head");
+        assert_eq!(answer.status, 500, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_facts_of_the_connection_come_with_every_request() {
+    let service = service_fn(async |request: Request<RequestBody>| {
+        let facts = request.extensions().get::<Connection>().expect("facts");
+        let text = format!(
+            "{:?} {:?} {:?}",
+            facts.peer(),
+            facts.local(),
+            facts.unix_path()
+        );
+        Ok::<_, Infallible>(Response::new(text))
+    });
+    let server = Server::new();
+    let local: SocketAddr = "127.0.0.1:8000".parse().expect("an address");
+    let peer: SocketAddr = "127.0.0.1:9000".parse().expect("an address");
+    for (facts, expected) in [
+        (
+            Connection::tcp(local, peer),
+            "Some(127.0.0.1:9000) Some(127.0.0.1:8000) None",
+        ),
+        (
+            Connection::unix(Some("/run/a".into())),
+            "None None Some(\"/run/a\")",
+        ),
+    ] {
+        let (client, io) = tokio::io::duplex(4096);
+        let served = tokio::spawn(serve(io, facts, service, server.shared.clone()));
+        let mut client = Client::new(client, served);
+        for _ in 0..2 {
+            client.send(GET).await;
+            assert_eq!(client.answer().await.text(), expected);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_axum_router_is_a_service() {
+    use axum::{Extension, Router, extract::DefaultBodyLimit, routing::post};
+
+    let router = Router::new()
+        .route(
+            "/",
+            post(
+                async |Extension(facts): Extension<Connection>, body: String| {
+                    assert!(facts.peer().is_none());
+                    body
+                },
+            ),
+        )
+        .layer(DefaultBodyLimit::max(10));
+    let server = Server::new();
+    let mut client = server.connect(router);
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345")
+        .await;
+    assert_eq!(client.answer().await.text(), "12345");
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 500000\r\n\r\n123456789012345")
+        .await;
+    assert_eq!(client.answer().await.status, 413);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_load_counts_connections_and_requests() {
+    let server = Server::new();
+    let load = server.shared.load().clone();
+    let counts = move || (load.connections(), load.requests(), load.busy());
+    let (go, wait) = watch::channel(false);
+    let service = service_fn(move |_: Request<RequestBody>| {
+        let mut wait = wait.clone();
+        async move {
+            wait.wait_for(|go| *go).await?;
+            Ok::<_, BoxError>(Response::new("done".to_owned()))
+        }
+    });
+    assert_eq!(counts(), (0, 0, 0));
+    let mut client = server.connect(service);
+    tokio::task::yield_now().await;
+    assert_eq!(counts(), (1, 0, 1), "a connection without a request");
+    client.send(GET).await;
+    while counts().1 == 0 {
+        bounded(tokio::time::sleep(Duration::from_millis(1))).await;
+    }
+    assert_eq!(counts(), (1, 1, 1), "a request");
+    go.send_replace(true);
+    client.answer().await;
+    assert_eq!(counts(), (1, 0, 0), "an idle connection");
+    client.ended().await;
+    assert_eq!(counts(), (0, 0, 0));
+}

@@ -1,0 +1,7 @@
+//! What the parts of one connection tell each other.
+
+mod guard;
+mod state;
+
+pub(super) use guard::{Answering, Open, Receiving};
+pub(super) use state::{BodyState, Progress};

@@ -1,0 +1,188 @@
+use std::{
+    sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+        Ordering::{Acquire, Relaxed},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
+use tokio::runtime::Handle;
+
+use crate::connection::Load;
+
+/// The state of one connection, as its socket, its service and its bodies report it.
+///
+/// A request body may be read on another thread than the connection's, so all of it is atomic.
+#[derive(Debug)]
+pub(in crate::connection) struct Progress {
+    pub(super) load: Load,
+    runtime: Handle,
+    body_timeout: Duration,
+
+    /// Bytes read, those of empty lines between two requests left out.
+    read: AtomicU64,
+    written: AtomicU64,
+    /// There is something to write, and the socket does not take it.
+    blocked: AtomicBool,
+    /// The client sends nothing any more.
+    eof: AtomicBool,
+
+    pub(super) calls: AtomicU64,
+    /// Responses that hyper has not done with. There are two when it reads a request while it holds on to the
+    /// body before.
+    pub(super) responding: AtomicUsize,
+    /// Bodies that nobody has seen the end of. There are two when a request follows while the body before it,
+    /// which hyper has received, is still in the hands of the service.
+    pub(super) receiving: AtomicUsize,
+    pub(super) received: AtomicWaker,
+    pub(super) body: AtomicU8,
+
+    closing: AtomicBool,
+    pub(super) tainted: AtomicBool,
+    broken: AtomicBool,
+    upgrade: AtomicBool,
+}
+
+/// What has become of the current request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::connection) enum BodyState {
+    /// It was received to its end, or there was none.
+    Complete,
+    /// Some of it may still be to come.
+    Unread,
+    /// It was cut off, or is malformed.
+    Malformed,
+    /// The client did not go on sending it in time.
+    TimedOut,
+}
+
+impl Progress {
+    pub(in crate::connection) fn new(load: Load, body_timeout: Duration) -> Self {
+        Self {
+            load,
+            runtime: Handle::current(),
+            body_timeout,
+            read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            eof: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            responding: AtomicUsize::new(0),
+            receiving: AtomicUsize::new(0),
+            received: AtomicWaker::new(),
+            body: AtomicU8::new(BodyState::Complete as u8),
+            closing: AtomicBool::new(false),
+            tainted: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            upgrade: AtomicBool::new(false),
+        }
+    }
+
+    /// The event loop that the connection runs on.
+    pub(in crate::connection) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    pub(in crate::connection) fn body_timeout(&self) -> Duration {
+        self.body_timeout
+    }
+
+    pub(in crate::connection) fn add_read(&self, bytes: usize) {
+        // One thread writes the counters of the socket, so they need no read-modify-write.
+        self.read
+            .store(self.read.load(Relaxed) + bytes as u64, Relaxed);
+    }
+
+    pub(in crate::connection) fn read(&self) -> u64 {
+        self.read.load(Relaxed)
+    }
+
+    pub(in crate::connection) fn add_written(&self, bytes: usize) {
+        self.written
+            .store(self.written.load(Relaxed) + bytes as u64, Relaxed);
+        self.blocked.store(false, Relaxed);
+    }
+
+    pub(in crate::connection) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    pub(in crate::connection) fn set_blocked(&self) {
+        self.blocked.store(true, Relaxed);
+    }
+
+    pub(in crate::connection) fn blocked(&self) -> bool {
+        self.blocked.load(Relaxed)
+    }
+
+    pub(in crate::connection) fn set_eof(&self) {
+        self.eof.store(true, Relaxed);
+    }
+
+    pub(in crate::connection) fn eof(&self) -> bool {
+        self.eof.load(Relaxed)
+    }
+
+    /// How many requests have been received.
+    pub(in crate::connection) fn calls(&self) -> u64 {
+        self.calls.load(Relaxed)
+    }
+
+    pub(in crate::connection) fn body(&self) -> BodyState {
+        match self.body.load(Relaxed) {
+            0 => BodyState::Complete,
+            1 => BodyState::Unread,
+            2 => BodyState::Malformed,
+            _ => BodyState::TimedOut,
+        }
+    }
+
+    /// Whether a request is being answered, or its body received. When only the latter is so, `waker` is
+    /// woken at its end, which the connection does not notice by itself.
+    pub(in crate::connection) fn busy(&self, waker: &Waker) -> bool {
+        if self.responding.load(Relaxed) != 0 {
+            return true;
+        }
+        if self.receiving.load(Acquire) == 0 {
+            return false;
+        }
+        self.received.register(waker);
+        self.receiving.load(Acquire) != 0
+    }
+
+    /// The response that is being made, or else the next one, is the last on this connection.
+    pub(in crate::connection) fn set_closing(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    pub(in crate::connection) fn closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    /// Where the last request ends is in doubt, so nothing after it may be taken for a request.
+    pub(in crate::connection) fn tainted(&self) -> bool {
+        self.tainted.load(Relaxed)
+    }
+
+    /// The response cannot be completed: the client must not take what it has for the whole.
+    pub(in crate::connection) fn set_broken(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    pub(in crate::connection) fn broken(&self) -> bool {
+        self.broken.load(Relaxed)
+    }
+
+    /// A request wants another protocol, which is not offered.
+    pub(in crate::connection) fn set_upgrade(&self) {
+        self.upgrade.store(true, Relaxed);
+    }
+
+    /// Whether one did, since this was asked before.
+    pub(in crate::connection) fn take_upgrade(&self) -> bool {
+        self.upgrade.swap(false, Relaxed)
+    }
+}
