@@ -26,3 +26,6 @@ pub use self::body::BufferedBody;
 
 /// An error of any kind, as tower spells it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[cfg(test)]
+mod test_helpers;

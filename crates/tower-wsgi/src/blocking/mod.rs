@@ -92,3 +92,6 @@ pub use self::{
     pool::{BlockingPool, Stats},
     service::{Blocking, ResponseFuture},
 };
+
+#[cfg(test)]
+mod tests;

@@ -10,3 +10,6 @@ mod response;
 #[cfg(feature = "wait-for-body")]
 pub use self::buffered::BufferedBody;
 pub use self::response::Body;
+
+#[cfg(all(test, feature = "wait-for-body"))]
+mod tests;

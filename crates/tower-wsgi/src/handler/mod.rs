@@ -119,3 +119,6 @@ pub use self::{
     middleware::{FromAsyncFn, Middleware, from_async_fn},
     service::{ResponseFuture, WsgiHandler},
 };
+
+#[cfg(test)]
+mod tests;

@@ -82,3 +82,6 @@ pub use self::{
     layer::LazyLayer,
     service::{Lazy, ResponseFuture},
 };
+
+#[cfg(all(test, feature = "full"))]
+mod tests;

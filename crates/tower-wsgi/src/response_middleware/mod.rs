@@ -81,3 +81,6 @@ pub use self::{
     middleware::{FromAsyncFn, ResponseMiddleware, from_async_fn},
     service::{EditResponse, ResponseFuture},
 };
+
+#[cfg(test)]
+mod tests;

@@ -84,3 +84,6 @@ pub use self::{
     layer::WaitForBodyLayer,
     service::{ResponseFuture, WaitForBody},
 };
+
+#[cfg(test)]
+mod tests;
