@@ -1,1 +1,20 @@
+//! What the tests share: programs to start and to watch, and a client that sends raw bytes.
+//!
+//! Waits are for a thing, never for a time, and bounded by [`PATIENCE`]. Everything that a test
+//! starts ends with it.
 
+mod build;
+mod client;
+mod process;
+mod program;
+
+use std::time::Duration;
+
+pub use build::program;
+pub use client::{Client, Response};
+pub use process::Process;
+pub use program::{Program, Running};
+pub use rustix::process::Signal;
+
+/// The longest wait for anything that must happen, however slow the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(60);

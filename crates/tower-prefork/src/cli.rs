@@ -112,7 +112,7 @@ pub struct Args {
     pub log_format: Option<LogFormat>,
 
     /// What is logged: off, error, warn, info, debug or trace, also for parts of the program, as
-    /// in "warn,tower_prefork=debug" [default: info]
+    /// in `warn,tower_prefork=debug` [default: info]
     #[arg(long, value_name = "FILTER", env = "TOWER_PREFORK_LOG_LEVEL", value_parser = filter)]
     pub log_level: Option<String>,
 }

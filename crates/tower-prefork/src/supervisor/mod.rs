@@ -4,6 +4,7 @@
 
 mod backoff;
 mod cause;
+mod channel;
 mod fleet;
 mod process;
 mod run;

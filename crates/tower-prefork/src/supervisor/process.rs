@@ -10,13 +10,12 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 use tokio::{
-    io::{Interest, unix::AsyncFd},
     process::Child,
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
-use super::{cause, fleet::Fleet, run::Event, slot::Stop};
+use super::{cause, channel::Channel, fleet::Fleet, run::Event, slot::Stop};
 use crate::control::{self, ToSupervisor, ToWorker};
 
 /// A stuck worker gets SIGABRT, which may leave a core to look at, and so long afterwards SIGKILL.
@@ -32,7 +31,7 @@ pub(super) struct Process<'a> {
     slot: usize,
     child: Child,
     pid: Pid,
-    control: Option<AsyncFd<control::Socket>>,
+    channel: Channel,
     phase: Phase,
     /// When the phase has lasted too long.
     deadline: Instant,
@@ -82,7 +81,7 @@ impl<'a> Process<'a> {
         let fds: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
         // Before the process is there: nothing that happens to it can make this fail.
         socket.send(&ToWorker::Start { server, slot }, &fds)?;
-        let control = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        let channel = Channel::new(socket)?;
         let child = spawn(fleet, theirs)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         Ok(Self {
@@ -90,7 +89,7 @@ impl<'a> Process<'a> {
             slot,
             child,
             pid: pid.ok_or_else(|| io::Error::other("the process has no id"))?,
-            control: Some(control),
+            channel,
             phase: Phase::Starting,
             deadline: Instant::now() + fleet.start_timeout,
             ready_since: None,
@@ -111,10 +110,7 @@ impl<'a> Process<'a> {
             // not take its workers for dead.
             tokio::select! {
                 biased;
-                message = recv(&mut self.control) => match message {
-                    Some(message) => self.receive(message, events).await,
-                    None => self.control = None,
-                },
+                message = self.channel.recv() => self.receive(message, events).await,
                 status = self.child.wait() => return self.ended(status),
                 changed = stop.changed() => {
                     let stop = *stop.borrow_and_update();
@@ -168,12 +164,8 @@ impl<'a> Process<'a> {
             Stop::Drain(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let milliseconds = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-                if let Some(control) = &self.control {
-                    // A worker that cannot hear it is killed after the deadline.
-                    let _ = control
-                        .get_ref()
-                        .send(&ToWorker::Drain { milliseconds }, &[]);
-                }
+                // A worker that cannot hear it is killed after the deadline.
+                let _ = self.channel.send(&ToWorker::Drain { milliseconds });
                 if matches!(self.phase, Phase::Starting | Phase::Ready) {
                     self.phase = Phase::Draining;
                     self.deadline = deadline + DRAIN_GRACE;
@@ -224,11 +216,7 @@ impl<'a> Process<'a> {
 
     fn ended(mut self, status: io::Result<std::process::ExitStatus>) -> Ended {
         // Its last words, which may have come together with its end.
-        while let Some(Ok(Some((message, _)))) = self
-            .control
-            .as_ref()
-            .map(|control| control.get_ref().recv())
-        {
+        while let Some(message) = self.channel.try_recv() {
             match message {
                 ToSupervisor::Failed { error } => self.reason = Some(error),
                 ToSupervisor::Cut { requests } => self.cut = Some(requests),
@@ -267,22 +255,4 @@ fn spawn(fleet: &Fleet, stdin: OwnedFd) -> io::Result<Child> {
         // A Ctrl-C is the supervisor's alone.
         .process_group(0);
     tokio::process::Command::from(command).spawn()
-}
-
-/// The next message that can be understood; `None` when the worker has closed its end.
-async fn recv(control: &mut Option<AsyncFd<control::Socket>>) -> Option<ToSupervisor> {
-    let Some(control) = control else {
-        return std::future::pending().await;
-    };
-    loop {
-        let mut guard = control.readable().await.ok()?;
-        match guard.try_io(|socket| socket.get_ref().recv()) {
-            Ok(Ok(received)) => return received.map(|(message, _)| message),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                tracing::warn!(%error, "a worker sent a message that is not understood");
-            }
-            Ok(Err(_)) => return None,
-            Err(_would_block) => {}
-        }
-    }
 }

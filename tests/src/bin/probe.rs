@@ -1,0 +1,134 @@
+//! A server that misbehaves on request, for the process tests.
+
+use std::{
+    fs::File,
+    io,
+    path::PathBuf,
+    process::{self, ExitCode},
+    thread,
+    time::Duration,
+};
+
+use axum::{
+    Extension, Router,
+    body::{Body, to_bytes},
+    extract::Path,
+    routing::{get, post},
+};
+use clap::Parser;
+use tower_prefork::{Arbiter, BoxError, Connection, Server, Worker, Workers, cli};
+
+/// A server for tests.
+#[derive(Clone, Parser)]
+struct Cli {
+    #[command(flatten)]
+    server: cli::Args,
+
+    /// Block for so many milliseconds in every start of a worker.
+    #[arg(long, default_value_t = 0)]
+    slow_start: u64,
+
+    /// What the start of the last worker ends with.
+    #[arg(long)]
+    bad_start: Option<BadStart>,
+
+    /// Each worker starts once: it leaves a file here, and one that finds its file ends with
+    /// code 3.
+    #[arg(long)]
+    once: Option<PathBuf>,
+
+    /// A second server, on this address.
+    #[arg(long)]
+    second: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum BadStart {
+    Error,
+    Panic,
+    Exit,
+    Never,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.server.init_logging();
+    let server = |name: &str| {
+        let cli = cli.clone();
+        Server::new(name)
+            .args(&cli.server.clone())
+            .service(|worker| build(worker, cli))
+    };
+    let Some(second) = &cli.second else {
+        return server("probe").run();
+    };
+    let second = server("second").configure(|config| config.bind = vec![second.clone()]);
+    Arbiter::new().server(server("probe")).server(second).run()
+}
+
+async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
+    thread::sleep(Duration::from_millis(cli.slow_start));
+    // The others start well.
+    let last = match worker.config().workers {
+        Workers::Count(count) => worker.slot() + 1 >= count,
+        Workers::Auto => true,
+    };
+    match cli.bad_start.filter(|_| last) {
+        None => {}
+        Some(BadStart::Error) => {
+            return Err(Box::new(io::Error::new(
+                io::ErrorKind::NotFound,
+                "no database",
+            )));
+        }
+        Some(BadStart::Panic) => panic!("no settings"),
+        Some(BadStart::Exit) => process::exit(7),
+        Some(BadStart::Never) => std::future::pending().await,
+    }
+    if let Some(directory) = &cli.once {
+        let file = directory.join(worker.slot().to_string());
+        if File::create_new(file).is_err() {
+            process::exit(3);
+        }
+    }
+    let name = worker.server().to_owned();
+    Ok(Router::new()
+        .route("/", get(|| async { process::id().to_string() }))
+        .route("/name", get(|| async { name }))
+        .route("/peer", get(peer))
+        .route("/sleep/{ms}", get(sleep))
+        .route("/block/{ms}", get(block))
+        .route("/upload", post(upload)))
+}
+
+async fn peer(Extension(connection): Extension<Connection>) -> String {
+    let address = |address: Option<std::net::SocketAddr>| {
+        address.map_or("none".into(), |address| address.to_string())
+    };
+    let path = connection.unix_path();
+    format!(
+        "peer={} local={} unix={}",
+        address(connection.peer()),
+        address(connection.local()),
+        path.map_or("none".into(), |path| path.display().to_string()),
+    )
+}
+
+/// Waits as async code should.
+async fn sleep(Path(ms): Path<u64>) -> String {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    process::id().to_string()
+}
+
+/// Blocks the event loop.
+async fn block(Path(ms): Path<u64>) -> &'static str {
+    thread::sleep(Duration::from_millis(ms));
+    "blocked"
+}
+
+async fn upload(body: Body) -> Result<String, String> {
+    let bytes = to_bytes(body, usize::MAX).await;
+    bytes
+        .map(|bytes| bytes.len().to_string())
+        .map_err(|error| error.to_string())
+}

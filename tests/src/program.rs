@@ -1,0 +1,270 @@
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{Client, PATIENCE, Process, Signal};
+
+/// A program to start.
+#[derive(Debug)]
+pub struct Program(Command);
+
+impl Program {
+    /// The program at this path, with nothing on its standard input and an environment without
+    /// this server's options.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let mut command = Command::new(path.into());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TOWER_PREFORK_") {
+                command.env_remove(name);
+            }
+        }
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command)
+    }
+
+    /// Adds arguments, separated by spaces.
+    #[must_use]
+    pub fn args(mut self, arguments: &str) -> Self {
+        self.0.args(arguments.split_whitespace());
+        self
+    }
+
+    /// Adds one argument, which may contain spaces.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.0.arg(argument);
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Sets the directory that it runs in.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.0.current_dir(directory.into());
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(mut self) -> Running {
+        let mut child = self.0.spawn().expect("the program can be started");
+        let process = Process::open(child.id().cast_signed()).expect("the program is not reaped");
+        let log = Arc::new(Log::default());
+        let stderr = child.stderr.take().expect("stderr is piped");
+        thread::spawn({
+            let log = log.clone();
+            move || log.read(stderr)
+        });
+        Running {
+            child,
+            process,
+            log,
+        }
+    }
+
+    /// Runs it to its end: the exit code and what it printed, standard output first.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started, or does not end.
+    #[must_use]
+    pub fn run(self) -> (Option<i32>, String) {
+        let mut running = self.start();
+        let stdout = running.child.stdout.take().expect("stdout is piped");
+        let stdout = std::io::read_to_string(stdout).expect("text");
+        let code = running.exit().code();
+        let log = running.log.wait_until(|log| log.ended.then_some(()));
+        log.expect("standard error ends with the program");
+        (code, stdout + &running.log().join("\n"))
+    }
+}
+
+/// A program that runs. It and its workers are killed at the end of the test.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    process: Process,
+    log: Arc<Log>,
+}
+
+impl Running {
+    /// The process that the test started: the supervisor.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Sends a signal to the supervisor.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// The workers that run now.
+    #[must_use]
+    pub fn workers(&self) -> Vec<Process> {
+        self.process.children()
+    }
+
+    /// Waits until the server is ready, and gives its first TCP address.
+    ///
+    /// # Panics
+    ///
+    /// When it does not become ready.
+    #[must_use]
+    pub fn ready(&self) -> SocketAddr {
+        self.wait_for(" ready ");
+        let addresses = self.addresses();
+        let http = addresses.iter().find_map(|one| one.strip_prefix("http://"));
+        let address = http.expect("a TCP address");
+        address.parse().expect("an address")
+    }
+
+    /// The addresses that were logged so far, as in the log.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        let mut addresses = Vec::new();
+        for line in self.log() {
+            if line.contains(" listening ") {
+                let word = |word: &str| word.strip_prefix("address=").map(str::to_owned);
+                addresses.extend(line.split_whitespace().find_map(word));
+            }
+        }
+        addresses
+    }
+
+    /// A connection to the server's first address, after it is ready.
+    ///
+    /// # Panics
+    ///
+    /// When it does not become ready.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::connect(self.ready())
+    }
+
+    /// The log so far: the lines of standard error.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().lines.clone()
+    }
+
+    /// Waits for a line of the log that contains the text.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come.
+    pub fn wait_for(&self, text: &str) {
+        let _ = self.wait_for_count(text, 1);
+    }
+
+    /// Waits for that many lines of the log that contain the text.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come.
+    #[must_use]
+    pub fn wait_for_count(&self, text: &str, count: usize) -> Vec<String> {
+        let found = self.log.wait_until(|log| {
+            let lines = log.lines.iter().filter(|line| line.contains(text));
+            let lines: Vec<_> = lines.cloned().collect();
+            (lines.len() >= count).then_some(lines)
+        });
+        found.unwrap_or_else(|| {
+            panic!(
+                "{text:?} is not {count} times in the log:\n{}",
+                self.log().join("\n")
+            )
+        })
+    }
+
+    /// Waits until the supervisor has ended.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    pub fn exit(&mut self) -> ExitStatus {
+        assert!(
+            self.process.ends_within(PATIENCE),
+            "the program does not end:\n{}",
+            self.log().join("\n")
+        );
+        self.child.wait().expect("a child of the test")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Held before the supervisor's end, after which their numbers may be given to others.
+        let workers = self.workers();
+        self.process.signal(Signal::KILL);
+        for worker in &workers {
+            worker.signal(Signal::KILL);
+        }
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the program's log:\n{}", self.log().join("\n"));
+        }
+    }
+}
+
+/// Standard error, line by line.
+#[derive(Debug, Default)]
+struct Log {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Log {
+    fn read(&self, stderr: impl std::io::Read) {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            self.lock().lines.push(line);
+            self.changed.notify_all();
+        }
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `look` finds something, the log ends, or patience does.
+    fn wait_until<T>(&self, look: impl Fn(&State) -> Option<T>) -> Option<T> {
+        let end = Instant::now() + PATIENCE;
+        let mut state = self.lock();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let found = look(&state);
+            if found.is_some() || state.ended || left == Duration::ZERO {
+                return found;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
