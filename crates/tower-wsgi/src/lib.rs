@@ -27,5 +27,5 @@ pub use self::body::BufferedBody;
 /// An error of any kind, as tower spells it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod test_helpers;

@@ -1,8 +1,8 @@
 //! The answers that a layer gives in place of the handler.
 
 use http::{
-    HeaderValue, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
 use crate::Body;
@@ -24,7 +24,6 @@ impl Rejection {
     }
 
     /// For the moments in which one more try may well succeed.
-    #[cfg(any(feature = "blocking", feature = "lazy", feature = "wait-for-body"))]
     pub(crate) fn try_again(explanation: &'static str) -> Response<Body> {
         let mut response = Self::new(StatusCode::SERVICE_UNAVAILABLE, explanation).into_response();
         response
@@ -35,12 +34,12 @@ impl Rejection {
 
     /// For a request of which the rest is not read: the connection cannot be used again.
     #[cfg(feature = "wait-for-body")]
-    pub(crate) fn closing(self, version: Version) -> Response<Body> {
+    pub(crate) fn closing(self, version: http::Version) -> Response<Body> {
         let mut response = self.into_response();
-        if version <= Version::HTTP_11 {
+        if version <= http::Version::HTTP_11 {
             response
                 .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+                .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -93,5 +93,5 @@ pub use self::{
     service::{Blocking, ResponseFuture},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod tests;

@@ -53,13 +53,12 @@ impl Held {
 
 type Handler<F> = super::Blocking<super::BlockingFn<F>>;
 
+type Done = Result<Response<Body>, Infallible>;
+
 fn held(
     pool: &BlockingPool,
-) -> (
-    Held,
-    Handler<impl Fn(Request<Body>) -> Result<Response<Body>, Infallible> + Clone + use<>>,
-) {
-    let (say, started) = mpsc::channel();
+) -> (Held, Handler<impl Fn(Request<Body>) -> Done + Clone + use<>>) {
+    let (say, started) = mpsc::sync_channel(100);
     let (release, wait) = mpsc::sync_channel(100);
     let wait = Arc::new(Mutex::new(wait));
     let service = BlockingLayer::new(pool).layer(blocking_fn(move |_: Request<Body>| {

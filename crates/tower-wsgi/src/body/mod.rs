@@ -11,5 +11,5 @@ mod response;
 pub use self::buffered::BufferedBody;
 pub use self::response::Body;
 
-#[cfg(all(test, feature = "wait-for-body"))]
+#[cfg(all(test, feature = "full"))]
 mod tests;

@@ -120,5 +120,5 @@ pub use self::{
     service::{ResponseFuture, WsgiHandler},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod tests;

@@ -82,5 +82,5 @@ pub use self::{
     service::{EditResponse, ResponseFuture},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod tests;

@@ -85,5 +85,5 @@ pub use self::{
     service::{ResponseFuture, WaitForBody},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod tests;

@@ -1,0 +1,75 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use tower_prefork::cli;
+
+/// A guest book on SQLite, served by several processes with several threads each.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Options {
+    /// The file with the entries; created where missing
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GUEST_BOOK_DATABASE",
+        default_value = "guestbook.sqlite3"
+    )]
+    pub(crate) database: PathBuf,
+
+    /// The largest request body; a larger one is answered with 413
+    #[arg(long, value_name = "BYTES", env = "GUEST_BOOK_MAX_BODY", default_value_t = 4 << 30)]
+    pub(crate) max_body: u64,
+
+    /// How long a request body may take to arrive; a slower one is answered with 408
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "GUEST_BOOK_BODY_DEADLINE",
+        default_value = "600",
+        value_parser = seconds
+    )]
+    pub(crate) body_deadline: Duration,
+
+    /// Requests that may wait for a thread in each worker; the next one is answered with 503
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "GUEST_BOOK_MAX_QUEUED",
+        default_value_t = 1024
+    )]
+    pub(crate) max_queued: usize,
+
+    /// How long a request may wait for a thread; then it is answered with 503
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "GUEST_BOOK_QUEUE_TIMEOUT",
+        default_value = "30",
+        value_parser = seconds
+    )]
+    pub(crate) queue_timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) server: cli::Args,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "expected a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_in_order() {
+        Options::command().debug_assert();
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert!(seconds("-1").is_err());
+        assert!(seconds("soon").is_err());
+    }
+}

@@ -1,0 +1,57 @@
+//! The layers around the blocking code.
+
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+
+use http::request::Parts;
+use http::{Method, Request, Response};
+use tower::{Service, ServiceBuilder};
+use tower_http::compression::CompressionLayer;
+use tower_http::trace::TraceLayer;
+use tower_prefork::{BoxError, RequestBody, Worker};
+use tower_wsgi::blocking::BlockingPool;
+use tower_wsgi::handler::WsgiHandler;
+use tower_wsgi::wait_for_body::WaitForBodyLayer;
+use tower_wsgi::{Body, BufferedBody};
+
+use crate::app;
+use crate::options::Options;
+use crate::store::Store;
+
+/// Builds the service of one worker. Fails if the database cannot be opened: then the program ends.
+pub(crate) fn build(
+    worker: &Worker,
+    options: &Options,
+) -> Result<
+    impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + use<>,
+    BoxError,
+> {
+    let store = Store::open(&options.database)?;
+    let pool = BlockingPool::new(worker.config().thread_workers)
+        .max_queued(options.max_queued)
+        .queue_timeout(options.queue_timeout);
+    let handler = WsgiHandler::builder()
+        .middleware(health)
+        .wait_for_body(WaitForBodyLayer::new(options.max_body).timeout(options.body_deadline))
+        .in_executor(&pool, move |request: &mut Request<BufferedBody>| {
+            let answer = app::answer(&store, request)?;
+            Ok::<_, BoxError>(answer.map(|response| response.map(Body::from)))
+        })
+        .build();
+    Ok(ServiceBuilder::new()
+        .map_response(|response: Response<_>| response.map(Body::new))
+        .layer(TraceLayer::new_for_http())
+        .layer(CompressionLayer::new())
+        .service(handler))
+}
+
+/// Answers on the event loop, before any thread: also while all of them are busy.
+fn health(request: &mut Parts) -> ControlFlow<Response<Body>> {
+    if request.uri.path() == "/health" && matches!(request.method, Method::GET | Method::HEAD) {
+        return ControlFlow::Break(Response::new(Body::from("ok\n")));
+    }
+    ControlFlow::Continue(())
+}
