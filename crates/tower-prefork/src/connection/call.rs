@@ -77,24 +77,22 @@ impl<S> Calls<S> {
 
     /// The request for the service, or why it does not get it.
     fn admit(&self, request: Request<Incoming>) -> Result<Request<RequestBody>, Page> {
-        let (mut head, body) = request.into_parts();
         let tainted = self.progress.tainted();
-        // Made first, so that what is left of a refused body is accounted for.
-        let body = RequestBody::new(body, &self.progress);
+        // First, so that what is left of a refused body is accounted for.
+        let mut request = request.map(|body| RequestBody::new(body, &self.progress));
+        if request.extensions_mut().remove::<OnUpgrade>().is_some() {
+            // No other protocol is offered, so nobody should wait for one.
+            self.progress.set_upgrade();
+        }
         if let Some(page) = self.answer {
             return Err(page);
         }
         if tainted {
             return Err(DOUBTFUL);
         }
-        if head.headers.contains_key(header::UPGRADE) {
-            self.progress.set_upgrade();
-            // No other protocol is offered, so nobody should wait for one.
-            head.extensions.remove::<OnUpgrade>();
-        }
-        check(&mut head)?;
-        head.extensions.insert(self.connection.clone());
-        Ok(Request::from_parts(head, body))
+        check(&mut request)?;
+        request.extensions_mut().insert(self.connection.clone());
+        Ok(request)
     }
 }
 

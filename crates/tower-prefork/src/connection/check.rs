@@ -1,7 +1,7 @@
 //! What HTTP asks a server to refuse, and hyper does not.
 
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, request::Parts, uri::Scheme,
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header, uri::Scheme,
 };
 
 use super::{host, page::Page};
@@ -12,19 +12,22 @@ const MAX_METHOD: usize = 32;
 /// Longer targets are refused; RFC 9112 section 3 recommends to support at least 8000 bytes.
 const MAX_TARGET: usize = 8 << 10;
 
+const UNKNOWN_CODING: Page = Page::new(
+    StatusCode::NOT_IMPLEMENTED,
+    "the only transfer coding known is chunked",
+);
+
 const fn bad_request(text: &'static str) -> Page {
     Page::new(StatusCode::BAD_REQUEST, text)
 }
 
-/// Refuses a request head that a server must not act on, and puts the authority of an absolute target
-/// into `Host`, where it belongs.
-pub(super) fn check(head: &mut Parts) -> Result<(), Page> {
-    check_method(&head.method)?;
-    check_target(&head.method, &head.uri)?;
-    check_host(&head.headers, head.version)?;
-    check_transfer_encoding(&head.headers)?;
-    check_expect(&head.headers)?;
-    replace_host(head)
+/// Refuses a request that a server must not act on, and puts the authority of an absolute target into
+/// `Host`, where it belongs.
+pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Page> {
+    check_method(request.method())?;
+    check_target(request.method(), request.uri())?;
+    check_fields(request.headers(), request.version())?;
+    replace_host(request)
 }
 
 fn check_method(method: &Method) -> Result<(), Page> {
@@ -83,38 +86,48 @@ fn check_target(method: &Method, target: &Uri) -> Result<(), Page> {
     }
 }
 
+/// Looks at every field once: three searches in the map would cost more.
+fn check_fields(headers: &HeaderMap, version: Version) -> Result<(), Page> {
+    let mut host = None;
+    let mut coding = None;
+    for (name, value) in headers {
+        if *name == header::HOST {
+            if host.replace(value).is_some() {
+                return Err(bad_request("there is more than one Host field"));
+            }
+        } else if *name == header::TRANSFER_ENCODING {
+            if coding.replace(value).is_some() {
+                return Err(UNKNOWN_CODING);
+            }
+        } else if *name == header::EXPECT {
+            check_expect(value)?;
+        }
+    }
+    check_host(host, version)?;
+    check_transfer_encoding(coding)
+}
+
 /// RFC 9112 section 3.2: one valid `Host`, which HTTP/1.0 may leave out.
-fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Page> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) if version == Version::HTTP_10 => Ok(()),
-        (None, _) => Err(bad_request("the Host field is missing")),
-        (Some(host), None) if host::is_valid(host.as_bytes()) => Ok(()),
-        (Some(_), None) => Err(bad_request("the Host field is not valid")),
-        (Some(_), Some(_)) => Err(bad_request("there is more than one Host field")),
+fn check_host(host: Option<&HeaderValue>, version: Version) -> Result<(), Page> {
+    match host {
+        Some(host) if host::is_valid(host.as_bytes()) => Ok(()),
+        Some(_) => Err(bad_request("the Host field is not valid")),
+        None if version == Version::HTTP_10 => Ok(()),
+        None => Err(bad_request("the Host field is missing")),
     }
 }
 
 /// hyper decodes the last coding only, so that any before it would be left in the body.
-fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Page> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Page::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "the only transfer coding known is chunked",
-        )),
+fn check_transfer_encoding(coding: Option<&HeaderValue>) -> Result<(), Page> {
+    match coding {
+        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Err(UNKNOWN_CODING),
+        _ => Ok(()),
     }
 }
 
 /// RFC 9110 section 10.1.1: `100-continue` is the only expectation there is.
-fn check_expect(headers: &HeaderMap) -> Result<(), Page> {
-    let known = headers
-        .get_all(header::EXPECT)
-        .iter()
-        .all(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    if known {
+fn check_expect(expect: &HeaderValue) -> Result<(), Page> {
+    if expect.as_bytes().eq_ignore_ascii_case(b"100-continue") {
         Ok(())
     } else {
         Err(Page::new(
@@ -125,12 +138,12 @@ fn check_expect(headers: &HeaderMap) -> Result<(), Page> {
 }
 
 /// RFC 9112 section 3.2.2: the authority of an absolute target replaces the `Host` field.
-fn replace_host(head: &mut Parts) -> Result<(), Page> {
-    let Some(authority) = head.uri.authority() else {
+fn replace_host<B>(request: &mut Request<B>) -> Result<(), Page> {
+    let Some(authority) = request.uri().authority() else {
         return Ok(());
     };
     let host = HeaderValue::from_str(authority.as_str())
         .map_err(|_| bad_request("the host in the target is not valid"))?;
-    head.headers.insert(header::HOST, host);
+    request.headers_mut().insert(header::HOST, host);
     Ok(())
 }

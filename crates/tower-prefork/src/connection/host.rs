@@ -21,16 +21,15 @@ pub(super) fn is_valid(value: &[u8]) -> bool {
 
 /// A registered name; an IPv4 address is one, too.
 fn is_name(mut name: &[u8]) -> bool {
-    loop {
-        name = match name {
-            [] => return true,
+    while let Some(end) = name.iter().position(|byte| !IN_NAME[*byte as usize]) {
+        name = match &name[end..] {
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 rest
             }
-            [byte, rest @ ..] if is_unreserved(*byte) || is_sub_delimiter(*byte) => rest,
             _ => return false,
         }
     }
+    true
 }
 
 /// What may stand between the brackets: an IPv6 address, or the form kept for later versions.
@@ -44,7 +43,7 @@ fn is_ip_literal(address: &[u8]) -> bool {
             && !rest.is_empty()
             && rest
                 .iter()
-                .all(|byte| *byte == b':' || is_unreserved(*byte) || is_sub_delimiter(*byte));
+                .all(|byte| *byte == b':' || IN_NAME[*byte as usize]);
     }
     str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
@@ -61,16 +60,21 @@ fn is_port(port: &[u8]) -> bool {
     })
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
-fn is_sub_delimiter(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-    )
-}
+/// The unreserved characters and the delimiters of RFC 3986 section 2, which stand for themselves.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            || matches!(
+                byte,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            );
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

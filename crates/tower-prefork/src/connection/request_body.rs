@@ -82,7 +82,7 @@ pub struct RequestBody {
     inner: Incoming,
     /// Until the end was seen.
     receiving: Option<Receiving>,
-    timer: Option<Timer>,
+    timer: Option<Box<Timer>>,
 }
 
 impl RequestBody {
@@ -119,7 +119,7 @@ impl RequestBody {
         let timer = self.timer.get_or_insert_with(|| {
             // The body may be read on a thread that knows of no runtime.
             let _context = progress.runtime().enter();
-            Timer::new(timeout)
+            Box::new(Timer::new(timeout))
         });
         timer.poll_expired(cx).map(|()| {
             io::Error::new(
