@@ -1,9 +1,14 @@
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
 };
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::PATIENCE;
 
@@ -135,6 +140,20 @@ impl Client {
         }
     }
 
+    /// Whether bytes of an answer, or the end of the connection, are here already.
+    ///
+    /// # Panics
+    ///
+    /// When the connection is broken.
+    #[must_use]
+    pub fn has_answer(&self) -> bool {
+        let fd = self.stream.get_ref().as_fd();
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        let now = Timespec::default();
+        let ready = poll(&mut fds, Some(&now)).expect("a socket can be polled");
+        !self.stream.buffer().is_empty() || ready > 0
+    }
+
     /// Reads until the server closes the connection.
     ///
     /// # Errors
@@ -185,6 +204,15 @@ impl Response {
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
     }
 }
 

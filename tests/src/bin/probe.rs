@@ -122,6 +122,7 @@ async fn sleep(Path(ms): Path<u64>) -> String {
 
 /// Blocks the event loop.
 async fn block(Path(ms): Path<u64>) -> &'static str {
+    eprintln!("blocking the event loop");
     thread::sleep(Duration::from_millis(ms));
     "blocked"
 }

@@ -10,4 +10,4 @@ mod process;
 mod run;
 mod slot;
 
-pub(crate) use run::{Charge, log_ready, run};
+pub(crate) use run::{Charge, log_ready, log_stopping, run};

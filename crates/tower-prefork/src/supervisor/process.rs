@@ -106,8 +106,6 @@ impl<'a> Process<'a> {
         stop: &mut watch::Receiver<Stop>,
     ) -> Ended {
         loop {
-            // Messages before the clock: a supervisor that was itself halted for a while must
-            // not take its workers for dead.
             tokio::select! {
                 biased;
                 message = self.channel.recv() => self.receive(message, events).await,
@@ -116,7 +114,9 @@ impl<'a> Process<'a> {
                     let stop = *stop.borrow_and_update();
                     self.stop(if changed.is_ok() { stop } else { Stop::Now });
                 }
-                () = sleep_until(self.deadline), if self.phase != Phase::Killed => self.overdue(),
+                () = sleep_until(self.deadline), if self.phase != Phase::Killed => {
+                    self.overdue(events).await;
+                }
             }
         }
     }
@@ -176,7 +176,15 @@ impl<'a> Process<'a> {
     }
 
     /// The phase's deadline is over.
-    fn overdue(&mut self) {
+    async fn overdue(&mut self, events: &mpsc::Sender<Event>) {
+        // What has arrived in time counts: after a halt of the supervisor the clock may be seen
+        // before the messages.
+        while let Some(message) = self.channel.try_recv() {
+            self.receive(message, events).await;
+        }
+        if Instant::now() < self.deadline {
+            return;
+        }
         match self.phase {
             Phase::Starting => {
                 let limit = self.fleet.start_timeout.as_secs_f64();

@@ -138,10 +138,7 @@ impl Supervisor {
     async fn drain(&mut self, signals: &mut Signals) {
         let longest = self.servers.iter().map(|server| server.graceful_timeout);
         let longest = longest.max().unwrap_or_default();
-        tracing::info!(
-            deadline_s = longest.as_secs_f64(),
-            "stopping; running requests may finish until the deadline"
-        );
+        log_stopping(longest);
         // Before the workers close theirs, so that a new connection is refused at the end and
         // not left to wait for nobody.
         for server in std::mem::take(&mut self.servers) {
@@ -209,4 +206,12 @@ pub(crate) fn log_ready<'a>(
         tracing::info!(server, %address, "listening");
     }
     tracing::info!(server, workers, "ready");
+}
+
+/// Tells the operator that the stop was heard.
+pub(crate) fn log_stopping(left: Duration) {
+    tracing::info!(
+        deadline_s = left.as_secs_f64(),
+        "stopping; running requests may finish until the deadline"
+    );
 }

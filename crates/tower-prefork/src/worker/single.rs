@@ -1,4 +1,4 @@
-use std::{mem, time::Duration};
+use std::{io, mem, thread, time::Duration};
 
 use futures_util::future::try_join_all;
 
@@ -61,12 +61,20 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
             served.map_err(|error| format!("{name}: could not start: {}", error_text(&*error)))
         });
     }
-    let cut = runtime.block_on(async {
-        let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
-        tokio::spawn(stop.clone().obey(signals));
-        try_join_all(jobs).await
-    })?;
+    obey_signals(stop.clone()).map_err(|error| format!("cannot take signals: {error}"))?;
+    let cut = runtime.block_on(try_join_all(jobs))?;
     stop.report(cut.into_iter().sum());
     runtime::finish(runtime, *deadline.borrow());
+    tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts a thread for the operator's signals, so that they work while the event loop is stuck.
+fn obey_signals(stop: Stop) -> io::Result<()> {
+    let runtime = runtime::build(0)?;
+    let signals = runtime.block_on(async { Signals::new() })?;
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || runtime.block_on(stop.obey(signals)))
+        .map(drop)
 }

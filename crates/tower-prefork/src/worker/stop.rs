@@ -12,6 +12,7 @@ use crate::{
     connection::Load,
     control::{Socket, ToSupervisor},
     signals::{Request, Signals},
+    supervisor::log_stopping,
 };
 
 /// What the event loop and the runtime get, after the deadline, to end by themselves.
@@ -90,9 +91,13 @@ impl Stop {
             current.get_or_insert(deadline);
             first
         };
-        if self.0.deadline.send_if_modified(first)
-            && let Err(error) = self.clone().enforce(deadline)
-        {
+        if !self.0.deadline.send_if_modified(first) {
+            return;
+        }
+        if self.0.supervisor.is_none() {
+            log_stopping(left);
+        }
+        if let Err(error) = self.clone().enforce(deadline) {
             tracing::error!(%error, "cannot start the thread that keeps the deadline");
         }
     }

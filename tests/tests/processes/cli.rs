@@ -1,0 +1,67 @@
+use crate::probe;
+
+const OPTIONS: [&str; 16] = [
+    "bind",
+    "workers",
+    "thread-workers",
+    "backlog",
+    "max-connections",
+    "graceful-timeout",
+    "start-timeout",
+    "heartbeat-timeout",
+    "header-timeout",
+    "keep-alive-timeout",
+    "body-timeout",
+    "write-timeout",
+    "max-headers",
+    "max-header-size",
+    "log-format",
+    "log-level",
+];
+
+#[test]
+fn the_help_shows_every_option_with_its_variable_and_default() {
+    let (code, help) = probe("--help").run();
+    assert_eq!(code, Some(0));
+    // Lines are broken to the width of the terminal.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for option in OPTIONS {
+        let variable = option.to_uppercase().replace('-', "_");
+        let start = help.find(&format!("--{option} "));
+        let help = &help[start.unwrap_or_else(|| panic!("{option} is missing"))..];
+        let next = help[2..].find(" --").map_or(help.len(), |end| end + 2);
+        let help = &help[..next];
+        assert!(
+            help.contains(&format!("[env: TOWER_PREFORK_{variable}=")),
+            "{help}"
+        );
+        assert!(help.contains("[default: "), "{help}");
+    }
+}
+
+#[test]
+fn the_environment_configures_and_the_command_line_wins() {
+    let program = probe("-w 1 -b 127.0.0.1:0");
+    let running = program
+        .env("TOWER_PREFORK_BIND", "127.0.0.1:1,127.0.0.1:2")
+        .env("TOWER_PREFORK_WORKERS", "3")
+        .start();
+    let _ = running.ready();
+    assert_eq!(running.workers().len(), 1);
+
+    let running = tests::Program::new(env!("CARGO_BIN_EXE_probe"))
+        .env("TOWER_PREFORK_BIND", "127.0.0.1:0,127.0.0.1:0")
+        .env("TOWER_PREFORK_WORKERS", "3")
+        .start();
+    let _ = running.ready();
+    assert_eq!(running.workers().len(), 3);
+    assert_eq!(running.addresses().len(), 2);
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let running = probe("-w 1 --log-format json").start();
+    running.wait_for(r#""message":"ready""#);
+    let lines = running.wait_for_count(r#""message":"listening""#, 1);
+    assert!(lines[0].starts_with('{') && lines[0].contains(r#""address":"http://127.0.0.1:"#));
+}

@@ -1,0 +1,141 @@
+use std::{net::TcpListener, time::Instant};
+
+use tests::{Client, Program};
+
+use crate::probe;
+
+/// The exit code and the only line that a start ended with.
+fn refused(program: Program) -> (i32, String) {
+    let (code, output) = program.env("RUST_BACKTRACE", "0").run();
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines.len(), 1, "one line: {lines:?}");
+    (code.expect("no signal"), output)
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for workers in ["0", "2"] {
+        assert_eq!(
+            refused(probe(&format!("-w {workers} -b {address}"))),
+            (
+                1,
+                format!(
+                    "error: cannot listen on {address}: address in use; \
+                     stop the other program or choose another address"
+                )
+            )
+        );
+    }
+}
+
+#[test]
+fn what_makes_no_sense_has_a_code_of_its_own() {
+    let (code, line) = refused(probe("-w 2 -b nowhere"));
+    assert_eq!(code, 2);
+    assert!(line.starts_with("error: cannot listen on \"nowhere\": expected HOST:PORT"));
+
+    let (code, line) = refused(probe("-w 2 --max-header-size 100"));
+    assert_eq!(code, 2);
+    assert!(line.starts_with("error: probe: max_header_size is 100; "));
+}
+
+#[test]
+fn a_service_that_cannot_be_built() {
+    assert_eq!(
+        refused(probe("-w 3 --bad-start error")),
+        (
+            1,
+            "error: probe: worker 2 could not start: no database (exited with code 1)".into()
+        )
+    );
+    assert_eq!(
+        refused(probe("-w 0 --bad-start error")),
+        (1, "error: probe: could not start: no database".into())
+    );
+    let (code, line) = refused(probe("-w 3 --bad-start exit"));
+    assert_eq!(code, 1);
+    assert!(line.ends_with("worker 2 could not start: exited with code 7"));
+}
+
+#[test]
+fn a_panic_is_an_error_of_the_start() {
+    let program = probe("-w 2 --bad-start panic");
+    let (code, output) = program.env("RUST_BACKTRACE", "0").run();
+    assert_eq!(code, Some(1));
+    let last = output.lines().last().unwrap();
+    assert_eq!(
+        last,
+        "error: probe: worker 1 could not start: panicked: no settings (exited with code 1)"
+    );
+}
+
+#[test]
+fn a_start_that_takes_too_long() {
+    let (code, line) = refused(probe("-w 2 --bad-start never --start-timeout 0.5"));
+    assert_eq!(code, 1);
+    assert!(
+        line.ends_with(
+            "worker 1 could not start: not ready within 0.5 seconds (killed by SIGKILL)"
+        )
+    );
+}
+
+#[test]
+fn no_worker_is_left_after_a_failed_start() {
+    // The others have long starts, so that they are in the middle of it.
+    let program = probe("-w 3 --slow-start 1000 --bad-start exit");
+    let mut running = program.start();
+    while running.workers().len() < 3 {
+        std::thread::yield_now();
+    }
+    let workers = running.workers();
+    assert_eq!(running.exit().code(), Some(1));
+    for worker in workers {
+        assert!(worker.ends_within(std::time::Duration::ZERO));
+    }
+}
+
+#[test]
+fn nothing_is_accepted_before_the_service_is_built() {
+    let running = probe("-w 2 --slow-start 500").start();
+    let started = Instant::now();
+    let address = running.ready();
+    assert!(started.elapsed().as_millis() >= 500);
+    assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
+}
+
+#[test]
+fn the_marker_alone_makes_no_worker() {
+    // As in a program that a worker has started.
+    let running = probe("-w 1").env("TOWER_PREFORK_WORKER", "1").start();
+    assert_eq!(running.client().get("/").unwrap().status, 200);
+}
+
+#[test]
+fn one_process_serves_by_itself() {
+    let running = probe("-w 0").start();
+    let pid = running.client().get("/").unwrap().text();
+    assert_eq!(pid, running.process().pid().to_string());
+    assert!(running.workers().is_empty());
+}
+
+#[test]
+fn an_arbiter_runs_several_servers() {
+    for workers in [0, 2] {
+        let arguments = format!("-w {workers} --second 127.0.0.1:0");
+        let running = probe(&arguments).start();
+        assert_eq!(running.wait_for_count(" ready ", 2).len(), 2);
+        let addresses = running.addresses();
+        assert_eq!(addresses.len(), 2);
+        assert_eq!(running.workers().len(), 2 * workers);
+        let mut names = Vec::new();
+        for address in addresses {
+            let address = address.strip_prefix("http://").unwrap().parse().unwrap();
+            names.push(Client::connect(address).get("/name").unwrap().text());
+        }
+        names.sort();
+        assert_eq!(names, ["probe", "second"]);
+    }
+}
