@@ -1,1 +1,103 @@
-fn main() {}
+//! Two applications under one supervisor: a public site, and a page for its operator.
+//!
+//! The site serves the files of a directory. Reading files blocks, so it is a `WsgiHandler` on a pool
+//! (`site.rs`). The operator's application is a plain asynchronous axum `Router`, and tells what the
+//! processes of this program cost (`admin.rs`). Each has its own address, workers and threads: a site
+//! that is overloaded, or that crashes, takes nothing from the operator's view of it.
+//!
+//! Start it:
+//!
+//! ```text
+//! cargo run --release -p two-apps -- --workers 2 --root .
+//! ```
+//!
+//! Try it:
+//!
+//! ```text
+//! curl http://127.0.0.1:8000/
+//! curl -i http://127.0.0.1:8000/README.md
+//! curl -i -H 'Accept: application/json' http://127.0.0.1:8000/nothing
+//! curl http://127.0.0.1:8001/health
+//! curl http://127.0.0.1:8001/processes
+//! kill -9 PID                    # of a worker, from that list: it is replaced, and the log says why
+//! ```
+//!
+//! Ctrl-C or `kill` stops both gracefully.
+
+mod admin;
+mod site;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use tower_prefork::{Arbiter, BoxError, Server, Worker, Workers, cli};
+use tower_wsgi::blocking::BlockingPool;
+
+#[derive(Parser)]
+/// A public site of files, and a page for its operator
+///
+/// The options under "Server" are those of the public site; time-outs, limits and the log hold for both.
+struct Cli {
+    /// Directory whose files are served; those in its folders, and hidden ones, are not
+    #[arg(long, value_name = "DIRECTORY", default_value = ".")]
+    root: PathBuf,
+
+    /// Address of the operator's application, in the forms of --bind. Everybody who reaches it can
+    /// read it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001")]
+    admin_bind: String,
+
+    /// Worker processes of the operator's application; 0 goes with --workers 0
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    admin_workers: Workers,
+
+    #[command(flatten)]
+    server: cli::Args,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.server.init_logging();
+
+    let mut for_admin = cli.server.clone();
+    for_admin.bind = vec![cli.admin_bind];
+    for_admin.workers = Some(cli.admin_workers);
+    // It is asynchronous: this is only the number of requests beyond which a worker counts as busy.
+    for_admin.thread_workers = None;
+
+    let root = cli.root;
+    let site = Server::new("site")
+        .args(&cli.server)
+        .service(|worker| async move {
+            name_process(&worker);
+            let pool = BlockingPool::new(worker.config().thread_workers);
+            site::handler(&pool, root)
+        });
+    let admin = Server::new("admin")
+        .args(&for_admin)
+        .service(|worker| async move {
+            name_process(&worker);
+            Ok::<_, BoxError>(admin::router(worker.config().workers))
+        });
+    Arbiter::new().server(site).server(admin).run()
+}
+
+/// Shows which worker this is in `ps -A`, `top` and `/processes`.
+fn name_process(worker: &Worker) {
+    let name = format!("{}-{}", worker.server(), worker.slot());
+    if let Err(error) = std::fs::write("/proc/self/comm", name) {
+        tracing::warn!(%error, "cannot name the process");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}
