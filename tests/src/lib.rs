@@ -18,3 +18,8 @@ pub use rustix::process::Signal;
 
 /// The longest wait for anything that must happen, however slow the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The examples of the README, which need both libraries.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
