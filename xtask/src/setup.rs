@@ -32,12 +32,19 @@ fn rust_components() -> Result<(), Failure> {
 
 /// The examples bundle SQLite, which is compiled from C.
 fn c_compiler() -> Result<(), Failure> {
-    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let Err(problem) = compiles_c(&compiler) else {
+    let chosen = env::var("CC").ok();
+    let compiler = chosen.as_deref().unwrap_or("cc");
+    let Err(problem) = compiles_c(compiler) else {
         return Ok(());
     };
+    // A package does not cure a compiler that somebody chose.
+    let privilege = if chosen.is_none() {
+        apt_get_privilege()
+    } else {
+        None
+    };
     let packages = DEBIAN_PACKAGES.join(" ");
-    let Some(privilege) = apt_get_privilege() else {
+    let Some(privilege) = privilege else {
         return Err(Failure(format!(
             "no C compiler for the bundled SQLite ({problem}): install one (on Debian `apt-get install {packages}`, on \
              Fedora `dnf install gcc`, on macOS `xcode-select --install`), or name yours in the variable CC"
@@ -50,7 +57,7 @@ fn c_compiler() -> Result<(), Failure> {
         privilege,
         &[&install[..], &DEBIAN_PACKAGES].concat(),
     ))?;
-    compiles_c(&compiler)
+    compiles_c(compiler)
         .map_err(|problem| Failure(format!("the installed C compiler does not work: {problem}")))
 }
 
