@@ -195,15 +195,19 @@ mod tests {
 
     #[test]
     fn limits_are_named_in_the_error() {
-        let mut config = Config::default();
-        config.thread_workers = 0;
+        let config = Config {
+            thread_workers: 0,
+            ..Config::default()
+        };
         assert_eq!(
             config.validate().unwrap_err(),
             "thread_workers is 0; choose a number from 1 to 4096"
         );
 
-        let mut config = Config::default();
-        config.graceful_timeout = Duration::MAX;
+        let config = Config {
+            graceful_timeout: Duration::MAX,
+            ..Config::default()
+        };
         assert!(
             config
                 .validate()

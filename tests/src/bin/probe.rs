@@ -45,6 +45,8 @@ struct Cli {
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum BadStart {
     Error,
+    /// An error while a blocking job runs.
+    ErrorAndJob,
     Panic,
     Exit,
     Never,
@@ -80,6 +82,10 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
                 io::ErrorKind::NotFound,
                 "no database",
             )));
+        }
+        Some(BadStart::ErrorAndJob) => {
+            tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(1000)));
+            return Err("no luck".into());
         }
         Some(BadStart::Panic) => panic!("no settings"),
         Some(BadStart::Exit) => process::exit(7),

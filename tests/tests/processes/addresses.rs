@@ -84,7 +84,7 @@ fn a_unix_socket() {
     let address = format!("unix:{}", path.display());
     let mut running = probe(&format!("-w 2 -b {address}")).start();
     running.wait_for(" ready ");
-    assert_eq!(running.addresses(), [address.clone()]);
+    assert_eq!(running.addresses(), [address.as_str()]);
     let peer = Client::connect_unix(&path).unwrap().get("/peer").unwrap();
     let expected = format!("peer=none local=none unix={}", path.display());
     assert_eq!(peer.text(), expected);

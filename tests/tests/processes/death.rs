@@ -159,8 +159,9 @@ fn a_halted_worker_is_killed_for_sure() {
 fn a_halted_supervisor_takes_nobody_for_dead() {
     let running = probe("-w 2 --heartbeat-timeout 2").start();
     let address = running.ready();
-    let pids =
-        |running: &Running| -> Vec<_> { running.workers().iter().map(|one| one.pid()).collect() };
+    let pids = |running: &Running| -> Vec<_> {
+        running.workers().iter().map(tests::Process::pid).collect()
+    };
     let before = pids(&running);
     running.signal(Signal::STOP);
     // Longer than the time-out, with the workers at work meanwhile.

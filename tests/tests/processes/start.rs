@@ -54,6 +54,13 @@ fn a_service_that_cannot_be_built() {
         refused(probe("-w 0 --bad-start error")),
         (1, "error: probe: could not start: no database".into())
     );
+    // A job that runs does not keep the worker alive.
+    for workers in [0, 2] {
+        let program = probe(&format!("-w {workers} --bad-start error-and-job"));
+        let (code, line) = refused(program);
+        assert_eq!(code, 1);
+        assert!(line.contains("could not start: no luck"), "{line}");
+    }
     let (code, line) = refused(probe("-w 3 --bad-start exit"));
     assert_eq!(code, 1);
     assert!(line.ends_with("worker 2 could not start: exited with code 7"));
@@ -138,4 +145,25 @@ fn an_arbiter_runs_several_servers() {
         names.sort();
         assert_eq!(names, ["probe", "second"]);
     }
+}
+
+#[test]
+fn the_supervisor_has_one_thread() {
+    let running = probe("-w 2").start();
+    let _ = running.ready();
+    let threads = format!("/proc/{}/task", running.process().pid());
+    assert_eq!(std::fs::read_dir(threads).unwrap().count(), 1);
+}
+
+#[test]
+fn workers_hold_no_terminal_and_a_group_of_their_own() {
+    let running = probe("-w 1").start();
+    let _ = running.ready();
+    let worker = running.workers()[0].pid();
+    let stdin = std::fs::read_link(format!("/proc/{worker}/fd/0")).unwrap();
+    assert_eq!(stdin.to_str(), Some("/dev/null"));
+    // pid (name) state parent group
+    let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
+    let group = stat.split_whitespace().nth(4).unwrap();
+    assert_eq!(group, worker.to_string());
 }

@@ -4,7 +4,12 @@
 //! `EPOLLEXCLUSIVE` wakes one, and joining the kernel's queue of waiters again after every 16
 //! connections spreads them evenly.
 
-use std::{io, net::SocketAddr, os::fd::OwnedFd, thread, time::Duration};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::{
     buffer::spare_capacity,
@@ -13,15 +18,14 @@ use rustix::{
         epoll::{self, CreateFlags, EventData, EventFlags},
     },
     io::Errno,
-    net::{SocketAddrAny, SocketFlags},
 };
 use tokio::sync::mpsc;
 
-use super::gate::{Gate, Permit};
-use crate::{
-    connection::{Connection, Load},
-    listener::{Listener, Local},
+use super::{
+    accepted::{self, Accepted},
+    gate::{Gate, Permit},
 };
+use crate::{connection::Load, listener::Listener};
 
 /// Connections that the event loop has not taken yet.
 const HAND_OVER: usize = 16;
@@ -38,20 +42,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How the wake-up is told from the listeners, which are numbered from 0.
 const WAKE: u64 = u64::MAX;
-
-/// A connection that was accepted.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    pub(super) stream: Stream,
-    pub(super) connection: Connection,
-    pub(super) permit: Permit,
-}
-
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
-}
 
 /// Starts the thread. It ends, and the channel with it, when the gate is closed, after it has
 /// taken what the kernel had queued.
@@ -71,6 +61,7 @@ pub(super) fn start(
         since_rejoin: 0,
         pause: None,
         gate,
+        place: None,
         load,
         threads,
         sender,
@@ -91,19 +82,12 @@ struct Acceptor {
     /// The last pause, while the machine lacks something.
     pause: Option<Duration>,
     gate: Gate,
+    /// A place for the next connection.
+    place: Option<Permit>,
     load: Load,
     /// Requests beyond which the worker is busy.
     threads: usize,
     sender: mpsc::Sender<Accepted>,
-}
-
-/// What became of an attempt to accept.
-#[derive(Debug, PartialEq, Eq)]
-enum Attempt {
-    Taken,
-    Nothing,
-    /// The worker has no room.
-    Full,
 }
 
 impl Acceptor {
@@ -119,23 +103,23 @@ impl Acceptor {
 
     /// Waits for something to do, and does it.
     fn turn(&mut self) -> io::Result<()> {
-        if self.sender.capacity() == 0 || self.is_busy() {
+        if self.is_busy() {
             self.leave()?;
-            self.wait(Some(POLITE))?;
-            self.accept_batch(self.threads)?;
+            if self.stays_busy()? {
+                self.accept_batch(self.threads)?;
+            }
+            return Ok(());
+        }
+        if !self.reserve() {
+            self.leave()?;
+            // Until a connection ends.
+            self.wait(None)?;
             return Ok(());
         }
         self.join()?;
         for listener in self.wait(None)? {
-            match self.accept(listener)? {
-                Attempt::Taken => self.since_rejoin += 1,
-                Attempt::Nothing => {}
-                Attempt::Full => {
-                    self.leave()?;
-                    // Until a connection ends.
-                    self.wait(None)?;
-                    break;
-                }
+            if self.accept(listener)? {
+                self.since_rejoin += 1;
             }
         }
         if self.since_rejoin >= REJOIN {
@@ -146,44 +130,61 @@ impl Acceptor {
 
     fn is_busy(&self) -> bool {
         let handed_over = self.sender.max_capacity() - self.sender.capacity();
-        self.load.busy() + handed_over >= self.threads
+        handed_over == HAND_OVER || self.load.busy() + handed_over >= self.threads
+    }
+
+    /// Gives the siblings time to take what waits. Ends early, and says so, when the worker has
+    /// become free.
+    fn stays_busy(&self) -> io::Result<bool> {
+        let end = Instant::now() + POLITE;
+        while !self.gate.is_closed() {
+            self.gate.wake_at_next_end();
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.is_busy() {
+                break;
+            }
+            self.wait(Some(left))?;
+        }
+        Ok(self.is_busy())
     }
 
     /// Accepts without waiting, at most so many.
     fn accept_batch(&mut self, most: usize) -> io::Result<usize> {
         let mut taken = 0;
         for listener in 0..self.listeners.len() {
-            while taken < most && self.accept(listener)? == Attempt::Taken {
+            while taken < most && self.accept(listener)? {
                 taken += 1;
             }
         }
         Ok(taken)
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<Attempt> {
-        // While the gate is closed the event loop takes all; before, nobody waits for it.
-        if self.sender.capacity() == 0 && !self.gate.is_closed() {
-            return Ok(Attempt::Nothing);
+    /// Keeps a place for the next connection. It is there before the wait for one: the kernel
+    /// wakes one worker per connection, and that one must not leave it to nobody.
+    fn reserve(&mut self) -> bool {
+        if self.place.is_none() {
+            self.place = self.gate.try_enter();
         }
-        let Some(permit) = self.gate.try_enter() else {
-            return Ok(Attempt::Full);
-        };
-        let listener = &self.listeners[listener];
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let (fd, peer) = match rustix::net::acceptfrom_with(listener, flags) {
+        self.place.is_some()
+    }
+
+    /// Accepts one connection, if there is one and room for it.
+    fn accept(&mut self, listener: usize) -> io::Result<bool> {
+        // While the gate is closed the event loop takes all; before, nobody waits for it.
+        if self.sender.capacity() == 0 && !self.gate.is_closed() || !self.reserve() {
+            return Ok(false);
+        }
+        let (stream, connection) = match accepted::take(&self.listeners[listener]) {
             Ok(accepted) => accepted,
-            Err(Errno::AGAIN) => return Ok(Attempt::Nothing),
-            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                return Err(error.into());
-            }
-            // The client's affair: it has gone, or its network has.
-            Err(error) => {
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(error) if accepted::is_of_the_client(error) => {
                 tracing::debug!(%error, "a connection was lost before it was accepted");
-                return Ok(Attempt::Taken);
+                return Ok(true);
             }
+            Err(error) => return Err(error.into()),
         };
         self.pause = None;
-        if let Some((stream, connection)) = describe(listener.local(), fd, peer) {
+        if let Some(permit) = self.place.take() {
             let accepted = Accepted {
                 stream,
                 connection,
@@ -192,7 +193,7 @@ impl Acceptor {
             // Nobody takes it when the event loop has ended.
             let _ = self.sender.blocking_send(accepted);
         }
-        Ok(Attempt::Taken)
+        Ok(true)
     }
 
     /// Waits for the listeners, if they are joined, and for the gate. Gives the listeners that
@@ -263,35 +264,4 @@ impl Acceptor {
             thread::sleep(pause);
         }
     }
-}
-
-fn describe(
-    local: &Local,
-    fd: OwnedFd,
-    peer: Option<SocketAddrAny>,
-) -> Option<(Stream, Connection)> {
-    match local {
-        Local::Unix(path) => {
-            let connection = Connection::unix(path.clone());
-            Some((Stream::Unix(fd.into()), connection))
-        }
-        Local::Tcp(local) => {
-            let stream = std::net::TcpStream::from(fd);
-            // A small answer must not wait for the acknowledgement of the one before.
-            let _ = stream.set_nodelay(true);
-            let local = if local.ip().is_unspecified() {
-                stream.local_addr().ok()?
-            } else {
-                *local
-            };
-            let peer = SocketAddr::try_from(peer?).ok()?;
-            let connection = Connection::tcp(canonical(local), canonical(peer));
-            Some((Stream::Tcp(stream), connection))
-        }
-    }
-}
-
-/// An IPv4 client of a socket for both families has an IPv4 address.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

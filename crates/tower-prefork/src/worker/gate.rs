@@ -19,7 +19,7 @@ struct Inner {
     permits: Arc<Semaphore>,
     limit: u32,
     /// The thread waits for a connection to end.
-    full: AtomicBool,
+    waiting: AtomicBool,
     closed: AtomicBool,
     wake: OwnedFd,
 }
@@ -37,7 +37,7 @@ impl Gate {
         Ok(Self(Arc::new(Inner {
             permits: Arc::new(Semaphore::new(limit as usize)),
             limit,
-            full: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })))
@@ -46,10 +46,15 @@ impl Gate {
     /// A place for a connection. With `None` the thread is woken when there may be one again.
     pub(super) fn try_enter(&self) -> Option<Permit> {
         self.try_permit().or_else(|| {
-            self.0.full.store(true, SeqCst);
+            self.wake_at_next_end();
             // A connection that ended in between saw no reason to wake anyone.
             self.try_permit()
         })
+    }
+
+    /// Wakes the thread when the next connection ends.
+    pub(super) fn wake_at_next_end(&self) {
+        self.0.waiting.store(true, SeqCst);
     }
 
     fn try_permit(&self) -> Option<Permit> {
@@ -97,7 +102,7 @@ impl AsFd for Gate {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.place = None;
-        if self.gate.0.full.swap(false, SeqCst) {
+        if self.gate.0.waiting.swap(false, SeqCst) {
             self.gate.wake();
         }
     }

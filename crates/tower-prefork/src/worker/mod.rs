@@ -1,6 +1,7 @@
 //! What a child process does: take the listeners, build the service, accept, drain.
 
 mod accept;
+mod accepted;
 mod application;
 mod facts;
 mod gate;

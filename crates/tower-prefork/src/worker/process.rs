@@ -52,9 +52,9 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
             Box::new(move |load| begin(load, socket, stop))
         },
     };
-    let cut = runtime.block_on(application.serve(job))?;
-    stop.report(cut);
+    let served = runtime.block_on(application.serve(job));
     runtime::finish(runtime, *deadline.borrow());
+    stop.report(served?);
     Ok(())
 }
 

@@ -13,7 +13,8 @@ pub(super) fn build(thread_workers: usize) -> io::Result<Runtime> {
         .build()
 }
 
-/// Ends it. A job that is still on a thread may finish until the deadline.
+/// Ends it. A job that is still on a thread may finish until the deadline; without one, when the
+/// start has failed, nothing is waited for.
 pub(super) fn finish(runtime: Runtime, deadline: Option<Instant>) {
     let deadline = deadline.unwrap_or_else(Instant::now);
     runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));

@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    Worker,
-    accept::{self, Accepted, Stream},
+    Worker, accept,
+    accepted::{Accepted, Stream},
     application::Job,
     gate::Gate,
 };

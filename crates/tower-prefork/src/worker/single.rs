@@ -62,9 +62,9 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
         });
     }
     obey_signals(stop.clone()).map_err(|error| format!("cannot take signals: {error}"))?;
-    let cut = runtime.block_on(try_join_all(jobs))?;
-    stop.report(cut.into_iter().sum());
+    let served = runtime.block_on(try_join_all(jobs));
     runtime::finish(runtime, *deadline.borrow());
+    stop.report(served?.into_iter().sum());
     tracing::info!("stopped");
     Ok(())
 }
