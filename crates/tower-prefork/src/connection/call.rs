@@ -222,7 +222,10 @@ fn respond<B>(
             }
             return response.map(|body| ResponseBody::service(body, answering));
         }
-        Err(Failure::Refused(page)) => return page.into_response(answering),
+        Err(Failure::Refused(page)) => {
+            tracing::debug!(status = page.status.as_u16(), "refused: {}", page.text);
+            return page.into_response(answering);
+        }
         Err(Failure::Error(error)) => error,
         Err(Failure::Panic(panic)) => {
             tracing::error!(panic = panic_message(&*panic), "the service panicked");

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use super::{clock::Expiry, io::reset_on_drop, page::chain, progress::Progress};
+use super::{clock::Expiry, io::Io, page::chain, progress::Progress};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::timeout,
@@ -33,17 +33,22 @@ pub(super) enum End {
 }
 
 /// Closes a connection as its end asks for. `more`: the client may still be sending.
-pub(super) async fn finish<IO>(io: IO, end: End, more: bool, draining: bool, progress: &Progress)
-where
-    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+pub(super) async fn finish<IO>(
+    mut io: Io<IO>,
+    end: End,
+    more: bool,
+    draining: bool,
+    progress: &Progress,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin,
 {
     match end {
-        End::Http(Ok(())) if more && !progress.eof() => linger(io, draining).await,
-        End::Http(Ok(())) | End::Expired(Expiry::Phase) => close(io).await,
-        End::Tainted => linger(io, draining).await,
+        End::Http(Ok(())) if more && !progress.eof() => linger(io.inner_mut(), draining).await,
+        End::Http(Ok(())) | End::Expired(Expiry::Phase) => close(io.inner_mut()).await,
+        End::Tainted => linger(io.inner_mut(), draining).await,
         End::Http(Err(error)) if error.is_parse() => {
             tracing::debug!(error = chain(&error), "a malformed request was refused");
-            linger(io, draining).await;
+            linger(io.inner_mut(), draining).await;
         }
         End::Http(Err(error)) if error.is_user() => {
             // The failure of a response body is in the log already.
@@ -53,21 +58,21 @@ where
                     "the response is not whole; the connection is cut"
                 );
             }
-            reset_on_drop(&io);
+            io.reset();
         }
         End::Http(Err(error)) => {
             tracing::debug!(error = chain(&error), "the client has gone");
         }
-        End::Broken => reset_on_drop(&io),
+        End::Broken => io.reset(),
         End::Expired(Expiry::Write) => {
             tracing::debug!("the client takes nothing of its response; the connection is cut");
-            reset_on_drop(&io);
+            io.reset();
         }
     }
 }
 
 /// Closes a connection whose client has nothing more to send.
-async fn close<IO: AsyncWrite + Unpin>(mut io: IO) {
+async fn close<IO: AsyncWrite + Unpin>(io: &mut IO) {
     // A client that is gone needs no goodbye.
     let _ = timeout(LINGER, io.shutdown()).await;
 }
@@ -76,13 +81,13 @@ async fn close<IO: AsyncWrite + Unpin>(mut io: IO) {
 ///
 /// A socket that is closed with unread bytes is reset, and the reset can destroy the answer on its way. So
 /// this ends the sending side first, and throws away what comes until the client closes, within limits.
-async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: IO, draining: bool) {
+async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, draining: bool) {
     let limit = if draining { LINGER_IN_DRAIN } else { LINGER };
     // At the limit, and for a client that is gone, there is nothing left to do but to close.
     let _ = timeout(limit, discard(io)).await;
 }
 
-async fn discard<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) -> io::Result<()> {
+async fn discard<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) -> io::Result<()> {
     io.shutdown().await?;
     let mut buffer = vec![0; BUFFER];
     let mut discarded = 0;

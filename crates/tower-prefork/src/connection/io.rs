@@ -15,31 +15,41 @@ use tokio::{
 use super::progress::Progress;
 
 /// The client's socket, as hyper sees it: it reports what it does, and does not close by itself.
+///
+/// When it is dropped in the middle of a response, it is reset.
 #[derive(Debug)]
 pub(super) struct Io<IO> {
     inner: IO,
     /// Read before, to be read again.
     unread: Bytes,
     progress: Arc<Progress>,
+    reset: fn(&IO),
 }
 
-impl<IO> Io<IO> {
+impl<IO: 'static> Io<IO> {
     pub(super) fn new(inner: IO, progress: Arc<Progress>) -> Self {
         Self {
             inner,
             unread: Bytes::new(),
             progress,
+            reset: reset_on_drop,
         }
     }
+}
 
+impl<IO> Io<IO> {
     /// The next reads give `bytes` first.
-    pub(super) fn with_unread(mut self, bytes: Bytes) -> Self {
+    pub(super) fn unread(&mut self, bytes: Bytes) {
         self.unread = bytes;
-        self
     }
 
-    pub(super) fn into_inner(self) -> IO {
-        self.inner
+    pub(super) fn inner_mut(&mut self) -> &mut IO {
+        &mut self.inner
+    }
+
+    /// The client must not take what it has for a whole response.
+    pub(super) fn reset(self) {
+        (self.reset)(&self.inner);
     }
 
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -49,6 +59,14 @@ impl<IO> Io<IO> {
             Poll::Pending => self.progress.set_blocked(),
         }
         written
+    }
+}
+
+impl<IO> Drop for Io<IO> {
+    fn drop(&mut self) {
+        if self.progress.has_more_to_write() {
+            (self.reset)(&self.inner);
+        }
     }
 }
 
@@ -122,7 +140,7 @@ pub(super) fn is_blank(bytes: &[u8]) -> bool {
 
 /// Lets a TCP connection end in a reset, so that what was sent cannot be taken for a whole response
 /// even where only the end of the connection would tell (RFC 9112 section 8).
-pub(super) fn reset_on_drop<IO: 'static>(io: &IO) {
+fn reset_on_drop<IO: 'static>(io: &IO) {
     if let Some(stream) = (io as &dyn Any).downcast_ref::<TcpStream>() {
         // A socket that is not connected any more needs no reset.
         let _ = stream.set_zero_linger();

@@ -4,6 +4,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -33,6 +34,8 @@ const DEFAULT_MAX_HEADERS: usize = 100;
 /// hyper accepts no smaller buffer.
 const MIN_BUFFER: usize = 8 << 10;
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Read in the place of a request that did not arrive, so that hyper writes the answer to it.
 const NO_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: none\r\n\r\n";
 
@@ -45,8 +48,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// `drain` turns true when the worker is to stop.
-    pub(crate) fn new(http: Http, drain: watch::Receiver<bool>) -> Self {
+    /// `drain` turns true when the worker is to stop. No time-out is longer than a year.
+    pub(crate) fn new(mut http: Http, drain: watch::Receiver<bool>) -> Self {
+        for time in [
+            &mut http.header_timeout,
+            &mut http.keep_alive_timeout,
+            &mut http.body_timeout,
+            &mut http.write_timeout,
+        ] {
+            // Far beyond it, there is no such time.
+            *time = YEAR.min(*time);
+        }
         Self {
             http,
             drain,
@@ -130,18 +142,18 @@ where
         match end {
             End::Expired(Expiry::Phase) if rest && clock.draining() && clock.is_idle() => {
                 clock.found_head();
-                io = io.with_unread(parts.read_buf);
+                io.unread(parts.read_buf);
             }
             End::Expired(Expiry::Phase) if rest => {
                 tracing::debug!("the request head did not arrive in time");
                 timed_out = true;
                 calls = calls.with_answer(HEAD_TIMEOUT);
-                io = io.with_unread(Bytes::from_static(NO_REQUEST));
+                io.unread(Bytes::from_static(NO_REQUEST));
             }
             End::Expired(Expiry::Phase) if clock.may_wait() => clock.found_nothing(),
             end => {
                 let more = rest || timed_out || progress.body() != BodyState::Complete;
-                return finish(io.into_inner(), end, more, clock.draining(), &progress).await;
+                return finish(io, end, more, clock.draining(), &progress).await;
             }
         }
     }

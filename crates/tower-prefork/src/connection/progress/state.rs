@@ -118,6 +118,11 @@ impl Progress {
         self.blocked.load(Relaxed)
     }
 
+    /// Whether the client waits for the rest of a response.
+    pub(in crate::connection) fn has_more_to_write(&self) -> bool {
+        self.blocked() || self.responding.load(Relaxed) != 0
+    }
+
     pub(in crate::connection) fn set_eof(&self) {
         self.eof.store(true, Relaxed);
     }

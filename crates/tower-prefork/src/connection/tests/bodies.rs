@@ -1,6 +1,6 @@
 //! Bodies that break, in both directions.
 
-use std::io;
+use std::{io, task::Poll};
 
 use http_body::{Body as _, Frame};
 use http_body_util::StreamBody;
@@ -8,6 +8,9 @@ use http_body_util::StreamBody;
 use super::*;
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// Gives a frame of a response body, or its end.
+type Next = fn() -> Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
 /// What the service got of a body, and how it ended.
 async fn read(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
@@ -254,7 +257,7 @@ async fn nothing_is_served_after_trailers() {
 
 /// A response that fails after its first chunk.
 fn failing(
-    end: fn() -> Option<Result<Frame<Bytes>, BoxError>>,
+    next: Next,
 ) -> impl Service<
     Request<RequestBody>,
     Response = Response<
@@ -270,11 +273,11 @@ fn failing(
     service_fn(move |_: Request<RequestBody>| async move {
         let mut first = true;
         let frames = futures_util::stream::poll_fn(move |_| {
-            std::task::Poll::Ready(if std::mem::take(&mut first) {
-                Some(Ok(Frame::data(Bytes::from_static(b"hello"))))
+            if std::mem::take(&mut first) {
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"hello")))))
             } else {
-                end()
-            })
+                next()
+            }
         });
         Ok(Response::new(StreamBody::new(frames)))
     })
@@ -283,9 +286,9 @@ fn failing(
 #[tokio::test(start_paused = true)]
 async fn a_response_that_fails_never_ends_cleanly() {
     for end in [
-        || Some(Err("out of ideas".into())),
+        || Poll::Ready(Some(Err("out of ideas".into()))),
         || panic!("a panic for a test"),
-    ] as [fn() -> _; 2]
+    ] as [Next; 2]
     {
         let server = Server::new();
         let mut client = server.connect(failing(end));
@@ -311,39 +314,58 @@ async fn a_response_shorter_than_it_says_never_ends_cleanly() {
     bounded(client.served).await.expect("no panic");
 }
 
+/// A response to a client of HTTP/1.0 over a real socket: what the client reads, and the error at its end.
+async fn old_client(next: Next, stop: bool) -> (String, io::Result<usize>) {
+    let server = Server::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let mut io = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
+    let (accepted, peer) = listener.accept().await.expect("a client");
+    let served = tokio::spawn(serve(
+        accepted,
+        Connection::tcp(address, peer),
+        failing(next),
+        server.shared.clone(),
+    ));
+    bounded(io.write_all(b"GET / HTTP/1.0\r\n\r\n"))
+        .await
+        .expect("sent");
+    let mut answer = String::new();
+    if stop {
+        // What it got so far is all that the server has to give.
+        while !answer.ends_with("hello") {
+            let byte = bounded(io.read_u8()).await.expect("a byte");
+            answer.push(byte.into());
+        }
+        served.abort();
+    } else {
+        bounded(served).await.expect("no panic");
+    }
+    let read = bounded(io.read_to_string(&mut answer)).await;
+    (answer, read)
+}
+
 /// Only a reset tells a client of HTTP/1.0 that a response without a length is not whole.
 #[tokio::test]
 async fn a_broken_response_to_http_1_0_is_reset() {
-    for (end, whole) in [
-        (
-            (|| Some(Err("out of ideas".into()))) as fn() -> Option<_>,
-            false,
-        ),
-        (|| None, true),
-    ] {
-        let server = Server::new();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let mut io = tokio::net::TcpStream::connect(address)
-            .await
-            .expect("a connection");
-        let (accepted, peer) = listener.accept().await.expect("a client");
-        let served = tokio::spawn(serve(
-            accepted,
-            Connection::tcp(address, peer),
-            failing(end),
-            server.shared.clone(),
-        ));
-        bounded(io.write_all(b"GET / HTTP/1.0\r\n\r\n"))
-            .await
-            .expect("sent");
-        bounded(served).await.expect("no panic");
-        let mut answer = String::new();
-        let read = bounded(io.read_to_string(&mut answer)).await;
-        assert_eq!(read.is_ok(), whole, "{read:?} {answer}");
-    }
+    let (_, read) = old_client(|| Poll::Ready(Some(Err("out of ideas".into()))), false).await;
+    assert!(read.is_err());
+    let (_, read) = old_client(|| panic!("a panic for a test"), false).await;
+    assert!(read.is_err());
+    let (answer, read) = old_client(|| Poll::Ready(None), false).await;
+    assert!(read.is_ok());
+    assert!(answer.ends_with("hello"), "{answer}");
+}
+
+/// So is one that the worker has no more time for.
+#[tokio::test]
+async fn a_response_that_is_dropped_is_reset() {
+    let (_, read) = old_client(|| Poll::Pending, true).await;
+    assert!(read.is_err(), "{read:?}");
 }
 
 #[tokio::test(start_paused = true)]

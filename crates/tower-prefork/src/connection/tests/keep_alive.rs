@@ -1,6 +1,6 @@
 //! Many requests on one connection.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, task::Poll};
 
 use super::*;
 
@@ -91,12 +91,20 @@ async fn a_small_unread_body_costs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_large_unread_body_costs_the_connection() {
     let server = Server::new();
-    let mut client = server.connect(service_fn(ignore));
-    client
-        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n12345")
-        .await;
-    assert!(client.answer().await.closes());
-    client.ended().await;
+    // A future may hold on to the body until it is dropped.
+    let holding = service_fn(|request: Request<RequestBody>| {
+        std::future::poll_fn(move |_| {
+            let text = request.method().to_string();
+            Poll::Ready(Ok::<_, Infallible>(Response::new(text)))
+        })
+    });
+    for mut client in [server.connect(service_fn(ignore)), server.connect(holding)] {
+        client
+            .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n12345")
+            .await;
+        assert!(client.answer().await.closes());
+        client.ended().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,6 +30,28 @@ async fn a_client_that_sends_nothing_is_left_in_silence() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_out_beyond_all_time_is_only_long() {
+    let server = Server::with(|http| {
+        for time in [
+            &mut http.header_timeout,
+            &mut http.keep_alive_timeout,
+            &mut http.body_timeout,
+            &mut http.write_timeout,
+        ] {
+            *time = Duration::MAX;
+        }
+    });
+    let mut client = server.connect_with(64, echo());
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n")
+        .await;
+    tokio::time::sleep(Duration::from_secs(500)).await;
+    client.send("12345").await;
+    tokio::time::sleep(Duration::from_secs(500)).await;
+    assert_eq!(client.answer().await.text(), "POST / a 12345");
+}
+
+#[tokio::test(start_paused = true)]
 async fn empty_lines_are_nothing() {
     let server = Server::new();
     let start = Instant::now();
