@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use tower::{Service, ServiceBuilder};
 use tower_http::compression::CompressionLayer;
 use tower_http::trace::TraceLayer;
@@ -50,8 +50,8 @@ pub(crate) fn build(
 
 /// Answers on the event loop, before any thread: also while all of them are busy.
 fn health(request: &mut Parts) -> ControlFlow<Response<Body>> {
-    if request.uri.path() == "/health" && matches!(request.method, Method::GET | Method::HEAD) {
-        return ControlFlow::Break(Response::new(Body::from("ok\n")));
+    match request.uri.path() {
+        "/health" => ControlFlow::Break(app::health(&request.method).map(Body::from)),
+        _ => ControlFlow::Continue(()),
     }
-    ControlFlow::Continue(())
 }
