@@ -1,1 +1,75 @@
+//! What the benchmarks share: the runtime, the request, and the bare service that the layers go around.
 
+pub mod stats;
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::runtime::{Builder, Runtime};
+use tower::Service;
+use tower_wsgi::Body;
+
+/// What every service of the benchmarks answers.
+pub const HELLO: &str = "Hello, world!";
+
+/// An event loop as a worker has it, with at most so many threads for blocking work.
+///
+/// # Panics
+///
+/// When the system gives no event loop.
+#[must_use]
+pub fn runtime(blocking_threads: usize) -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(blocking_threads)
+        .build()
+        .expect("an event loop can be made")
+}
+
+/// A request as a browser's, without a body.
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn request() -> Request<Body> {
+    request_with(Body::empty())
+}
+
+/// A request with this body.
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn request_with<B>(body: B) -> Request<B> {
+    Request::builder()
+        .uri("/path/to/something?with=a&query")
+        .header("host", "localhost:8000")
+        .header("user-agent", "bench")
+        .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+        .header("accept-encoding", "gzip, deflate, br")
+        .body(body)
+        .expect("the request is valid")
+}
+
+/// The bare service.
+#[must_use]
+pub fn hello<B>()
+-> impl Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ Sync
++ 'static
+where
+    B: Send + 'static,
+{
+    tower::service_fn(async |_: Request<B>| Ok(response()))
+}
+
+/// Its response.
+#[must_use]
+pub fn response() -> Response<Body> {
+    Response::new(Body::from(Bytes::from_static(HELLO.as_bytes())))
+}

@@ -1,0 +1,41 @@
+//! `LazyLayer`: a call of a service that has been built, against the bare service.
+
+use std::convert::Infallible;
+
+use benches::{hello, request, runtime};
+use divan::Bencher;
+use tower::{Layer as _, ServiceExt as _};
+use tower_wsgi::lazy::LazyLayer;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench]
+fn bare(bencher: Bencher<'_, '_>) {
+    let runtime = runtime(1);
+    let service = hello();
+    bencher
+        .with_inputs(request)
+        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
+}
+
+#[divan::bench]
+fn lazy_built(bencher: Bencher<'_, '_>) {
+    let runtime = runtime(1);
+    let service = LazyLayer::new().layer(async || Ok::<_, Infallible>(hello()));
+    runtime.block_on(service.warm()).expect("it cannot fail");
+    bencher
+        .with_inputs(request)
+        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
+}
+
+/// With the build, which does nothing.
+#[divan::bench]
+fn lazy_first_request(bencher: Bencher<'_, '_>) {
+    let runtime = runtime(1);
+    let make = || LazyLayer::new().layer(async || Ok::<_, Infallible>(hello()));
+    bencher
+        .with_inputs(|| (make(), request()))
+        .bench_local_values(|(service, request)| runtime.block_on(service.oneshot(request)));
+}
