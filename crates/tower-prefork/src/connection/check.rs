@@ -76,9 +76,7 @@ fn check_target(method: &Method, target: &Uri) -> Result<(), Page> {
         Some(scheme) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => Err(bad_request(
             "the scheme of the target must be http or https",
         )),
-        Some(_) if authority.contains('@') => {
-            Err(bad_request("the target must not hold a user name"))
-        }
+        // A user name, too, makes it invalid.
         Some(_) if !host::is_valid(authority.as_bytes()) => {
             Err(bad_request("the host in the target is not valid"))
         }

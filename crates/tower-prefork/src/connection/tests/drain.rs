@@ -130,7 +130,7 @@ async fn a_response_that_is_on_its_way_is_finished() {
 async fn a_new_connection_has_one_request() {
     let server = Server::new();
     let mut before = server.connect(echo());
-    tokio::task::yield_now().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     server.drain.send_replace(true);
     let mut after = server.connect(echo());
     tokio::time::sleep(Duration::from_millis(900)).await;

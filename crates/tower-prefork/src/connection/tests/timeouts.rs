@@ -346,7 +346,9 @@ async fn a_client_that_takes_little_is_served() {
     let mut buffer = vec![0; 32 << 10];
     while length < 1 << 20 {
         tokio::time::sleep(Duration::from_secs(29)).await;
-        length += bounded(client.io.read(&mut buffer)).await.expect("bytes");
+        let read = bounded(client.io.read(&mut buffer)).await.expect("bytes");
+        assert_ne!(read, 0, "cut off after {length} bytes");
+        length += read;
     }
     // It is idle since the last bytes were on their way, which was before the last pause.
     let start = Instant::now();
