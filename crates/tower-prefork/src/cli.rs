@@ -39,10 +39,11 @@ use crate::{Config, Workers};
 #[command(next_help_heading = "Server")]
 #[non_exhaustive]
 pub struct Args {
-    /// Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (IPv4 and IPv6), PORT (127.0.0.1) or
-    /// unix:PATH. Port 0 takes a free one. Can be given several times; a list with commas in the
-    /// environment [default: 127.0.0.1:8000]
+    /// Addresses to listen on, in the forms of [`Server::bind`](crate::Server::bind).
     #[arg(
+        help = "Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (IPv4 and IPv6), PORT \
+                (127.0.0.1) or unix:PATH. Port 0 takes a free one. Can be given several times; \
+                a list with commas in the environment [default: 127.0.0.1:8000]",
         short,
         long,
         value_name = "ADDRESS",

@@ -82,7 +82,7 @@ impl Stop {
             *phase = Phase::Ending;
             drop(phase);
             // Nothing was accepted yet, so nothing is lost.
-            process::exit(0);
+            self.quit();
         }
         drop(phase);
         let deadline = Instant::now() + left;
