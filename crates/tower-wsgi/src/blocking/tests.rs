@@ -57,7 +57,10 @@ type Done = Result<Response<Body>, Infallible>;
 
 fn held(
     pool: &BlockingPool,
-) -> (Held, Handler<impl Fn(Request<Body>) -> Done + Clone + use<>>) {
+) -> (
+    Held,
+    Handler<impl Fn(Request<Body>) -> Done + Clone + use<>>,
+) {
     let (say, started) = mpsc::sync_channel(100);
     let (release, wait) = mpsc::sync_channel(100);
     let wait = Arc::new(Mutex::new(wait));

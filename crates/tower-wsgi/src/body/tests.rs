@@ -70,3 +70,13 @@ fn the_whole_body_in_one_piece_wherever_the_reader_was() {
         assert_eq!(body.into_bytes().unwrap(), "hello");
     }
 }
+
+#[tokio::test]
+async fn a_seek_forgets_the_read_that_was_under_way() {
+    let mut body = on_disk(b"hello");
+    let mut first = Box::pin(body.frame());
+    assert!(futures_util::poll!(&mut first).is_pending());
+    drop(first);
+    body.seek(SeekFrom::Start(3)).unwrap();
+    assert_eq!(body.collect().await.unwrap().to_bytes(), "lo");
+}

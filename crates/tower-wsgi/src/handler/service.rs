@@ -102,7 +102,7 @@ where
         ControlFlow::Break(response) => response,
         ControlFlow::Continue(()) => {
             let plain = ResponseFuture::<S::Future> {
-                asked: asked.clone(),
+                asked,
                 state: State::Plain {
                     future: inner.call(Request::from_parts(parts, body)),
                 },
@@ -111,7 +111,6 @@ where
             response
         }
     };
-    let response = asked.render(response);
     match head {
         Some(head) => shared.response_middleware.edit(&head, response).await,
         None => response,

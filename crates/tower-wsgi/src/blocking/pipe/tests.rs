@@ -1,0 +1,120 @@
+use std::thread;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+
+use super::{
+    pipe,
+    reader::Reader,
+    state::MEMORY,
+    writer::{SendError, Writer},
+};
+use crate::budget::Budget;
+
+const CHUNK: usize = MEMORY / 4;
+
+fn new(disk: usize) -> (Writer, Reader) {
+    pipe(SizeHint::new(), &Budget::new(disk))
+}
+
+fn chunk(n: u8) -> Frame<Bytes> {
+    Frame::data(Bytes::from(vec![n; CHUNK]))
+}
+
+/// Which chunks the next `bytes` are of.
+async fn read(reader: &mut Reader, mut bytes: usize) -> Vec<u8> {
+    let mut chunks = Vec::new();
+    while bytes > 0 {
+        let data = reader.frame().await.unwrap().unwrap().into_data().unwrap();
+        bytes -= data.len();
+        chunks.extend(&data);
+    }
+    chunks.dedup();
+    chunks
+}
+
+#[tokio::test]
+async fn what_is_on_disk_is_read_before_what_comes_later() {
+    let (mut writer, mut reader) = new(usize::MAX);
+    for n in 0..6 {
+        writer.send(chunk(n)).unwrap();
+    }
+    // Four of them fit in memory. They are read, and there is room in memory again.
+    assert_eq!(read(&mut reader, 4 * CHUNK).await, [0, 1, 2, 3]);
+    writer.send(chunk(6)).unwrap();
+    assert_eq!(read(&mut reader, 3 * CHUNK).await, [4, 5, 6]);
+    // The disk is empty, and memory is used again.
+    writer.send(chunk(7)).unwrap();
+    assert_eq!(read(&mut reader, CHUNK).await, [7]);
+    writer.finish();
+    assert!(reader.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn disk_space_that_was_read_is_given_back() {
+    let budget = Budget::new(2 * CHUNK);
+    let (mut writer, mut reader) = pipe(SizeHint::new(), &budget);
+    for _ in 0..5 {
+        for n in 0..6 {
+            writer.send(chunk(n)).unwrap();
+        }
+        assert_eq!(read(&mut reader, 6 * CHUNK).await, [0, 1, 2, 3, 4, 5]);
+    }
+    drop((writer, reader));
+    let (mut writer, _reader) = pipe(SizeHint::new(), &budget);
+    for n in 0..6 {
+        writer.send(chunk(n)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_writer_without_disk_space_waits_until_the_reader_has_caught_up() {
+    let (mut writer, mut reader) = new(CHUNK);
+    let writing = thread::spawn(move || {
+        for n in 0..20 {
+            writer.send(chunk(n))?;
+        }
+        writer.finish();
+        Ok::<_, SendError>(())
+    });
+    let chunks: Vec<u8> = (0..20).collect();
+    assert_eq!(read(&mut reader, 20 * CHUNK).await, chunks);
+    writing.join().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_piece_that_is_larger_than_the_disk_goes_through_memory() {
+    let (mut writer, mut reader) = new(0);
+    let writing = thread::spawn(move || {
+        for n in 0..3 {
+            writer.send(Frame::data(Bytes::from(vec![n; 2 * MEMORY])))?;
+        }
+        Ok::<_, SendError>(())
+    });
+    assert_eq!(read(&mut reader, 6 * MEMORY).await, [0, 1, 2]);
+    writing.join().unwrap().unwrap();
+}
+
+#[test]
+fn nothing_is_written_for_a_reader_that_has_left() {
+    let (mut writer, reader) = new(usize::MAX);
+    writer.send(chunk(0)).unwrap();
+    drop(reader);
+    assert!(matches!(writer.send(chunk(1)), Err(SendError::ClientGone)));
+
+    let (mut writer, reader) = new(0);
+    let waiting = thread::spawn(move || while writer.send(chunk(0)).is_ok() {});
+    drop(reader);
+    waiting.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_writer_that_is_dropped_breaks_the_body_off() {
+    let (mut writer, mut reader) = new(usize::MAX);
+    writer.send(chunk(0)).unwrap();
+    drop(writer);
+    assert_eq!(read(&mut reader, CHUNK).await, [0]);
+    assert!(reader.frame().await.unwrap().is_err());
+    assert!(reader.frame().await.is_none());
+}

@@ -1,0 +1,145 @@
+use std::{
+    fmt, io,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use super::state::{Shared, State, wake};
+use crate::{BoxError, spool::Spool};
+
+/// How long a writer waits for a reader when there is no room left on disk either.
+const STALL: Duration = Duration::from_secs(30);
+
+/// How often a writer without disk space looks whether another body has given some back.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The end on the thread. Dropped unfinished, it breaks the body off.
+pub(in crate::blocking) struct Writer {
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+        }
+    }
+
+    /// Hands a frame over. Blocks while it writes to disk, or waits for room there.
+    pub(in crate::blocking) fn send(&mut self, frame: Frame<Bytes>) -> Result<(), SendError> {
+        match frame.into_data() {
+            Ok(data) if data.is_empty() => Ok(()),
+            Ok(data) => self.send_data(data),
+            Err(frame) => {
+                self.shared.state().trailers = frame.into_trailers().ok();
+                Ok(())
+            }
+        }
+    }
+
+    fn send_data(&mut self, data: Bytes) -> Result<(), SendError> {
+        let mut state = self.shared.state();
+        let mut taken = state.taken;
+        let mut since = Instant::now();
+        loop {
+            if state.reader_gone {
+                return Err(SendError::ClientGone);
+            }
+            if state.has_memory(data.len()) {
+                state.buffered += data.len();
+                state.memory.push_back(data);
+                wake(state);
+                return Ok(());
+            }
+            if state.unread() == 0 && state.written > 0 {
+                state = self.clear_disk(state).map_err(SendError::Disk)?;
+            }
+            if state.reserve_disk(data.len()) {
+                return self.write(state, &data).map_err(SendError::Disk);
+            }
+            if state.taken > taken {
+                (taken, since) = (state.taken, Instant::now());
+            } else if since.elapsed() > STALL {
+                return Err(SendError::ClientStalled);
+            }
+            let wait = self.shared.progress.wait_timeout(state, RETRY);
+            (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Gives the disk space back. The reader does not look at the file before `written` grows again.
+    fn clear_disk<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> io::Result<MutexGuard<'a, State>> {
+        (state.written, state.read) = (0, 0);
+        let spool = state.spool.clone();
+        drop(state);
+        if let Some(spool) = spool {
+            spool.clear()?;
+        }
+        let mut state = self.shared.state();
+        state.reservation.clear();
+        Ok(state)
+    }
+
+    /// Writes to the end of the file, without the lock: the reader goes on meanwhile.
+    fn write(&self, state: MutexGuard<'_, State>, data: &[u8]) -> io::Result<()> {
+        let position = state.written;
+        let spool = state.spool.clone();
+        drop(state);
+        let spool = spool.map_or_else(Spool::create, Ok)?;
+        spool.write_at(data, position)?;
+        let mut state = self.shared.state();
+        state.spool = Some(spool);
+        state.written += data.len() as u64;
+        wake(state);
+        Ok(())
+    }
+
+    /// The body is complete.
+    pub(in crate::blocking) fn finish(self) {
+        self.end(Ok(()));
+    }
+
+    /// The body breaks off here.
+    pub(in crate::blocking) fn fail(self, error: BoxError) {
+        self.end(Err(error));
+    }
+
+    fn end(&self, end: Result<(), BoxError>) {
+        let mut state = self.shared.state();
+        state.end.get_or_insert(end);
+        wake(state);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.end(Err("the response body was broken off".into()));
+    }
+}
+
+/// Why a frame could not be sent.
+#[derive(Debug)]
+pub(in crate::blocking) enum SendError {
+    ClientGone,
+    ClientStalled,
+    Disk(io::Error),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientGone => f.write_str("the client has left"),
+            Self::ClientStalled => write!(
+                f,
+                "the client took nothing for {STALL:?}, and the pool has no disk space left"
+            ),
+            Self::Disk(error) => write!(f, "cannot write to the temporary file: {error}"),
+        }
+    }
+}
