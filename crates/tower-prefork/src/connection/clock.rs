@@ -86,10 +86,6 @@ impl Clock {
         matches!(self.phase, Phase::Idle { .. })
     }
 
-    pub(super) fn is_busy(&self) -> bool {
-        matches!(self.phase, Phase::Busy)
-    }
-
     pub(super) fn draining(&self) -> bool {
         self.drain.is_some()
     }

@@ -51,22 +51,22 @@ pub(super) async fn finish<IO>(
             linger(io.inner_mut(), draining).await;
         }
         End::Http(Err(error)) if error.is_user() => {
-            // The failure of a response body is in the log already.
-            if !progress.broken() {
+            // Otherwise the response body failed, which is in the log already.
+            if error.is_body_write_aborted() {
                 tracing::error!(
                     error = chain(&error),
                     "the response is not whole; the connection is cut"
                 );
             }
-            io.reset();
+            progress.set_broken();
         }
         End::Http(Err(error)) => {
             tracing::debug!(error = chain(&error), "the client has gone");
         }
-        End::Broken => io.reset(),
+        End::Broken => progress.set_broken(),
         End::Expired(Expiry::Write) => {
             tracing::debug!("the client takes nothing of its response; the connection is cut");
-            io.reset();
+            progress.set_broken();
         }
     }
 }

@@ -16,7 +16,7 @@ use super::progress::Progress;
 
 /// The client's socket, as hyper sees it: it reports what it does, and does not close by itself.
 ///
-/// When it is dropped in the middle of a response, it is reset.
+/// When it is dropped while a response is not whole, it is reset.
 #[derive(Debug)]
 pub(super) struct Io<IO> {
     inner: IO,
@@ -47,11 +47,6 @@ impl<IO> Io<IO> {
         &mut self.inner
     }
 
-    /// The client must not take what it has for a whole response.
-    pub(super) fn reset(self) {
-        (self.reset)(&self.inner);
-    }
-
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => self.progress.add_written(*bytes),
@@ -64,7 +59,7 @@ impl<IO> Io<IO> {
 
 impl<IO> Drop for Io<IO> {
     fn drop(&mut self) {
-        if self.progress.has_more_to_write() {
+        if self.progress.broken() || self.progress.has_more_to_write() {
             (self.reset)(&self.inner);
         }
     }

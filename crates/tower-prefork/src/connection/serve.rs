@@ -110,24 +110,16 @@ where
 
     loop {
         let mut http = builder.serve_connection(TokioIo::new(io), calls);
-        let mut stopping = false;
         let end = poll_fn(|cx| {
-            loop {
-                // First, so that a request which is about to be read is known to be the last.
-                if !clock.draining() && drain.as_mut().poll(cx).is_ready() {
-                    clock.drain();
-                    progress.set_closing();
-                }
-                if let Poll::Ready(end) = poll_http(&mut http, &progress, cx) {
-                    return Poll::Ready(end);
-                }
-                clock.observe(&progress, cx);
-                if stopping || !clock.is_busy() || !progress.closing() {
-                    break;
-                }
-                stopping = true;
-                Pin::new(&mut http).graceful_shutdown();
+            // First, so that a request which is about to be read is known to be the last.
+            if !clock.draining() && drain.as_mut().poll(cx).is_ready() {
+                clock.drain();
+                progress.set_closing();
             }
+            if let Poll::Ready(end) = poll_http(&mut http, &progress, cx) {
+                return Poll::Ready(end);
+            }
+            clock.observe(&progress, cx);
             if clock.is_idle() && progress.tainted() {
                 return Poll::Ready(End::Tainted);
             }
@@ -135,6 +127,8 @@ where
         })
         .await;
 
+        // To be asked before the rest of the response is dropped.
+        let cut = progress.has_more_to_write();
         let parts = http.into_parts();
         let rest = !is_blank(&parts.read_buf);
         io = parts.io.into_inner();
@@ -152,6 +146,9 @@ where
             }
             End::Expired(Expiry::Phase) if clock.may_wait() => clock.found_nothing(),
             end => {
+                if cut {
+                    progress.set_broken();
+                }
                 let more = rest || timed_out || progress.body() != BodyState::Complete;
                 return finish(io, end, more, clock.draining(), &progress).await;
             }

@@ -228,30 +228,34 @@ async fn nothing_is_served_after_trailers() {
         client.ended().await;
         assert_eq!(count.get(), 1, "{trailers:?}");
 
-        // Read only after the response is out.
-        let count = Count::default();
-        let (go, wait) = watch::channel(false);
-        let service = {
-            let count = count.clone();
-            service_fn(move |request: Request<RequestBody>| {
-                count.add();
-                let mut wait = wait.clone();
-                tokio::spawn(async move {
-                    wait.wait_for(|go| *go).await.expect("sent");
-                    let _ = request.into_body().collect().await;
-                });
-                async { Ok::<_, Infallible>(Response::new(String::new())) }
-            })
-        };
-        let mut client = server.connect(service);
-        client.send(&request).await;
-        assert_eq!(client.answer().await.status, 200);
-        go.send_replace(true);
-        if let Some(answer) = client.next_answer().await {
-            assert_eq!((answer.status, answer.closes()), (400, true));
+        // Read only after the response is out, with nothing behind it and with much.
+        for requests in [&request[..request.len() - 3 * NEXT.len()], &request] {
+            let count = Count::default();
+            let (go, wait) = watch::channel(false);
+            let service = {
+                let count = count.clone();
+                service_fn(move |request: Request<RequestBody>| {
+                    count.add();
+                    let mut wait = wait.clone();
+                    tokio::spawn(async move {
+                        wait.wait_for(|go| *go).await.expect("sent");
+                        let _ = request.into_body().collect().await;
+                    });
+                    async { Ok::<_, Infallible>(Response::new(String::new())) }
+                })
+            };
+            let mut client = server.connect(service);
+            client.send(requests).await;
+            assert_eq!(client.answer().await.status, 200);
+            let start = Instant::now();
+            go.send_replace(true);
+            if let Some(answer) = client.next_answer().await {
+                assert_eq!((answer.status, answer.closes()), (400, true));
+            }
+            assert!(trailers.ends_with("\n\n") || start.elapsed().is_zero());
+            client.ended().await;
+            assert_eq!(count.get(), 1, "{trailers:?}");
         }
-        client.ended().await;
-        assert_eq!(count.get(), 1, "{trailers:?}");
     }
 }
 
@@ -314,8 +318,16 @@ async fn a_response_shorter_than_it_says_never_ends_cleanly() {
     bounded(client.served).await.expect("no panic");
 }
 
+/// Who stops in the middle of a response.
+#[derive(PartialEq)]
+enum Stop {
+    Never,
+    Worker,
+    Client,
+}
+
 /// A response to a client of HTTP/1.0 over a real socket: what the client reads, and the error at its end.
-async fn old_client(next: Next, stop: bool) -> (String, io::Result<usize>) {
+async fn old_client(next: Next, stop: Stop) -> (String, io::Result<usize>) {
     let server = Server::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
@@ -335,15 +347,17 @@ async fn old_client(next: Next, stop: bool) -> (String, io::Result<usize>) {
         .await
         .expect("sent");
     let mut answer = String::new();
-    if stop {
+    if stop != Stop::Never {
         // What it got so far is all that the server has to give.
         while !answer.ends_with("hello") {
             let byte = bounded(io.read_u8()).await.expect("a byte");
             answer.push(byte.into());
         }
-        served.abort();
-    } else {
-        bounded(served).await.expect("no panic");
+    }
+    match stop {
+        Stop::Never => bounded(served).await.expect("no panic"),
+        Stop::Worker => served.abort(),
+        Stop::Client => bounded(io.shutdown()).await.expect("half closed"),
     }
     let read = bounded(io.read_to_string(&mut answer)).await;
     (answer, read)
@@ -352,20 +366,26 @@ async fn old_client(next: Next, stop: bool) -> (String, io::Result<usize>) {
 /// Only a reset tells a client of HTTP/1.0 that a response without a length is not whole.
 #[tokio::test]
 async fn a_broken_response_to_http_1_0_is_reset() {
-    let (_, read) = old_client(|| Poll::Ready(Some(Err("out of ideas".into()))), false).await;
+    let (_, read) = old_client(
+        || Poll::Ready(Some(Err("out of ideas".into()))),
+        Stop::Never,
+    )
+    .await;
     assert!(read.is_err());
-    let (_, read) = old_client(|| panic!("a panic for a test"), false).await;
+    let (_, read) = old_client(|| panic!("a panic for a test"), Stop::Never).await;
     assert!(read.is_err());
-    let (answer, read) = old_client(|| Poll::Ready(None), false).await;
+    let (answer, read) = old_client(|| Poll::Ready(None), Stop::Never).await;
     assert!(read.is_ok());
     assert!(answer.ends_with("hello"), "{answer}");
 }
 
-/// So is one that the worker has no more time for.
+/// So is one that the worker has no more time for, and one whose client is taken for gone.
 #[tokio::test]
 async fn a_response_that_is_dropped_is_reset() {
-    let (_, read) = old_client(|| Poll::Pending, true).await;
-    assert!(read.is_err(), "{read:?}");
+    for stop in [Stop::Worker, Stop::Client] {
+        let (_, read) = old_client(|| Poll::Pending, stop).await;
+        assert!(read.is_err(), "{read:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
