@@ -29,7 +29,12 @@ mod report;
 mod routes;
 mod shutdown;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    io::{IsTerminal as _, stderr},
+    net::SocketAddr,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use tower_wsgi::blocking::BlockingPool;
@@ -56,7 +61,7 @@ struct Cli {
 
     /// What is logged: off, error, warn, info, debug or trace, also for parts of the program, as in
     /// `warn,tower_http=debug`
-    #[arg(long, value_name = "FILTER", default_value = "info,tower_http=debug")]
+    #[arg(long, value_name = "FILTER", default_value = "info")]
     log_level: EnvFilter,
 }
 
@@ -64,7 +69,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(cli.log_level)
-        .with_writer(std::io::stderr)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
         .init();
     let pool = BlockingPool::new(cli.threads.into());
     let app = routes::router(&pool, cli.max_body);

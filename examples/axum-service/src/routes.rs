@@ -14,13 +14,14 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
     cors::{Any, CorsLayer},
-    trace::TraceLayer,
+    trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer},
 };
 use tower_wsgi::{
     BufferedBody,
     blocking::{BlockingLayer, BlockingPool, blocking_fn},
     wait_for_body::WaitForBodyLayer,
 };
+use tracing::Level;
 
 use crate::{
     digest::digest,
@@ -55,7 +56,12 @@ pub(crate) fn router(pool: &BlockingPool, max_body: u64) -> Router {
         .layer(
             // The first is the outermost: it sees what the others have made of the response.
             ServiceBuilder::new()
-                .layer(TraceLayer::new_for_http())
+                .layer(
+                    // One line in the log for each request.
+                    TraceLayer::new_for_http()
+                        .make_span_with(DefaultMakeSpan::new().level(Level::INFO))
+                        .on_response(DefaultOnResponse::new().level(Level::INFO)),
+                )
                 .layer(
                     CorsLayer::new()
                         .allow_origin(Any)
