@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     io::{BufRead, BufReader},
     net::SocketAddr,
@@ -77,6 +78,7 @@ impl Program {
         Running {
             child,
             process,
+            seen: Mutex::default(),
             log,
         }
     }
@@ -103,6 +105,8 @@ impl Program {
 pub struct Running {
     child: Child,
     process: Process,
+    /// The workers that a test has looked at: they may outlive the supervisor.
+    seen: Mutex<BTreeMap<i32, Process>>,
     log: Arc<Log>,
 }
 
@@ -121,7 +125,13 @@ impl Running {
     /// The workers that run now.
     #[must_use]
     pub fn workers(&self) -> Vec<Process> {
-        self.process.children()
+        let workers = self.process.children();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, worker| !worker.ends_within(Duration::ZERO));
+        for pid in workers.iter().map(Process::pid) {
+            seen.extend(Process::open(pid).map(|worker| (pid, worker)));
+        }
+        workers
     }
 
     /// Waits until the server is ready, and gives its first TCP address.
@@ -214,9 +224,10 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // Held before the supervisor's end, after which their numbers may be given to others.
-        let workers = self.workers();
+        let _ = self.workers();
         self.process.signal(Signal::KILL);
-        for worker in &workers {
+        let seen = self.seen.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for worker in seen.values() {
             worker.signal(Signal::KILL);
         }
         let _ = self.child.wait();
