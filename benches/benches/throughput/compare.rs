@@ -145,15 +145,20 @@ impl fmt::Display for Comparison {
             let cpu = Summary::of(rounds().map(|it| it.cpu_per_request.as_secs_f64())).median;
             format!("{name} | {rate:.0} | {:.2}", cpu * 1e6)
         };
-        let ratio =
+        let rate =
             |(case, base): &(Round, Round)| case.requests_per_second / base.requests_per_second;
-        let ratio = Summary::of(self.rounds.iter().map(ratio));
+        let cpu = |(case, base): &(Round, Round)| {
+            base.cpu_per_request.as_secs_f64() / case.cpu_per_request.as_secs_f64()
+        };
+        let rate = Summary::of(self.rounds.iter().map(rate));
+        let cpu = Summary::of(self.rounds.iter().map(cpu));
         write!(
             f,
-            "| {} | {} | {:.3} | {ratio} |",
+            "| {} | {} | {:.3} | {rate} | {:.3} | {cpu} |",
             show(self.case, |it| &it.0),
             show(self.base, |it| &it.1),
-            ratio.median,
+            rate.median,
+            cpu.median,
         )
     }
 }

@@ -1,7 +1,7 @@
 //! A server process, from the outside.
 
 use std::{
-    env, fs, io,
+    env, fs,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
     thread,
@@ -41,7 +41,13 @@ impl Server {
             }
         }
         // Nobody else reads it, and a full pipe would stop the server.
-        thread::spawn(move || io::copy(&mut log, &mut io::stderr()));
+        thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                if !line.contains(r#""level":"INFO""#) {
+                    eprintln!("{line}");
+                }
+            }
+        });
         Ok(server)
     }
 
