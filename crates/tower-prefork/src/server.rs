@@ -3,9 +3,8 @@
 use std::{fmt::Display, future::Future, process::ExitCode};
 
 use crate::{
-    BoxError, Config, Worker, Workers,
+    BoxError, Config, HttpService, Worker, Workers,
     config::DEFAULT_ADDRESS,
-    connection::RequestBody,
     control::{MAX_LISTENERS, Socket},
     listener::{self, Address, Bound},
     supervisor::{self, Charge},
@@ -134,19 +133,12 @@ impl Server {
     /// The service is cloned for each connection. The requests carry a
     /// [`Connection`](crate::Connection) in their extensions. An error or a panic of `make` is an error
     /// of the start.
-    pub fn service<M, F, S, E, B>(mut self, make: M) -> Self
+    pub fn service<M, F, S, E>(mut self, make: M) -> Self
     where
         M: FnOnce(Worker) -> F + 'static,
         F: Future<Output = Result<S, E>> + 'static,
         E: Into<BoxError> + 'static,
-        S: tower_service::Service<http::Request<RequestBody>, Response = http::Response<B>>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
+        S: HttpService,
     {
         self.application = Some(Application::new(make));
         self

@@ -1,14 +1,13 @@
 //! The layers around the blocking code.
 
-use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use http::request::Parts;
 use http::{Request, Response};
-use tower::{Service, ServiceBuilder};
+use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::trace::TraceLayer;
-use tower_prefork::{BoxError, RequestBody, Worker};
+use tower_prefork::{BoxError, HttpService, Worker};
 use tower_wsgi::blocking::BlockingPool;
 use tower_wsgi::handler::WsgiHandler;
 use tower_wsgi::wait_for_body::WaitForBodyLayer;
@@ -22,13 +21,7 @@ use crate::store::Store;
 pub(crate) fn build(
     worker: &Worker,
     options: &Options,
-) -> Result<
-    impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + use<>,
-    BoxError,
-> {
+) -> Result<impl HttpService + use<>, BoxError> {
     let store = Store::open(&options.database)?;
     let pool = BlockingPool::new(worker.config().thread_workers)
         .max_queued(options.max_queued)

@@ -8,25 +8,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
 };
-use tower_service::Service;
 
 use super::{
-    Connection, Load, RequestBody,
+    Connection, Load,
     call::{Calls, HEAD_TIMEOUT, panic_message},
     clock::{Clock, Expiry},
     close::{End, finish},
     io::{Io, is_blank},
     progress::{BodyState, Open, Progress},
 };
-use crate::{BoxError, config::Http};
+use crate::{HttpService, config::Http};
 
 /// hyper's default; to name it costs an allocation per request.
 const DEFAULT_MAX_HEADERS: usize = 100;
@@ -90,14 +87,10 @@ impl Shared {
 ///
 /// When `drain` turns true, an idle connection closes, a busy one closes after its response, and a new one
 /// has a moment to send its first request, which is answered.
-pub(crate) async fn serve<IO, S, B>(io: IO, connection: Connection, service: S, shared: Arc<Shared>)
+pub(crate) async fn serve<IO, S>(io: IO, connection: Connection, service: S, shared: Arc<Shared>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    S: HttpService,
 {
     let progress = Arc::new(Progress::new(shared.load.clone(), shared.http.body_timeout));
     let _open = Open::begin(&progress);

@@ -3,11 +3,7 @@ use std::{fmt, future::Future, pin::Pin, time::Instant};
 use tokio::sync::watch;
 
 use super::{Worker, serve::serve};
-use crate::{
-    BoxError,
-    connection::{Load, RequestBody},
-    listener::Listener,
-};
+use crate::{BoxError, HttpService, connection::Load, listener::Listener};
 
 /// Builds a service and serves it; the types of the service are forgotten here.
 pub(crate) struct Application(Box<dyn FnOnce(Job) -> Served>);
@@ -25,19 +21,12 @@ pub(super) struct Job {
 }
 
 impl Application {
-    pub(crate) fn new<M, F, S, E, B>(make: M) -> Self
+    pub(crate) fn new<M, F, S, E>(make: M) -> Self
     where
         M: FnOnce(Worker) -> F + 'static,
         F: Future<Output = Result<S, E>> + 'static,
         E: Into<BoxError> + 'static,
-        S: tower_service::Service<http::Request<RequestBody>, Response = http::Response<B>>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
+        S: HttpService,
     {
         Self(Box::new(|job| Box::pin(serve(make, job))))
     }

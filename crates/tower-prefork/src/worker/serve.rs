@@ -15,9 +15,9 @@ use super::{
     gate::Gate,
 };
 use crate::{
-    BoxError,
+    BoxError, HttpService,
     config::Config,
-    connection::{self, RequestBody, Shared},
+    connection::{self, Shared},
     error::panic_text,
 };
 
@@ -27,19 +27,12 @@ const SPARE_FILES: usize = 64;
 
 /// Builds the service and serves it until it has drained. Gives the number of requests that did
 /// not finish in time.
-pub(super) async fn serve<M, F, S, E, B>(make: M, job: Job) -> Result<usize, BoxError>
+pub(super) async fn serve<M, F, S, E>(make: M, job: Job) -> Result<usize, BoxError>
 where
     M: FnOnce(Worker) -> F,
     F: Future<Output = Result<S, E>>,
     E: Into<BoxError>,
-    S: tower_service::Service<http::Request<RequestBody>, Response = http::Response<B>>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    S: HttpService,
 {
     let Job {
         worker,
@@ -105,17 +98,11 @@ where
 }
 
 /// Serves one connection; its place is free again afterwards.
-async fn connect<S, B>(accepted: Accepted, service: S, shared: Arc<Shared>) -> io::Result<()>
-where
-    S: tower_service::Service<http::Request<RequestBody>, Response = http::Response<B>>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn connect<S: HttpService>(
+    accepted: Accepted,
+    service: S,
+    shared: Arc<Shared>,
+) -> io::Result<()> {
     let Accepted {
         stream,
         connection,
