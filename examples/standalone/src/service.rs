@@ -35,7 +35,6 @@ pub(crate) fn build(
         })
         .build();
     Ok(ServiceBuilder::new()
-        .map_response(|response: Response<_>| response.map(Body::new))
         .layer(TraceLayer::new_for_http())
         .layer(CompressionLayer::new())
         .service(handler))
