@@ -127,12 +127,14 @@ impl<'a> Process<'a> {
                 self.phase = Phase::Ready;
                 self.ready_since = Some(Instant::now());
                 self.deadline = Instant::now() + self.fleet.heartbeat_timeout;
-                tracing::debug!(
-                    server = self.fleet.name,
-                    slot = self.slot,
-                    pid = self.pid.as_raw_nonzero(),
-                    "worker is ready"
-                );
+                if self.fleet.is_established() {
+                    tracing::info!(
+                        server = self.fleet.name,
+                        slot = self.slot,
+                        pid = self.pid.as_raw_nonzero(),
+                        "worker replaced"
+                    );
+                }
                 // Nobody listens any more when the whole program stops.
                 let _ = events.send(Event::Ready(self.fleet.index)).await;
             }

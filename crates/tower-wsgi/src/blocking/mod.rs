@@ -48,7 +48,7 @@
 //!
 //! let response = service.oneshot(Request::new(Body::empty())).await?;
 //! assert_eq!(response.status(), 200);
-//! assert_eq!(pool.stats().finished, 1);
+//! assert_eq!(pool.stats().refused, 0);
 //! # Ok(())
 //! # }
 //! ```

@@ -173,6 +173,7 @@ async fn a_job_that_waits_too_long_is_503_and_does_not_run() {
     tokio::time::advance(Duration::from_secs(100)).await;
     handler.release();
     assert_eq!(running.await.unwrap().unwrap().status(), StatusCode::OK);
+    pool.drain(LONG).await.unwrap();
     assert_eq!(pool.stats().finished, 1);
 }
 
