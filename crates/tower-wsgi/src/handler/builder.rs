@@ -4,7 +4,7 @@ use tower_layer::{Identity, Layer};
 
 use super::{
     Middleware, WsgiHandler,
-    chain::{Chain, InExecutor, Nobody, OnLoop, Then},
+    chain::{Append, Chain, InExecutor, Nobody, OnLoop},
     middleware,
     service::Shared,
 };
@@ -61,8 +61,11 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
         self,
         pool: &BlockingPool,
         function: F,
-    ) -> WsgiHandlerBuilder<L, Then<H, InExecutor<F>>> {
-        self.then(InExecutor {
+    ) -> WsgiHandlerBuilder<L, H::With<InExecutor<F>>>
+    where
+        H: Append,
+    {
+        self.with(InExecutor {
             pool: pool.clone(),
             function: Arc::new(function),
         })
@@ -71,8 +74,11 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
     /// Adds a service that runs on the event loop. It always answers: a handler after it is never
     /// asked. A service that blocks belongs under a
     /// [`BlockingLayer`](crate::blocking::BlockingLayer).
-    pub fn service<S>(self, service: S) -> WsgiHandlerBuilder<L, Then<H, OnLoop<S>>> {
-        self.then(OnLoop(service))
+    pub fn service<S>(self, service: S) -> WsgiHandlerBuilder<L, H::With<OnLoop<S>>>
+    where
+        H: Append,
+    {
+        self.with(OnLoop(service))
     }
 
     /// Adds a middleware for the way out. Response middleware run in the order added, on every
@@ -97,13 +103,13 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
         }
     }
 
-    fn then<N>(self, next: N) -> WsgiHandlerBuilder<L, Then<H, N>> {
+    fn with<N>(self, next: N) -> WsgiHandlerBuilder<L, H::With<N>>
+    where
+        H: Append,
+    {
         WsgiHandlerBuilder {
             body: self.body,
-            handlers: Then {
-                first: self.handlers,
-                next,
-            },
+            handlers: self.handlers.append(next),
             middleware: self.middleware,
             response_middleware: self.response_middleware,
         }

@@ -35,9 +35,26 @@ pub trait Handle<B>: Clone {
     fn handle(&self, request: Request<B>) -> Self::Future;
 }
 
+/// Handlers to which one more can be added.
+pub trait Append: Sized {
+    /// These, and after them `N`.
+    type With<N>;
+
+    fn append<N>(self, next: N) -> Self::With<N>;
+}
+
 /// Nobody: every request goes on.
 #[derive(Clone, Copy, Debug)]
 pub struct Nobody;
+
+// Nobody need not be asked first: a single handler stands alone.
+impl Append for Nobody {
+    type With<N> = N;
+
+    fn append<N>(self, next: N) -> N {
+        next
+    }
+}
 
 impl<B> Handle<B> for Nobody {
     type Future = Ready<Outcome<B>>;
@@ -72,6 +89,14 @@ where
                 None => ControlFlow::Continue(request),
             }))
         })
+    }
+}
+
+impl<F> Append for InExecutor<F> {
+    type With<N> = Then<Self, N>;
+
+    fn append<N>(self, next: N) -> Then<Self, N> {
+        Then { first: self, next }
     }
 }
 
@@ -137,11 +162,27 @@ where
     }
 }
 
+impl<S> Append for OnLoop<S> {
+    type With<N> = Then<Self, N>;
+
+    fn append<N>(self, next: N) -> Then<Self, N> {
+        Then { first: self, next }
+    }
+}
+
 /// One after the other.
 #[derive(Clone, Debug)]
 pub struct Then<A, N> {
-    pub(super) first: A,
-    pub(super) next: N,
+    first: A,
+    next: N,
+}
+
+impl<A, B> Append for Then<A, B> {
+    type With<N> = Then<Self, N>;
+
+    fn append<N>(self, next: N) -> Then<Self, N> {
+        Then { first: self, next }
+    }
 }
 
 impl<A, N, B> Handle<B> for Then<A, N>

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header::ACCEPT};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::ACCEPT, uri::PathAndQuery};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -121,7 +121,7 @@ where
 #[derive(Clone, Debug)]
 struct Asked {
     method: Method,
-    uri: Uri,
+    target: Option<PathAndQuery>,
     accept: Option<HeaderValue>,
 }
 
@@ -129,9 +129,13 @@ impl Asked {
     fn new<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
-            uri: request.uri().clone(),
+            target: request.uri().path_and_query().cloned(),
             accept: request.headers().get(ACCEPT).cloned(),
         }
+    }
+
+    fn path(&self) -> &str {
+        self.target.as_ref().map_or("", PathAndQuery::path)
     }
 
     fn render(&self, response: Response<Body>) -> Response<Body> {
@@ -142,7 +146,7 @@ impl Asked {
         tracing::error!(
             error = &**error as &dyn Error,
             method = %self.method,
-            path = self.uri.path(),
+            path = self.path(),
             "the handler failed",
         );
         FAILED.into_response()
@@ -154,7 +158,7 @@ impl Asked {
         tracing::error!(
             panic = text.unwrap_or("of an unknown kind"),
             method = %self.method,
-            path = self.uri.path(),
+            path = self.path(),
             "the handler panicked",
         );
         FAILED.into_response()

@@ -61,7 +61,7 @@ where
                 let error = BuildError(Arc::from(error.into()));
                 tracing::error!(
                     error = &*error.0 as &dyn Error,
-                    "a lazy service could not be built; the next request tries again"
+                    "a lazy service could not be built; the next request or `warm` tries again"
                 );
                 let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
                 *failed = (failed.0 + 1, Some(error.clone()));
