@@ -82,6 +82,7 @@ mod pipe;
 mod pool;
 mod queue;
 mod run;
+mod second_look;
 mod service;
 
 #[cfg(feature = "handler")]

@@ -2,12 +2,16 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
-use super::queue::{Job, Limits, Next, Queue};
+use super::{
+    queue::{Job, Limits, Next, Queue},
+    second_look::SecondLook,
+};
 use crate::budget::Budget;
 
 /// How long a thread without work stays ready for the next job before tokio has it back. Short,
@@ -235,6 +239,7 @@ impl Thread {
     /// Runs jobs while there are any: one wake-up serves many jobs.
     fn work(self) {
         let mut queue = self.0.queue();
+        let mut second_look = SecondLook::default();
         loop {
             while let Some((slot, job)) = queue.start(Instant::now()) {
                 drop(queue);
@@ -245,6 +250,17 @@ impl Thread {
                 queue.finish(&slot);
                 if queue.is_idle() {
                     self.0.idle.notify_waiters();
+                }
+            }
+            if second_look.is_due() {
+                queue.look();
+                drop(queue);
+                thread::yield_now();
+                queue = self.0.queue();
+                queue.looked();
+                second_look.found(queue.has_waiting());
+                if queue.has_waiting() {
+                    continue;
                 }
             }
             queue.park();

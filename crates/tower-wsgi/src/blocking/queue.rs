@@ -24,7 +24,9 @@ pub(super) struct Queue {
     busy: usize,
     /// Threads that exist, whether they run a job or wait for one.
     threads: usize,
-    /// Of these, the ones that wait for a job.
+    /// Of these, the ones that are about to look for a job again.
+    looking: usize,
+    /// And the ones that wait for a job.
     parked: usize,
     /// Wake-ups that were given and not yet taken.
     wakeups: usize,
@@ -36,7 +38,7 @@ pub(super) struct Queue {
 /// What the pool has to do so that an added job runs.
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {
-    /// Nothing: every thread is busy, and takes the job when it is done.
+    /// Nothing: a thread is about to look for it, or all are busy and look when they are done.
     Wait,
     /// A waiting thread has to be woken.
     Wake,
@@ -57,6 +59,7 @@ impl Queue {
             running: Vec::new(),
             busy: 0,
             threads: 0,
+            looking: 0,
             parked: 0,
             wakeups: 0,
             finished: 0,
@@ -75,7 +78,9 @@ impl Queue {
         let id = self.next_id;
         self.next_id += 1;
         self.waiting.push_back((id, job));
-        let next = if self.parked > 0 {
+        let next = if self.looking >= self.waiting.len() {
+            Next::Wait
+        } else if self.parked > 0 {
             self.parked -= 1;
             self.wakeups += 1;
             Next::Wake
@@ -114,6 +119,16 @@ impl Queue {
         self.finished += 1;
     }
 
+    /// A thread found no job, and will look once more.
+    pub(super) fn look(&mut self) {
+        self.looking += 1;
+    }
+
+    /// It looks now.
+    pub(super) fn looked(&mut self) {
+        self.looking -= 1;
+    }
+
     /// A thread found no job and waits for one.
     pub(super) fn park(&mut self) {
         self.parked += 1;
@@ -149,6 +164,10 @@ impl Queue {
     /// Takes all jobs out that still wait.
     pub(super) fn abandon(&mut self) -> VecDeque<(u64, Job)> {
         std::mem::take(&mut self.waiting)
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -222,6 +241,23 @@ mod tests {
         assert!(queue.take_wakeup());
         assert!(queue.take_wakeup());
         assert!(!queue.take_wakeup());
+    }
+
+    #[test]
+    fn a_thread_that_looks_again_needs_no_wake_up() {
+        let mut queue = queue(2, 0);
+        assert_eq!(push(&mut queue), Some((0, Next::Start)));
+        let (slot, _) = queue.start(Instant::now()).unwrap();
+        queue.finish(&slot);
+        queue.look();
+        assert_eq!(push(&mut queue), Some((1, Next::Wait)));
+        assert_eq!(
+            push(&mut queue),
+            Some((2, Next::Start)),
+            "it takes one, not two"
+        );
+        queue.looked();
+        assert!(queue.start(Instant::now()).is_some());
     }
 
     #[test]
