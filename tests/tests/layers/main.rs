@@ -1,6 +1,15 @@
 //! The layers under both servers, and what happens at their limits.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use tests::{Client, PATIENCE, Program, Response, Running};
+
+/// Held by the test that looks at the time and by the one that keeps both cores busy.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn layers() -> Program {
     Program::new(env!("CARGO_BIN_EXE_layers"))
@@ -113,6 +122,7 @@ fn a_body_that_breaks_off_never_looks_whole() {
 
 #[test]
 fn with_the_queue_full_the_next_request_is_503_and_a_client_that_leaves_costs_no_thread() {
+    let _alone = alone();
     let running = prefork("-w 1 --thread-workers 1 --max-queued 1");
     let mut control = running.client();
     let hold = || {
@@ -147,6 +157,7 @@ fn with_the_queue_full_the_next_request_is_503_and_a_client_that_leaves_costs_no
 #[test]
 fn clients_that_stop_reading_take_no_thread_once_the_response_is_produced() {
     const CLIENTS: usize = 200;
+    let _alone = alone();
     let running = prefork("-w 1 --thread-workers 2");
     let mut control = running.client();
     let mut stalled: Vec<Client> = (0..CLIENTS)
