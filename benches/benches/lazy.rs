@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use benches::{hello, request, runtime};
+use benches::{calls, hello, request, runtime};
 use divan::Bencher;
 use tower::{Layer as _, ServiceExt as _};
 use tower_wsgi::lazy::LazyLayer;
@@ -13,11 +13,7 @@ fn main() {
 
 #[divan::bench]
 fn bare(bencher: Bencher<'_, '_>) {
-    let runtime = runtime(1);
-    let service = hello();
-    bencher
-        .with_inputs(request)
-        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
+    calls(bencher, &runtime(1), &hello());
 }
 
 #[divan::bench]
@@ -25,9 +21,7 @@ fn lazy_built(bencher: Bencher<'_, '_>) {
     let runtime = runtime(1);
     let service = LazyLayer::new().layer(async || Ok::<_, Infallible>(hello()));
     runtime.block_on(service.warm()).expect("it cannot fail");
-    bencher
-        .with_inputs(request)
-        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
+    calls(bencher, &runtime, &service);
 }
 
 /// With the build, which does nothing.

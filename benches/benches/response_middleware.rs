@@ -1,9 +1,9 @@
 //! `ResponseMiddlewareLayer`: with none to three middleware, against the bare service.
 
-use benches::{hello, request, runtime};
+use benches::{calls, hello, runtime};
 use divan::Bencher;
 use http::{HeaderValue, Response, header::SERVER, request::Parts};
-use tower::{Layer as _, ServiceExt as _};
+use tower::Layer as _;
 use tower_wsgi::{
     Body,
     response_middleware::{ResponseMiddlewareLayer, from_async_fn},
@@ -25,11 +25,7 @@ async fn edit_async(parts: &Parts, response: Response<Body>) -> Response<Body> {
 
 #[divan::bench]
 fn bare(bencher: Bencher<'_, '_>) {
-    let runtime = runtime(1);
-    let service = hello();
-    bencher
-        .with_inputs(request)
-        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
+    calls(bencher, &runtime(1), &hello());
 }
 
 #[divan::bench(args = [0, 1, 3])]
@@ -47,9 +43,5 @@ fn async_functions(bencher: Bencher<'_, '_>, count: usize) {
 }
 
 fn layered(bencher: Bencher<'_, '_>, layer: &ResponseMiddlewareLayer) {
-    let runtime = runtime(1);
-    let service = layer.layer(hello());
-    bencher
-        .with_inputs(request)
-        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
+    calls(bencher, &runtime(1), &layer.layer(hello()));
 }

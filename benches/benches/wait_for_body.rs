@@ -1,6 +1,6 @@
 //! `WaitForBodyLayer`: without a body, in memory and on disk, against a service that drops the body.
 
-use benches::{hello, request, request_with, runtime};
+use benches::{calls, hello, request_with, runtime};
 use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
 use futures_util::stream;
@@ -26,20 +26,13 @@ fn upload(frames: usize) -> Request<Body> {
 
 #[divan::bench]
 fn bare(bencher: Bencher<'_, '_>) {
-    let runtime = runtime(1);
-    let service = hello();
-    bencher
-        .with_inputs(request)
-        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
+    calls(bencher, &runtime(1), &hello());
 }
 
 #[divan::bench]
 fn no_body(bencher: Bencher<'_, '_>) {
-    let runtime = runtime(1);
     let service = WaitForBodyLayer::new(1).layer(hello());
-    bencher
-        .with_inputs(request)
-        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
+    calls(bencher, &runtime(1), &service);
 }
 
 #[divan::bench]

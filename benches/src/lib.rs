@@ -5,9 +5,10 @@ pub mod stats;
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use divan::Bencher;
 use http::{Request, Response};
 use tokio::runtime::{Builder, Runtime};
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 use tower_wsgi::Body;
 
 /// What every service of the benchmarks answers.
@@ -72,4 +73,14 @@ where
 #[must_use]
 pub fn response() -> Response<Body> {
     Response::new(Body::from(Bytes::from_static(HELLO.as_bytes())))
+}
+
+/// Measures calls of a service with the plain request, one after the other.
+pub fn calls<S>(bencher: Bencher<'_, '_>, runtime: &Runtime, service: &S)
+where
+    S: Service<Request<Body>> + Clone,
+{
+    bencher
+        .with_inputs(request)
+        .bench_local_values(|request| runtime.block_on(service.clone().oneshot(request)));
 }
