@@ -172,7 +172,12 @@ fn set<T>(setting: &mut T, given: Option<T>) {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Parses a time in seconds, as in `30` or `0.5`: a clap `value_parser` for a program's own options.
+///
+/// # Errors
+///
+/// When the text is no number, or one that is negative or too large.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok();
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

@@ -27,7 +27,7 @@ pub(crate) struct Options {
         value_name = "SECONDS",
         env = "GUEST_BOOK_BODY_DEADLINE",
         default_value = "600",
-        value_parser = seconds
+        value_parser = cli::seconds
     )]
     pub(crate) body_deadline: Duration,
 
@@ -46,17 +46,12 @@ pub(crate) struct Options {
         value_name = "SECONDS",
         env = "GUEST_BOOK_QUEUE_TIMEOUT",
         default_value = "30",
-        value_parser = seconds
+        value_parser = cli::seconds
     )]
     pub(crate) queue_timeout: Duration,
 
     #[command(flatten)]
     pub(crate) server: cli::Args,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "expected a number of seconds")?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -68,8 +63,8 @@ mod tests {
     #[test]
     fn the_command_line_is_in_order() {
         Options::command().debug_assert();
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        assert!(seconds("-1").is_err());
-        assert!(seconds("soon").is_err());
+        assert_eq!(cli::seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert!(cli::seconds("-1").is_err());
+        assert!(cli::seconds("soon").is_err());
     }
 }
