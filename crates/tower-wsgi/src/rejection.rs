@@ -16,6 +16,13 @@ pub(crate) struct Rejection {
 }
 
 impl Rejection {
+    /// For an error or a panic of the application, of which the client learns nothing.
+    #[cfg(feature = "blocking")]
+    pub(crate) const FAILED: Self = Self::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "The server failed to answer the request.",
+    );
+
     pub(crate) const fn new(status: StatusCode, explanation: &'static str) -> Self {
         Self {
             status,

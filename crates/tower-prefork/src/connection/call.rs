@@ -18,11 +18,14 @@ use tower_service::Service;
 use super::{
     Connection, RequestBody,
     check::check,
-    page::{Page, chain},
+    page::Page,
     progress::{Answering, BodyState, Progress},
     response_body::ResponseBody,
 };
-use crate::BoxError;
+use crate::{
+    BoxError,
+    error::{error_text, panic_text},
+};
 
 /// The answer when the server's own code, or the service's, is at fault.
 const INTERNAL_ERROR: Page = Page::new(
@@ -228,7 +231,7 @@ fn respond<B>(
         }
         Err(Failure::Error(error)) => error,
         Err(Failure::Panic(panic)) => {
-            tracing::error!(panic = panic_message(&*panic), "the service panicked");
+            tracing::error!(panic = panic_text(&*panic), "the service panicked");
             return INTERNAL_ERROR.into_response(answering);
         }
     };
@@ -236,18 +239,9 @@ fn respond<B>(
         BodyState::Malformed => BAD_BODY,
         BodyState::TimedOut => BODY_TIMEOUT,
         BodyState::Complete | BodyState::Unread => {
-            tracing::error!(error = chain(&*failure), "the service failed");
+            tracing::error!(error = error_text(&*failure), "the service failed");
             INTERNAL_ERROR
         }
     };
     page.into_response(answering)
-}
-
-/// What a panic says.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

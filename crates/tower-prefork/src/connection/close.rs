@@ -2,11 +2,13 @@
 
 use std::{io, time::Duration};
 
-use super::{clock::Expiry, io::Io, page::chain, progress::Progress};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
+
+use super::{clock::Expiry, io::Io, progress::Progress};
+use crate::error::error_text;
 
 /// How long a client may go on sending after its answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -47,21 +49,24 @@ pub(super) async fn finish<IO>(
         End::Http(Ok(())) | End::Expired(Expiry::Phase) => close(io.inner_mut()).await,
         End::Tainted => linger(io.inner_mut(), draining).await,
         End::Http(Err(error)) if error.is_parse() => {
-            tracing::debug!(error = chain(&error), "a malformed request was refused");
+            tracing::debug!(
+                error = error_text(&error),
+                "a malformed request was refused"
+            );
             linger(io.inner_mut(), draining).await;
         }
         End::Http(Err(error)) if error.is_user() => {
             // Otherwise the response body failed, which is in the log already.
             if error.is_body_write_aborted() {
                 tracing::error!(
-                    error = chain(&error),
+                    error = error_text(&error),
                     "the response is not whole; the connection is cut"
                 );
             }
             progress.set_broken();
         }
         End::Http(Err(error)) => {
-            tracing::debug!(error = chain(&error), "the client has gone");
+            tracing::debug!(error = error_text(&error), "the client has gone");
         }
         End::Broken => progress.set_broken(),
         End::Expired(Expiry::Write) => {

@@ -1,7 +1,5 @@
 //! The answers that the server gives by itself.
 
-use std::{error::Error, fmt::Write};
-
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
@@ -32,16 +30,4 @@ impl Page {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
-}
-
-/// An error and what caused it, in one line.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{page::chain, progress::Answering};
-use crate::BoxError;
+use super::progress::Answering;
+use crate::{BoxError, error::error_text};
 
 pin_project! {
     /// The body of a response: the service's, or a page of the server's own.
@@ -62,7 +62,7 @@ where
             ContentProj::Service { body } => body.poll_frame(cx).map_err(|error| {
                 let error = error.into();
                 tracing::error!(
-                    error = chain(&*error),
+                    error = error_text(&*error),
                     "the response body failed; the connection is cut"
                 );
                 this.answering.progress().set_broken();

@@ -17,13 +17,13 @@ use tokio::{
 
 use super::{
     Connection, Load,
-    call::{Calls, HEAD_TIMEOUT, panic_message},
+    call::{Calls, HEAD_TIMEOUT},
     clock::{Clock, Expiry},
     close::{End, finish},
     io::{Io, is_blank},
     progress::{BodyState, Open, Progress},
 };
-use crate::{HttpService, config::Http};
+use crate::{HttpService, config::Http, error::panic_text};
 
 /// hyper's default; to name it costs an allocation per request.
 const DEFAULT_MAX_HEADERS: usize = 100;
@@ -176,7 +176,7 @@ where
         Ok(poll) => poll.map(End::Http),
         Err(panic) => {
             tracing::error!(
-                panic = panic_message(&*panic),
+                panic = panic_text(&*panic),
                 "the response panicked; the connection is cut"
             );
             Poll::Ready(End::Broken)

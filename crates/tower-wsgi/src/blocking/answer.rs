@@ -10,17 +10,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 
 use super::{pipe::pipe, run::block_on};
 use crate::{Body, BoxError, budget::Budget, rejection::Rejection};
-
-const FAILED: Rejection = Rejection::new(
-    StatusCode::INTERNAL_SERVER_ERROR,
-    "The server failed to answer the request.",
-);
 
 /// Sends the response, then goes on with its body. `send` says whether anybody is left to take it.
 pub(super) fn answer<R>(
@@ -46,7 +41,7 @@ pub(super) fn answer<R>(
                 error = &*error as &dyn Error,
                 "a response body failed before its first byte"
             );
-            send(FAILED.into_response());
+            send(Rejection::FAILED.into_response());
             return;
         }
         Poll::Ready(Some(Ok(frame))) if body.is_end_stream() && frame.is_data() => {

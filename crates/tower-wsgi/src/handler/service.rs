@@ -10,17 +10,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::ACCEPT, uri::PathAndQuery};
+use http::{HeaderValue, Method, Request, Response, header::ACCEPT, uri::PathAndQuery};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{WsgiHandlerBuilder, error_page, middleware};
 use crate::{Body, BoxError, rejection::Rejection, response_middleware};
-
-const FAILED: Rejection = Rejection::new(
-    StatusCode::INTERNAL_SERVER_ERROR,
-    "The server failed to answer the request.",
-);
 
 /// A finished handler: middleware, the wait for the body, handlers, response middleware. See the
 /// [module docs](super).
@@ -149,7 +144,7 @@ impl Asked {
             path = self.path(),
             "the handler failed",
         );
-        FAILED.into_response()
+        Rejection::FAILED.into_response()
     }
 
     fn panic(&self, panic: &(dyn Any + Send)) -> Response<Body> {
@@ -161,7 +156,7 @@ impl Asked {
             path = self.path(),
             "the handler panicked",
         );
-        FAILED.into_response()
+        Rejection::FAILED.into_response()
     }
 }
 
