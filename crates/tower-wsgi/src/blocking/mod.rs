@@ -76,7 +76,9 @@
 //! ```
 
 mod answer;
+mod early;
 mod function;
+mod hold;
 mod layer;
 mod pipe;
 mod pool;

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
+    hold::{Enter, Holding},
     queue::{Job, Limits, Next, Queue},
     second_look::SecondLook,
 };
@@ -18,20 +19,28 @@ use crate::budget::Budget;
 /// because a runtime that is shut down waits for it.
 const LINGER: Duration = Duration::from_millis(20);
 
+/// How long a thread keeps what it holds while another stands by for it. It steps down between two
+/// jobs then, which is cheaper than to lose it in the middle of one.
+const TURN: Duration = Duration::from_millis(1);
+
 /// A bounded number of threads for blocking work, and a bounded queue before them.
 ///
 /// Clones are handles of the same pool, and a setting changes it for all of them. The
 /// [module docs](super) tell what happens at its bounds.
 #[derive(Clone)]
 pub struct BlockingPool {
-    shared: Arc<Shared>,
+    handle: Arc<Handle>,
 }
+
+/// What all clones of a pool share, and its threads do not: with the last one the pool closes.
+struct Handle(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
     idle: Notify,
     spooled: Arc<Budget>,
+    enter: OnceLock<Enter>,
 }
 
 /// What a pool is doing, at one moment.
@@ -68,12 +77,13 @@ impl BlockingPool {
             queue_timeout: Duration::from_secs(30),
         };
         Self {
-            shared: Arc::new(Shared {
+            handle: Arc::new(Handle(Arc::new(Shared {
                 queue: Mutex::new(Queue::new(limits)),
                 work: Condvar::new(),
                 idle: Notify::new(),
                 spooled: Budget::new(4 << 30),
-            }),
+                enter: OnceLock::new(),
+            }))),
         }
     }
 
@@ -97,7 +107,31 @@ impl BlockingPool {
     /// by default. Beyond it a thread waits until its reader has caught up.
     #[must_use]
     pub fn max_spooled(self, bytes: usize) -> Self {
-        self.shared.spooled.set_limit(bytes);
+        self.shared().spooled.set_limit(bytes);
+        self
+    }
+
+    /// What a thread holds while it runs jobs, such as the lock of an interpreter: what `enter` gives,
+    /// which may block until it can be had.
+    ///
+    /// A thread runs many jobs before it gives it up. It does while it waits: for work, for a client
+    /// that reads slowly, for a disk. One thread at a time waits for `enter`, so that they do not
+    /// contend for it; after a millisecond a thread makes room for that one. Since what `enter` has set
+    /// up may belong to its thread, the threads of such a pool stay until the pool is drained or its
+    /// last handle is gone.
+    ///
+    /// # Panics
+    ///
+    /// If it was set before, or the pool has run jobs already.
+    #[must_use]
+    #[track_caller]
+    pub fn hold<G: 'static>(self, enter: impl Fn() -> G + Send + Sync + 'static) -> Self {
+        let unused = self.queue().hold();
+        let set = self.shared().enter.set(Arc::new(move || Box::new(enter())));
+        assert!(
+            unused && set.is_ok(),
+            "a blocking pool holds one thing, set before its first job"
+        );
         self
     }
 
@@ -122,10 +156,10 @@ impl BlockingPool {
     /// After `deadline` it gives up: the jobs that still wait are dropped (their clients get 503),
     /// and the error tells what there was. Jobs that run go on, since nothing can stop them.
     pub async fn drain(&self, deadline: Duration) -> Result<(), Stats> {
-        self.queue().close();
+        self.shared().close();
         let drained = async {
             loop {
-                let idle = self.shared.idle.notified();
+                let idle = self.shared().idle.notified();
                 if self.queue().is_idle() {
                     return;
                 }
@@ -142,7 +176,7 @@ impl BlockingPool {
     }
 
     pub(super) fn spooled(&self) -> &Arc<Budget> {
-        &self.shared.spooled
+        &self.shared().spooled
     }
 
     /// Lets `job` run on a thread of the pool, or gives it back if there is no room for it.
@@ -153,14 +187,7 @@ impl BlockingPool {
             let queue_timeout = (queue.queued() > 0).then_some(queue.limits.queue_timeout);
             (id, next, queue_timeout)
         };
-        match next {
-            Next::Wait => {}
-            Next::Wake => self.shared.work.notify_one(),
-            Next::Start => {
-                let thread = Thread(Arc::clone(&self.shared));
-                tokio::task::spawn_blocking(move || thread.work());
-            }
-        }
+        Shared::send(self.shared(), next);
         Ok(Ticket {
             pool: self.clone(),
             id,
@@ -169,12 +196,40 @@ impl BlockingPool {
         })
     }
 
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.0
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.shared.queue()
+        self.shared().queue()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
 impl Shared {
+    /// Sends the next thread.
+    fn send(this: &Arc<Self>, next: Next) {
+        match next {
+            Next::Wait => {}
+            Next::Wake => this.work.notify_one(),
+            Next::Start => {
+                let thread = Thread(Arc::clone(this));
+                tokio::task::spawn_blocking(move || thread.work());
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.queue().close();
+        // Threads that would stay have nothing to wait for any more.
+        self.work.notify_all();
+    }
+
     // No job runs under the lock, so a poisoned one is still in order.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -209,7 +264,7 @@ impl Ticket {
             (queue.cancel(self.id), queue.is_idle())
         };
         if idle {
-            self.pool.shared.idle.notify_waiters();
+            self.pool.shared().idle.notify_waiters();
         }
         job.is_some()
     }
@@ -238,19 +293,12 @@ struct Thread(Arc<Shared>);
 impl Thread {
     /// Runs jobs while there are any: one wake-up serves many jobs.
     fn work(self) {
-        let mut queue = self.0.queue();
         let mut second_look = SecondLook::default();
         loop {
-            while let Some((slot, job)) = queue.start(Instant::now()) {
-                drop(queue);
-                if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                    tracing::error!("a job of the blocking pool panicked outside of its service");
-                }
-                queue = self.0.queue();
-                queue.finish(&slot);
-                if queue.is_idle() {
-                    self.0.idle.notify_waiters();
-                }
+            let mut queue = self.run();
+            if queue.has_waiting() && !queue.has_stand_by() {
+                queue.enter();
+                continue;
             }
             if second_look.is_due() {
                 queue.look();
@@ -259,28 +307,68 @@ impl Thread {
                 queue = self.0.queue();
                 queue.looked();
                 second_look.found(queue.has_waiting());
-                if queue.has_waiting() {
+                if queue.has_waiting() && !queue.has_stand_by() {
+                    queue.enter();
                     continue;
                 }
             }
-            queue.park();
-            let deadline = Instant::now() + LINGER;
-            loop {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let (guard, _) = self
-                    .0
-                    .work
-                    .wait_timeout(queue, left)
-                    .unwrap_or_else(PoisonError::into_inner);
-                queue = guard;
-                if queue.take_wakeup() {
-                    break;
-                }
-                if left.is_zero() {
-                    queue.unpark();
-                    return;
-                }
+            if !self.park(queue) {
+                return;
             }
+        }
+    }
+
+    /// Runs the jobs that wait, holding what must be held.
+    fn run(&self) -> MutexGuard<'_, Queue> {
+        let holding = self.0.enter.get().map(Holding::begin);
+        let since = Instant::now();
+        let mut queue = self.0.queue();
+        queue.entered();
+        while let Some((slot, job)) = queue.start(Instant::now()) {
+            let next = queue.stand_by();
+            drop(queue);
+            Shared::send(&self.0, next);
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!("a job of the blocking pool panicked outside of its service");
+            }
+            queue = self.0.queue();
+            queue.finish(&slot);
+            if queue.is_idle() {
+                self.0.idle.notify_waiters();
+            }
+            if queue.has_stand_by() && since.elapsed() > TURN {
+                break;
+            }
+        }
+        if holding.is_none() {
+            return queue;
+        }
+        drop(queue);
+        drop(holding);
+        self.0.queue()
+    }
+
+    /// Waits for work. Says whether there is any, or the thread has to end.
+    fn park(&self, mut queue: MutexGuard<'_, Queue>) -> bool {
+        queue.park();
+        let deadline = Instant::now() + LINGER;
+        loop {
+            if queue.take_wakeup() {
+                return true;
+            }
+            let stays = self.0.enter.get().is_some() && !queue.is_closed();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !stays && left.is_zero() {
+                queue.unpark();
+                return false;
+            }
+            let work = &self.0.work;
+            queue = if stays {
+                work.wait(queue).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                let wait = work.wait_timeout(queue, left);
+                wait.unwrap_or_else(PoisonError::into_inner).0
+            };
         }
     }
 }

@@ -26,10 +26,14 @@ pub(super) struct Queue {
     threads: usize,
     /// Of these, the ones that are about to look for a job again.
     looking: usize,
+    /// The ones that will run jobs as soon as they hold what they must.
+    entering: usize,
     /// And the ones that wait for a job.
     parked: usize,
     /// Wake-ups that were given and not yet taken.
     wakeups: usize,
+    /// Whether the threads hold something while they run jobs: then one after the other enters.
+    held: bool,
     pub(super) finished: u64,
     pub(super) refused: u64,
     closed: bool,
@@ -60,12 +64,20 @@ impl Queue {
             busy: 0,
             threads: 0,
             looking: 0,
+            entering: 0,
             parked: 0,
             wakeups: 0,
+            held: false,
             finished: 0,
             refused: 0,
             closed: false,
         }
+    }
+
+    /// From now on one thread after the other enters. Says whether there was none yet.
+    pub(super) fn hold(&mut self) -> bool {
+        self.held = true;
+        self.threads == 0
     }
 
     /// Adds a job if there is room for it: a free thread, or one of the `max_queued` places.
@@ -78,8 +90,14 @@ impl Queue {
         let id = self.next_id;
         self.next_id += 1;
         self.waiting.push_back((id, job));
-        let next = if self.looking >= self.waiting.len() {
-            Next::Wait
+        Ok((id, self.call_thread()))
+    }
+
+    /// Has one more thread come for the jobs that wait.
+    fn call_thread(&mut self) -> Next {
+        let coming = self.looking + self.entering;
+        let next = if coming >= self.waiting.len() || self.held && coming > 0 {
+            return Next::Wait;
         } else if self.parked > 0 {
             self.parked -= 1;
             self.wakeups += 1;
@@ -88,9 +106,35 @@ impl Queue {
             self.threads += 1;
             Next::Start
         } else {
-            Next::Wait
+            return Next::Wait;
         };
-        Ok((id, next))
+        self.entering += usize::from(self.held);
+        next
+    }
+
+    /// A thread that was called holds what it must, and will now run jobs.
+    pub(super) fn entered(&mut self) {
+        self.entering -= usize::from(self.held);
+    }
+
+    /// A thread that was not called enters.
+    pub(super) fn enter(&mut self) {
+        self.entering += usize::from(self.held);
+    }
+
+    /// A thread is about to run a job. It may come to wait in it, so another one stands by if there
+    /// are more jobs.
+    pub(super) fn stand_by(&mut self) -> Next {
+        if self.held {
+            self.call_thread()
+        } else {
+            Next::Wait
+        }
+    }
+
+    /// Whether a thread stands by to take over.
+    pub(super) fn has_stand_by(&self) -> bool {
+        self.entering > 0
     }
 
     /// Takes a job out that still waits.
@@ -159,6 +203,11 @@ impl Queue {
     /// Refuses every new job from now on.
     pub(super) fn close(&mut self) {
         self.closed = true;
+    }
+
+    /// Whether a thread without work may end for good.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Takes all jobs out that still wait.

@@ -5,7 +5,7 @@ use std::{
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 
@@ -19,6 +19,8 @@ use tokio::{
 
 use super::{
     answer::answer,
+    early::{self, Answer},
+    hold,
     pool::{BlockingPool, Ticket},
 };
 use crate::{Body, BoxError, rejection::Rejection};
@@ -31,6 +33,23 @@ type Outcome<P, E> = Result<ControlFlow<Response<Body>, P>, E>;
 enum Reply<P, E> {
     Outcome(Outcome<P, E>),
     Panic(Box<dyn Any + Send>),
+}
+
+/// Takes the one reply to a request.
+struct Sender<P, E>(Mutex<Option<oneshot::Sender<Reply<P, E>>>>);
+
+impl<P, E> Sender<P, E> {
+    /// Says whether the reply was the first, and anybody is left to take it.
+    fn send(&self, reply: Reply<P, E>) -> bool {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        sender.is_some_and(|sender| sender.send(reply).is_ok())
+    }
+}
+
+impl<P: Send, E: Send> Answer for Sender<P, E> {
+    fn answer(&self, response: Response<Body>) -> bool {
+        self.send(Reply::Outcome(Ok(ControlFlow::Break(response))))
+    }
 }
 
 /// Lets `work`, its future and its response body run on the pool.
@@ -48,7 +67,9 @@ where
     let spooled = Arc::clone(pool.spooled());
     let job = Box::new(move || {
         span.in_scope(|| {
-            let send = |reply| sender.send(reply).is_ok();
+            let sender = Arc::new(Sender(Mutex::new(Some(sender))));
+            let send = |reply| sender.send(reply);
+            let _running = early::Running::begin(sender.clone());
             match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work())))) {
                 Ok(Ok(ControlFlow::Break(response))) => answer(response, &spooled, |response| {
                     send(Reply::Outcome(Ok(ControlFlow::Break(response))))
@@ -87,7 +108,7 @@ pub(super) fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
         .poll(&mut Context::from_waker(Waker::noop()))
     {
         Poll::Ready(output) => output,
-        Poll::Pending => Handle::current().block_on(future),
+        Poll::Pending => hold::waiting(|| Handle::current().block_on(future)),
     }
 }
 

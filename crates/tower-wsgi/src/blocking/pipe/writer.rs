@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::Frame;
 
 use super::state::{Shared, State, wake};
-use crate::{BoxError, spool::Spool};
+use crate::{BoxError, blocking::hold, spool::Spool};
 
 /// How long a writer waits for a reader when there is no room left on disk either.
 const STALL: Duration = Duration::from_secs(30);
@@ -58,16 +58,31 @@ impl Writer {
                 state = self.clear_disk(state).map_err(SendError::Disk)?;
             }
             if state.reserve_disk(data.len()) {
-                return self.write(state, &data).map_err(SendError::Disk);
+                drop(state);
+                return hold::waiting(|| self.write(&data)).map_err(SendError::Disk);
             }
             if state.taken > taken {
                 (taken, since) = (state.taken, Instant::now());
             } else if since.elapsed() > STALL {
                 return Err(SendError::ClientStalled);
             }
-            let wait = self.shared.progress.wait_timeout(state, RETRY);
-            (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+            drop(state);
+            // Not with the lock: the event loop must never wait for what this thread takes again.
+            hold::waiting(|| drop(self.wait_for_reader(taken)));
+            state = self.shared.state();
         }
+    }
+
+    /// Waits for the reader to take more than it had, or for its time.
+    fn wait_for_reader(&self, taken: u64) -> MutexGuard<'_, State> {
+        let state = self.shared.state();
+        let wait = self
+            .shared
+            .progress
+            .wait_timeout_while(state, RETRY, |state| {
+                state.taken == taken && !state.reader_gone
+            });
+        wait.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Gives the disk space back. The reader does not look at the file before `written` grows again.
@@ -87,10 +102,11 @@ impl Writer {
     }
 
     /// Writes to the end of the file, without the lock: the reader goes on meanwhile.
-    fn write(&self, state: MutexGuard<'_, State>, data: &[u8]) -> io::Result<()> {
-        let position = state.written;
-        let spool = state.spool.clone();
-        drop(state);
+    fn write(&self, data: &[u8]) -> io::Result<()> {
+        let (position, spool) = {
+            let state = self.shared.state();
+            (state.written, state.spool.clone())
+        };
         let spool = spool.map_or_else(Spool::create, Ok)?;
         spool.write_at(data, position)?;
         let mut state = self.shared.state();
