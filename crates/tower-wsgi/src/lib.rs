@@ -6,6 +6,7 @@
 //! | [`blocking`] | [`BlockingLayer`](blocking::BlockingLayer) | runs the call, its future and its response body on a bounded pool of threads |
 //! | [`lazy`] | [`LazyLayer`](lazy::LazyLayer) | builds the service at the first request, once for all clones |
 //! | [`response_middleware`] | [`ResponseMiddlewareLayer`](response_middleware::ResponseMiddlewareLayer) | edits every response, in the order added |
+//! | [`wsgi`] | – | [`WsgiService`](wsgi::WsgiService): PEP 3333 in Rust, an application as a service |
 //! | [`handler`] | – | [`WsgiHandler`](handler::WsgiHandler): all of them behind one builder |
 //!
 //! Each works alone, in a `tower::ServiceBuilder`, on an axum `Router`, under any hyper server. They
@@ -31,6 +32,8 @@ pub mod lazy;
 pub mod response_middleware;
 #[cfg(feature = "wait-for-body")]
 pub mod wait_for_body;
+#[cfg(feature = "wsgi")]
+pub mod wsgi;
 
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 mod budget;

@@ -21,6 +21,17 @@ impl Spool {
         tempfile::tempfile().map(|file| Self(Arc::new(file)))
     }
 
+    /// Any other file, to be read.
+    #[cfg(feature = "wsgi")]
+    pub(crate) fn of(file: File) -> Self {
+        Self(Arc::new(file))
+    }
+
+    #[cfg(feature = "wait-for-body")]
+    pub(crate) fn into_file(self) -> io::Result<File> {
+        Arc::try_unwrap(self.0).or_else(|shared| shared.try_clone())
+    }
+
     /// Blocks.
     pub(crate) fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, position)

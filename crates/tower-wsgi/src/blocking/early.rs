@@ -3,8 +3,10 @@
 use std::{cell::RefCell, fmt, sync::Arc};
 
 use http::Response;
+use http_body::SizeHint;
 
-use crate::Body;
+use super::pipe::{Reader, Writer, pipe};
+use crate::{Body, budget::Budget};
 
 thread_local! {
     static CURRENT: RefCell<Option<Early>> = const { RefCell::new(None) };
@@ -18,7 +20,10 @@ pub(super) trait Answer: Send + Sync {
 
 /// Answers the request of a job that still runs. What the job returns in the end is dropped then.
 #[derive(Clone)]
-pub(crate) struct Early(Arc<dyn Answer>);
+pub(crate) struct Early {
+    answer: Arc<dyn Answer>,
+    spooled: Arc<Budget>,
+}
 
 impl Early {
     /// Of the job that runs on this thread; `None` on a thread that is not a pool's.
@@ -28,7 +33,12 @@ impl Early {
 
     /// Says whether anybody is left to take it.
     pub(crate) fn answer(&self, response: Response<Body>) -> bool {
-        self.0.answer(response)
+        self.answer.answer(response)
+    }
+
+    /// For a body of `size`, that is written on this thread and read on the event loop.
+    pub(crate) fn pipe(&self, size: SizeHint) -> (Writer, Reader) {
+        pipe(size, &self.spooled)
     }
 }
 
@@ -42,8 +52,9 @@ impl fmt::Debug for Early {
 pub(super) struct Running(());
 
 impl Running {
-    pub(super) fn begin(answer: Arc<dyn Answer>) -> Self {
-        CURRENT.set(Some(Early(answer)));
+    pub(super) fn begin(answer: Arc<dyn Answer>, spooled: &Arc<Budget>) -> Self {
+        let spooled = Arc::clone(spooled);
+        CURRENT.set(Some(Early { answer, spooled }));
         Self(())
     }
 }

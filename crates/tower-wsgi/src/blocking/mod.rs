@@ -89,6 +89,12 @@ mod service;
 
 #[cfg(feature = "handler")]
 pub(crate) use self::run::{Running, run};
+#[cfg(feature = "wsgi")]
+pub(crate) use self::{
+    early::Early,
+    hold::waiting,
+    pipe::{SendError, Writer},
+};
 pub use self::{
     function::{BlockingFn, blocking_fn},
     layer::BlockingLayer,

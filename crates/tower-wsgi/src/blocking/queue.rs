@@ -40,7 +40,7 @@ pub(super) struct Queue {
 }
 
 /// What the pool has to do so that an added job runs.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Next {
     /// Nothing: a thread is about to look for it, or all are busy and look when they are done.
     Wait,

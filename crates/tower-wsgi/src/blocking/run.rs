@@ -69,7 +69,7 @@ where
         span.in_scope(|| {
             let sender = Arc::new(Sender(Mutex::new(Some(sender))));
             let send = |reply| sender.send(reply);
-            let _running = early::Running::begin(sender.clone());
+            let _running = early::Running::begin(sender.clone(), &spooled);
             match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work())))) {
                 Ok(Ok(ControlFlow::Break(response))) => answer(response, &spooled, |response| {
                     send(Reply::Outcome(Ok(ControlFlow::Break(response))))
@@ -81,7 +81,9 @@ where
                     send(Reply::Outcome(Err(error)));
                 }
                 Err(panic) => {
-                    send(Reply::Panic(panic));
+                    if !send(Reply::Panic(panic)) {
+                        tracing::error!("the service panicked, and nobody is left to be told");
+                    }
                 }
             }
         });

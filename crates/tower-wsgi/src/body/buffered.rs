@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    fs::File,
     io::{self, Read, Seek, SeekFrom},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -44,6 +45,15 @@ pub struct BufferedBody {
     trailers: Option<HeaderMap>,
     trailers_sent: bool,
     _memory: Option<Reservation>,
+}
+
+/// Where the rest of a [`BufferedBody`] is.
+#[derive(Debug)]
+pub enum Stored {
+    /// In memory.
+    Memory(Bytes),
+    /// In an unnamed temporary file, from its position on.
+    Disk(File),
 }
 
 enum Content {
@@ -93,6 +103,24 @@ impl BufferedBody {
         self.rewind()?;
         self.read_to_end(&mut bytes)?;
         Ok(bytes.into())
+    }
+
+    /// What is left to read, as it is stored: for code that reads a file by itself, such as an
+    /// interpreter of another language.
+    ///
+    /// # Errors
+    ///
+    /// When the temporary file cannot be positioned.
+    pub fn into_stored(self) -> io::Result<Stored> {
+        let start = usize::try_from(self.position.min(self.len)).unwrap_or(usize::MAX);
+        match self.content {
+            Content::Memory(bytes) => Ok(Stored::Memory(bytes.slice(start..))),
+            Content::Disk { spool, .. } => {
+                let mut file = spool.into_file()?;
+                file.seek(SeekFrom::Start(self.position))?;
+                Ok(Stored::Disk(file))
+            }
+        }
     }
 
     pub(crate) fn in_memory(

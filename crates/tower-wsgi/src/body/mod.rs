@@ -8,7 +8,7 @@ mod buffered;
 mod response;
 
 #[cfg(feature = "wait-for-body")]
-pub use self::buffered::BufferedBody;
+pub use self::buffered::{BufferedBody, Stored};
 pub use self::response::Body;
 
 #[cfg(all(test, feature = "full"))]

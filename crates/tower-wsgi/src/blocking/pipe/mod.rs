@@ -8,3 +8,7 @@ mod writer;
 mod tests;
 
 pub(super) use self::state::pipe;
+pub(crate) use self::{
+    reader::Reader,
+    writer::{SendError, Writer},
+};

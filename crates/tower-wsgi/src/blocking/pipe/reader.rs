@@ -11,7 +11,7 @@ use super::state::{Shared, State};
 use crate::{BoxError, spool::Reading};
 
 /// The end on the event loop: a response body.
-pub(in crate::blocking) struct Reader {
+pub(crate) struct Reader {
     shared: Arc<Shared>,
     reading: Option<Reading>,
     remaining: Option<u64>,

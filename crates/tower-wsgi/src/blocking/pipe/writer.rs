@@ -17,7 +17,7 @@ const STALL: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(100);
 
 /// The end on the thread. Dropped unfinished, it breaks the body off.
-pub(in crate::blocking) struct Writer {
+pub(crate) struct Writer {
     shared: Arc<Shared>,
 }
 
@@ -29,7 +29,7 @@ impl Writer {
     }
 
     /// Hands a frame over. Blocks while it writes to disk, or waits for room there.
-    pub(in crate::blocking) fn send(&mut self, frame: Frame<Bytes>) -> Result<(), SendError> {
+    pub(crate) fn send(&mut self, frame: Frame<Bytes>) -> Result<(), SendError> {
         match frame.into_data() {
             Ok(data) if data.is_empty() => Ok(()),
             Ok(data) => self.send_data(data),
@@ -117,12 +117,12 @@ impl Writer {
     }
 
     /// The body is complete.
-    pub(in crate::blocking) fn finish(self) {
+    pub(crate) fn finish(self) {
         self.end(Ok(()));
     }
 
     /// The body breaks off here.
-    pub(in crate::blocking) fn fail(self, error: BoxError) {
+    pub(crate) fn fail(self, error: BoxError) {
         self.end(Err(error));
     }
 
@@ -141,7 +141,7 @@ impl Drop for Writer {
 
 /// Why a frame could not be sent.
 #[derive(Debug)]
-pub(in crate::blocking) enum SendError {
+pub(crate) enum SendError {
     ClientGone,
     ClientStalled,
     Disk(io::Error),

@@ -1,0 +1,88 @@
+//! A file as the body of a response.
+
+use std::{
+    fmt,
+    fs::File,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::spool::{Reading, Spool};
+
+/// A part of a file, read while it is sent.
+pub(super) struct FileBody {
+    file: Spool,
+    position: u64,
+    left: u64,
+    reading: Option<Reading>,
+}
+
+impl FileBody {
+    pub(super) fn new(file: File, position: u64, length: u64) -> Self {
+        Self {
+            file: Spool::of(file),
+            position,
+            left: length,
+            reading: None,
+        }
+    }
+
+    /// No more of it than this. An error says that there is less.
+    pub(super) fn limit(&mut self, length: u64) -> Result<(), String> {
+        if length > self.left {
+            return Err(format!(
+                "the file has {} bytes less than the Content-Length says",
+                length - self.left
+            ));
+        }
+        self.left = length;
+        Ok(())
+    }
+}
+
+impl Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Self {
+            file,
+            position,
+            left,
+            reading,
+        } = self.get_mut();
+        if *left == 0 {
+            return Poll::Ready(None);
+        }
+        let read = reading.get_or_insert_with(|| file.read(*position, *left));
+        let result = ready!(read.as_mut().poll(cx));
+        *reading = None;
+        let bytes = result?;
+        *position += bytes.len() as u64;
+        *left -= bytes.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+impl fmt::Debug for FileBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileBody")
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,227 @@
+use std::{
+    convert::Infallible,
+    error::Error,
+    fmt,
+    future::{Ready, ready},
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Extensions, Method, Request, Response, uri::PathAndQuery};
+use tower_service::Service;
+
+use super::{
+    Application, Ends, Environ, Input, ResponseBody, StartResponse,
+    chunks::{Chunks, warn_of_excess},
+    environ::Server,
+    file::FileBody,
+    left::{Fit, Left},
+    start_response::{Sending, Shared},
+};
+use crate::{Body, BoxError, rejection::Rejection};
+
+const NOT_STARTED: &str = "the application gave a body, or none, without a call of start_response";
+
+/// An [`Application`] as a service. See the [module docs](super).
+pub struct WsgiService<A> {
+    application: Arc<A>,
+    server: Arc<Server>,
+    ends: fn(&Extensions) -> Ends,
+}
+
+impl<A> WsgiService<A> {
+    /// A service that calls `application` where it is called itself, and iterates over its body where that
+    /// is polled.
+    #[must_use]
+    pub fn new(application: A) -> Self {
+        Self {
+            application: Arc::new(application),
+            server: Arc::new(Server {
+                script_name: String::new(),
+                multithread: true,
+                multiprocess: true,
+            }),
+            ends: |_| Ends::default(),
+        }
+    }
+
+    /// `SCRIPT_NAME`: the path at which the application is mounted, empty by default. Where a path starts
+    /// with it, `PATH_INFO` is what comes after; other paths are left as they are, since a proxy may have
+    /// cut it off.
+    #[must_use]
+    pub fn script_name(mut self, path: &str) -> Self {
+        path.trim_end_matches('/')
+            .clone_into(&mut self.server_mut().script_name);
+        self
+    }
+
+    /// `wsgi.multithread`: whether several threads may call the application at once. `true` by default.
+    #[must_use]
+    pub fn multithread(mut self, multithread: bool) -> Self {
+        self.server_mut().multithread = multithread;
+        self
+    }
+
+    /// `wsgi.multiprocess`: whether other processes run the same application. `true` by default.
+    #[must_use]
+    pub fn multiprocess(mut self, multiprocess: bool) -> Self {
+        self.server_mut().multiprocess = multiprocess;
+        self
+    }
+
+    /// Where the ends of the connection are found in the extensions of a request: each server puts them
+    /// there in its own way. By default they are not known.
+    #[must_use]
+    pub fn ends(mut self, ends: fn(&Extensions) -> Ends) -> Self {
+        self.ends = ends;
+        self
+    }
+
+    fn server_mut(&mut self) -> &mut Server {
+        Arc::make_mut(&mut self.server)
+    }
+}
+
+impl<A, B> Service<Request<B>> for WsgiService<A>
+where
+    A: Application,
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<A::Chunks>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let shared = Shared::new(&parts.method);
+        let asked = (parts.method.clone(), parts.uri.path_and_query().cloned());
+        let ends = (self.ends)(&parts.extensions);
+        let environ = Environ::new(parts, Input::new(body), Arc::clone(&self.server), ends);
+        let response = answer(&*self.application, environ, shared).unwrap_or_else(|error| {
+            log(&*error, &asked);
+            Rejection::FAILED.into_response().map(ResponseBody::plain)
+        });
+        ready(Ok(response))
+    }
+}
+
+impl<A> Clone for WsgiService<A> {
+    fn clone(&self) -> Self {
+        Self {
+            application: Arc::clone(&self.application),
+            server: Arc::clone(&self.server),
+            ends: self.ends,
+        }
+    }
+}
+
+impl<A> fmt::Debug for WsgiService<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsgiService")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Calls the application, and asks for its first piece: the head goes with that.
+fn answer<A: Application>(
+    application: &A,
+    environ: Environ,
+    shared: Arc<Shared>,
+) -> Result<Response<ResponseBody<A::Chunks>>, BoxError> {
+    let sending = Sending(shared);
+    let shared = &Arc::clone(&sending.0);
+    let chunks = application.call(environ, StartResponse::new(shared))?;
+    if let Some(file) = shared.take_file() {
+        drop(chunks);
+        return send_file(shared, file);
+    }
+    let mut chunks = Chunks::new(sending, chunks);
+    let first = chunks.next().transpose()?;
+    if shared.is_written() {
+        return write(shared, first, chunks);
+    }
+    let head = shared.take_head().ok_or(NOT_STARTED)?;
+    if !shared.has_body() {
+        return Ok(head.respond(ResponseBody::plain(Body::empty())));
+    }
+    let left = Left::new(head.content_length);
+    let body = match first {
+        Some(first) => {
+            chunks.begin(first, left);
+            ResponseBody::chunks(chunks)
+        }
+        None => {
+            left.end()?;
+            ResponseBody::plain(Body::empty())
+        }
+    };
+    Ok(head.respond(body))
+}
+
+fn send_file<C>(
+    shared: &Shared,
+    mut file: FileBody,
+) -> Result<Response<ResponseBody<C>>, BoxError> {
+    let head = shared.take_head().ok_or(NOT_STARTED)?;
+    if let Some(length) = head.content_length {
+        file.limit(length)?;
+    }
+    let body = if shared.has_body() {
+        Body::new(file)
+    } else {
+        Body::empty()
+    };
+    Ok(head.respond(ResponseBody::plain(body)))
+}
+
+/// The response is on its way, by `write`: what the application has returned goes the same way.
+fn write<C>(
+    shared: &Shared,
+    first: Option<Bytes>,
+    mut chunks: Chunks<C>,
+) -> Result<Response<ResponseBody<C>>, BoxError>
+where
+    C: Iterator<Item = Result<Bytes, BoxError>>,
+{
+    // Nobody sees it: the request is answered already.
+    let answered = || Ok(Response::new(ResponseBody::plain(Body::empty())));
+    let mut next = first;
+    while let Some(piece) = next {
+        match shared.write(piece) {
+            Ok(Fit::Whole) => {}
+            Ok(Fit::Cut) => warn_of_excess(),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                tracing::debug!(%error, "a response body was not sent to its end");
+                return answered();
+            }
+            Err(error) => return Err(error.into()),
+        }
+        next = if shared.left().is_complete() {
+            None
+        } else {
+            chunks.next().transpose()?
+        };
+    }
+    shared.left().end()?;
+    // Before the application closes: the client need not wait for that.
+    shared.end(Ok(()));
+    drop(chunks);
+    answered()
+}
+
+fn log(error: &(dyn Error + 'static), (method, target): &(Method, Option<PathAndQuery>)) {
+    tracing::error!(
+        error,
+        %method,
+        path = target.as_ref().map_or("", PathAndQuery::path),
+        "the application failed",
+    );
+}
