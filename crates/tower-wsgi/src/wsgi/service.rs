@@ -79,6 +79,12 @@ impl<A> WsgiService<A> {
         self
     }
 
+    /// The application.
+    #[must_use]
+    pub fn application(&self) -> &A {
+        &self.application
+    }
+
     fn server_mut(&mut self) -> &mut Server {
         Arc::make_mut(&mut self.server)
     }

@@ -1,0 +1,171 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Extensions, Request, Response};
+use pyo3::prelude::*;
+use tower_layer::Layer as _;
+use tower_service::Service;
+use tower_wsgi::{
+    Body, BoxError,
+    blocking::{Blocking, BlockingLayer, BlockingPool},
+    wait_for_body::{WaitForBody, WaitForBodyLayer},
+    wsgi::{Ends, WsgiService},
+};
+
+use crate::{
+    attached::Attached,
+    callable::Callable,
+    future::ResponseFuture,
+    load::{self, LoadError},
+};
+
+/// How long a whole request may take to arrive. A server has a shorter limit for a client that stalls.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// A Python WSGI application as a tower service.
+///
+/// See the [crate's documentation](crate) for what it does, and what the client sees. Clones share the
+/// application and its threads.
+#[derive(Clone)]
+pub struct PythonApp {
+    wsgi: WsgiService<Callable>,
+    thread_workers: usize,
+    max_body: u64,
+    inner: Inner,
+}
+
+#[derive(Clone)]
+enum Inner {
+    Pool(WaitForBody<Blocking<WsgiService<Callable>>>),
+    Loop(WaitForBody<WsgiService<Callable>>),
+}
+
+impl PythonApp {
+    /// Imports an application: `module:callable`, as in `mysite.wsgi:application`; the callable may be an
+    /// attribute (`module:object.attribute`) or the result of a call with literal arguments
+    /// (`module:create_app('production')`). Blocks.
+    ///
+    /// Starts the Python interpreter if the program has none. Modules are looked for in the current
+    /// directory, in `PYTHONPATH`, and in the virtual environment that `VIRTUAL_ENV` names.
+    ///
+    /// # Errors
+    ///
+    /// When the module cannot be imported, or has no such callable: with the traceback.
+    pub fn load(place: &str) -> Result<Self, LoadError> {
+        let prepared = load::prepare();
+        Python::attach(|py| {
+            prepared
+                .and_then(|()| load::load(py, place))
+                .and_then(|callable| Self::new(&callable))
+                .map_err(|error| LoadError::new(py, place, &error))
+        })
+    }
+
+    /// The service of a callable, on 5 threads.
+    pub(crate) fn new(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let wsgi = WsgiService::new(Callable::new(callable)?).multiprocess(false);
+        let (thread_workers, max_body) = (5, 1 << 30);
+        let inner = Inner::new(wsgi.clone(), thread_workers, max_body);
+        Ok(Self {
+            wsgi,
+            thread_workers,
+            max_body,
+            inner,
+        })
+    }
+
+    /// How many threads call the application, 5 by default. With 0 it is called on the event loop: the
+    /// fastest, for an application that never waits.
+    #[must_use]
+    pub fn thread_workers(mut self, threads: usize) -> Self {
+        self.thread_workers = threads;
+        self.build()
+    }
+
+    /// The largest body of a request in bytes, 1 GiB by default. A larger one is answered with 413.
+    #[must_use]
+    pub fn max_body(mut self, bytes: u64) -> Self {
+        self.max_body = bytes;
+        self.build()
+    }
+
+    /// `SCRIPT_NAME`: the path at which the application is mounted, empty by default. A path that starts
+    /// with it loses it in `PATH_INFO`.
+    #[must_use]
+    pub fn script_name(mut self, path: &str) -> Self {
+        self.wsgi = self.wsgi.script_name(path);
+        self.build()
+    }
+
+    /// `wsgi.multiprocess`: whether other processes run the same application, `false` by default.
+    #[must_use]
+    pub fn multiprocess(mut self, multiprocess: bool) -> Self {
+        self.wsgi = self.wsgi.multiprocess(multiprocess);
+        self.build()
+    }
+
+    /// Where the ends of the connection are found in the extensions of a request. By default they are not
+    /// known: `REMOTE_ADDR` is empty then, and `SERVER_NAME` is taken from the `Host` field.
+    #[must_use]
+    pub fn ends(mut self, ends: fn(&Extensions) -> Ends) -> Self {
+        self.wsgi = self.wsgi.ends(ends);
+        self.build()
+    }
+
+    #[cfg(feature = "command")]
+    pub(crate) fn callable(&self) -> &Callable {
+        self.wsgi.application()
+    }
+
+    fn build(mut self) -> Self {
+        self.inner = Inner::new(self.wsgi.clone(), self.thread_workers, self.max_body);
+        self
+    }
+}
+
+impl Inner {
+    fn new(wsgi: WsgiService<Callable>, thread_workers: usize, max_body: u64) -> Self {
+        let wait_for_body = WaitForBodyLayer::new(max_body).timeout(BODY_TIMEOUT);
+        if thread_workers == 0 {
+            return Self::Loop(wait_for_body.layer(wsgi.multithread(false)));
+        }
+        let pool = BlockingPool::new(thread_workers).hold(Attached::wait);
+        let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(thread_workers > 1));
+        Self::Pool(wait_for_body.layer(blocking))
+    }
+}
+
+impl<B> Service<Request<B>> for PythonApp
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match &mut self.inner {
+            Inner::Pool(service) => ResponseFuture::pool(service.call(request)),
+            Inner::Loop(service) => ResponseFuture::event_loop(service.call(request)),
+        }
+    }
+}
+
+impl fmt::Debug for PythonApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PythonApp")
+            .field("thread_workers", &self.thread_workers)
+            .field("max_body", &self.max_body)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,162 @@
+//! What an application returns, piece by piece.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pyo3::{
+    exceptions::PyTypeError,
+    intern,
+    prelude::*,
+    pybacked::PyBackedBytes,
+    types::{PyBytes, PyIterator, PyList, PyTuple},
+};
+use tower_wsgi::BoxError;
+
+use crate::{callable::Host, failure::Failure, text::type_name};
+
+/// A piece up to this size is copied; a larger one stays Python's until it is sent.
+const COPIED: usize = 16 * 1024;
+
+/// The iterable that the application returned. Dropped, it is closed.
+pub(crate) struct Chunks {
+    iterable: Py<PyAny>,
+    rest: Rest,
+    host: Arc<Host>,
+}
+
+enum Rest {
+    /// A list or a tuple, and the next index.
+    Sequence(usize),
+    Iterator(Py<PyIterator>),
+    Over,
+}
+
+impl Chunks {
+    pub(crate) fn new(iterable: Bound<'_, PyAny>, host: &Arc<Host>) -> PyResult<Self> {
+        let py = iterable.py();
+        let rest = if iterable.is_exact_instance_of::<PyList>()
+            || iterable.is_exact_instance_of::<PyTuple>()
+        {
+            Rest::Sequence(0)
+        } else {
+            // What is closed, if this fails, is closed below.
+            Rest::Over
+        };
+        let mut chunks = Self {
+            iterable: iterable.unbind(),
+            rest,
+            host: Arc::clone(host),
+        };
+        if matches!(chunks.rest, Rest::Over) {
+            let iterable = chunks.iterable.bind(py);
+            let iterator = iterable.try_iter().map_err(|error| {
+                if !error.is_instance_of::<PyTypeError>(py) {
+                    return error;
+                }
+                PyTypeError::new_err(format!(
+                    "the application returned {}, which is no iterable of bytes",
+                    type_name(iterable)
+                ))
+            })?;
+            chunks.rest = Rest::Iterator(iterator.unbind());
+        }
+        Ok(chunks)
+    }
+
+    /// Nothing is to be asked for: it is only to be closed.
+    pub(crate) fn over(iterable: Bound<'_, PyAny>, host: &Arc<Host>) -> Self {
+        Self {
+            iterable: iterable.unbind(),
+            rest: Rest::Over,
+            host: Arc::clone(host),
+        }
+    }
+
+    fn piece(&mut self, py: Python<'_>) -> PyResult<Option<Bytes>> {
+        let next = match &mut self.rest {
+            Rest::Over => return Ok(None),
+            Rest::Sequence(index) => {
+                let iterable = self.iterable.bind(py);
+                let item = if *index < iterable.len()? {
+                    Some(iterable.get_item(*index)?)
+                } else {
+                    None
+                };
+                *index += 1;
+                item
+            }
+            Rest::Iterator(iterator) => iterator.bind(py).clone().next().transpose()?,
+        };
+        let Some(item) = next else {
+            self.rest = Rest::Over;
+            return Ok(None);
+        };
+        to_bytes(&item).map(Some)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let iterable = self.iterable.bind(py);
+        if !iterable.is_exact_instance_of::<PyList>()
+            && let Some(close) = iterable.getattr_opt(intern!(py, "close"))?
+        {
+            close.call0()?;
+        }
+        Ok(())
+    }
+}
+
+fn to_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    let bytes = item.cast::<PyBytes>().map_err(|_| {
+        let hint = if item.is_instance_of::<pyo3::types::PyString>() {
+            "; encode it"
+        } else {
+            ""
+        };
+        PyTypeError::new_err(format!(
+            "the application gave {} as a piece of its body, not bytes{hint}",
+            type_name(item)
+        ))
+    })?;
+    if bytes.as_bytes().len() <= COPIED {
+        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
+    }
+    Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())))
+}
+
+impl Iterator for Chunks {
+    type Item = Result<Bytes, BoxError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Python::attach(|py| {
+            self.piece(py)
+                .map_err(|error| {
+                    self.rest = Rest::Over;
+                    self.host.report(py, &error)
+                })
+                .transpose()
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.rest {
+            Rest::Over => (0, Some(0)),
+            Rest::Iterator(_) => (0, None),
+            Rest::Sequence(index) => Python::attach(|py| {
+                let length = self.iterable.bind(py).len().unwrap_or(0);
+                let left = length.saturating_sub(*index);
+                (left, Some(left))
+            }),
+        }
+    }
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        Python::attach(|py| {
+            if let Err(error) = self.close(py) {
+                let error: BoxError = Failure::report(py, &error, self.host.errors());
+                tracing::error!(error = %error, "the application failed in close()");
+            }
+        });
+    }
+}

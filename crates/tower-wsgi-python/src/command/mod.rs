@@ -1,0 +1,9 @@
+//! The native part of the Python package: `tower_wsgi._native`.
+//!
+//! `command` is the command `tower-wsgi`; `run` serves callables of a program. Both parse the options of
+//! `tower-prefork` and are its server: a worker is the same Python program, started again.
+
+mod args;
+mod module;
+mod serve;
+mod settings;

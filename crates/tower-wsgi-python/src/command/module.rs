@@ -1,0 +1,126 @@
+use std::{env, ffi::OsString};
+
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyList, PyMapping},
+};
+
+use super::{
+    args::{self, Place},
+    serve::{self, Charge},
+    settings::Settings,
+};
+use crate::{file_wrapper::FileWrapper, load};
+
+/// The native part of the package `tower_wsgi`.
+#[pymodule(name = "_native")]
+mod native {
+    #[pymodule_export]
+    use super::{FileWrapper, Server, command, run};
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}
+
+/// One application on its addresses, served by its own worker processes.
+#[pyclass(frozen, module = "tower_wsgi")]
+struct Server {
+    name: String,
+    load: Py<PyAny>,
+    settings: Settings,
+}
+
+#[pymethods]
+impl Server {
+    #[new]
+    fn new(name: String, load: Py<PyAny>, settings: &Bound<'_, PyMapping>) -> PyResult<Self> {
+        let dict = PyDict::new(settings.py());
+        dict.update(settings)?;
+        Ok(Self {
+            name,
+            load,
+            settings: Settings::from_dict(&dict)?,
+        })
+    }
+}
+
+/// Serves the applications of a program until it is stopped; gives the exit code.
+#[pyfunction]
+#[pyo3(signature = (servers, argv, about=None))]
+fn run(
+    py: Python<'_>,
+    servers: Vec<PyRef<'_, Server>>,
+    argv: Option<Vec<OsString>>,
+    about: Option<String>,
+) -> PyResult<u8> {
+    let options = match argv
+        .map(|argv| args::parse_options(argv, about))
+        .transpose()
+    {
+        Ok(options) => options,
+        Err(code) => return Ok(code),
+    };
+    let mut all = Vec::new();
+    for (index, server) in servers.into_iter().enumerate() {
+        let mut settings = server.settings.clone();
+        if let Some(options) = options.clone() {
+            options.apply(&mut settings);
+        }
+        if index == 0 {
+            settings.init_logging();
+        } else {
+            // One address cannot be that of several servers: the first has it.
+            settings.given.bind.clear();
+        }
+        let load = server.load.clone_ref(py);
+        all.push(Charge {
+            name: server.name.clone(),
+            settings,
+            load: Box::new(move |py| load.call0(py)),
+        });
+    }
+    serve::serve(py, all)
+}
+
+/// The command `tower-wsgi`; gives the exit code.
+#[pyfunction]
+fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
+    let parsed = match args::parse(argv) {
+        Ok(parsed) => parsed,
+        Err(code) => return Ok(code),
+    };
+    let mut settings = Settings::default();
+    parsed.options.apply(&mut settings);
+    settings.init_logging();
+    let (application, place) = (parsed.application.clone(), parsed.place);
+    let charge = Charge {
+        name: parsed.application,
+        settings,
+        load: Box::new(move |py| {
+            enter(py, &place)?;
+            load::load(py, &application).map(Bound::unbind)
+        }),
+    };
+    serve::serve(py, vec![charge])
+}
+
+/// Makes the application's surroundings what the options say.
+fn enter(py: Python<'_>, place: &Place) -> PyResult<()> {
+    let environ = py.import("os")?.getattr("environ")?;
+    for (name, value) in &place.env {
+        environ.set_item(name, value)?;
+    }
+    if let Some(directory) = &place.chdir {
+        env::set_current_dir(directory).map_err(|error| {
+            let directory = directory.display();
+            pyo3::exceptions::PyOSError::new_err(format!("cannot go to {directory}: {error}"))
+        })?;
+    }
+    let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
+    for directory in place.pythonpath.iter().rev() {
+        path.insert(0, directory)?;
+    }
+    path.insert(0, env::current_dir()?)?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! A server of `tower-prefork` whose service is a Python application.
+
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use http::Extensions;
+use pyo3::{
+    IntoPyObjectExt as _,
+    prelude::*,
+    types::{PyDict, PyString},
+};
+use tower_prefork::{Arbiter, BoxError, Connection, Server, Worker, Workers};
+use tower_wsgi::wsgi::Ends;
+
+use super::settings::Settings;
+use crate::{LoadError, PythonApp};
+
+/// Whether this process has loaded an application.
+static LOADED: AtomicBool = AtomicBool::new(false);
+
+/// How a worker gets its application.
+pub(super) type Load = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+
+/// A server to be.
+pub(super) struct Charge {
+    /// In logs and errors.
+    pub(super) name: String,
+    pub(super) settings: Settings,
+    /// Called in each worker.
+    pub(super) load: Load,
+}
+
+fn server(charge: Charge) -> Server {
+    let Charge {
+        name,
+        settings,
+        load,
+    } = charge;
+    let place = name.clone();
+    settings.server(&name).service(move |worker| async move {
+        LOADED.store(true, Ordering::Relaxed);
+        Python::attach(|py| {
+            let app = load(py).and_then(|callable| app(callable.bind(py), &worker, &settings));
+            app.map_err(|error| BoxError::from(LoadError::new(py, &place, &error)))
+        })
+    })
+}
+
+fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyResult<PythonApp> {
+    let config = worker.config();
+    let app = PythonApp::new(callable)?
+        // A single worker, too, has a sibling while it is replaced.
+        .multiprocess(!matches!(config.workers, Workers::Count(0)))
+        .ends(ends)
+        .script_name(&settings.script_name)
+        .max_body(settings.max_body)
+        .thread_workers(config.thread_workers);
+    let py = callable.py();
+    let cfg = cfg(py, worker, settings)?;
+    app.callable().set(py, "pulsar.cfg", &cfg)?;
+    Ok(app)
+}
+
+fn ends(extensions: &Extensions) -> Ends {
+    let connection = extensions.get::<Connection>();
+    Ends {
+        remote: connection.and_then(Connection::peer),
+        local: connection.and_then(Connection::local),
+        encrypted: false,
+    }
+}
+
+/// `pulsar.cfg`: the settings that hold, by name.
+fn cfg(py: Python<'_>, worker: &Worker, settings: &Settings) -> PyResult<Py<PyAny>> {
+    let config = worker.config();
+    let values = PyDict::new(py);
+    values.set_item("name", worker.server())?;
+    values.set_item("bind", &config.bind)?;
+    values.set_item(
+        "workers",
+        match config.workers {
+            Workers::Auto => PyString::new(py, "auto").into_any(),
+            Workers::Count(count) => count.into_bound_py_any(py)?,
+        },
+    )?;
+    values.set_item("thread_workers", config.thread_workers)?;
+    values.set_item("backlog", config.backlog)?;
+    values.set_item("max_connections", config.max_connections)?;
+    values.set_item("graceful_timeout", config.graceful_timeout.as_secs_f64())?;
+    values.set_item("script_name", &settings.script_name)?;
+    values.set_item("max_body", settings.max_body)?;
+    let namespace = py.import("types")?.getattr("SimpleNamespace")?;
+    Ok(namespace.call((), Some(&values))?.unbind())
+}
+
+/// Serves until stopped. Gives the exit code, except in a process that has run an application: that ends
+/// here, after Python's exit functions, since a thread of the application's may be stuck for ever.
+pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
+    let code = py.detach(|| {
+        let servers = charges.into_iter().map(server);
+        servers.fold(Arbiter::new(), Arbiter::server).run()
+    });
+    let code = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
+    let code = code.unwrap_or(1);
+    if LOADED.load(Ordering::Relaxed) {
+        py.import("atexit")?.call_method0("_run_exitfuncs")?;
+        for stream in ["stdout", "stderr"] {
+            let stream = py.import("sys")?.getattr(stream)?;
+            if !stream.is_none() {
+                stream.call_method0("flush")?;
+            }
+        }
+        std::process::exit(i32::from(code));
+    }
+    Ok(code)
+}

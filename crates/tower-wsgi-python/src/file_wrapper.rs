@@ -1,0 +1,77 @@
+//! `wsgi.file_wrapper`: a file as the body of a response.
+
+use std::{
+    fs::File,
+    io::{Seek as _, SeekFrom},
+};
+
+use pyo3::{intern, prelude::*};
+use tower_wsgi::wsgi;
+
+/// PEP 3333's `wsgi.file_wrapper`: an iterable over a file's blocks. Returned by an application as it is,
+/// a file on disk is sent without Python.
+#[pyclass(frozen, module = "tower_wsgi")]
+pub(crate) struct FileWrapper {
+    #[pyo3(get)]
+    filelike: Py<PyAny>,
+    #[pyo3(get)]
+    blksize: usize,
+}
+
+#[pymethods]
+impl FileWrapper {
+    #[new]
+    #[pyo3(signature = (filelike, blksize=8192))]
+    fn new(filelike: Py<PyAny>, blksize: usize) -> Self {
+        Self { filelike, blksize }
+    }
+
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let block = self
+            .filelike
+            .bind(py)
+            .call_method1(intern!(py, "read"), (self.blksize,))?;
+        Ok(block.is_truthy()?.then_some(block))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(close) = self.filelike.bind(py).getattr_opt(intern!(py, "close"))? {
+            close.call0()?;
+        }
+        Ok(())
+    }
+}
+
+impl FileWrapper {
+    /// Lets the server send the file, if it is one on disk that Python reads as bytes.
+    pub(crate) fn send(&self, py: Python<'_>, start_response: &wsgi::StartResponse) -> bool {
+        match self.file(py) {
+            Ok(Some(file)) => start_response.send_file(file).is_ok(),
+            // Then it is read as any other iterable, and tells by itself what is wrong.
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    fn file(&self, py: Python<'_>) -> PyResult<Option<File>> {
+        let filelike = self.filelike.bind(py);
+        let io = py.import(intern!(py, "io"))?;
+        let binary = (
+            io.getattr(intern!(py, "BufferedReader"))?,
+            io.getattr(intern!(py, "BufferedRandom"))?,
+            io.getattr(intern!(py, "FileIO"))?,
+        );
+        if !filelike.is_instance(&binary.into_pyobject(py)?.into_any())? {
+            return Ok(None);
+        }
+        let position = filelike.call_method0(intern!(py, "tell"))?.extract()?;
+        let descriptor: i32 = filelike.call_method0(intern!(py, "fileno"))?.extract()?;
+        // Opened anew, since the application's own position must not move.
+        let mut file = File::open(format!("/proc/self/fd/{descriptor}"))?;
+        file.seek(SeekFrom::Start(position))?;
+        Ok(Some(file))
+    }
+}

@@ -1,0 +1,62 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::Response;
+use pin_project_lite::pin_project;
+use tower_wsgi::{Body, blocking::Blocking, wait_for_body, wsgi::WsgiService};
+
+use crate::callable::Callable;
+
+type OnPool = wait_for_body::ResponseFuture<Blocking<WsgiService<Callable>>>;
+type OnLoop = wait_for_body::ResponseFuture<WsgiService<Callable>>;
+
+pin_project! {
+    /// The response of a [`PythonApp`](crate::PythonApp).
+    pub struct ResponseFuture {
+        #[pin]
+        place: Place,
+    }
+}
+
+pin_project! {
+    #[project = PlaceProj]
+    enum Place {
+        Pool { #[pin] future: OnPool },
+        Loop { #[pin] future: OnLoop },
+    }
+}
+
+impl ResponseFuture {
+    pub(crate) fn pool(future: OnPool) -> Self {
+        Self {
+            place: Place::Pool { future },
+        }
+    }
+
+    pub(crate) fn event_loop(future: OnLoop) -> Self {
+        Self {
+            place: Place::Loop { future },
+        }
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().place.project() {
+            PlaceProj::Pool { future } => future.poll(cx),
+            PlaceProj::Loop { future } => future.poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! Where an application is: `module:callable`.
+
+use std::{error::Error, ffi::CString, fmt};
+
+use pyo3::{
+    exceptions::{PyAttributeError, PyValueError},
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
+
+use crate::failure::traceback;
+
+/// Why an application cannot be loaded: a sentence, and the traceback where its module failed.
+#[derive(Debug)]
+pub struct LoadError {
+    text: String,
+}
+
+impl LoadError {
+    pub(crate) fn new(py: Python<'_>, place: &str, error: &PyErr) -> Self {
+        let trace = traceback(py, error).unwrap_or_default();
+        Self {
+            text: format!(
+                "cannot load the application {place}: {error}\n{}",
+                trace.trim_end()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for LoadError {}
+
+/// Imports `module:name`, `module:name.of.an.attribute` or `module:factory('with', literals=1)`; without a
+/// name it is `application`.
+pub(crate) fn load<'py>(py: Python<'py>, place: &str) -> PyResult<Bound<'py, PyAny>> {
+    let (module, expression) = place.split_once(':').unwrap_or((place, "application"));
+    if module.is_empty() || module.starts_with('.') {
+        return Err(PyValueError::new_err(
+            "expected MODULE:CALLABLE, as in mysite.wsgi:application",
+        ));
+    }
+    let module = py.import(module)?;
+    let ast = py.import("ast")?;
+    let tree = ast.call_method("parse", (expression.trim(),), Some(&mode(py)?))?;
+    let node = tree.getattr("body")?;
+    if node.is_instance(&ast.getattr("Call")?)? {
+        let factory = find(&module, &ast, &node.getattr("func")?)?;
+        let literal = |node: &Bound<'py, PyAny>| ast.call_method1("literal_eval", (node,));
+        let mut arguments = Vec::new();
+        for node in node.getattr("args")?.try_iter()? {
+            arguments.push(literal(&node?)?);
+        }
+        let keywords = PyDict::new(py);
+        for keyword in node.getattr("keywords")?.try_iter()? {
+            let keyword = keyword?;
+            keywords.set_item(
+                keyword.getattr("arg")?,
+                literal(&keyword.getattr("value")?)?,
+            )?;
+        }
+        return factory.call(PyTuple::new(py, arguments)?, Some(&keywords));
+    }
+    find(&module, &ast, &node)
+}
+
+fn mode(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let mode = PyDict::new(py);
+    mode.set_item("mode", "eval")?;
+    Ok(mode)
+}
+
+/// A name of the module, or an attribute of one.
+fn find<'py>(
+    module: &Bound<'py, PyModule>,
+    ast: &Bound<'py, PyModule>,
+    node: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if node.is_instance(&ast.getattr("Name")?)? {
+        let name: String = node.getattr("id")?.extract()?;
+        return module.getattr(&*name).map_err(|error| {
+            let py = module.py();
+            if !error.is_instance_of::<PyAttributeError>(py) {
+                return error;
+            }
+            let file = module.filename().map(|file| file.to_string());
+            let file = file.unwrap_or_else(|_| "the module".to_owned());
+            PyAttributeError::new_err(format!("{file} has no {name:?}"))
+        });
+    }
+    if node.is_instance(&ast.getattr("Attribute")?)? {
+        let name: String = node.getattr("attr")?.extract()?;
+        return find(module, ast, &node.getattr("value")?)?.getattr(&*name);
+    }
+    Err(PyValueError::new_err(
+        "expected a name after the colon, or a call of one, as in mysite:create_app()",
+    ))
+}
+
+/// Starts the interpreter if this program is not one, and lets it find what lies in the current directory
+/// and, where `VIRTUAL_ENV` says so, in a virtual environment.
+pub(crate) fn prepare() -> PyResult<()> {
+    Python::initialize();
+    let code = CString::new(include_str!("prepare.py")).unwrap_or_default();
+    Python::attach(|py| py.run(&code, Some(&PyDict::new(py)), None))
+}
