@@ -83,6 +83,7 @@ impl Environs {
     }
 
     /// Sets a variable in all environs that are made from now on.
+    #[cfg(feature = "command")]
     pub(crate) fn set(&self, py: Python<'_>, name: &str, value: &Py<PyAny>) -> PyResult<()> {
         self.same.bind(py).set_item(name, value)
     }
