@@ -1,0 +1,51 @@
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, final
+
+from _typeshed.wsgi import WSGIApplication
+
+__version__: str
+
+class _Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+def command(argv: Sequence[str]) -> int:
+    """Run the command ``tower-wsgi``.
+
+    ``argv[0]`` is the program's name in messages. Gives the exit code: 0 after a clean stop and
+    for ``--help``, 2 for wrong options.
+    """
+
+def run(servers: Sequence[Server], argv: Sequence[str] | None, about: str | None = None) -> int:
+    """Serve until stopped by a signal; gives the exit code.
+
+    The workers are this program, executed again with the same arguments: everything before this
+    call happens in the supervisor and in each worker.
+
+    ``argv`` is the command line: the program's name, then options that override the settings of
+    the servers. With ``None`` it is not looked at. ``about`` is the first line of ``--help``.
+    """
+
+@final
+class Server:
+    """An application and its settings."""
+
+    def __new__(
+        cls,
+        name: str,
+        load: Callable[[], WSGIApplication],
+        settings: Mapping[str, object],
+    ) -> Server:
+        """Check the settings.
+
+        ``load`` is called once in each worker, never in the supervisor. An unknown setting raises
+        `TypeError`, a wrong value `ValueError`.
+        """
+
+@final
+class FileWrapper:
+    """``environ["wsgi.file_wrapper"]``: a file that is sent as it is."""
+
+    def __new__(cls, file: _Readable, blksize: int = 8192) -> FileWrapper: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...

@@ -1,0 +1,8 @@
+"""A Django application with the command ``pulse``, which serves the project.
+
+::
+
+    INSTALLED_APPS += ["tower_wsgi.pulse"]
+
+    $ python manage.py pulse --workers 4 --thread-workers 20
+"""

@@ -1,0 +1,156 @@
+"""``python manage.py pulse``: serve the Django project."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.core.servers.basehttp import get_internal_wsgi_application
+
+from tower_wsgi import _native
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Mapping, Sequence
+
+    from _typeshed.wsgi import WSGIApplication
+
+_ABOUT = "Serves the Django project on worker processes with threads."
+_DEFAULT_ADDRESS = "127.0.0.1:8000"
+_FLAGS = ("--reload",)
+"""The options of the server that take no value."""
+
+
+class Command(BaseCommand):
+    """Serves ``settings.WSGI_APPLICATION``, or Django's own application.
+
+    Django's options are parsed here. All others go to the server as they are, so that it alone
+    knows them; its help follows Django's.
+
+    The supervisor does not load the application, and so it does not check it either: each worker
+    does, before it serves, and a first start with errors ends the program.
+    """
+
+    help = _ABOUT
+    # Checks load the URLs, and with them the views: see `_load`.
+    requires_system_checks = ()
+    _program = "pulse"
+    _server_arguments: Sequence[str] = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add what `runserver` has."""
+        parser.usage = "%(prog)s [ADDRESS] [options] [server options]"
+        parser.epilog = (
+            "ADDRESS is where to listen, as for runserver: PORT or HOST:PORT "
+            f"(default: {_DEFAULT_ADDRESS}); more of them with --bind."
+        )
+        parser.add_argument(
+            "--skip-checks", action="store_true", help="Skip Django's system checks."
+        )
+        if apps.is_installed("django.contrib.staticfiles"):
+            parser.add_argument(
+                "--nostatic",
+                action="store_false",
+                dest="use_static_handler",
+                help="Do not serve the static files when DEBUG is on.",
+            )
+            parser.add_argument(
+                "--insecure",
+                action="store_true",
+                dest="insecure_serving",
+                help="Serve the static files even when DEBUG is off.",
+            )
+
+    def print_help(self, prog_name: str, subcommand: str) -> None:
+        """Print Django's options, then the server's."""
+        super().print_help(prog_name, subcommand)
+        print(flush=True)
+        _native.run([self._server({})], [self._name(prog_name, subcommand), "--help"], _ABOUT)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Take the server's options out of the command line, and let Django parse the rest."""
+        program, subcommand, *arguments = argv
+        if "-h" in arguments or "--help" in arguments:
+            self.print_help(program, subcommand)
+            return
+        # As Django's own does first: then wrong options end the program with a usage.
+        self._called_from_command_line = True
+        parser = self.create_parser(program, subcommand)
+        _, self._server_arguments = parser.parse_known_args(arguments)
+        self._program = self._name(program, subcommand)
+        super().run_from_argv([program, subcommand, *_without(arguments, self._server_arguments)])
+
+    def handle(self, *args: object, **options: object) -> None:
+        """Serve until stopped."""
+        addresses, server_options = _split(self._server_arguments)
+        if len(addresses) > 1:
+            raise CommandError(
+                f"{addresses[1]!r} is one address too many: give more of them with --bind"
+            )
+        argv = [self._program, *server_options]
+        for address in addresses:
+            argv += ["--bind", _as_runserver(address)]
+        code = _native.run([self._server(options)], argv, _ABOUT)
+        if code:
+            sys.exit(code)
+
+    def _server(self, options: Mapping[str, object]) -> _native.Server:
+        return _native.Server("pulse", partial(self._load, options), {"bind": _DEFAULT_ADDRESS})
+
+    def _load(self, options: Mapping[str, object]) -> WSGIApplication:
+        """Give a worker its application."""
+        if not options["skip_checks"]:
+            self.check()
+        application: WSGIApplication = get_internal_wsgi_application()
+        # Both options are there only with the application that has the handler.
+        if options.get("use_static_handler") and (settings.DEBUG or options["insecure_serving"]):
+            from django.contrib.staticfiles.handlers import StaticFilesHandler
+
+            application = StaticFilesHandler(application)  # type: ignore[arg-type]
+        return application
+
+    @staticmethod
+    def _name(program: str, subcommand: str) -> str:
+        return f"{PurePath(program).name} {subcommand}"
+
+
+def _without(arguments: Sequence[str], others: Sequence[str]) -> list[str]:
+    """``arguments`` without ``others``, which are some of them in the same order."""
+    left = list(others)
+    kept = []
+    for argument in arguments:
+        if left and argument == left[0]:
+            del left[0]
+        else:
+            kept.append(argument)
+    return kept
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell addresses from the server's options and their values."""
+    addresses, options = [], []
+    takes_value = False
+    for argument in arguments:
+        if takes_value or argument.startswith("-"):
+            options.append(argument)
+        else:
+            addresses.append(argument)
+        takes_value = not takes_value and _takes_value(argument)
+    return addresses, options
+
+
+def _takes_value(argument: str) -> bool:
+    if argument.startswith("--"):
+        return "=" not in argument and argument not in _FLAGS
+    # The value of a short option may follow at once: `-w4`.
+    return argument.startswith("-") and len(argument) == 2
+
+
+def _as_runserver(address: str) -> str:
+    host, colon, port = address.rpartition(":")
+    return f"0.0.0.0:{port}" if colon and host == "0" else address

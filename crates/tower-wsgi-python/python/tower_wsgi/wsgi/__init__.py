@@ -1,0 +1,79 @@
+"""Serve WSGI applications from a script, and put small things around them.
+
+::
+
+    from tower_wsgi import wsgi
+
+    def hello(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"Hello World!"]
+
+    if __name__ == "__main__":
+        wsgi.WSGIServer(hello).start()
+
+The names and their meaning are those of pulsar's ``pulsar.apps.wsgi``, so that a script moves by
+its import line. One thing is different: the server waits for the body of a request and then
+calls the application on a thread of its pool, always. So there is nothing asynchronous here, and
+`wait_for_body_middleware` and `middleware_in_executor` say what happens anyway.
+
+Everything but `WSGIServer` and `arbiter` works under any WSGI server.
+"""
+
+from tower_wsgi.wsgi.authorization import (
+    BasicAuth,
+    DigestAuth,
+    authorization_middleware,
+    parse_authorization_header,
+)
+from tower_wsgi.wsgi.environ import test_wsgi_environ
+from tower_wsgi.wsgi.errors import (
+    BadRequest,
+    Http401,
+    Http404,
+    HttpException,
+    HttpGone,
+    HttpRedirect,
+    MethodNotAllowed,
+    PermissionDenied,
+    UnprocessableEntity,
+    Unsupported,
+)
+from tower_wsgi.wsgi.handler import WsgiHandler
+from tower_wsgi.wsgi.lazy import LazyWsgi
+from tower_wsgi.wsgi.middleware import (
+    clean_path_middleware,
+    middleware_in_executor,
+    wait_for_body_middleware,
+)
+from tower_wsgi.wsgi.response import WsgiResponse
+from tower_wsgi.wsgi.response_middleware import AccessControl, GZipMiddleware
+from tower_wsgi.wsgi.server import Arbiter, WSGIServer, arbiter
+
+__all__ = [
+    "AccessControl",
+    "Arbiter",
+    "BadRequest",
+    "BasicAuth",
+    "DigestAuth",
+    "GZipMiddleware",
+    "Http401",
+    "Http404",
+    "HttpException",
+    "HttpGone",
+    "HttpRedirect",
+    "LazyWsgi",
+    "MethodNotAllowed",
+    "PermissionDenied",
+    "UnprocessableEntity",
+    "Unsupported",
+    "WSGIServer",
+    "WsgiHandler",
+    "WsgiResponse",
+    "arbiter",
+    "authorization_middleware",
+    "clean_path_middleware",
+    "middleware_in_executor",
+    "parse_authorization_header",
+    "test_wsgi_environ",
+    "wait_for_body_middleware",
+]

@@ -1,0 +1,67 @@
+"""`LazyWsgi`: an application that is built at its first request."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from tower_wsgi.wsgi.handler import native_application
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from typing_extensions import Self
+
+
+class LazyWsgi:
+    """Builds the application in each process, at the first request.
+
+    A subclass says how::
+
+        class Site(wsgi.LazyWsgi):
+            def setup(self, environ=None):
+                from mysite import application  # takes its time
+                return application
+
+    First requests that come together wait for one `setup`. If it raises, the request that called
+    it fails and the next one tries again. A pickled copy builds anew.
+    """
+
+    _lock: threading.RLock
+    _built: tuple[WSGIApplication, WSGIApplication] | None
+
+    # Not in `__init__`, which a subclass may have without calling this one. A copy that is
+    # unpickled comes here, too.
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self:
+        """Make a copy that has built nothing yet."""
+        self = super().__new__(cls)
+        # Not a plain lock: a `setup` that needs itself fails rather than hangs.
+        self._lock = threading.RLock()
+        self._built = None
+        return self
+
+    def setup(self, environ: WSGIEnvironment | None = None) -> WSGIApplication:
+        """Build the application; ``environ`` is that of the first request."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method `setup(environ)`")
+
+    def handler(self, environ: WSGIEnvironment | None = None) -> WSGIApplication:
+        """Give what `setup` has built in this process; the first call calls it."""
+        return self._build(environ)[0]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer the request; the first one waits for `setup`."""
+        built = self._built or self._build(environ)
+        return built[1](environ, start_response)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_lock"], state["_built"]
+        return state
+
+    def _build(self, environ: WSGIEnvironment | None) -> tuple[WSGIApplication, WSGIApplication]:
+        with self._lock:
+            if self._built is None:
+                handler = self.setup(environ)
+                self._built = handler, native_application(handler)
+            return self._built
