@@ -5,17 +5,19 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
+use crate::interpreter;
+
 /// Why the task ended, as one sentence for the person who started it.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) String);
 
-/// Cargo, in the root of the workspace, with `args` separated by spaces.
+/// Cargo, in the root of the workspace, with `args` separated by spaces. PyO3 builds for the same CPython each time.
 pub(crate) fn cargo(args: &str) -> Command {
     // Cargo sets this for what it runs, so a toolchain chosen by `cargo +name` stays the same.
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
     command.args(args.split_whitespace()).current_dir(root());
-    command
+    interpreter::with_interpreter(command)
 }
 
 /// Runs `command` to its end, its output going straight through.
@@ -44,7 +46,7 @@ pub(crate) fn output(mut command: Command) -> Result<Vec<u8>, Failure> {
 }
 
 /// The directory with the workspace's `Cargo.toml`.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package)
 }

@@ -2,6 +2,9 @@
 
 mod bench;
 mod command;
+mod debian;
+mod interpreter;
+mod python;
 mod setup;
 mod test;
 mod workspace;

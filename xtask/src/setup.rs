@@ -2,17 +2,19 @@
 
 use std::env;
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::command::{self, Failure, cargo};
+use crate::debian::AptGet;
+use crate::interpreter;
 
 /// What Debian calls a C compiler and its headers.
 const DEBIAN_PACKAGES: [&str; 2] = ["gcc", "libc6-dev"];
 
 pub(crate) fn run() -> Result<(), Failure> {
     rust_components()?;
-    c_compiler()
+    c_compiler()?;
+    interpreter::set_up()
 }
 
 fn rust_components() -> Result<(), Failure> {
@@ -38,25 +40,16 @@ fn c_compiler() -> Result<(), Failure> {
         return Ok(());
     };
     // A package does not cure a compiler that somebody chose.
-    let privilege = if chosen.is_none() {
-        apt_get_privilege()
-    } else {
-        None
-    };
-    let packages = DEBIAN_PACKAGES.join(" ");
-    let Some(privilege) = privilege else {
+    let apt_get = AptGet::available().filter(|_| chosen.is_none());
+    let Some(apt_get) = apt_get else {
+        let packages = DEBIAN_PACKAGES.join(" ");
         return Err(Failure(format!(
             "no C compiler for the bundled SQLite ({problem}): install one (on Debian `apt-get install {packages}`, on \
              Fedora `dnf install gcc`, on macOS `xcode-select --install`), or name yours in the variable CC"
         )));
     };
-    println!("No C compiler ({problem}): installing the Debian packages {packages}.");
-    command::run(apt_get(privilege, &["update"]))?;
-    let install = ["install", "--yes", "--no-install-recommends"];
-    command::run(apt_get(
-        privilege,
-        &[&install[..], &DEBIAN_PACKAGES].concat(),
-    ))?;
+    println!("No C compiler ({problem}).");
+    apt_get.install(&DEBIAN_PACKAGES)?;
     compiles_c(compiler)
         .map_err(|problem| Failure(format!("the installed C compiler does not work: {problem}")))
 }
@@ -84,43 +77,6 @@ fn compiles_c(compiler: &str) -> Result<(), String> {
         )),
         Err(error) => Err(format!("`{compiler}` could not be waited for: {error}")),
     }
-}
-
-/// How this user may run `apt-get`: as itself, by `sudo` without a password, or not at all.
-#[derive(Clone, Copy)]
-enum Privilege {
-    Root,
-    Sudo,
-}
-
-fn apt_get_privilege() -> Option<Privilege> {
-    let succeeds = |program: &str, args: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(args);
-        command::output(command)
-    };
-    if !Path::new("/etc/debian_version").exists() {
-        None
-    } else if succeeds("id", &["-u"]).is_ok_and(|uid| uid.trim_ascii() == b"0") {
-        Some(Privilege::Root)
-    } else if succeeds("sudo", &["--non-interactive", "true"]).is_ok() {
-        Some(Privilege::Sudo)
-    } else {
-        None
-    }
-}
-
-fn apt_get(privilege: Privilege, args: &[&str]) -> Command {
-    let mut command = match privilege {
-        Privilege::Root => Command::new("apt-get"),
-        Privilege::Sudo => {
-            let mut command = Command::new("sudo");
-            command.args(["--non-interactive", "apt-get"]);
-            command
-        }
-    };
-    command.args(args);
-    command
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::command::{Failure, cargo, run as run_command};
-use crate::setup;
 use crate::workspace::Workspace;
+use crate::{python, setup};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -19,7 +19,7 @@ pub(crate) struct Args {
 /// One step. The order here is the order in which they run: quick answers first.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Step {
-    /// a C compiler, rustfmt and clippy are there (with the right to, missing Debian packages are installed)
+    /// rustfmt, clippy, a C compiler and CPython are there (with the right to, missing Debian packages are installed)
     Setup,
     /// `cargo fmt` would change nothing
     Fmt,
@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Doc,
     /// the unit, integration and doc tests pass; builds the programs first, because the tests start them
     Test,
+    /// the Python package builds, ruff and mypy have nothing to say about it, and its tests pass
+    Python,
     /// each published library builds without a warning with no feature, and with each feature alone
     Features,
     /// the micro-benchmarks compile and run once, without measuring
@@ -36,12 +38,13 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Setup,
         Self::Fmt,
         Self::Clippy,
         Self::Doc,
         Self::Test,
+        Self::Python,
         Self::Features,
         Self::Bench,
     ];
@@ -65,6 +68,7 @@ impl Step {
                 run_command(cargo("build --workspace --all-features --bins --examples"))?;
                 run_command(cargo("test --workspace --all-features"))
             }
+            Self::Python => python::run(),
             Self::Features => features(),
             Self::Bench => bench(),
         }

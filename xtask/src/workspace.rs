@@ -1,5 +1,7 @@
 //! What the workspace holds, as `cargo metadata` tells it.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use crate::command::{Failure, cargo, output};
@@ -7,6 +9,7 @@ use crate::command::{Failure, cargo, output};
 /// The packages of the workspace.
 pub(crate) struct Workspace {
     packages: Vec<Value>,
+    target_directory: PathBuf,
 }
 
 /// A published library, with the features that it can be built with.
@@ -26,12 +29,23 @@ impl Workspace {
     fn parse(metadata: &[u8]) -> Result<Self, Failure> {
         let mut metadata: Value = serde_json::from_slice(metadata)
             .map_err(|error| Failure(format!("`cargo metadata` gave no valid JSON: {error}")))?;
-        match metadata["packages"].take() {
-            Value::Array(packages) => Ok(Self { packages }),
+        match (
+            metadata["packages"].take(),
+            metadata["target_directory"].take(),
+        ) {
+            (Value::Array(packages), Value::String(target_directory)) => Ok(Self {
+                packages,
+                target_directory: target_directory.into(),
+            }),
             _ => Err(Failure(
                 "`cargo metadata` gave no list of packages".to_owned(),
             )),
         }
+    }
+
+    /// Where cargo puts what it builds.
+    pub(crate) fn target_directory(&self) -> &Path {
+        &self.target_directory
     }
 
     /// The libraries that others can depend on: those not marked `publish = false`.
@@ -79,7 +93,7 @@ mod tests {
          "targets": [{"kind": ["lib"]}, {"kind": ["test"]}]},
         {"name": "command", "publish": null, "features": {}, "targets": [{"kind": ["bin"]}]},
         {"name": "internal", "publish": [], "features": {"slow": []}, "targets": [{"kind": ["lib"]}]}
-    ]}"#;
+    ], "target_directory": "/project/target"}"#;
 
     #[test]
     fn only_published_libraries_are_listed_with_features_but_the_default() {
@@ -101,6 +115,12 @@ mod tests {
         let metadata = METADATA.replace(r#"["test"]"#, r#"["bench"]"#);
         let with = Workspace::parse(metadata.as_bytes()).expect("the metadata is valid");
         assert!(with.has_benchmarks());
+    }
+
+    #[test]
+    fn the_target_directory_is_cargos() {
+        let workspace = Workspace::parse(METADATA.as_bytes()).expect("the metadata is valid");
+        assert_eq!(workspace.target_directory(), Path::new("/project/target"));
     }
 
     #[test]
