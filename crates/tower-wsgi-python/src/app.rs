@@ -11,7 +11,7 @@ use tower_layer::Layer as _;
 use tower_service::Service;
 use tower_wsgi::{
     Body, BoxError,
-    blocking::{Blocking, BlockingLayer, BlockingPool},
+    blocking::{Blocking, BlockingLayer, BlockingPool, Stats},
     wait_for_body::{WaitForBody, WaitForBodyLayer},
     wsgi::{Ends, WsgiService},
 };
@@ -40,7 +40,7 @@ pub struct PythonApp {
 
 #[derive(Clone)]
 enum Inner {
-    Pool(WaitForBody<Blocking<WsgiService<Callable>>>),
+    Pool(WaitForBody<Blocking<WsgiService<Callable>>>, BlockingPool),
     Loop(WaitForBody<WsgiService<Callable>>),
 }
 
@@ -116,6 +116,15 @@ impl PythonApp {
         self.build()
     }
 
+    /// What its threads are doing; `None` on the event loop.
+    #[must_use]
+    pub fn stats(&self) -> Option<Stats> {
+        match &self.inner {
+            Inner::Pool(_, pool) => Some(pool.stats()),
+            Inner::Loop(_) => None,
+        }
+    }
+
     #[cfg(feature = "command")]
     pub(crate) fn callable(&self) -> &Callable {
         self.wsgi.application()
@@ -135,7 +144,7 @@ impl Inner {
         }
         let pool = BlockingPool::new(thread_workers).hold(Attached::wait);
         let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(thread_workers > 1));
-        Self::Pool(wait_for_body.layer(blocking))
+        Self::Pool(wait_for_body.layer(blocking), pool)
     }
 }
 
@@ -155,7 +164,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match &mut self.inner {
-            Inner::Pool(service) => ResponseFuture::pool(service.call(request)),
+            Inner::Pool(service, _) => ResponseFuture::pool(service.call(request)),
             Inner::Loop(service) => ResponseFuture::event_loop(service.call(request)),
         }
     }

@@ -18,13 +18,15 @@ pub struct LoadError {
 
 impl LoadError {
     pub(crate) fn new(py: Python<'_>, place: &str, error: &PyErr) -> Self {
-        let trace = traceback(py, error).unwrap_or_default();
-        Self {
-            text: format!(
-                "cannot load the application {place}: {error}\n{}",
-                trace.trim_end()
-            ),
+        let mut text = format!("cannot load the application {place}: {error}");
+        // Without a frame it would only say the same again.
+        if error.traceback(py).is_some()
+            && let Ok(trace) = traceback(py, error)
+        {
+            text.push('\n');
+            text.push_str(trace.trim_end());
         }
+        Self { text }
     }
 }
 
