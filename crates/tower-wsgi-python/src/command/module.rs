@@ -118,9 +118,10 @@ fn enter(py: Python<'_>, place: &Place) -> PyResult<()> {
         })?;
     }
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
+    // As text: what is a `pathlib.Path` there is not looked at.
     for directory in place.pythonpath.iter().rev() {
-        path.insert(0, directory)?;
+        path.insert(0, directory.as_os_str())?;
     }
-    path.insert(0, env::current_dir()?)?;
+    path.insert(0, env::current_dir()?.into_os_string())?;
     Ok(())
 }
