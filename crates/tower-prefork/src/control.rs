@@ -38,8 +38,15 @@ const MAX_TEXT: usize = 8 << 10;
 pub(crate) enum ToWorker {
     /// The first message: become this worker of this server. Its listeners come with it.
     Start { server: String, slot: usize },
-    /// Stop accepting, finish what runs, and end within this time.
+    /// The program stops: serve what the kernel has queued, finish what runs, and end within
+    /// this time.
     Drain { milliseconds: u64 },
+    /// Another worker takes over: leave what is queued to others, finish what runs, and end within
+    /// this time. Idle connections are closed after the second one.
+    Retire {
+        milliseconds: u64,
+        idle_milliseconds: u64,
+    },
 }
 
 /// What a worker tells the supervisor.

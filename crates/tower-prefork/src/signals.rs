@@ -7,6 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What an operator asks of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
+    /// SIGHUP: replace the workers.
+    Reload,
     /// SIGTERM or SIGINT: finish what runs, then end.
     Drain,
     /// SIGQUIT: end at once.
@@ -19,6 +21,7 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -28,15 +31,28 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    /// The next one.
+    /// The next one. Of several that wait, the strongest comes first.
     pub(crate) async fn recv(&mut self) -> Request {
         tokio::select! {
+            biased;
             _ = self.quit.recv() => Request::Quit,
             _ = self.terminate.recv() => Request::Drain,
             _ = self.interrupt.recv() => Request::Drain,
+            _ = self.hangup.recv() => Request::Reload,
+        }
+    }
+
+    /// The next one that asks to stop; `ignored` hears of the others.
+    pub(crate) async fn stop(&mut self, ignored: impl Fn()) -> Request {
+        loop {
+            match self.recv().await {
+                Request::Reload => ignored(),
+                request => return request,
+            }
         }
     }
 }

@@ -37,6 +37,11 @@ struct Cli {
     #[arg(long)]
     once: Option<PathBuf>,
 
+    /// Each start of a worker does what this file says: "exit", "error", "never" or "wait", which is
+    /// to wait until the file says something else. With a number before it, only that worker does.
+    #[arg(long)]
+    start: Option<PathBuf>,
+
     /// A second server, on this address.
     #[arg(long)]
     second: Option<String>,
@@ -70,6 +75,9 @@ fn main() -> ExitCode {
 
 async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
     thread::sleep(Duration::from_millis(cli.slow_start));
+    if let Some(file) = &cli.start {
+        obey(file, worker.slot()).await?;
+    }
     // The others start well.
     let last = match worker.config().workers {
         Workers::Count(count) => worker.slot() + 1 >= count,
@@ -101,10 +109,35 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
     Ok(Router::new()
         .route("/", get(|| async { process::id().to_string() }))
         .route("/name", get(|| async { name }))
+        .route("/version", get(version))
         .route("/peer", get(peer))
         .route("/sleep/{ms}", get(sleep))
         .route("/block/{ms}", get(block))
         .route("/upload", post(upload)))
+}
+
+async fn obey(file: &std::path::Path, slot: usize) -> Result<(), BoxError> {
+    let mut said = false;
+    loop {
+        let text = std::fs::read_to_string(file)?;
+        let mut words = text.split_whitespace().rev();
+        let word = words.next().unwrap_or_default();
+        if words.next().is_some_and(|only| only != slot.to_string()) {
+            return Ok(());
+        }
+        match word {
+            "exit" => process::exit(7),
+            "error" => return Err("no database".into()),
+            "never" => std::future::pending().await,
+            "wait" => {
+                if !std::mem::replace(&mut said, true) {
+                    eprintln!("waiting slot={slot} waiting_pid={}", process::id());
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            _ => return Ok(()),
+        }
+    }
 }
 
 async fn peer(Extension(connection): Extension<Connection>) -> String {
@@ -118,6 +151,11 @@ async fn peer(Extension(connection): Extension<Connection>) -> String {
         address(connection.local()),
         path.map_or("none".into(), |path| path.display().to_string()),
     )
+}
+
+/// What the program that was started calls itself.
+async fn version() -> String {
+    std::env::var("PROBE_VERSION").unwrap_or_default()
 }
 
 /// Waits as async code should.

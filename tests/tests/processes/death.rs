@@ -9,31 +9,7 @@ use std::{
 
 use tests::{Client, PATIENCE, Running, Signal};
 
-use crate::probe;
-
-/// A value of a log line.
-fn field(line: &str, name: &str) -> String {
-    let start = format!("{name}=");
-    let word = line
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix(&start));
-    word.unwrap_or_else(|| panic!("no {name} in {line}"))
-        .to_owned()
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what} does not happen");
-        thread::yield_now();
-    }
-}
-
-fn workers_become(running: &Running, count: usize) {
-    wait_until("the right number of workers", || {
-        running.workers().len() == count
-    });
-}
+use crate::{field, probe, wait_until, workers_become};
 
 #[test]
 fn a_killed_worker_loses_only_what_it_was_running() {

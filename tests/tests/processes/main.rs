@@ -3,11 +3,14 @@
 mod addresses;
 mod cli;
 mod death;
+mod reload;
 mod spread;
 mod start;
 mod stop;
 
-use tests::Program;
+use std::{thread, time::Instant};
+
+use tests::{PATIENCE, Program, Running};
 
 /// A server that misbehaves on request, on a free port unless told otherwise.
 fn probe(arguments: &str) -> Program {
@@ -17,4 +20,28 @@ fn probe(arguments: &str) -> Program {
     } else {
         program.args("-b 127.0.0.1:0")
     }
+}
+
+/// A value of a log line.
+fn field(line: &str, name: &str) -> String {
+    let start = format!("{name}=");
+    let word = line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix(&start));
+    word.unwrap_or_else(|| panic!("no {name} in {line}"))
+        .to_owned()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what} does not happen");
+        thread::yield_now();
+    }
+}
+
+fn workers_become(running: &Running, count: usize) {
+    wait_until("the right number of workers", || {
+        running.workers().len() == count
+    });
 }

@@ -12,11 +12,7 @@ use tokio::time::{Instant, Sleep};
 use super::progress::Progress;
 use crate::config::Http;
 
-/// How long an idle connection stays open when the worker drains: long enough to read a request that
-/// has already arrived.
-const IDLE_IN_DRAIN: Duration = Duration::from_millis(10);
-
-/// How long a new connection may then take to send its first request.
+/// How long a new connection has at least, when the worker drains, to send its first request.
 const FRESH_IN_DRAIN: Duration = Duration::from_secs(1);
 
 /// Watches the progress of a connection, with one timer that fires late rather than being moved
@@ -29,7 +25,7 @@ pub(super) struct Clock {
     phase: Phase,
     calls: u64,
     write: Option<Write>,
-    drain: Option<Instant>,
+    drain: Option<Drain>,
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -49,6 +45,14 @@ enum Phase {
     },
     /// Nothing: it waits for the server.
     Busy,
+}
+
+/// The worker is to stop.
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    since: Instant,
+    /// How long an idle connection may wait for its last request.
+    idle: Duration,
 }
 
 /// The client does not take the bytes after `written`.
@@ -90,8 +94,22 @@ impl Clock {
         self.drain.is_some()
     }
 
-    pub(super) fn drain(&mut self) {
-        self.drain = Some(Instant::now());
+    /// The worker is to stop; an idle connection may wait for so long.
+    pub(super) fn drain(&mut self, idle: Duration) {
+        let since = Instant::now();
+        self.drain = Some(Drain { since, idle });
+    }
+
+    /// Whether the worker drains and the client has sent nothing since its last request.
+    pub(super) fn drains_waiting(&self) -> bool {
+        self.draining() && matches!(self.phase, Phase::Fresh { .. } | Phase::Idle { .. })
+    }
+
+    /// The beginning of the next head is in the socket.
+    pub(super) fn found_bytes(&mut self) {
+        self.phase = Phase::Head {
+            since: Instant::now(),
+        };
     }
 
     /// The beginning of the next head was found in hyper's buffer.
@@ -185,10 +203,11 @@ impl Clock {
             (Phase::Head { since } | Phase::Fresh { since }, None) | (Phase::Head { since }, _) => {
                 since + self.header_timeout
             }
-            (Phase::Fresh { since }, Some(drain)) => {
-                (since + self.header_timeout).min(since.max(drain) + FRESH_IN_DRAIN)
+            (Phase::Fresh { since }, Some(drain)) => (since + self.header_timeout)
+                .min(since.max(drain.since) + drain.idle.max(FRESH_IN_DRAIN)),
+            (Phase::Idle { since, .. }, Some(drain)) => {
+                (since.max(drain.since) + drain.idle).min(since + self.keep_alive_timeout)
             }
-            (Phase::Idle { since, .. }, Some(drain)) => since.max(drain) + IDLE_IN_DRAIN,
             (
                 Phase::Idle {
                     since,

@@ -45,7 +45,12 @@ pub(super) async fn finish<IO>(
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     match end {
-        End::Http(Ok(())) if more && !progress.eof() => linger(io.inner_mut(), draining).await,
+        // A client that does not know yet of the end may be sending its next request.
+        End::Http(Ok(())) | End::Expired(Expiry::Phase)
+            if (more || draining) && !progress.eof() =>
+        {
+            linger(io.inner_mut(), draining).await;
+        }
         End::Http(Ok(())) | End::Expired(Expiry::Phase) => close(io.inner_mut()).await,
         End::Tainted => linger(io.inner_mut(), draining).await,
         End::Http(Err(error)) if error.is_parse() => {

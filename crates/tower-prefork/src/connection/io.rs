@@ -1,15 +1,17 @@
 use std::{
     any::Any,
     io,
+    os::fd::AsFd,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
+use rustix::net::{RecvFlags, recv};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 
 use super::progress::Progress;
@@ -24,6 +26,7 @@ pub(super) struct Io<IO> {
     unread: Bytes,
     progress: Arc<Progress>,
     reset: fn(&IO),
+    has_unread: fn(&IO) -> bool,
 }
 
 impl<IO: 'static> Io<IO> {
@@ -33,6 +36,7 @@ impl<IO: 'static> Io<IO> {
             unread: Bytes::new(),
             progress,
             reset: reset_on_drop,
+            has_unread,
         }
     }
 }
@@ -45,6 +49,12 @@ impl<IO> Io<IO> {
 
     pub(super) fn inner_mut(&mut self) -> &mut IO {
         &mut self.inner
+    }
+
+    /// Whether the client has sent something that was not read, also when the event loop has not heard
+    /// of it yet.
+    pub(super) fn has_unread(&self) -> bool {
+        (self.has_unread)(&self.inner)
     }
 
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -140,4 +150,15 @@ fn reset_on_drop<IO: 'static>(io: &IO) {
         // A socket that is not connected any more needs no reset.
         let _ = stream.set_zero_linger();
     }
+}
+
+/// Asks the kernel itself.
+fn has_unread<IO: 'static>(io: &IO) -> bool {
+    let io = io as &dyn Any;
+    let tcp = io.downcast_ref::<TcpStream>().map(AsFd::as_fd);
+    let Some(socket) = tcp.or_else(|| io.downcast_ref::<UnixStream>().map(AsFd::as_fd)) else {
+        return false;
+    };
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    recv(socket, &mut [0; 1], flags).is_ok_and(|(_, length)| length > 0)
 }

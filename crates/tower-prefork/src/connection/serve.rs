@@ -40,13 +40,14 @@ const NO_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: none\r\n\r\n";
 #[derive(Debug)]
 pub(crate) struct Shared {
     http: Http,
-    drain: watch::Receiver<bool>,
+    drain: watch::Receiver<Option<Duration>>,
     load: Load,
 }
 
 impl Shared {
-    /// `drain` turns true when the worker is to stop. No time-out is longer than a year.
-    pub(crate) fn new(mut http: Http, drain: watch::Receiver<bool>) -> Self {
+    /// `drain` is set when the worker is to stop: how long an idle connection may wait for its last
+    /// request. No time-out is longer than a year.
+    pub(crate) fn new(mut http: Http, drain: watch::Receiver<Option<Duration>>) -> Self {
         for time in [
             &mut http.header_timeout,
             &mut http.keep_alive_timeout,
@@ -85,8 +86,8 @@ impl Shared {
 
 /// Serves one connection until it has ended, and never panics.
 ///
-/// When `drain` turns true, an idle connection closes, a busy one closes after its response, and a new one
-/// has a moment to send its first request, which is answered.
+/// When `drain` is set, an idle connection closes after that time, a busy one closes after its response, and
+/// a new one has a moment to send its first request, which is answered.
 pub(crate) async fn serve<IO, S>(io: IO, connection: Connection, service: S, shared: Arc<Shared>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -95,7 +96,7 @@ where
     let progress = Arc::new(Progress::new(shared.load.clone(), shared.http.body_timeout));
     let _open = Open::begin(&progress);
     let mut clock = Clock::new(&shared.http);
-    let mut drain = pin!(drained(shared.drain.clone()));
+    let mut drain = pin!(drained(shared.drain.clone(), None));
     let builder = shared.builder();
     let mut io = Io::new(io, progress.clone());
     let mut calls = Calls::new(service, connection, progress.clone());
@@ -105,9 +106,10 @@ where
         let mut http = builder.serve_connection(TokioIo::new(io), calls);
         let end = poll_fn(|cx| {
             // First, so that a request which is about to be read is known to be the last.
-            if !clock.draining() && drain.as_mut().poll(cx).is_ready() {
-                clock.drain();
+            while let Poll::Ready((idle, receiver)) = drain.as_mut().poll(cx) {
+                clock.drain(idle);
                 progress.set_closing();
+                drain.set(drained(receiver, Some(idle)));
             }
             if let Poll::Ready(end) = poll_http(&mut http, &progress, cx) {
                 return Poll::Ready(end);
@@ -131,6 +133,9 @@ where
                 clock.found_head();
                 io.unread(parts.read_buf);
             }
+            End::Expired(Expiry::Phase) if !rest && clock.drains_waiting() && io.has_unread() => {
+                clock.found_bytes();
+            }
             End::Expired(Expiry::Phase) if rest => {
                 tracing::debug!("the request head did not arrive in time");
                 timed_out = true;
@@ -149,12 +154,17 @@ where
     }
 }
 
-/// Waits until the worker is to stop.
-async fn drained(mut drain: watch::Receiver<bool>) {
-    if drain.wait_for(|drain| *drain).await.is_err() {
-        // Nobody is left to say so.
-        std::future::pending::<()>().await;
+/// Waits until the worker is to stop, or to stop in another time than it was told before.
+async fn drained(
+    mut drain: watch::Receiver<Option<Duration>>,
+    told: Option<Duration>,
+) -> (Duration, watch::Receiver<Option<Duration>>) {
+    let idle = drain.wait_for(|idle| *idle != told).await;
+    if let Ok(Some(idle)) = idle.map(|idle| *idle) {
+        return (idle, drain);
     }
+    // Nobody is left to say so.
+    std::future::pending().await
 }
 
 /// Lets hyper work. A panic that gets through it comes from a response body, or is a bug: it ends this

@@ -1,5 +1,4 @@
 use std::{
-    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -7,7 +6,12 @@ use std::{
     time::Duration,
 };
 
+use super::program::Program;
 use crate::{config::Config, listener::Bound};
+
+/// How long an idle connection of a retired worker may wait for one more request, which is
+/// answered and told to be the last. Few clients that are still there pause for longer.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// One server, as the supervisor and its slots see it.
 #[derive(Debug)]
@@ -19,6 +23,7 @@ pub(super) struct Fleet {
     pub(super) bound: Weak<Bound>,
     pub(super) start_timeout: Duration,
     pub(super) heartbeat_timeout: Duration,
+    pub(super) graceful_timeout: Duration,
     established: AtomicBool,
 }
 
@@ -37,6 +42,7 @@ impl Fleet {
             bound: Arc::downgrade(bound),
             start_timeout: config.start_timeout,
             heartbeat_timeout: config.heartbeat_timeout,
+            graceful_timeout: config.graceful_timeout,
             established: AtomicBool::new(false),
         }
     }
@@ -49,26 +55,10 @@ impl Fleet {
     pub(super) fn is_established(&self) -> bool {
         self.established.load(Relaxed)
     }
-}
 
-/// What a worker executes.
-#[derive(Clone, Debug)]
-pub(super) struct Program {
-    pub(super) path: PathBuf,
-}
-
-impl Program {
-    /// This program. The path is kept: when another binary is put there, later workers run it.
-    pub(super) fn current() -> std::io::Result<Self> {
-        let path = std::env::current_exe()?;
-        // The kernel's remark on a binary that was deleted, or replaced by another.
-        let kept = path
-            .to_str()
-            .and_then(|path| path.strip_suffix(" (deleted)"));
-        let path = match kept {
-            Some(kept) if !path.exists() => Path::new(kept).to_owned(),
-            _ => path,
-        };
-        Ok(Self { path })
+    /// How long a retired worker keeps idle connections.
+    pub(super) fn retired_idle(&self) -> Duration {
+        // Before the deadline, at which they would be cut.
+        IDLE.min(self.graceful_timeout / 2)
     }
 }

@@ -7,6 +7,8 @@ mod cause;
 mod channel;
 mod fleet;
 mod process;
+mod program;
+mod reload;
 mod run;
 mod slot;
 

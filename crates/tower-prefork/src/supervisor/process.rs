@@ -1,21 +1,12 @@
-use std::{
-    env, io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::process::CommandExt,
-    },
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{io, num::NonZeroI32, os::fd::AsFd, sync::Arc, time::Duration};
 
 use rustix::process::{Pid, Signal};
 use tokio::{
     process::Child,
-    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
-use super::{cause, channel::Channel, fleet::Fleet, run::Event, slot::Stop};
+use super::{cause, channel::Channel, fleet::Fleet, slot::Stop};
 use crate::control::{self, ToSupervisor, ToWorker};
 
 /// A stuck worker gets SIGABRT, which may leave a core to look at, and so long afterwards SIGKILL.
@@ -26,8 +17,8 @@ const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// One worker process, from its start to its end.
 #[derive(Debug)]
-pub(super) struct Process<'a> {
-    fleet: &'a Fleet,
+pub(super) struct Process {
+    fleet: Arc<Fleet>,
     slot: usize,
     child: Child,
     pid: Pid,
@@ -50,10 +41,18 @@ enum Phase {
     Killed,
 }
 
+/// What a worker process has done.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// It serves now.
+    Ready,
+    Ended(Ended),
+}
+
 /// How a worker process ended.
 #[derive(Debug)]
 pub(super) struct Ended {
-    pub(super) pid: Option<Pid>,
+    pub(super) pid: Option<NonZeroI32>,
     pub(super) cause: String,
     /// `None` when it never was ready.
     pub(super) ready_for: Option<Duration>,
@@ -72,9 +71,9 @@ impl Ended {
     }
 }
 
-impl<'a> Process<'a> {
+impl Process {
     /// Starts a worker and hands it its listeners.
-    pub(super) fn start(fleet: &'a Fleet, slot: usize) -> io::Result<Self> {
+    pub(super) fn start(fleet: &Arc<Fleet>, slot: usize) -> io::Result<Self> {
         let bound = fleet.bound.upgrade().ok_or(io::ErrorKind::NotConnected)?;
         let (socket, theirs) = control::Socket::pair()?;
         let server = fleet.name.clone();
@@ -82,10 +81,10 @@ impl<'a> Process<'a> {
         // Before the process is there: nothing that happens to it can make this fail.
         socket.send(&ToWorker::Start { server, slot }, &fds)?;
         let channel = Channel::new(socket)?;
-        let child = spawn(fleet, theirs)?;
+        let child = fleet.program.spawn(theirs)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         Ok(Self {
-            fleet,
+            fleet: fleet.clone(),
             slot,
             child,
             pid: pid.ok_or_else(|| io::Error::other("the process has no id"))?,
@@ -99,44 +98,35 @@ impl<'a> Process<'a> {
         })
     }
 
-    /// Watches it until it has ended.
-    pub(super) async fn run(
-        mut self,
-        events: &mpsc::Sender<Event>,
-        stop: &mut watch::Receiver<Stop>,
-    ) -> Ended {
+    pub(super) fn pid(&self) -> NonZeroI32 {
+        self.pid.as_raw_nonzero()
+    }
+
+    /// Watches it until something happens to it. After its end there is nothing to watch.
+    ///
+    /// Nothing is lost when the wait is given up.
+    pub(super) async fn next(&mut self) -> Happening {
         loop {
-            tokio::select! {
+            let ready = tokio::select! {
                 biased;
-                message = self.channel.recv() => self.receive(message, events).await,
-                status = self.child.wait() => return self.ended(status),
-                changed = stop.changed() => {
-                    let stop = *stop.borrow_and_update();
-                    self.stop(if changed.is_ok() { stop } else { Stop::Now });
-                }
-                () = sleep_until(self.deadline), if self.phase != Phase::Killed => {
-                    self.overdue(events).await;
-                }
+                message = self.channel.recv() => self.receive(message),
+                status = self.child.wait() => return Happening::Ended(self.ended(status)),
+                () = sleep_until(self.deadline), if self.phase != Phase::Killed => self.overdue(),
+            };
+            if ready {
+                return Happening::Ready;
             }
         }
     }
 
-    async fn receive(&mut self, message: ToSupervisor, events: &mpsc::Sender<Event>) {
+    /// Takes note of a message. Whether it has become ready.
+    fn receive(&mut self, message: ToSupervisor) -> bool {
         match message {
             ToSupervisor::Ready if self.phase == Phase::Starting => {
                 self.phase = Phase::Ready;
                 self.ready_since = Some(Instant::now());
                 self.deadline = Instant::now() + self.fleet.heartbeat_timeout;
-                if self.fleet.is_established() {
-                    tracing::info!(
-                        server = self.fleet.name,
-                        slot = self.slot,
-                        pid = self.pid.as_raw_nonzero(),
-                        "worker replaced"
-                    );
-                }
-                // Nobody listens any more when the whole program stops.
-                let _ = events.send(Event::Ready(self.fleet.index)).await;
+                return true;
             }
             ToSupervisor::Ready => {}
             ToSupervisor::Failed { error } => self.reason = Some(error),
@@ -158,34 +148,53 @@ impl<'a> Process<'a> {
             }
             ToSupervisor::Cut { requests } => self.cut = Some(requests),
         }
+        false
     }
 
-    fn stop(&mut self, stop: Stop) {
+    /// Another worker serves in its place: makes it leave new connections to others and finish
+    /// what it has.
+    pub(super) fn retire(&mut self) {
+        let left = self.fleet.graceful_timeout;
+        self.drain(
+            &ToWorker::Retire {
+                milliseconds: milliseconds(left),
+                idle_milliseconds: milliseconds(self.fleet.retired_idle()),
+            },
+            Instant::now() + left,
+        );
+    }
+
+    pub(super) fn stop(&mut self, stop: Stop) {
         match stop {
             Stop::No => {}
             Stop::Drain(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let milliseconds = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-                // A worker that cannot hear it is killed after the deadline.
-                let _ = self.channel.send(&ToWorker::Drain { milliseconds });
-                if matches!(self.phase, Phase::Starting | Phase::Ready) {
-                    self.phase = Phase::Draining;
-                    self.deadline = deadline + DRAIN_GRACE;
-                }
+                let milliseconds = milliseconds(left);
+                self.drain(&ToWorker::Drain { milliseconds }, deadline);
             }
             Stop::Now => self.kill(),
         }
     }
 
-    /// The phase's deadline is over.
-    async fn overdue(&mut self, events: &mpsc::Sender<Event>) {
+    fn drain(&mut self, message: &ToWorker, deadline: Instant) {
+        // A worker that cannot hear it is killed after the deadline.
+        let _ = self.channel.send(message);
+        if matches!(self.phase, Phase::Starting | Phase::Ready) {
+            self.phase = Phase::Draining;
+            self.deadline = deadline + DRAIN_GRACE;
+        }
+    }
+
+    /// The phase's deadline is over. Whether it has become ready just in time.
+    fn overdue(&mut self) -> bool {
         // What has arrived in time counts: after a halt of the supervisor the clock may be seen
         // before the messages.
+        let mut ready = false;
         while let Some(message) = self.channel.try_recv() {
-            self.receive(message, events).await;
+            ready |= self.receive(message);
         }
-        if Instant::now() < self.deadline {
-            return;
+        if ready || Instant::now() < self.deadline {
+            return ready;
         }
         match self.phase {
             Phase::Starting => {
@@ -199,7 +208,7 @@ impl<'a> Process<'a> {
                 tracing::error!(
                     server = self.fleet.name,
                     slot = self.slot,
-                    pid = self.pid.as_raw_nonzero(),
+                    pid = self.pid(),
                     "worker is killed: {reason}"
                 );
                 self.reason = Some(reason);
@@ -210,9 +219,10 @@ impl<'a> Process<'a> {
             Phase::Draining | Phase::Aborting => self.kill(),
             Phase::Killed => {}
         }
+        false
     }
 
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.phase = Phase::Killed;
         self.signal(Signal::KILL);
     }
@@ -224,7 +234,7 @@ impl<'a> Process<'a> {
         }
     }
 
-    fn ended(mut self, status: io::Result<std::process::ExitStatus>) -> Ended {
+    fn ended(&mut self, status: io::Result<std::process::ExitStatus>) -> Ended {
         // Its last words, which may have come together with its end.
         while let Some(message) = self.channel.try_recv() {
             match message {
@@ -239,12 +249,12 @@ impl<'a> Process<'a> {
             Ok(status) => cause::describe(status),
             Err(error) => format!("cannot learn how it ended: {error}"),
         };
-        let cause = match self.reason {
+        let cause = match self.reason.take() {
             Some(reason) => format!("{reason} ({status})"),
             None => status,
         };
         Ended {
-            pid: Some(self.pid),
+            pid: Some(self.pid()),
             cause,
             ready_for: self.ready_since.map(|since| since.elapsed()),
             cut: self.cut.unwrap_or(if clean { 0 } else { self.requests }),
@@ -252,17 +262,6 @@ impl<'a> Process<'a> {
     }
 }
 
-fn spawn(fleet: &Fleet, stdin: OwnedFd) -> io::Result<Child> {
-    let mut arguments = env::args_os();
-    let mut command = Command::new(&fleet.program.path);
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
-    }
-    command
-        .args(arguments)
-        .env(control::MARKER, "1")
-        .stdin(Stdio::from(stdin))
-        // A Ctrl-C is the supervisor's alone.
-        .process_group(0);
-    tokio::process::Command::from(command).spawn()
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,9 @@ use tokio::{
 };
 
 use super::{
-    fleet::{Fleet, Program},
+    fleet::Fleet,
+    program::Program,
+    reload::Reload,
     slot::{Slot, Stop},
 };
 use crate::{
@@ -53,9 +55,10 @@ pub(crate) fn run(charges: Vec<Charge>) -> Result<(), String> {
 #[derive(Debug)]
 struct Supervisor {
     servers: Vec<Supervised>,
-    /// One task per slot; each gives the number of requests that its last worker did not finish.
+    /// One task per slot; each gives the number of requests that were not finished at the stop.
     slots: JoinSet<usize>,
     events: mpsc::Receiver<Event>,
+    reload: Reload,
     stop: watch::Sender<Stop>,
 }
 
@@ -75,6 +78,7 @@ impl Supervisor {
         let (sender, events) = mpsc::channel(16);
         let (stop, stopped) = watch::channel(Stop::No);
         let mut slots = JoinSet::new();
+        let mut reload = Reload::default();
         let mut servers = Vec::new();
         for (index, charge) in charges.into_iter().enumerate() {
             let Charge {
@@ -92,12 +96,9 @@ impl Supervisor {
                 graceful_timeout: config.graceful_timeout,
             };
             for index in 0..server.workers {
-                let slot = Slot {
-                    fleet: server.fleet.clone(),
-                    index,
-                    events: sender.clone(),
-                    stop: stopped.clone(),
-                };
+                let orders = reload.add(&server.fleet, index);
+                let (fleet, events, stop) = (server.fleet.clone(), sender.clone(), stopped.clone());
+                let slot = Slot::new(fleet, index, events, orders, stop);
                 slots.spawn(slot.run());
             }
             servers.push(server);
@@ -106,6 +107,7 @@ impl Supervisor {
             servers,
             slots,
             events,
+            reload,
             stop,
         }
     }
@@ -113,9 +115,16 @@ impl Supervisor {
     async fn run(mut self, mut signals: Signals) -> Result<(), String> {
         let request = loop {
             tokio::select! {
-                request = signals.recv() => break request,
+                request = signals.recv() => match request {
+                    Request::Reload => self.reload.ask(),
+                    request => break request,
+                },
+                Some(()) = self.reload.over() => {}
                 Some(event) = self.events.recv() => match event {
-                    Event::Ready(server) => self.servers[server].one_more_ready(),
+                    Event::Ready(server) => {
+                        self.servers[server].one_more_ready();
+                        self.reload.begin();
+                    }
                     Event::StartFailed(error) => {
                         self.stop.send_replace(Stop::Now);
                         self.wait().await;
@@ -124,6 +133,7 @@ impl Supervisor {
                 },
             }
         };
+        self.reload.give_up();
         if request == Request::Drain {
             self.drain(&mut signals).await;
         } else {
@@ -148,7 +158,7 @@ impl Supervisor {
             .send_replace(Stop::Drain(Instant::now() + longest));
         let cut = tokio::select! {
             cut = self.wait() => cut,
-            _ = signals.recv() => {
+            _ = signals.stop(|| tracing::info!("the server stops; the reload is ignored")) => {
                 tracing::warn!("asked again; stopping at once");
                 return self.quit().await;
             }

@@ -1,14 +1,14 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, watch},
-    time::{Instant, sleep},
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
 };
 
 use super::{
     backoff::Backoff,
     fleet::Fleet,
-    process::{Ended, Process},
+    process::{Ended, Happening, Process},
     run::Event,
 };
 
@@ -21,53 +21,277 @@ pub(super) enum Stop {
     Now,
 }
 
-/// The place of one worker: when its process dies, the slot starts another.
+/// The order to replace a slot's worker. The answer comes when the new worker serves, or is the
+/// reason why the old one goes on.
+pub(super) type Replace = oneshot::Sender<Result<(), String>>;
+
+/// The place of one worker. When its process dies, the slot starts another; when it is to be
+/// replaced, the slot starts the other first, and retires the old one once the other serves.
+///
+/// So there are two processes at most: a retired one has ended before the next one is replaced.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) fleet: Arc<Fleet>,
-    pub(super) index: usize,
-    pub(super) events: mpsc::Sender<Event>,
-    pub(super) stop: watch::Receiver<Stop>,
+    fleet: Arc<Fleet>,
+    index: usize,
+    events: mpsc::Sender<Event>,
+    orders: mpsc::Receiver<Replace>,
+    stop: watch::Receiver<Stop>,
+    /// Serves, or starts in the place of one that died.
+    serving: Option<Process>,
+    /// Starts while the other still serves.
+    replacement: Option<Process>,
+    /// Finishes what it has, while the other serves already.
+    retired: Option<Process>,
+    /// An order that waits for room.
+    waiting: Option<Replace>,
+    /// An order whose worker starts: as the replacement, or else, when the other has died, as the
+    /// one that serves.
+    order: Option<Replace>,
+    /// When the next worker starts after a death.
+    restart: Option<Instant>,
+    backoff: Backoff,
+    /// Requests that were not finished when the program stopped.
+    cut: usize,
 }
 
 impl Slot {
-    /// Keeps a worker running until the program stops. Gives the number of requests that the
-    /// last one did not finish.
+    pub(super) fn new(
+        fleet: Arc<Fleet>,
+        index: usize,
+        events: mpsc::Sender<Event>,
+        orders: mpsc::Receiver<Replace>,
+        stop: watch::Receiver<Stop>,
+    ) -> Self {
+        Self {
+            fleet,
+            index,
+            events,
+            orders,
+            stop,
+            serving: None,
+            replacement: None,
+            retired: None,
+            waiting: None,
+            order: None,
+            restart: Some(Instant::now()),
+            backoff: Backoff::default(),
+            cut: 0,
+        }
+    }
+
+    /// Keeps a worker running until the program stops. Gives the number of requests that were
+    /// not finished then.
     pub(super) async fn run(mut self) -> usize {
-        let mut backoff = Backoff::default();
-        loop {
-            let ended = match Process::start(&self.fleet, self.index) {
-                Ok(process) => process.run(&self.events, &mut self.stop).await,
-                Err(error) => Ended::not_started(&error),
-            };
-            if !matches!(*self.stop.borrow(), Stop::No) {
-                return ended.cut;
+        while self.step().await {}
+        self.cut
+    }
+
+    /// Waits for one thing and does what it asks for. Whether there is anything left to do.
+    async fn step(&mut self) -> bool {
+        let restart = self.restart.unwrap_or_else(Instant::now);
+        tokio::select! {
+            biased;
+            changed = self.stop.changed() => {
+                let stop = *self.stop.borrow_and_update();
+                self.stop(if changed.is_ok() { stop } else { Stop::Now });
             }
-            if !self.fleet.is_established() {
-                let (server, slot) = (&self.fleet.name, self.index);
-                let _ = self
-                    .events
-                    .send(Event::StartFailed(format!(
-                        "{server}: worker {slot} could not start: {}",
-                        ended.cause
-                    )))
-                    .await;
-                return ended.cut;
+            happening = next(&mut self.serving) => match happening {
+                Happening::Ready => self.serves().await,
+                Happening::Ended(ended) => self.died(ended).await,
+            },
+            happening = next(&mut self.replacement) => match happening {
+                Happening::Ready => self.took_over(),
+                Happening::Ended(ended) => self.failed(ended),
+            },
+            happening = next(&mut self.retired) => match happening {
+                // Told to drain before it was ready.
+                Happening::Ready => {}
+                Happening::Ended(ended) => self.left(&ended),
+            },
+            Some(order) = self.orders.recv(), if self.is_at_rest() => {
+                self.waiting = Some(order);
+                self.replace();
             }
-            let delay = backoff.after(ended.ready_for);
-            tracing::error!(
+            () = sleep_until(restart), if self.restart.is_some() => self.start().await,
+        }
+        !self.is_stopping() || !self.is_empty()
+    }
+
+    fn is_stopping(&self) -> bool {
+        !matches!(*self.stop.borrow(), Stop::No)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.serving.is_none() && self.replacement.is_none() && self.retired.is_none()
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.waiting.is_none() && self.order.is_none()
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        self.waiting = None;
+        self.order = None;
+        self.restart = None;
+        let processes = [&mut self.serving, &mut self.replacement, &mut self.retired];
+        for process in processes.into_iter().flatten() {
+            process.stop(stop);
+        }
+    }
+
+    /// Starts a worker where there is none.
+    async fn start(&mut self) {
+        self.restart = None;
+        match Process::start(&self.fleet, self.index) {
+            Ok(process) => self.serving = Some(process),
+            Err(error) => self.died(Ended::not_started(&error)).await,
+        }
+    }
+
+    /// Starts to carry out an order, as soon as there is room for another process.
+    fn replace(&mut self) {
+        if self.retired.is_some() {
+            if self.waiting.is_some() {
+                tracing::info!(
+                    server = self.fleet.name,
+                    slot = self.index,
+                    "the worker before this one still has requests; replacing it when they are done"
+                );
+            }
+            return;
+        }
+        let Some(order) = self.waiting.take() else {
+            return;
+        };
+        match Process::start(&self.fleet, self.index) {
+            Ok(process) => {
+                self.order = Some(order);
+                self.restart = None;
+                let place = match self.serving {
+                    None => &mut self.serving,
+                    Some(_) => &mut self.replacement,
+                };
+                *place = Some(process);
+            }
+            Err(error) => drop(order.send(Err(Ended::not_started(&error).cause))),
+        }
+    }
+
+    /// The worker has become ready.
+    async fn serves(&mut self) {
+        if self.fleet.is_established() {
+            self.log_replaced();
+        }
+        if self.replacement.is_none() {
+            self.answer(Ok(()));
+        }
+        // Nobody listens any more when the whole program stops.
+        let _ = self.events.send(Event::Ready(self.fleet.index)).await;
+    }
+
+    /// The replacement has become ready.
+    fn took_over(&mut self) {
+        self.retired = std::mem::replace(&mut self.serving, self.replacement.take());
+        if let Some(process) = &mut self.retired {
+            process.retire();
+        }
+        self.log_replaced();
+        self.answer(Ok(()));
+    }
+
+    fn log_replaced(&self) {
+        let pid = |process: &Option<Process>| process.as_ref().map(Process::pid);
+        tracing::info!(
+            server = self.fleet.name,
+            slot = self.index,
+            pid = pid(&self.serving),
+            retired = pid(&self.retired),
+            "worker replaced"
+        );
+    }
+
+    fn answer(&mut self, answer: Result<(), String>) {
+        if let Some(order) = self.order.take() {
+            // Nobody waits for it when the whole program stops.
+            let _ = order.send(answer);
+        }
+    }
+
+    /// The replacement has ended before it was ready.
+    fn failed(&mut self, ended: Ended) {
+        self.replacement = None;
+        self.cut(&ended);
+        self.answer(Err(ended.cause));
+    }
+
+    /// The worker has ended, or could not be started.
+    async fn died(&mut self, ended: Ended) {
+        self.serving = self.replacement.take();
+        self.cut(&ended);
+        if self.is_stopping() {
+            return;
+        }
+        if !self.fleet.is_established() {
+            let (server, slot) = (&self.fleet.name, self.index);
+            let error = format!("{server}: worker {slot} could not start: {}", ended.cause);
+            let _ = self.events.send(Event::StartFailed(error)).await;
+            return;
+        }
+        let mut delay = self.backoff.after(ended.ready_for);
+        if self.serving.is_some() {
+            // The next one is on its way.
+            delay = Duration::ZERO;
+        } else {
+            self.restart = Some(Instant::now() + delay);
+            self.answer(Err(ended.cause.clone()));
+        }
+        tracing::error!(
+            server = self.fleet.name,
+            slot = self.index,
+            pid = ended.pid,
+            cause = ended.cause,
+            was_ready = ended.ready_for.is_some(),
+            delay_ms = delay.as_millis(),
+            "worker died; the next one starts after the delay"
+        );
+    }
+
+    /// The retired worker has ended.
+    fn left(&mut self, ended: &Ended) {
+        self.retired = None;
+        self.cut(ended);
+        if ended.cut > 0 {
+            tracing::warn!(
                 server = self.fleet.name,
                 slot = self.index,
-                pid = ended.pid.map(rustix::process::Pid::as_raw_nonzero),
+                pid = ended.pid,
                 cause = ended.cause,
-                was_ready = ended.ready_for.is_some(),
-                delay_ms = delay.as_millis(),
-                "worker died; the next one starts after the delay"
+                requests = ended.cut,
+                "retired worker ended before its requests were done"
             );
-            tokio::select! {
-                () = sleep(delay) => {}
-                _ = self.stop.changed() => return 0,
-            }
+        } else {
+            tracing::info!(
+                server = self.fleet.name,
+                slot = self.index,
+                pid = ended.pid,
+                cause = ended.cause,
+                "retired worker ended"
+            );
         }
+        self.replace();
+    }
+
+    fn cut(&mut self, ended: &Ended) {
+        if self.is_stopping() {
+            self.cut += ended.cut;
+        }
+    }
+}
+
+/// What happens to the process, if there is one.
+async fn next(process: &mut Option<Process>) -> Happening {
+    match process {
+        Some(process) => process.next().await,
+        None => std::future::pending().await,
     }
 }

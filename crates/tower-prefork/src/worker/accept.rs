@@ -43,8 +43,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How the wake-up is told from the listeners, which are numbered from 0.
 const WAKE: u64 = u64::MAX;
 
-/// Starts the thread. It ends, and the channel with it, when the gate is closed, after it has
-/// taken what the kernel had queued.
+/// Starts the thread. It ends, and the channel with it, when the gate is closed.
 pub(super) fn start(
     listeners: Vec<Listener>,
     gate: Gate,
@@ -97,8 +96,18 @@ impl Acceptor {
                 self.pause(&error);
             }
         }
-        // What waits in the kernel's queue would be reset when the last listener closes.
-        while self.accept_batch(usize::MAX).is_ok_and(|taken| taken > 0) {}
+        // Before the queue is looked at: afterwards the kernel wakes others.
+        let _ = self.leave();
+        if self.gate.is_last() {
+            // What waits in the kernel's queue would be reset when the last listener closes.
+            while self.accept_batch(usize::MAX).is_ok_and(|taken| taken > 0) {}
+        } else {
+            // The others have the rest. But this thread may have been woken for a connection, and
+            // then nobody else was.
+            for listener in 0..self.listeners.len() {
+                let _ = self.accept(listener);
+            }
+        }
     }
 
     /// Waits for something to do, and does it.

@@ -1,8 +1,8 @@
-use std::{fmt, future::Future, pin::Pin, time::Instant};
+use std::{fmt, future::Future, pin::Pin};
 
 use tokio::sync::watch;
 
-use super::{Worker, serve::serve};
+use super::{Worker, serve::serve, stop::Drain};
 use crate::{BoxError, HttpService, connection::Load, listener::Listener};
 
 /// Builds a service and serves it; the types of the service are forgotten here.
@@ -16,8 +16,8 @@ pub(super) struct Job {
     pub(super) listeners: Vec<Listener>,
     /// Called when the service is built, before the first connection is accepted.
     pub(super) ready: Box<dyn FnOnce(Load)>,
-    /// Set when it is to drain: the deadline.
-    pub(super) stop: watch::Receiver<Option<Instant>>,
+    /// Set when it is to drain.
+    pub(super) stop: watch::Receiver<Option<Drain>>,
 }
 
 impl Application {

@@ -21,6 +21,8 @@ struct Inner {
     /// The thread waits for a connection to end.
     waiting: AtomicBool,
     closed: AtomicBool,
+    /// What waits in the kernel's queue is for this worker, too.
+    last: AtomicBool,
     wake: OwnedFd,
 }
 
@@ -39,6 +41,7 @@ impl Gate {
             limit,
             waiting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            last: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })))
     }
@@ -65,14 +68,19 @@ impl Gate {
         })
     }
 
-    /// Tells the thread to stop accepting.
-    pub(super) fn close(&self) {
+    /// Tells the thread to stop accepting. `last`: after it has taken what the kernel has queued.
+    pub(super) fn close(&self, last: bool) {
+        self.0.last.store(last, SeqCst);
         self.0.closed.store(true, SeqCst);
         self.wake();
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.0.closed.load(SeqCst)
+    }
+
+    pub(super) fn is_last(&self) -> bool {
+        self.0.last.load(SeqCst)
     }
 
     /// Waits until no connection is left.
@@ -149,7 +157,7 @@ mod tests {
     #[test]
     fn closing_wakes() {
         let gate = Gate::new(1).unwrap();
-        gate.close();
-        assert!(gate.is_closed() && is_awake(&gate));
+        gate.close(false);
+        assert!(gate.is_closed() && is_awake(&gate) && !gate.is_last());
     }
 }

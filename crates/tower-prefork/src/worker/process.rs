@@ -1,6 +1,10 @@
 use std::{io, process::ExitCode, sync::Arc, thread, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
 
 use super::{Worker, application::Job, runtime, stop::Stop};
 use crate::{
@@ -40,20 +44,21 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
     let application = server.application.ok_or("no service was given")?;
 
     let stop = Stop::new(Some(socket.clone()), config.graceful_timeout);
-    let deadline = stop.deadline();
+    let drain = stop.watch();
     listen_to_supervisor(socket.clone(), stop.clone())?;
     let runtime = runtime::build(config.thread_workers)?;
+    ignore_hangup(&runtime)?;
     let job = Job {
         worker: Worker::new(&name, slot, config),
         listeners,
-        stop: deadline.clone(),
+        stop: drain.clone(),
         ready: {
             let (socket, stop) = (socket.clone(), stop.clone());
             Box::new(move |load| begin(load, socket, stop))
         },
     };
     let served = runtime.block_on(application.serve(job));
-    runtime::finish(runtime, *deadline.borrow());
+    runtime::finish(runtime, drain.borrow().map(|drain| drain.deadline));
     stop.report(served?);
     Ok(())
 }
@@ -65,7 +70,9 @@ fn start_message(socket: &Socket) -> Result<Option<(String, usize, Vec<Listener>
             let listeners: io::Result<_> = fds.into_iter().map(Listener::from_fd).collect();
             Ok(Some((server, slot, listeners?)))
         }
-        Some((ToWorker::Drain { .. }, _)) => Err("the supervisor did not say what to start".into()),
+        Some((ToWorker::Drain { .. } | ToWorker::Retire { .. }, _)) => {
+            Err("the supervisor did not say what to start".into())
+        }
         None => Ok(None),
     }
 }
@@ -78,6 +85,16 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
                 Ok(Some((ToWorker::Drain { milliseconds }, _))) => {
                     stop.drain_within(Duration::from_millis(milliseconds));
                 }
+                Ok(Some((
+                    ToWorker::Retire {
+                        milliseconds,
+                        idle_milliseconds,
+                    },
+                    _,
+                ))) => stop.retire_within(
+                    Duration::from_millis(milliseconds),
+                    Duration::from_millis(idle_milliseconds),
+                ),
                 Ok(Some((ToWorker::Start { .. }, _))) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     tracing::warn!(%error, "the supervisor sent a message that is not understood");
@@ -92,6 +109,14 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
         .name("control".into())
         .spawn(listen)
         .map(drop)
+}
+
+/// A reload is the supervisor's. A SIGHUP for all processes of the program must not end those that
+/// it is about to start.
+fn ignore_hangup(runtime: &Runtime) -> io::Result<()> {
+    let _inside = runtime.enter();
+    // Dropped at once: the handler stays.
+    signal(SignalKind::hangup()).map(drop)
 }
 
 /// The service is built: tells the supervisor, now and every second.

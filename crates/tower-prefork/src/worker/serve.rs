@@ -1,4 +1,4 @@
-use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use rustix::process::{Resource, getrlimit};
@@ -48,7 +48,7 @@ where
 
     let config = worker.config();
     let gate = Gate::new(max_connections(config))?;
-    let (drain, draining) = watch::channel(false);
+    let (drain, draining) = watch::channel(None);
     let shared = Arc::new(Shared::new(config.http.clone(), draining));
     let load = shared.load().clone();
     ready(load.clone());
@@ -62,28 +62,38 @@ where
             }
         });
     };
-    let deadline = loop {
+    let how = loop {
         tokio::select! {
-            deadline = stop.wait_for(Option::is_some) => {
-                break deadline.ok().and_then(|deadline| *deadline);
-            }
+            how = stop.wait_for(Option::is_some) => break how.ok().and_then(|how| *how),
             one = accepted.recv() => match one {
                 Some(one) => spawn(one),
                 None => return Err("the thread that accepts connections has ended".into()),
             }
         }
     };
-    let deadline = deadline.unwrap_or_else(Instant::now);
+    let how = how.ok_or("nobody is left to stop it")?;
 
-    drain.send_replace(true);
-    gate.close();
+    drain.send_replace(Some(how.idle));
+    gate.close(how.last);
     let finish = async {
         while let Some(one) = accepted.recv().await {
             spawn(one);
         }
         gate.empty().await;
     };
-    if timeout_at(deadline.into(), finish).await.is_ok() {
+    let hurry = async {
+        while stop.changed().await.is_ok() {
+            drain.send_replace(stop.borrow_and_update().map(|how| how.idle));
+        }
+        std::future::pending::<()>().await;
+    };
+    let finish = async {
+        tokio::select! {
+            () = finish => {}
+            () = hurry => {}
+        }
+    };
+    if timeout_at(how.deadline.into(), finish).await.is_ok() {
         return Ok(0);
     }
     let (connections, requests) = (load.connections(), load.requests());

@@ -24,7 +24,7 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
         times.max().unwrap_or_default()
     };
     let stop = Stop::new(None, longest(|config| config.graceful_timeout));
-    let deadline = stop.deadline();
+    let drain = stop.watch();
     let threads = servers.iter().map(|server| server.config.thread_workers);
     let runtime =
         runtime::build(threads.sum()).map_err(|error| format!("cannot start: {error}"))?;
@@ -54,7 +54,7 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
             worker: Worker::new(&name, 0, config),
             listeners,
             ready: Box::new(ready),
-            stop: deadline.clone(),
+            stop: drain.clone(),
         };
         jobs.push(async move {
             let served = application.serve(job).await;
@@ -63,7 +63,7 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
     }
     obey_signals(stop.clone()).map_err(|error| format!("cannot take signals: {error}"))?;
     let served = runtime.block_on(try_join_all(jobs));
-    runtime::finish(runtime, *deadline.borrow());
+    runtime::finish(runtime, drain.borrow().map(|drain| drain.deadline));
     stop.report(served?.into_iter().sum());
     tracing::info!("stopped");
     Ok(())

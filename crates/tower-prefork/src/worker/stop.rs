@@ -18,16 +18,31 @@ use crate::{
 /// What the event loop and the runtime get, after the deadline, to end by themselves.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How long idle connections stay open when the program stops: long enough to read a request that
+/// has already arrived.
+const IDLE: Duration = Duration::from_millis(10);
+
 /// How this process is told to stop, and made to keep the deadline.
 #[derive(Clone, Debug)]
 pub(super) struct Stop(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    deadline: watch::Sender<Option<Instant>>,
+    drain: watch::Sender<Option<Drain>>,
     phase: Mutex<Phase>,
     supervisor: Option<Arc<Socket>>,
     graceful_timeout: Duration,
+}
+
+/// How this process is to drain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drain {
+    /// What runs then is cut.
+    pub(super) deadline: Instant,
+    /// How long idle connections may wait for their last request.
+    pub(super) idle: Duration,
+    /// Nobody else takes the connections that the kernel has queued.
+    pub(super) last: bool,
 }
 
 #[derive(Debug)]
@@ -42,16 +57,16 @@ enum Phase {
 impl Stop {
     pub(super) fn new(supervisor: Option<Arc<Socket>>, graceful_timeout: Duration) -> Self {
         Self(Arc::new(Inner {
-            deadline: watch::Sender::new(None),
+            drain: watch::Sender::new(None),
             phase: Mutex::new(Phase::Building),
             supervisor,
             graceful_timeout,
         }))
     }
 
-    /// Tells when to drain, and until when.
-    pub(super) fn deadline(&self) -> watch::Receiver<Option<Instant>> {
-        self.0.deadline.subscribe()
+    /// Tells when to drain, and how.
+    pub(super) fn watch(&self) -> watch::Receiver<Option<Drain>> {
+        self.0.drain.subscribe()
     }
 
     /// A service is built and begins to serve. Does not return when the process ends already.
@@ -74,9 +89,19 @@ impl Stop {
         self.drain_within(self.0.graceful_timeout);
     }
 
-    /// Drains; only the first call counts. The process ends shortly after the deadline even
-    /// when its event loop is stuck.
+    /// Drains because the program stops.
     pub(super) fn drain_within(&self, left: Duration) {
+        self.begin_drain(left, IDLE, true);
+    }
+
+    /// Drains because another worker has taken over. A stop may still follow.
+    pub(super) fn retire_within(&self, left: Duration, idle: Duration) {
+        self.begin_drain(left, idle, false);
+    }
+
+    /// Drains. Afterwards only idle connections can be hurried; the first deadline holds. The
+    /// process ends shortly after it even when its event loop is stuck.
+    fn begin_drain(&self, left: Duration, idle: Duration, last: bool) {
         let mut phase = self.phase();
         if !matches!(*phase, Phase::Serving(_)) {
             *phase = Phase::Ending;
@@ -86,12 +111,24 @@ impl Stop {
         }
         drop(phase);
         let deadline = Instant::now() + left;
-        let first = |current: &mut Option<Instant>| {
-            let first = current.is_none();
-            current.get_or_insert(deadline);
-            first
-        };
-        if !self.0.deadline.send_if_modified(first) {
+        let mut first = false;
+        self.0.drain.send_if_modified(|drain| match drain {
+            None => {
+                first = true;
+                *drain = Some(Drain {
+                    deadline,
+                    idle,
+                    last,
+                });
+                true
+            }
+            Some(drain) => {
+                let longer = drain.idle > idle;
+                drain.idle = drain.idle.min(idle);
+                longer
+            }
+        });
+        if !first {
             return;
         }
         if self.0.supervisor.is_none() {
@@ -142,9 +179,16 @@ impl Stop {
 
     /// Does what the operator asks of this process.
     pub(super) async fn obey(self, mut signals: Signals) {
-        if signals.recv().await == Request::Drain {
+        let why = match &self.0.supervisor {
+            Some(_) => "SIGHUP is ignored: only the supervisor reloads; send it there",
+            None => {
+                "SIGHUP is ignored: without workers there is nothing to replace; run with 1 or more"
+            }
+        };
+        let ignored = || tracing::warn!("{why}");
+        if signals.stop(ignored).await == Request::Drain {
             self.drain();
-            signals.recv().await;
+            signals.stop(ignored).await;
         }
         tracing::warn!("stopping at once");
         self.quit()

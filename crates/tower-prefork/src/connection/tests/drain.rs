@@ -34,12 +34,54 @@ async fn an_idle_connection_closes_at_once() {
         client.send(GET).await;
         client.answer().await;
         tokio::time::sleep(Duration::from_secs(wait)).await;
-        server.drain.send_replace(true);
+        server.drain.send_replace(AT_ONCE);
         let start = Instant::now();
         client.ended().await;
         assert!(start.elapsed() < Duration::from_millis(100));
-        server.drain.send_replace(false);
+        server.drain.send_replace(None);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_may_have_one_more_request_when_there_is_time() {
+    let server = Server::new();
+    let mut fresh = server.connect(echo());
+    for wait in [4, 6] {
+        let mut client = server.connect(echo());
+        client.send(GET).await;
+        client.answer().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        server.drain.send_replace(Some(Duration::from_secs(5)));
+        let start = Instant::now();
+        if wait < 5 {
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            for client in [&mut client, &mut fresh] {
+                client.send(GET).await;
+                let answer = client.answer().await;
+                assert_eq!((answer.status, answer.closes()), (200, true));
+            }
+        }
+        client.ended().await;
+        assert!(start.elapsed() < Duration::from_millis(5100));
+        if wait > 5 {
+            assert!(start.elapsed() >= Duration::from_secs(5));
+        }
+        server.drain.send_replace(None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_can_be_hurried() {
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    client.send(GET).await;
+    client.answer().await;
+    server.drain.send_replace(Some(Duration::from_secs(50)));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    server.drain.send_replace(AT_ONCE);
+    let start = Instant::now();
+    client.ended().await;
+    assert!(start.elapsed() < Duration::from_millis(100));
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,7 +92,7 @@ async fn a_request_that_is_already_on_its_way_is_served() {
     client.answer().await;
     // Both before the connection's task gets to run.
     client.send(GET).await;
-    server.drain.send_replace(true);
+    server.drain.send_replace(AT_ONCE);
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.closes()), (200, true));
     client.ended().await;
@@ -66,13 +108,13 @@ async fn half_a_head_is_waited_for() {
             client.answer().await;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        server.drain.send_replace(true);
+        server.drain.send_replace(AT_ONCE);
         tokio::time::sleep(Duration::from_secs(5)).await;
         client.send(&GET[20..]).await;
         let answer = client.answer().await;
         assert_eq!((answer.status, answer.closes()), (200, true));
         client.ended().await;
-        server.drain.send_replace(false);
+        server.drain.send_replace(None);
     }
 }
 
@@ -86,11 +128,11 @@ async fn half_a_head_is_not_waited_for_any_longer_than_otherwise() {
         if !first.is_empty() {
             client.answer().await;
         }
-        server.drain.send_replace(true);
+        server.drain.send_replace(AT_ONCE);
         assert_eq!(client.answer().await.status, 408);
         assert!(start.elapsed() < Duration::from_millis(10_100));
         client.ended().await;
-        server.drain.send_replace(false);
+        server.drain.send_replace(None);
     }
 }
 
@@ -101,7 +143,7 @@ async fn a_running_request_is_finished_and_says_close() {
     let mut client = server.connect(waiting(&wait));
     client.send(GET).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    server.drain.send_replace(true);
+    server.drain.send_replace(AT_ONCE);
     tokio::time::sleep(Duration::from_secs(100)).await;
     go.send_replace(true);
     let answer = client.answer().await;
@@ -120,7 +162,7 @@ async fn a_response_that_is_on_its_way_is_finished() {
     );
     client.send(GET).await;
     assert_eq!(client.head().await.expect("a head").status, 200);
-    server.drain.send_replace(true);
+    server.drain.send_replace(AT_ONCE);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let answer = Answer {
         status: 200,
@@ -140,7 +182,7 @@ async fn a_new_connection_has_one_request() {
     let server = Server::new();
     let mut before = server.connect(echo());
     tokio::time::sleep(Duration::from_secs(5)).await;
-    server.drain.send_replace(true);
+    server.drain.send_replace(AT_ONCE);
     let mut after = server.connect(echo());
     tokio::time::sleep(Duration::from_millis(900)).await;
     for client in [&mut before, &mut after] {
@@ -161,7 +203,7 @@ async fn a_new_connection_has_one_request() {
 async fn a_client_that_goes_on_sending_does_not_hold_it_up() {
     let server = Server::new();
     let mut client = server.connect(service_fn(ignore));
-    server.drain.send_replace(true);
+    server.drain.send_replace(AT_ONCE);
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
         .await;

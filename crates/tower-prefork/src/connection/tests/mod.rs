@@ -38,10 +38,13 @@ use crate::{BoxError, config::Http};
 /// More than every time-out of a connection together.
 const LONG: Duration = Duration::from_secs(600);
 
+/// How long a worker that stops keeps idle connections.
+const AT_ONCE: Option<Duration> = Some(Duration::from_millis(10));
+
 /// A worker without the worker.
 struct Server {
     shared: Arc<Shared>,
-    drain: watch::Sender<bool>,
+    drain: watch::Sender<Option<Duration>>,
 }
 
 impl Server {
@@ -52,7 +55,7 @@ impl Server {
     fn with(change: impl FnOnce(&mut Http)) -> Self {
         let mut http = Http::default();
         change(&mut http);
-        let (drain, observed) = watch::channel(false);
+        let (drain, observed) = watch::channel(None);
         Self {
             shared: Arc::new(Shared::new(http, observed)),
             drain,

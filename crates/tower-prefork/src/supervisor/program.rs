@@ -1,0 +1,144 @@
+//! What a worker executes.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs, io,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::MetadataExt, process::CommandExt},
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use tokio::process::Child;
+
+use crate::control;
+
+/// This program, to be started again.
+///
+/// What is kept is how it was found, not what was found: when another binary is put there, or a
+/// symbolic link on the way leads elsewhere, later workers run that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Program {
+    path: PathBuf,
+    /// The directory that the program was started in, by the name that the shell gave it.
+    directory: Option<PathBuf>,
+}
+
+impl Program {
+    pub(super) fn current() -> io::Result<Self> {
+        let executable = env::current_exe()?;
+        let directory = env::current_dir()?;
+        let called = env::args_os().next().unwrap_or_default();
+        let found = find(&called, &directory, env::var_os("PATH").as_deref());
+        let path = match found {
+            Some(path) if same_file(&path, Path::new("/proc/self/exe")) => path,
+            _ => without_remark(executable),
+        };
+        let named = env::var_os("PWD").map(PathBuf::from);
+        let named = named.filter(|named| named.is_absolute() && same_file(named, &directory));
+        Ok(Self {
+            path,
+            directory: named,
+        })
+    }
+
+    /// Starts it with the arguments of this process.
+    pub(super) fn spawn(&self, stdin: OwnedFd) -> io::Result<Child> {
+        let mut arguments = env::args_os();
+        let mut command = Command::new(&self.path);
+        if let Some(name) = arguments.next() {
+            command.arg0(name);
+        }
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+            .args(arguments)
+            .env(control::MARKER, "1")
+            .stdin(Stdio::from(stdin))
+            // A Ctrl-C is the supervisor's alone.
+            .process_group(0);
+        tokio::process::Command::from(command).spawn()
+    }
+}
+
+/// Looks for a program as a shell does.
+fn find(called: &OsStr, directory: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
+    if called.is_empty() {
+        return None;
+    }
+    if called.as_encoded_bytes().contains(&b'/') {
+        return Some(directory.join(called));
+    }
+    let places = env::split_paths(path?).map(|place| directory.join(place).join(called));
+    places.into_iter().find(|place| {
+        fs::metadata(place).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
+    })
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Drops the kernel's remark on a binary that was deleted, or replaced by another.
+fn without_remark(path: PathBuf) -> PathBuf {
+    let kept = path
+        .to_str()
+        .and_then(|path| path.strip_suffix(" (deleted)"));
+    match kept {
+        Some(kept) if !path.exists() => kept.into(),
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_as_a_shell_finds_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        for (name, mode) in [("a", 0o644), ("b", 0o755)] {
+            fs::create_dir(directory.join(name)).unwrap();
+            let file = directory.join(name).join("shop");
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let path = env::join_paths([directory.join("none"), directory.join("a"), "b".into()]);
+        let path = path.unwrap();
+        let find = |called: &str| find(called.as_ref(), directory, Some(&path));
+
+        assert_eq!(find("shop"), Some(directory.join("b/shop")));
+        assert_eq!(find("a/shop"), Some(directory.join("a/shop")));
+        assert_eq!(find("/bin/shop"), Some("/bin/shop".into()));
+        assert_eq!(find("other"), None);
+        assert_eq!(find(""), None);
+    }
+
+    #[test]
+    fn a_link_is_the_same_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&file, "").unwrap();
+        symlink(&file, &link).unwrap();
+        assert!(same_file(&file, &link));
+        assert!(!same_file(&file, directory.path()));
+        assert!(!same_file(&directory.path().join("none"), &file));
+    }
+
+    #[test]
+    fn a_replaced_binary_keeps_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let odd = directory.path().join("shop (deleted)");
+        assert_eq!(without_remark(odd.clone()), directory.path().join("shop"));
+        fs::write(&odd, "").unwrap();
+        assert_eq!(without_remark(odd.clone()), odd);
+    }
+}
