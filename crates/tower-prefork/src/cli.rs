@@ -57,7 +57,8 @@ pub struct Args {
     #[arg(short, long, value_name = "NUMBER", env = "TOWER_PREFORK_WORKERS")]
     pub workers: Option<Workers>,
 
-    /// Threads for blocking work in each worker [default: 10]
+    /// Threads for blocking work in each worker; 0 for an application that runs on the event loop
+    /// [default: 10]
     #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_THREAD_WORKERS")]
     pub thread_workers: Option<usize>,
 

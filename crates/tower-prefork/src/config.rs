@@ -23,10 +23,13 @@ pub struct Config {
     pub bind: Vec<String>,
     /// Worker processes. Default: one per core.
     pub workers: Workers,
-    /// Threads for blocking work in each worker. Default: 10; from 1 to 4096.
+    /// Threads for blocking work in each worker. Default: 10; from 0 to 4096.
     ///
     /// The service takes its pool's size from here. A worker that has this many requests
     /// running leaves new connections to its siblings while they are idle.
+    ///
+    /// 0 is for services that do not block: they run on the event loop alone, and the number of
+    /// running requests says nothing of how busy a worker is.
     pub thread_workers: usize,
     /// Connections that the kernel queues per address until a worker accepts them.
     /// Default: 2048. The kernel lowers it to `net.core.somaxconn`; beyond it, clients retry.
@@ -81,7 +84,7 @@ impl Config {
     /// Checks every limit; the error is a sentence for the operator.
     pub(crate) fn validate(&self) -> Result<(), String> {
         between("workers", self.workers.count(), 0..=1024)?;
-        between("thread_workers", self.thread_workers, 1..=4096)?;
+        between("thread_workers", self.thread_workers, 0..=4096)?;
         between("backlog", self.backlog as usize, 1..=i32::MAX as usize)?;
         between("max_connections", self.max_connections, 1..=1 << 20)?;
         between("max_headers", self.http.max_headers, 1..=10_000)?;
@@ -196,12 +199,12 @@ mod tests {
     #[test]
     fn limits_are_named_in_the_error() {
         let config = Config {
-            thread_workers: 0,
+            thread_workers: 5000,
             ..Config::default()
         };
         assert_eq!(
             config.validate().unwrap_err(),
-            "thread_workers is 0; choose a number from 1 to 4096"
+            "thread_workers is 5000; choose a number from 0 to 4096"
         );
 
         let config = Config {

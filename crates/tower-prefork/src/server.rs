@@ -100,7 +100,7 @@ impl Server {
         self
     }
 
-    /// Threads for blocking work in each worker. Default: 10. See [`Config::thread_workers`].
+    /// Threads for blocking work in each worker, or 0 for a service that does not block. Default: 10. See [`Config::thread_workers`].
     pub fn thread_workers(mut self, threads: usize) -> Self {
         self.config.thread_workers = threads;
         self
@@ -299,7 +299,7 @@ mod tests {
         assert!(refused(&[Server::new("shop")]).contains("shop: nothing to serve"));
         assert!(refused(&[server("a"), server("a")]).contains("two servers"));
         assert!(refused(&[server("a").bind("nowhere")]).contains("cannot listen on \"nowhere\""));
-        assert!(refused(&[server("a").thread_workers(0)]).contains("a: thread_workers is 0"));
+        assert!(refused(&[server("a").thread_workers(5000)]).contains("a: thread_workers is 5000"));
         let single = server("b").workers(Workers::Count(0));
         assert!(refused(&[server("a"), single]).contains("one process"));
     }

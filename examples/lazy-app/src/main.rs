@@ -87,6 +87,9 @@ fn main() -> ExitCode {
 
 /// What a worker serves, on so many threads.
 async fn router(threads: usize, options: Options) -> Result<Router, BoxError> {
+    if threads == 0 {
+        return Err("the sieve takes long to build: give --thread-workers 1 or more".into());
+    }
     let eager = options.eager;
     let failed = AtomicBool::new(!options.fail_first);
     let build = Arc::new(move || {

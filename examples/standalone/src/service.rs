@@ -22,8 +22,12 @@ pub(crate) fn build(
     worker: &Worker,
     options: &Options,
 ) -> Result<impl HttpService + use<>, BoxError> {
+    let threads = worker.config().thread_workers;
+    if threads == 0 {
+        return Err("the guest book blocks: give --thread-workers 1 or more".into());
+    }
     let store = Store::open(&options.database)?;
-    let pool = BlockingPool::new(worker.config().thread_workers)
+    let pool = BlockingPool::new(threads)
         .max_queued(options.max_queued)
         .queue_timeout(options.queue_timeout);
     let handler = WsgiHandler::builder()

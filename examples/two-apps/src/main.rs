@@ -62,16 +62,19 @@ fn main() -> ExitCode {
     let mut for_admin = cli.server.clone();
     for_admin.bind = vec![cli.admin_bind];
     for_admin.workers = Some(cli.admin_workers);
-    // It is asynchronous: this is only the number of requests beyond which a worker counts as busy.
-    for_admin.thread_workers = None;
+    // It is asynchronous: it runs on the event loop.
+    for_admin.thread_workers = Some(0);
 
     let root = cli.root;
     let site = Server::new("site")
         .args(&cli.server)
         .service(|worker| async move {
             name_process(&worker);
-            let pool = BlockingPool::new(worker.config().thread_workers);
-            site::handler(&pool, root)
+            let threads = worker.config().thread_workers;
+            if threads == 0 {
+                return Err("the site reads files: give --thread-workers 1 or more".into());
+            }
+            site::handler(&BlockingPool::new(threads), root)
         });
     let admin = Server::new("admin")
         .args(&for_admin)

@@ -98,3 +98,23 @@ fn the_limit_of_connections_holds_and_lets_go() {
     drop(first);
     assert_eq!(third.response().unwrap().status, 200);
 }
+
+#[test]
+fn without_threads_any_number_of_requests_runs() {
+    for workers in [0, 2] {
+        let running = probe(&format!("-w {workers} --thread-workers 0")).start();
+        let address = running.ready();
+        let running_ones: Vec<_> = (0..200)
+            .map(|_| {
+                let mut client = Client::connect(address);
+                let request = "GET /sleep/100000 HTTP/1.1\r\nhost: test\r\n\r\n";
+                client.send(request).unwrap();
+                client
+            })
+            .collect();
+        for _ in 0..20 {
+            assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
+        }
+        assert!(running_ones.iter().all(|client| !client.has_answer()));
+    }
+}

@@ -62,7 +62,8 @@ pub(super) fn start(
         gate,
         place: None,
         load,
-        threads,
+        // Without threads a running request holds nobody up; what the event loop has not taken does.
+        enough: if threads == 0 { usize::MAX } else { threads },
         sender,
     };
     thread::Builder::new()
@@ -84,8 +85,8 @@ struct Acceptor {
     /// A place for the next connection.
     place: Option<Permit>,
     load: Load,
-    /// Requests beyond which the worker is busy.
-    threads: usize,
+    /// So many requests make the worker busy.
+    enough: usize,
     sender: mpsc::Sender<Accepted>,
 }
 
@@ -115,7 +116,7 @@ impl Acceptor {
         if self.is_busy() {
             self.leave()?;
             if self.stays_busy()? {
-                self.accept_batch(self.threads)?;
+                self.accept_batch(self.enough)?;
             }
             return Ok(());
         }
@@ -139,7 +140,7 @@ impl Acceptor {
 
     fn is_busy(&self) -> bool {
         let handed_over = self.sender.max_capacity() - self.sender.capacity();
-        handed_over == HAND_OVER || self.load.busy() + handed_over >= self.threads
+        handed_over == HAND_OVER || self.load.busy() + handed_over >= self.enough
     }
 
     /// Gives the siblings time to take what waits. Ends early, and says so, when the worker has
