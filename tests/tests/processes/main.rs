@@ -4,6 +4,7 @@ mod addresses;
 mod cli;
 mod death;
 mod reload;
+mod reload_under_load;
 mod spread;
 mod start;
 mod stop;
