@@ -23,6 +23,7 @@
 
 use std::{
     io::{IsTerminal, stderr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -109,6 +110,21 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", env = "TOWER_PREFORK_MAX_HEADER_SIZE")]
     pub max_header_size: Option<usize>,
 
+    /// Replace the workers when a file in the current directory changes, for development
+    /// [default: off]
+    #[arg(long, env = "TOWER_PREFORK_RELOAD")]
+    pub reload: bool,
+
+    /// Directory to watch for the same, instead of the current one. Can be given several times; a
+    /// list with commas in the environment [default: the current directory]
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        env = "TOWER_PREFORK_RELOAD_DIR",
+        value_delimiter = ','
+    )]
+    pub reload_dir: Vec<PathBuf>,
+
     /// How log lines look [default: text]
     #[arg(long, value_name = "FORMAT", env = "TOWER_PREFORK_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -157,6 +173,11 @@ impl Args {
         set(&mut config.graceful_timeout, self.graceful_timeout);
         set(&mut config.start_timeout, self.start_timeout);
         set(&mut config.heartbeat_timeout, self.heartbeat_timeout);
+        if !self.reload_dir.is_empty() {
+            config.watch.clone_from(&self.reload_dir);
+        } else if self.reload {
+            config.watch = vec![".".into()];
+        }
         let http = &mut config.http;
         set(&mut http.header_timeout, self.header_timeout);
         set(&mut http.keep_alive_timeout, self.keep_alive_timeout);
@@ -240,6 +261,24 @@ mod tests {
         assert_eq!(config.workers, Workers::Auto);
         assert_eq!(config.graceful_timeout, Duration::from_millis(500));
         assert_eq!(config.http.max_headers, 9);
+    }
+
+    #[test]
+    fn files_are_watched_where_it_is_said() {
+        for (arguments, watched) in [
+            (&[][..], &[][..]),
+            (&["--reload"], &["."]),
+            (
+                &["--reload-dir", "a,b", "--reload-dir", "c"],
+                &["a", "b", "c"],
+            ),
+            (&["--reload", "--reload-dir", "a"], &["a"]),
+        ] {
+            let mut config = Config::default();
+            parse(arguments).unwrap().apply(&mut config);
+            let watched: Vec<_> = watched.iter().map(PathBuf::from).collect();
+            assert_eq!(config.watch, watched);
+        }
     }
 
     #[test]

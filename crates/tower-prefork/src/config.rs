@@ -1,8 +1,8 @@
 //! What can be set: [`Config`], its defaults and its limits.
 
 use std::{
-    fmt, num::NonZeroUsize, ops::RangeInclusive, str::FromStr, thread::available_parallelism,
-    time::Duration,
+    fmt, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, str::FromStr,
+    thread::available_parallelism, time::Duration,
 };
 
 /// Where a server listens when nothing else is said.
@@ -47,6 +47,17 @@ pub struct Config {
     /// How long the event loop of a worker may be stuck before the worker is killed and
     /// replaced. Default: 30 seconds; at least 2.
     pub heartbeat_timeout: Duration,
+    /// Directories whose files are watched: when one changes, the workers are replaced, as by
+    /// `SIGHUP`. For development. Default: none, and nothing is watched.
+    ///
+    /// The program itself is watched, too. What editors, builds and a running program write is
+    /// left out: hidden files and directories, `__pycache__`, `node_modules`, `target`, `*.pyc`,
+    /// backups, logs and SQLite databases.
+    ///
+    /// New code should answer soon, so a worker that was replaced closes its idle connections at
+    /// once, and the next change ends it even if it still has requests.
+    #[cfg(feature = "watch")]
+    pub watch: Vec<PathBuf>,
     /// Limits of the HTTP connections.
     pub http: Http,
 }
@@ -81,9 +92,25 @@ pub enum Workers {
 }
 
 impl Config {
+    /// Directories whose files are watched.
+    pub(crate) fn watched(&self) -> &[PathBuf] {
+        #[cfg(feature = "watch")]
+        let Self { watch, .. } = self;
+        #[cfg(not(feature = "watch"))]
+        let (Self { .. }, watch) = (self, &[]);
+        watch
+    }
+
     /// Checks every limit; the error is a sentence for the operator.
     pub(crate) fn validate(&self) -> Result<(), String> {
         between("workers", self.workers.count(), 0..=1024)?;
+        if self.workers.count() == 0 && !self.watched().is_empty() {
+            return Err(
+                "workers is 0, so there is none to replace when a file changes; \
+                 choose 1 or more, or watch no files"
+                    .into(),
+            );
+        }
         between("thread_workers", self.thread_workers, 0..=4096)?;
         between("backlog", self.backlog as usize, 1..=i32::MAX as usize)?;
         between("max_connections", self.max_connections, 1..=1 << 20)?;
@@ -138,6 +165,8 @@ impl Default for Config {
             graceful_timeout: Duration::from_secs(30),
             start_timeout: Duration::from_secs(60),
             heartbeat_timeout: Duration::from_secs(30),
+            #[cfg(feature = "watch")]
+            watch: Vec::new(),
             http: Http::default(),
         }
     }

@@ -16,6 +16,7 @@
 //! | feature | what it brings |
 //! |---|---|
 //! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log |
+//! | `watch` | `Config::watch`: a reload whenever a file changes, for development; part of `cli` |
 //!
 //! # Platform
 //!
@@ -32,6 +33,8 @@ mod listener;
 mod server;
 mod signals;
 mod supervisor;
+#[cfg(feature = "watch")]
+mod watch;
 mod worker;
 
 pub use config::{Config, Http, Workers};

@@ -1,6 +1,6 @@
 use crate::probe;
 
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 17] = [
     "bind",
     "workers",
     "thread-workers",
@@ -15,6 +15,7 @@ const OPTIONS: [&str; 16] = [
     "write-timeout",
     "max-headers",
     "max-header-size",
+    "reload-dir",
     "log-format",
     "log-level",
 ];

@@ -8,6 +8,7 @@ mod reload_under_load;
 mod spread;
 mod start;
 mod stop;
+mod watch;
 
 use std::{thread, time::Instant};
 

@@ -13,6 +13,9 @@ use crate::{config::Config, listener::Bound};
 /// answered and told to be the last. Few clients that are still there pause for longer.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// The same when new code is to answer soon: long enough to read a request that is already there.
+const IDLE_IN_DEVELOPMENT: Duration = Duration::from_millis(10);
+
 /// One server, as the supervisor and its slots see it.
 #[derive(Debug)]
 pub(super) struct Fleet {
@@ -24,6 +27,8 @@ pub(super) struct Fleet {
     pub(super) start_timeout: Duration,
     pub(super) heartbeat_timeout: Duration,
     pub(super) graceful_timeout: Duration,
+    /// Files are watched: new code is to answer soon, and nobody minds a request that is cut.
+    pub(super) development: bool,
     established: AtomicBool,
 }
 
@@ -43,6 +48,7 @@ impl Fleet {
             start_timeout: config.start_timeout,
             heartbeat_timeout: config.heartbeat_timeout,
             graceful_timeout: config.graceful_timeout,
+            development: !config.watched().is_empty(),
             established: AtomicBool::new(false),
         }
     }
@@ -58,6 +64,9 @@ impl Fleet {
 
     /// How long a retired worker keeps idle connections.
     pub(super) fn retired_idle(&self) -> Duration {
+        if self.development {
+            return IDLE_IN_DEVELOPMENT;
+        }
         // Before the deadline, at which they would be cut.
         IDLE.min(self.graceful_timeout / 2)
     }

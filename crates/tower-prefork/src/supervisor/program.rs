@@ -45,6 +45,12 @@ impl Program {
         })
     }
 
+    /// The file that is executed.
+    #[cfg(feature = "watch")]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Starts it with the arguments of this process.
     pub(super) fn spawn(&self, stdin: OwnedFd) -> io::Result<Child> {
         let mut arguments = env::args_os();

@@ -1,4 +1,4 @@
-use std::{io, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     runtime,
@@ -48,7 +48,9 @@ pub(crate) fn run(charges: Vec<Charge>) -> Result<(), String> {
     let (program, runtime) = start().map_err(|error| format!("cannot supervise: {error}"))?;
     runtime.block_on(async {
         let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
-        Supervisor::start(charges, &program).run(signals).await
+        let changes = watch_files(&charges, &program)?;
+        let supervisor = Supervisor::start(charges, &program, changes);
+        supervisor.run(signals).await
     })
 }
 
@@ -59,6 +61,8 @@ struct Supervisor {
     slots: JoinSet<usize>,
     events: mpsc::Receiver<Event>,
     reload: Reload,
+    /// Files that have changed, if they are watched.
+    changes: Option<mpsc::Receiver<PathBuf>>,
     stop: watch::Sender<Stop>,
 }
 
@@ -74,7 +78,11 @@ struct Supervised {
 
 impl Supervisor {
     /// Starts all workers.
-    fn start(charges: Vec<Charge>, program: &Program) -> Self {
+    fn start(
+        charges: Vec<Charge>,
+        program: &Program,
+        changes: Option<mpsc::Receiver<PathBuf>>,
+    ) -> Self {
         let (sender, events) = mpsc::channel(16);
         let (stop, stopped) = watch::channel(Stop::No);
         let mut slots = JoinSet::new();
@@ -108,6 +116,7 @@ impl Supervisor {
             slots,
             events,
             reload,
+            changes,
             stop,
         }
     }
@@ -120,6 +129,10 @@ impl Supervisor {
                     request => break request,
                 },
                 Some(()) = self.reload.over() => {}
+                Some(path) = next(&mut self.changes) => {
+                    tracing::info!(path = %path.display(), "a file has changed");
+                    self.reload.ask();
+                }
                 Some(event) = self.events.recv() => match event {
                     Event::Ready(server) => {
                         self.servers[server].one_more_ready();
@@ -182,6 +195,31 @@ impl Supervisor {
         }
         cut
     }
+}
+
+/// Watches the files that any of the servers wants to be watched.
+#[cfg(feature = "watch")]
+fn watch_files(
+    charges: &[Charge],
+    program: &Program,
+) -> Result<Option<mpsc::Receiver<PathBuf>>, String> {
+    let directories = charges.iter().flat_map(|charge| charge.config.watched());
+    let directories: Vec<_> = directories.cloned().collect();
+    if directories.is_empty() {
+        return Ok(None);
+    }
+    crate::watch::changes(&directories, program.path()).map(Some)
+}
+
+/// Watches nothing: that is another feature.
+#[cfg(not(feature = "watch"))]
+fn watch_files(_: &[Charge], _: &Program) -> Result<Option<mpsc::Receiver<PathBuf>>, String> {
+    Ok(None)
+}
+
+/// The next file that has changed.
+async fn next(changes: &mut Option<mpsc::Receiver<PathBuf>>) -> Option<PathBuf> {
+    changes.as_mut()?.recv().await
 }
 
 fn report(cut: usize) {

@@ -150,8 +150,13 @@ impl Slot {
 
     /// Starts to carry out an order, as soon as there is room for another process.
     fn replace(&mut self) {
-        if self.retired.is_some() {
-            if self.waiting.is_some() {
+        if let Some(retired) = &mut self.retired {
+            if self.waiting.is_none() {
+                return;
+            }
+            if self.fleet.development {
+                retired.kill();
+            } else {
                 tracing::info!(
                     server = self.fleet.name,
                     slot = self.index,
