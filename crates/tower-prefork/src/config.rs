@@ -39,10 +39,11 @@ pub struct Config {
     /// At the limit the worker stops accepting until one ends. The limit of open files
     /// (`RLIMIT_NOFILE`) lowers it.
     pub max_connections: usize,
-    /// How long a stop waits for running requests before it cuts them. Default: 30 seconds.
+    /// How long a stop, or a worker that was replaced, waits for running requests before it cuts
+    /// them. Default: 30 seconds.
     pub graceful_timeout: Duration,
     /// How long a worker may take to build its service. Default: 60 seconds. One that takes
-    /// longer is killed and counts as a start that failed.
+    /// longer is killed and counts as a start, or a reload, that failed.
     pub start_timeout: Duration,
     /// How long the event loop of a worker may be stuck before the worker is killed and
     /// replaced. Default: 30 seconds; at least 2.

@@ -49,9 +49,28 @@ const MISCONFIGURED: u8 = 2;
 /// |---|---|
 /// | `SIGTERM`, `SIGINT` | the listeners close, running requests finish, connections that the kernel has queued are served; what is left at the [deadline](Config::graceful_timeout) is cut |
 /// | the same again, or `SIGQUIT` | all ends at once |
+/// | `SIGHUP` | the workers are [replaced](#reload), and no request fails |
 ///
-/// A worker that gets `SIGTERM` or `SIGQUIT` itself does the same and is replaced. When the
-/// supervisor dies, its workers drain and end.
+/// A worker that gets `SIGTERM` or `SIGQUIT` itself does the same and is replaced; it ignores
+/// `SIGHUP`, as does a program with 0 workers. When the supervisor dies, its workers drain and end.
+///
+/// # Reload
+///
+/// At `SIGHUP` the workers are replaced one after another. A new worker is this program executed
+/// again, found as it was at the start: another binary at its path is picked up, also where a
+/// symbolic link now leads elsewhere. The addresses, the number of workers and the supervisor's
+/// own time-outs stay as they are.
+///
+/// The old worker serves until the new one is ready. Then it leaves new connections to the
+/// others, finishes its requests, and ends within the [deadline](Config::graceful_timeout). The
+/// last response of each connection says `Connection: close`; a connection that is idle may have
+/// one more request for 5 seconds (for half of the deadline, if that is less). So while a reload
+/// goes on, there may be two processes for each worker, and never more: the next reload waits for
+/// a process that still drains.
+///
+/// When a new worker cannot start, the old one goes on, the reload ends there, and the log says
+/// why. A `SIGHUP` during the start or during a reload is one more reload afterwards, however many
+/// come. A stop ends a reload at once, and the deadline is the same for old and new workers.
 ///
 /// # Exit codes
 ///

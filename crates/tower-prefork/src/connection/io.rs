@@ -162,3 +162,38 @@ fn has_unread<IO: 'static>(io: &IO) -> bool {
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     recv(socket, &mut [0; 1], flags).is_ok_and(|(_, length)| length > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream as Client},
+        os::unix::net::UnixStream as Local,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_knows_of_bytes_before_the_event_loop_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = Client::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let server = TcpStream::from_std(server).unwrap();
+        assert!(!has_unread(&server));
+        client.write_all(b"G").unwrap();
+        assert!(has_unread(&server) && has_unread(&server), "it only looks");
+
+        let (mut client, server) = Local::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let server = UnixStream::from_std(server).unwrap();
+        assert!(!has_unread(&server));
+        client.write_all(b"G").unwrap();
+        assert!(has_unread(&server));
+        let (client, server) = Local::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let server = UnixStream::from_std(server).unwrap();
+        drop(client);
+        assert!(!has_unread(&server), "the end is nothing to read");
+    }
+}

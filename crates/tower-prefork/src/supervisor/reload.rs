@@ -5,7 +5,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{fleet::Fleet, slot::Replace};
+use super::fleet::Fleet;
+
+/// The order to replace a slot's worker. The answer comes when the new worker serves, or is the
+/// reason why the old one goes on.
+pub(super) type Replace = oneshot::Sender<Result<(), String>>;
 
 /// Replaces all workers, when it is asked to.
 ///

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
@@ -9,6 +9,7 @@ use super::{
     backoff::Backoff,
     fleet::Fleet,
     process::{Ended, Happening, Process},
+    reload::Replace,
     run::Event,
 };
 
@@ -20,10 +21,6 @@ pub(super) enum Stop {
     Drain(Instant),
     Now,
 }
-
-/// The order to replace a slot's worker. The answer comes when the new worker serves, or is the
-/// reason why the old one goes on.
-pub(super) type Replace = oneshot::Sender<Result<(), String>>;
 
 /// The place of one worker. When its process dies, the slot starts another; when it is to be
 /// replaced, the slot starts the other first, and retires the old one once the other serves.
@@ -185,7 +182,7 @@ impl Slot {
     /// The worker has become ready.
     async fn serves(&mut self) {
         if self.fleet.is_established() {
-            self.log_replaced();
+            self.log_replaced(None);
         }
         if self.replacement.is_none() {
             self.answer(Ok(()));
@@ -200,17 +197,16 @@ impl Slot {
         if let Some(process) = &mut self.retired {
             process.retire();
         }
-        self.log_replaced();
+        self.log_replaced(self.retired.as_ref());
         self.answer(Ok(()));
     }
 
-    fn log_replaced(&self) {
-        let pid = |process: &Option<Process>| process.as_ref().map(Process::pid);
+    fn log_replaced(&self, retired: Option<&Process>) {
         tracing::info!(
             server = self.fleet.name,
             slot = self.index,
-            pid = pid(&self.serving),
-            retired = pid(&self.retired),
+            pid = self.serving.as_ref().map(Process::pid),
+            retired = retired.map(Process::pid),
             "worker replaced"
         );
     }

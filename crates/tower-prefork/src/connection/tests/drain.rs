@@ -43,6 +43,26 @@ async fn an_idle_connection_closes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_crosses_the_close_is_no_reset() {
+    let server = Server::new();
+    for request in [true, false] {
+        let mut client = server.connect(echo());
+        client.send(GET).await;
+        client.answer().await;
+        server.drain.send_replace(AT_ONCE);
+        if request {
+            client.send(GET).await;
+            assert!(client.answer().await.closes());
+        }
+        assert!(client.rest().await.is_empty());
+        // The client had not seen the end when it sent this.
+        client.send(GET).await;
+        client.ended().await;
+        server.drain.send_replace(None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_connection_may_have_one_more_request_when_there_is_time() {
     let server = Server::new();
     let mut fresh = server.connect(echo());
