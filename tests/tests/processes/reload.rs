@@ -242,8 +242,13 @@ fn a_stop_hurries_retired_workers() {
     let mut running = probe("-w 1 --graceful-timeout 100").start();
     let mut idle = running.client();
     idle.get("/").unwrap();
+    let mut other = running.client();
     running.signal(Signal::HUP);
     running.wait_for("reloaded");
+    wait_until("the old worker has heard of it", || {
+        let response = other.get("/").unwrap();
+        response.header("connection") == Some("close")
+    });
     let start = Instant::now();
     running.signal(Signal::TERM);
     assert_eq!(running.exit().code(), Some(0));
