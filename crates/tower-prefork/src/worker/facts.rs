@@ -25,8 +25,8 @@ impl Worker {
         &self.server
     }
 
-    /// Which of the server's workers this is, from 0. A worker that replaces a dead one has
-    /// its number.
+    /// Which of the server's workers this is, from 0. A worker that replaces another has its
+    /// number, also while the other still finishes its requests.
     #[must_use]
     pub fn slot(&self) -> usize {
         self.slot
