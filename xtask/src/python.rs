@@ -15,15 +15,12 @@ const PACKAGE: &str = "crates/tower-wsgi-python";
 const EXAMPLES: &str = "../../examples/python";
 
 pub(crate) fn run() -> Result<(), Failure> {
-    let target = Workspace::read()?.target_directory().join("python");
-    let environment = Environment::at(target.join("venv"))?;
+    let target = Workspace::read()?.target_directory().to_owned();
+    let environment = Environment::at(target.join("python"))?;
     environment.install(&root().join(PACKAGE).join("tests/requirements.txt"))?;
     environment.run("maturin", |maturin| {
-        // A directory of its own: a Python module is linked in another way than a program, so that here and in the
-        // other steps the same crates would be built again and again.
-        maturin
-            .args(["develop", "--profile", "dev", "--target-dir"])
-            .arg(target.join("build"));
+        // As the tests of the workspace, so that most of what they have built serves here, too.
+        maturin.args(["develop", "--profile", "dev"]);
     })?;
     environment.run("ruff", |ruff| {
         ruff.args(["check", ".", EXAMPLES]);
