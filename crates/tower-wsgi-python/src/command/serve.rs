@@ -8,6 +8,7 @@ use std::{
 use http::Extensions;
 use pyo3::{
     IntoPyObjectExt as _,
+    exceptions::PyValueError,
     prelude::*,
     types::{PyDict, PyString},
 };
@@ -95,9 +96,22 @@ fn cfg(py: Python<'_>, worker: &Worker, settings: &Settings) -> PyResult<Py<PyAn
     Ok(namespace.call((), Some(&values))?.unbind())
 }
 
+/// Python's own handler is called as well as the server's, and raises `KeyboardInterrupt` in whatever Python
+/// code runs next: after a clean stop, or in a request on the event loop.
+fn leave_interrupts_to_the_server(py: Python<'_>) -> PyResult<()> {
+    let signal = py.import("signal")?;
+    let arguments = (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?);
+    match signal.call_method1("signal", arguments) {
+        // In another thread than the main one, where Python raises no interrupt either.
+        Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(()),
+        result => result.map(drop),
+    }
+}
+
 /// Serves until stopped. Gives the exit code, except in a process that has run an application: that ends
 /// here, after Python's exit functions, since a thread of the application's may be stuck for ever.
 pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
+    leave_interrupts_to_the_server(py)?;
     let code = py.detach(|| {
         let servers = charges.into_iter().map(server);
         servers.fold(Arbiter::new(), Arbiter::server).run()
