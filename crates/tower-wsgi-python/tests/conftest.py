@@ -67,7 +67,7 @@ class Served:
         ready = 0
         while len(self.urls) < addresses or ready < addresses:
             (line,) = self.wait_for_log(r"listening|\bready\b")
-            if address := re.search(r'\baddress="?([^\s"]+)', line):
+            if address := re.search(r'\baddress"?[=:]"?([^\s",]+)', line):
                 self.urls.append(address[1])
             elif "ready" in line:
                 ready += 1
@@ -92,6 +92,11 @@ class Served:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(PATIENCE)
+        # The log ends with the last process that writes to it.
+        self._reader.join(PATIENCE)
+        assert not self._reader.is_alive(), f"a worker outlives its supervisor:\n{self.log}"
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -138,7 +143,6 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
         served.end()
     if getattr(request.node, "failed", False):
         for served in started:
-            served.wait()
             print(f"\n--- {served.process.args}\n{served.log}")
 
 
