@@ -20,6 +20,8 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::error::Reason;
+
 /// Set in a worker's environment. A program that the worker starts inherits it, but not the
 /// socket, and so is no worker.
 pub(crate) const MARKER: &str = "TOWER_PREFORK_WORKER";
@@ -30,8 +32,9 @@ pub(crate) const MAX_LISTENERS: usize = 64;
 /// Bytes of a message.
 const MAX_MESSAGE: usize = 64 << 10;
 
-/// Bytes of an error's text; escaped as JSON it still fits into a message.
-const MAX_TEXT: usize = 8 << 10;
+/// Bytes of an error's line and details; escaped as JSON they still fit into a message.
+const MAX_LINE: usize = 2 << 10;
+const MAX_DETAILS: usize = 8 << 10;
 
 /// What the supervisor tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,7 +58,7 @@ pub(crate) enum ToSupervisor {
     /// The service is built.
     Ready,
     /// The service cannot be built; the worker ends.
-    Failed { error: String },
+    Failed { reason: Reason },
     /// The event loop is alive. Sent once a second.
     Heartbeat { connections: usize, requests: usize },
     /// The drain's deadline is over, and this many requests did not finish.
@@ -64,11 +67,16 @@ pub(crate) enum ToSupervisor {
 
 impl ToSupervisor {
     /// A failure, its text cut to what fits into a message.
-    pub(crate) fn failed(mut error: String) -> Self {
-        let fits = |end: &usize| error.is_char_boundary(*end);
-        let end = (0..=MAX_TEXT.min(error.len())).rev().find(fits);
-        error.truncate(end.unwrap_or(0));
-        Self::Failed { error }
+    pub(crate) fn failed(mut reason: Reason) -> Self {
+        let Reason { line, details } = &mut reason;
+        let mut cuts = (0..=MAX_LINE.min(line.len())).rev();
+        let end = cuts.find(|cut| line.is_char_boundary(*cut));
+        line.truncate(end.unwrap_or(0));
+        // What went wrong stands at the end of a traceback.
+        let mut cuts = details.len().saturating_sub(MAX_DETAILS)..;
+        let start = cuts.find(|cut| details.is_char_boundary(*cut));
+        details.drain(..start.unwrap_or(0));
+        Self::Failed { reason }
     }
 }
 
@@ -216,7 +224,11 @@ mod tests {
     #[test]
     fn the_longest_error_fits() {
         let (supervisor, worker) = pair();
-        let message = ToSupervisor::failed("\u{1}é".repeat(MAX_TEXT));
+        let text = "\u{1}é".repeat(MAX_DETAILS);
+        let message = ToSupervisor::failed(Reason {
+            line: text.clone(),
+            details: text,
+        });
         worker.send(&message, &[]).unwrap();
         assert!(supervisor.recv::<ToSupervisor>().unwrap().is_some());
     }

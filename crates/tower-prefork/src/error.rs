@@ -1,13 +1,57 @@
 //! Errors as text for an operator.
 
-use std::{any::Any, error::Error, fmt::Write};
+use std::{
+    any::Any,
+    error::Error,
+    fmt::{Display, Write},
+};
+
+use serde::{Deserialize, Serialize};
 
 /// An error of any kind.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An error and its causes, in one line.
 pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
+    let text = with_causes(error, error.to_string());
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// Why a service could not be built: the first line of the error with its causes, and the lines after
+/// it as they are. The traceback of an interpreter, for example, is hard to read in one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reason {
+    pub(crate) line: String,
+    pub(crate) details: String,
+}
+
+impl Reason {
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        let text = error.to_string();
+        let (line, details) = text.split_once('\n').unwrap_or((&text, ""));
+        Self {
+            line: with_causes(error, line.to_owned()).replace('\n', " "),
+            details: details.trim_end().to_owned(),
+        }
+    }
+
+    /// After `place`, the operator's line; below it the details.
+    pub(crate) fn report(&self, place: impl Display) -> String {
+        match &*self.details {
+            "" => format!("{place}{}", self.line),
+            details => format!("{place}{}\n{details}", self.line),
+        }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(line: String) -> Self {
+        let details = String::new();
+        Self { line, details }
+    }
+}
+
+fn with_causes(error: &(dyn Error + 'static), mut text: String) -> String {
     let mut source = error.source();
     while let Some(error) = source {
         let cause = error.to_string();
@@ -17,7 +61,7 @@ pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
         }
         source = error.source();
     }
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    text
 }
 
 /// What a panic said.
@@ -54,6 +98,18 @@ mod tests {
     fn an_error_is_one_line_with_its_causes() {
         let error = Outer(io::Error::other("disk is full"));
         assert_eq!(error_text(&error), "cannot open the database: disk is full");
+    }
+
+    #[test]
+    fn the_first_line_is_the_reason_and_the_rest_is_shown_as_it_is() {
+        let reason = Reason::of(&Outer(io::Error::other("disk is full")));
+        assert_eq!(reason.line, "cannot open: disk is full");
+        assert_eq!(
+            reason.report("shop: "),
+            "shop: cannot open: disk is full\n  the database"
+        );
+        let reason = Reason::of(&io::Error::other("disk is full"));
+        assert_eq!(reason.report("shop: "), "shop: disk is full");
     }
 
     #[test]

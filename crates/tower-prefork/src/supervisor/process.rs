@@ -7,7 +7,10 @@ use tokio::{
 };
 
 use super::{cause, channel::Channel, fleet::Fleet, slot::Stop};
-use crate::control::{self, ToSupervisor, ToWorker};
+use crate::{
+    control::{self, ToSupervisor, ToWorker},
+    error::Reason,
+};
 
 /// A stuck worker gets SIGABRT, which may leave a core to look at, and so long afterwards SIGKILL.
 const ABORT_GRACE: Duration = Duration::from_secs(2);
@@ -29,7 +32,7 @@ pub(super) struct Process {
     ready_since: Option<Instant>,
     requests: usize,
     cut: Option<usize>,
-    reason: Option<String>,
+    reason: Option<Reason>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub(super) enum Happening {
 pub(super) struct Ended {
     pub(super) pid: Option<NonZeroI32>,
     pub(super) cause: String,
+    /// More lines of the cause, to be shown as they are.
+    pub(super) details: String,
     /// `None` when it never was ready.
     pub(super) ready_for: Option<Duration>,
     /// Requests that did not finish.
@@ -65,6 +70,7 @@ impl Ended {
         Self {
             pid: None,
             cause: format!("cannot start the process: {error}"),
+            details: String::new(),
             ready_for: None,
             cut: 0,
         }
@@ -129,7 +135,7 @@ impl Process {
                 return true;
             }
             ToSupervisor::Ready => {}
-            ToSupervisor::Failed { error } => self.reason = Some(error),
+            ToSupervisor::Failed { reason } => self.reason = Some(reason),
             ToSupervisor::Heartbeat {
                 connections,
                 requests,
@@ -199,7 +205,7 @@ impl Process {
         match self.phase {
             Phase::Starting => {
                 let limit = self.fleet.start_timeout.as_secs_f64();
-                self.reason = Some(format!("not ready within {limit} seconds"));
+                self.reason = Some(format!("not ready within {limit} seconds").into());
                 self.kill();
             }
             Phase::Ready => {
@@ -211,7 +217,7 @@ impl Process {
                     pid = self.pid(),
                     "worker is killed: {reason}"
                 );
-                self.reason = Some(reason);
+                self.reason = Some(reason.into());
                 self.phase = Phase::Aborting;
                 self.deadline = Instant::now() + ABORT_GRACE;
                 self.signal(Signal::ABORT);
@@ -238,7 +244,7 @@ impl Process {
         // Its last words, which may have come together with its end.
         while let Some(message) = self.channel.try_recv() {
             match message {
-                ToSupervisor::Failed { error } => self.reason = Some(error),
+                ToSupervisor::Failed { reason } => self.reason = Some(reason),
                 ToSupervisor::Cut { requests } => self.cut = Some(requests),
                 ToSupervisor::Heartbeat { requests, .. } => self.requests = requests,
                 ToSupervisor::Ready => {}
@@ -249,13 +255,14 @@ impl Process {
             Ok(status) => cause::describe(status),
             Err(error) => format!("cannot learn how it ended: {error}"),
         };
-        let cause = match self.reason.take() {
-            Some(reason) => format!("{reason} ({status})"),
-            None => status,
+        let (cause, details) = match self.reason.take() {
+            Some(Reason { line, details }) => (format!("{line} ({status})"), details),
+            None => (status, String::new()),
         };
         Ended {
             pid: Some(self.pid()),
             cause,
+            details,
             ready_for: self.ready_since.map(|since| since.elapsed()),
             cut: self.cut.unwrap_or(if clean { 0 } else { self.requests }),
         }

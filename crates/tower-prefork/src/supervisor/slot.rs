@@ -12,6 +12,7 @@ use super::{
     reload::Replace,
     run::Event,
 };
+use crate::error::Reason;
 
 /// Whether the program goes on.
 #[derive(Clone, Copy, Debug)]
@@ -222,6 +223,7 @@ impl Slot {
     fn failed(&mut self, ended: Ended) {
         self.replacement = None;
         self.cut(&ended);
+        show(&ended.details);
         self.answer(Err(ended.cause));
     }
 
@@ -234,10 +236,16 @@ impl Slot {
         }
         if !self.fleet.is_established() {
             let (server, slot) = (&self.fleet.name, self.index);
-            let error = format!("{server}: worker {slot} could not start: {}", ended.cause);
-            let _ = self.events.send(Event::StartFailed(error)).await;
+            let place = format!("{server}: worker {slot} could not start: ");
+            let reason = Reason {
+                line: ended.cause,
+                details: ended.details,
+            };
+            let event = Event::StartFailed(reason.report(place));
+            let _ = self.events.send(event).await;
             return;
         }
+        show(&ended.details);
         let mut delay = self.backoff.after(ended.ready_for);
         if self.serving.is_some() {
             // The next one is on its way.
@@ -286,6 +294,13 @@ impl Slot {
         if self.is_stopping() {
             self.cut += ended.cut;
         }
+    }
+}
+
+/// Shows the operator what is more than a line of the log.
+fn show(details: &str) {
+    if !details.is_empty() {
+        eprintln!("{details}");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     BoxError, Server,
     connection::Load,
     control::{Socket, ToSupervisor, ToWorker},
-    error::error_text,
+    error::Reason,
     listener::Listener,
     signals::Signals,
 };
@@ -26,7 +26,7 @@ pub(crate) fn run(servers: Vec<Server>, socket: Socket) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The supervisor tells the operator.
-            let _ = socket.send(&ToSupervisor::failed(error_text(&*error)), &[]);
+            let _ = socket.send(&ToSupervisor::failed(Reason::of(&*error)), &[]);
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::{Application, Worker, application::Job, runtime, stop::Stop};
 use crate::{
-    config::Config, error::error_text, listener::Bound, signals::Signals, supervisor::log_ready,
+    config::Config, error::Reason, listener::Bound, signals::Signals, supervisor::log_ready,
 };
 
 /// A server that runs without workers.
@@ -58,7 +58,8 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
         };
         jobs.push(async move {
             let served = application.serve(job).await;
-            served.map_err(|error| format!("{name}: could not start: {}", error_text(&*error)))
+            let place = format!("{name}: could not start: ");
+            served.map_err(|error| Reason::of(&*error).report(place))
         });
     }
     obey_signals(stop.clone()).map_err(|error| format!("cannot take signals: {error}"))?;

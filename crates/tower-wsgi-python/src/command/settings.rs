@@ -1,6 +1,6 @@
 //! What a Python program sets for a server.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
@@ -88,6 +88,8 @@ impl Settings {
             "max_header_size" => server.max_header_size = Some(value.extract()?),
             "log_level" => server.log_level = Some(value.extract()?),
             "log_format" => server.log_format = Some(choice(value)?),
+            "reload" => server.reload = value.extract()?,
+            "reload_dir" => server.reload_dir = paths(value)?,
             "script_name" => self.script_name = value.extract()?,
             "max_body" => self.max_body = value.extract()?,
             _ => return Err(PyTypeError::new_err("there is no setting of this name")),
@@ -112,6 +114,14 @@ fn addresses(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
         addresses.push(item?.str()?.to_string());
     }
     Ok(addresses)
+}
+
+/// One directory or several.
+fn paths(value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
+    match value.extract() {
+        Ok(path) => Ok(vec![path]),
+        Err(_) => value.extract(),
+    }
 }
 
 /// What has the same form on the command line.
