@@ -170,6 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_watched_is_where_the_application_lives() {
+        let watched = |line: &str| {
+            let parsed = parse(argv(line)).unwrap();
+            let mut settings = Settings::default();
+            parsed.options.apply(&mut settings);
+            settings.watch(&parsed.place);
+            settings.given.reload_dir
+        };
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(watched("tower-wsgi a:b --chdir x"), paths(&[]));
+        assert_eq!(watched("tower-wsgi a:b --reload"), paths(&["."]));
+        assert_eq!(
+            watched("tower-wsgi a:b --reload --chdir x --pythonpath y"),
+            paths(&["x", "y"])
+        );
+        assert_eq!(
+            watched("tower-wsgi a:b --reload-dir z --chdir x"),
+            paths(&["z"])
+        );
+    }
+
+    #[test]
     fn help_is_no_failure_and_nonsense_is() {
         assert_eq!(parse(argv("tower-wsgi --help")).err(), Some(0));
         assert_eq!(parse(argv("tower-wsgi")).err(), Some(2));

@@ -92,6 +92,7 @@ fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     };
     let mut settings = Settings::default();
     parsed.options.apply(&mut settings);
+    settings.watch(&parsed.place);
     settings.init_logging();
     let (application, place) = (parsed.application.clone(), parsed.place);
     let charge = Charge {

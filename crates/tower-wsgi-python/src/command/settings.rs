@@ -9,6 +9,7 @@ use pyo3::{
 };
 use tower_prefork::{Server, cli};
 
+use super::args::Place;
 use crate::text::type_name;
 
 /// Threads that call the application, where nothing else is said.
@@ -42,6 +43,16 @@ impl Settings {
     /// A server with them.
     pub(super) fn server(&self, name: &str) -> Server {
         Server::new(name).args(&self.server).args(&self.given)
+    }
+
+    /// Lets `--reload` watch where the application lives: that is not where the supervisor is.
+    pub(super) fn watch(&mut self, place: &Place) {
+        let given = &mut self.given;
+        if given.reload && given.reload_dir.is_empty() {
+            let current = || PathBuf::from(".");
+            given.reload_dir = vec![place.chdir.clone().unwrap_or_else(current)];
+            given.reload_dir.extend_from_slice(&place.pythonpath);
+        }
     }
 
     /// Starts the log.
