@@ -46,7 +46,9 @@ class App:
             return _Iterable(self, iter(()))
         if self.way == "file":
             start_response(self.status, self.headers)
-            return environ["wsgi.file_wrapper"](_File(self, b"".join(self.chunks)), 100)
+            # It is kept, so that it is not closed because nobody has it any more.
+            self.file = _File(self, b"".join(self.chunks))
+            return environ["wsgi.file_wrapper"](self.file, 100)
         if self.way == "iterable":
             start_response(self.status, self.headers)
             return _Iterable(self, iter(self.chunks))
@@ -147,9 +149,17 @@ class TestEditing:
         for number, _ in enumerate(result):
             assert made == list(range(number + 1))
 
-    def test_a_response_can_be_started_again_until_something_is_sent(self) -> None:
+    @pytest.mark.parametrize("early", [True, False])
+    def test_a_response_can_be_started_again_until_something_is_sent(self, early: bool) -> None:
         def recovers(environ: Any, start_response: Any) -> Iterator[bytes]:
-            start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "9")])
+            headers = [("Content-Type", "text/plain"), ("Content-Length", "9")]
+            if early:
+                start_response("200 OK", headers)
+            return body(start_response, headers)
+
+        def body(start_response: Any, headers: Any) -> Iterator[bytes]:
+            if not early:
+                start_response("200 OK", headers)
             yield b""
             try:
                 raise KeyError
@@ -255,6 +265,7 @@ class TestGZip:
             ("*;q=0", False),
             ("br", False),
             ("gzip;q=much", False),
+            ("gzip;q=7", False),
             ("", False),
             (None, False),
         ],
@@ -263,6 +274,10 @@ class TestGZip:
         result = answer(App(TEXT), wsgi.GZipMiddleware(), environ=request(encoding))
         assert ("content-encoding" in result.headers) is compressed
         assert result.headers["vary"] == "Accept-Encoding"
+
+    def test_the_shortest_that_is_compressed(self) -> None:
+        assert "content-encoding" in answer(App(TEXT[:200]), wsgi.GZipMiddleware()).headers
+        assert "content-encoding" in answer(App(TEXT[:10]), wsgi.GZipMiddleware(10)).headers
 
     @pytest.mark.parametrize(
         "app",
@@ -298,7 +313,7 @@ class TestGZip:
         assert ("content-encoding" in answer(app, wsgi.GZipMiddleware()).headers) is compressed
 
     def test_a_head_has_no_length_of_other_content(self) -> None:
-        app = App(way="iterable", headers=[("Content-Length", str(len(TEXT)))])
+        app = App(TEXT, way="file", headers=[("Content-Length", str(len(TEXT)))])
         result = answer(app, wsgi.GZipMiddleware(), environ=request(method="HEAD"))
         assert result.headers["content-length"] == str(len(TEXT))
         assert "content-encoding" not in result.headers

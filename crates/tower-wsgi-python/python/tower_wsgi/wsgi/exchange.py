@@ -67,8 +67,6 @@ class Exchange:
 
     def respond(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """Give what the server is to iterate: the application's ``result``, edited."""
-        if self.flowing:
-            return result
         if not (self.pending and self._runs_no_code(result)):
             return _LateBody(self, result)
         content = self.hand_on(result)
