@@ -30,7 +30,7 @@ use std::{
 use clap::{Args as ClapArgs, ValueEnum};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{Config, Workers};
+use crate::{AccessLog, AccessLogFormat, Config, Workers};
 
 /// The options of a server, to flatten into a clap program.
 ///
@@ -125,6 +125,16 @@ pub struct Args {
     )]
     pub reload_dir: Vec<PathBuf>,
 
+    /// Log the requests to this file, which is created anew when it was renamed; "-" is standard
+    /// output [default: no access log]
+    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_ACCESS_LOG")]
+    pub access_log: Option<PathBuf>,
+
+    /// How the lines of the access log look: as Apache's, or one JSON object a line
+    /// [default: combined]
+    #[arg(long, value_name = "FORMAT", env = "TOWER_PREFORK_ACCESS_LOG_FORMAT")]
+    pub access_log_format: Option<AccessLogFormat>,
+
     /// How log lines look [default: text]
     #[arg(long, value_name = "FORMAT", env = "TOWER_PREFORK_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -178,6 +188,7 @@ impl Args {
         } else if self.reload {
             config.watch = vec![".".into()];
         }
+        self.apply_access_log(&mut config.access_log);
         let http = &mut config.http;
         set(&mut http.header_timeout, self.header_timeout);
         set(&mut http.keep_alive_timeout, self.keep_alive_timeout);
@@ -185,6 +196,17 @@ impl Args {
         set(&mut http.write_timeout, self.write_timeout);
         set(&mut http.max_headers, self.max_headers);
         set(&mut http.max_header_size, self.max_header_size);
+    }
+
+    /// The format alone changes the log that the program has set, if it has.
+    fn apply_access_log(&self, log: &mut Option<AccessLog>) {
+        if let Some(path) = &self.access_log {
+            let format = log.as_ref().map(|log| log.format).unwrap_or_default();
+            *log = Some(AccessLog::new(path).format(format));
+        }
+        if let Some(log) = log {
+            set(&mut log.format, self.access_log_format);
+        }
     }
 }
 
@@ -282,11 +304,28 @@ mod tests {
     }
 
     #[test]
+    fn the_access_log_and_its_format() {
+        let mut config = Config::default();
+        let arguments = ["--access-log-format", "json"];
+        parse(&arguments).unwrap().apply(&mut config);
+        assert_eq!(config.access_log, None);
+        parse(&["--access-log", "-"]).unwrap().apply(&mut config);
+        assert_eq!(config.access_log, Some(AccessLog::new("-")));
+        parse(&arguments).unwrap().apply(&mut config);
+        parse(&["--access-log", "a.log"])
+            .unwrap()
+            .apply(&mut config);
+        let log = AccessLog::new("a.log").format(AccessLogFormat::Json);
+        assert_eq!(config.access_log, Some(log));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for arguments in [
             ["--workers", "many"],
             ["--graceful-timeout", "-1"],
             ["--graceful-timeout", "NaN"],
+            ["--access-log-format", "xml"],
             ["--log-format", "xml"],
             ["--log-level", "a=b=c"],
         ] {

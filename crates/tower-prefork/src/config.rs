@@ -5,6 +5,8 @@ use std::{
     thread::available_parallelism, time::Duration,
 };
 
+use crate::AccessLog;
+
 /// Where a server listens when nothing else is said.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 
@@ -59,6 +61,8 @@ pub struct Config {
     /// once, and the next change ends it even if it still has requests.
     #[cfg(feature = "watch")]
     pub watch: Vec<PathBuf>,
+    /// Where the requests are logged. Default: nowhere.
+    pub access_log: Option<AccessLog>,
     /// Limits of the HTTP connections.
     pub http: Http,
 }
@@ -168,6 +172,7 @@ impl Default for Config {
             heartbeat_timeout: Duration::from_secs(30),
             #[cfg(feature = "watch")]
             watch: Vec::new(),
+            access_log: None,
             http: Http::default(),
         }
     }

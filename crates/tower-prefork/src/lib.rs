@@ -22,6 +22,7 @@
 //!
 //! Linux, 5.3 or later.
 
+mod access_log;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
@@ -37,6 +38,7 @@ mod supervisor;
 mod watch;
 mod worker;
 
+pub use access_log::{AccessLog, AccessLogFormat};
 pub use config::{Config, Http, Workers};
 pub use connection::{Connection, RequestBody};
 pub use error::BoxError;

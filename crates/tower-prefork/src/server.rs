@@ -3,7 +3,7 @@
 use std::{fmt::Display, future::Future, process::ExitCode};
 
 use crate::{
-    BoxError, Config, HttpService, Worker, Workers,
+    BoxError, Config, HttpService, Worker, Workers, access_log,
     config::DEFAULT_ADDRESS,
     control::{MAX_LISTENERS, Socket},
     listener::{self, Address, Bound},
@@ -77,7 +77,7 @@ const MISCONFIGURED: u8 = 2;
 /// | code | meaning |
 /// |---|---|
 /// | 0 | stopped by a signal, also when the deadline cut requests: a line in the log counts them |
-/// | 1 | could not start: an address is taken, a service cannot be built |
+/// | 1 | could not start: an address is taken, a file cannot be opened, a service cannot be built |
 /// | 2 | what was configured makes no sense: an address that is none, a number out of its limits |
 #[derive(Debug)]
 #[must_use = "a server does nothing until it runs"]
@@ -221,6 +221,9 @@ fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
     let mut charges = Vec::new();
     let mut single = Vec::new();
     for (server, addresses) in servers.into_iter().zip(addresses) {
+        if let Some(log) = &server.config.access_log {
+            access_log::check(log).map_err(|error| (FAILED, error))?;
+        }
         let bound = bind(&addresses, server.config.backlog).map_err(|error| (FAILED, error))?;
         let Server {
             name,

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     BoxError,
+    access_log::Client,
     error::{error_text, panic_text},
 };
 
@@ -59,16 +60,23 @@ pub(super) struct Calls<S> {
     service: S,
     connection: Connection,
     progress: Arc<Progress>,
+    access_log: Option<Client>,
     /// The answer to every request, without a call of the service.
     answer: Option<Page>,
 }
 
 impl<S> Calls<S> {
-    pub(super) fn new(service: S, connection: Connection, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(
+        service: S,
+        connection: Connection,
+        progress: Arc<Progress>,
+        access_log: Option<Client>,
+    ) -> Self {
         Self {
             service,
             connection,
             progress,
+            access_log,
             answer: None,
         }
     }
@@ -76,6 +84,13 @@ impl<S> Calls<S> {
     pub(super) fn with_answer(mut self, page: Page) -> Self {
         self.answer = Some(page);
         self
+    }
+
+    /// hyper could not parse a request, and has refused it.
+    pub(super) fn malformed(&self, error: &hyper::Error) {
+        if let (Some(log), Some(status)) = (&self.access_log, status_of(error)) {
+            log.refused(status);
+        }
     }
 
     /// The request for the service, or why it does not get it.
@@ -111,7 +126,12 @@ where
     type Future = Call<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let answering = Some(Answering::begin(&self.progress));
+        let record = self.access_log.as_ref().map(|log| match self.answer {
+            // It is not the client's.
+            Some(_) => log.unknown_request(),
+            None => log.request(&request),
+        });
+        let answering = Some(Answering::begin(&self.progress, record));
         let stage = match self.admit(request) {
             Ok(request) => Stage::Waiting {
                 service: self.service.clone(),
@@ -121,6 +141,21 @@ where
         };
         Call { stage, answering }
     }
+}
+
+/// The status that hyper answers a malformed request with, if it does.
+fn status_of(error: &hyper::Error) -> Option<StatusCode> {
+    if error.is_parse_too_large() {
+        // Nothing but its text tells which of the two it is.
+        let target = error.to_string().starts_with("URI");
+        return Some(if target {
+            StatusCode::URI_TOO_LONG
+        } else {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        });
+    }
+    let answered = error.is_parse() && !error.is_parse_version_h2();
+    answered.then_some(StatusCode::BAD_REQUEST)
 }
 
 pin_project! {
@@ -165,7 +200,9 @@ where
             .answering
             .take()
             .expect("a future is not polled after its end");
-        Poll::Ready(Ok(respond(answer, answering)))
+        let mut response = respond(answer, answering);
+        ResponseBody::record(&mut response);
+        Poll::Ready(Ok(response))
     }
 }
 

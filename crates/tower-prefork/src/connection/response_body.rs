@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{Response, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -29,6 +30,15 @@ pin_project! {
     }
 }
 
+impl<B: Body> Content<B> {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Service { body } => body.is_end_stream(),
+            Self::Page { text } => text.is_none(),
+        }
+    }
+}
+
 impl<B> ResponseBody<B> {
     pub(super) fn service(body: B, answering: Answering) -> Self {
         Self {
@@ -45,6 +55,28 @@ impl<B> ResponseBody<B> {
     }
 }
 
+impl<B> ResponseBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    /// Tells the access log what is about to be sent.
+    pub(super) fn record(response: &mut Response<Self>) {
+        if response.body_mut().answering.record().is_none() {
+            return;
+        }
+        let announced = response.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = announced.or_else(|| response.body().size_hint().exact());
+        let status = response.status();
+        let answering = &mut response.body_mut().answering;
+        let written = answering.progress().written();
+        if let Some(record) = answering.record() {
+            record.answer(status, length, written);
+        }
+    }
+}
+
 impl<B> Body for ResponseBody<B>
 where
     B: Body<Data = Bytes>,
@@ -57,8 +89,8 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.project();
-        match this.content.project() {
+        let mut this = self.project();
+        let frame = match this.content.as_mut().project() {
             ContentProj::Service { body } => body.poll_frame(cx).map_err(|error| {
                 let error = error.into();
                 tracing::error!(
@@ -71,14 +103,25 @@ where
             ContentProj::Page { text } => {
                 Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
+        };
+        if let Some(record) = this.answering.record() {
+            match &frame {
+                Poll::Ready(Some(Ok(frame))) => {
+                    record.add(frame.data_ref().map_or(0, Bytes::len));
+                    // hyper asks for nothing after the last data, nor after trailers.
+                    if frame.is_trailers() || this.content.is_end_stream() {
+                        record.end();
+                    }
+                }
+                Poll::Ready(None) => record.end(),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            }
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Service { body } => body.is_end_stream(),
-            Content::Page { text } => text.is_none(),
-        }
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

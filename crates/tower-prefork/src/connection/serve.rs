@@ -23,7 +23,7 @@ use super::{
     io::{Io, is_blank},
     progress::{BodyState, Open, Progress},
 };
-use crate::{HttpService, config::Http, error::panic_text};
+use crate::{HttpService, access_log::Log, config::Http, error::panic_text};
 
 /// hyper's default; to name it costs an allocation per request.
 const DEFAULT_MAX_HEADERS: usize = 100;
@@ -42,12 +42,17 @@ pub(crate) struct Shared {
     http: Http,
     drain: watch::Receiver<Option<Duration>>,
     load: Load,
+    access_log: Option<Log>,
 }
 
 impl Shared {
     /// `drain` is set when the worker is to stop: how long an idle connection may wait for its last
     /// request. No time-out is longer than a year.
-    pub(crate) fn new(mut http: Http, drain: watch::Receiver<Option<Duration>>) -> Self {
+    pub(crate) fn new(
+        mut http: Http,
+        drain: watch::Receiver<Option<Duration>>,
+        access_log: Option<Log>,
+    ) -> Self {
         for time in [
             &mut http.header_timeout,
             &mut http.keep_alive_timeout,
@@ -61,6 +66,7 @@ impl Shared {
             http,
             drain,
             load: Load::default(),
+            access_log,
         }
     }
 
@@ -99,7 +105,10 @@ where
     let mut drain = pin!(drained(shared.drain.clone(), None));
     let builder = shared.builder();
     let mut io = Io::new(io, progress.clone());
-    let mut calls = Calls::new(service, connection, progress.clone());
+    let access_log = shared.access_log.as_ref();
+    let access_log = access_log.map(|log| log.client(&connection));
+    let is_logged = access_log.is_some();
+    let mut calls = Calls::new(service, connection, progress.clone(), access_log);
     let mut timed_out = false;
 
     loop {
@@ -111,7 +120,11 @@ where
                 progress.set_closing();
                 drain.set(drained(receiver, Some(idle)));
             }
-            if let Poll::Ready(end) = poll_http(&mut http, &progress, cx) {
+            let polled = poll_http(&mut http, &progress, cx);
+            if is_logged && !progress.blocked() && !is_broken(&polled) {
+                progress.sent();
+            }
+            if let Poll::Ready(end) = polled {
                 return Poll::Ready(end);
             }
             clock.observe(&progress, cx);
@@ -147,10 +160,24 @@ where
                 if cut {
                     progress.set_broken();
                 }
+                progress.cut_unsent();
+                if let End::Http(Err(error)) = &end {
+                    calls.malformed(error);
+                }
                 let more = rest || timed_out || progress.body() != BodyState::Complete;
                 return finish(io, end, more, clock.draining(), &progress).await;
             }
         }
+    }
+}
+
+/// Whether the connection has ended with something left to write. A malformed request comes after the
+/// responses to those before it.
+fn is_broken(polled: &Poll<End>) -> bool {
+    match polled {
+        Poll::Ready(End::Http(Err(error))) => !error.is_parse(),
+        Poll::Ready(End::Broken) => true,
+        _ => false,
     }
 }
 

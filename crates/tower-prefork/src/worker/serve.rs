@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     BoxError, HttpService,
+    access_log::Log,
     config::Config,
     connection::{self, Shared},
     error::panic_text,
@@ -49,7 +50,9 @@ where
     let config = worker.config();
     let gate = Gate::new(max_connections(config))?;
     let (drain, draining) = watch::channel(None);
-    let shared = Arc::new(Shared::new(config.http.clone(), draining));
+    let log = config.access_log.as_ref();
+    let log = log.map(|log| Log::start(log, worker.slot())).transpose()?;
+    let shared = Arc::new(Shared::new(config.http.clone(), draining, log));
     let load = shared.load().clone();
     ready(load.clone());
     let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;

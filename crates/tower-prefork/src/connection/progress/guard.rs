@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use super::{BodyState, Progress};
+use crate::access_log::Record;
 
 /// A connection that is open.
 #[derive(Debug)]
@@ -22,15 +23,23 @@ impl Drop for Open {
             self.0.load.connection_used();
         }
         self.0.load.connection_closed();
+        self.0.cut_unsent();
     }
 }
 
 /// A request that is being answered: from the call of the service to the end of the response body.
 #[derive(Debug)]
-pub(in crate::connection) struct Answering(Arc<Progress>);
+pub(in crate::connection) struct Answering {
+    progress: Arc<Progress>,
+    /// For the access log, if there is one.
+    record: Option<Box<Record>>,
+}
 
 impl Answering {
-    pub(in crate::connection) fn begin(progress: &Arc<Progress>) -> Self {
+    pub(in crate::connection) fn begin(
+        progress: &Arc<Progress>,
+        record: Option<Box<Record>>,
+    ) -> Self {
         let calls = progress.calls();
         if calls == 0 {
             progress.load.connection_used();
@@ -39,18 +48,32 @@ impl Answering {
         progress.load.request_began();
         progress.body.store(BodyState::Complete as u8, Relaxed);
         progress.responding.fetch_add(1, Relaxed);
-        Self(progress.clone())
+        Self {
+            progress: progress.clone(),
+            record,
+        }
     }
 
     pub(in crate::connection) fn progress(&self) -> &Progress {
-        &self.0
+        &self.progress
+    }
+
+    pub(in crate::connection) fn record(&mut self) -> Option<&mut Record> {
+        self.record.as_deref_mut()
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.responding.fetch_sub(1, Relaxed);
-        self.0.load.request_ended();
+        self.progress.responding.fetch_sub(1, Relaxed);
+        self.progress.load.request_ended();
+        if let Some(record) = self.record.take() {
+            if record.is_whole() {
+                self.progress.set_unsent(record);
+            } else {
+                record.cut(self.progress.written());
+            }
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 use std::{
-    sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
-        Ordering::{Acquire, Relaxed},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+            Ordering::{Acquire, Relaxed},
+        },
     },
     task::Waker,
     time::Duration,
@@ -10,7 +13,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::runtime::Handle;
 
-use crate::connection::Load;
+use crate::{access_log::Record, connection::Load};
 
 /// The state of one connection, as its socket, its service and its bodies report it.
 ///
@@ -43,6 +46,9 @@ pub(in crate::connection) struct Progress {
     pub(super) tainted: AtomicBool,
     broken: AtomicBool,
     upgrade: AtomicBool,
+
+    /// The last response that hyper has got all of, until it is written.
+    unsent: Mutex<Option<Box<Record>>>,
 }
 
 /// What has become of the current request's body.
@@ -78,6 +84,7 @@ impl Progress {
             tainted: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             upgrade: AtomicBool::new(false),
+            unsent: Mutex::default(),
         }
     }
 
@@ -189,5 +196,32 @@ impl Progress {
     /// Whether one did, since this was asked before.
     pub(in crate::connection) fn take_upgrade(&self) -> bool {
         self.upgrade.swap(false, Relaxed)
+    }
+
+    /// hyper has got all of a response. When it gets the next one already, the one before counts as sent:
+    /// only small ones wait behind each other.
+    pub(super) fn set_unsent(&self, record: Box<Record>) {
+        if let Some(before) = self.replace_unsent(Some(record)) {
+            before.sent();
+        }
+    }
+
+    /// Everything was written.
+    pub(in crate::connection) fn sent(&self) {
+        if let Some(record) = self.replace_unsent(None) {
+            record.sent();
+        }
+    }
+
+    /// What is not written will not be.
+    pub(in crate::connection) fn cut_unsent(&self) {
+        if let Some(record) = self.replace_unsent(None) {
+            record.cut(self.written());
+        }
+    }
+
+    fn replace_unsent(&self, record: Option<Box<Record>>) -> Option<Box<Record>> {
+        let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *unsent, record)
     }
 }

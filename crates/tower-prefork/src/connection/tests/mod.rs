@@ -3,6 +3,7 @@
 //! Most of these talk to [`serve`] over a pipe in memory, with the clock stopped: it jumps to the next
 //! deadline when nobody has anything to do, so that a time-out takes no time, and a hang ends in one.
 
+mod access_log;
 mod bodies;
 mod drain;
 mod ending;
@@ -33,7 +34,7 @@ use tokio::{
 use tower::{Service, service_fn};
 
 use super::{Connection, RequestBody, Shared, serve};
-use crate::{BoxError, config::Http};
+use crate::{BoxError, access_log::Log, config::Http};
 
 /// More than every time-out of a connection together.
 const LONG: Duration = Duration::from_secs(600);
@@ -53,11 +54,15 @@ impl Server {
     }
 
     fn with(change: impl FnOnce(&mut Http)) -> Self {
+        Self::with_log(change, None)
+    }
+
+    fn with_log(change: impl FnOnce(&mut Http), log: Option<Log>) -> Self {
         let mut http = Http::default();
         change(&mut http);
         let (drain, observed) = watch::channel(None);
         Self {
-            shared: Arc::new(Shared::new(http, observed)),
+            shared: Arc::new(Shared::new(http, observed, log)),
             drain,
         }
     }

@@ -1,0 +1,448 @@
+use std::{
+    fmt,
+    io::Write,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+
+use super::{AccessLogFormat, escape, output::PIPE_BUF, stamp::Stamp, user::user};
+
+/// Logged for a request that got no answer, as nginx does.
+const NO_ANSWER: u16 = 499;
+
+/// What a client's fields may take of a line in a file, and of one that a pipe must keep together.
+const ROOM: usize = 16 << 10;
+const ROOM_IN_PIPE: usize = PIPE_BUF - 512;
+
+/// How the lines of one log look.
+#[derive(Debug)]
+pub(super) struct Style {
+    format: AccessLogFormat,
+    room: usize,
+    stamp: Mutex<Stamp>,
+    /// The end of every line.
+    end: String,
+}
+
+/// A request, as far as a line tells of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    version: Version,
+    headers: &'a HeaderMap,
+}
+
+impl<'a, B> From<&'a Request<B>> for Asked<'a> {
+    fn from(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+        }
+    }
+}
+
+/// The parts of a line that are known when the request has come.
+#[derive(Debug)]
+pub(super) struct Head {
+    text: Vec<u8>,
+    /// Where the outcome belongs.
+    split: usize,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    pub(super) status: Option<StatusCode>,
+    pub(super) bytes: u64,
+    pub(super) duration: Duration,
+    pub(super) aborted: bool,
+}
+
+impl Style {
+    /// `whole_writes`: the log's file keeps lines of any length together.
+    pub(super) fn new(format: AccessLogFormat, whole_writes: bool, slot: usize) -> Self {
+        let end = match format {
+            AccessLogFormat::Json => {
+                format!(",\"slot\":{slot},\"pid\":{}}}\n", std::process::id())
+            }
+            AccessLogFormat::Common | AccessLogFormat::Combined => "\n".into(),
+        };
+        Self {
+            format,
+            room: if whole_writes { ROOM } else { ROOM_IN_PIPE },
+            stamp: Mutex::new(Stamp::new(format)),
+            end,
+        }
+    }
+
+    /// Whether a line tells how long a request took.
+    pub(super) fn has_duration(&self) -> bool {
+        self.format == AccessLogFormat::Json
+    }
+
+    /// The beginning of a line, now; `asked` is `None` when nothing is known of the request.
+    pub(super) fn head(&self, remote: &str, asked: Option<Asked<'_>>) -> Head {
+        let mut text = Vec::with_capacity(256);
+        let split = match self.format {
+            AccessLogFormat::Json => {
+                self.write_json(&mut text, remote, asked);
+                text.len()
+            }
+            AccessLogFormat::Common | AccessLogFormat::Combined => {
+                self.write_common(&mut text, remote, asked);
+                let split = text.len();
+                if self.format == AccessLogFormat::Combined {
+                    let field = |name| asked.and_then(|asked| asked.headers.get(name));
+                    write_quoted(&mut text, field(header::REFERER), self.room / 4);
+                    write_quoted(&mut text, field(header::USER_AGENT), self.room / 8);
+                }
+                split
+            }
+        };
+        Head { text, split }
+    }
+
+    /// Adds a line.
+    pub(super) fn line(&self, out: &mut Vec<u8>, head: &Head, outcome: Outcome) {
+        let (begin, rest) = head.text.split_at(head.split);
+        out.extend_from_slice(begin);
+        let Outcome {
+            status,
+            bytes,
+            duration,
+            aborted,
+        } = outcome;
+        let status = status.map_or(NO_ANSWER, |status| status.as_u16());
+        match self.format {
+            AccessLogFormat::Json => put(
+                out,
+                format_args!(
+                    ",\"status\":{status},\"bytes\":{bytes},\"duration_us\":{},\"aborted\":{aborted}",
+                    duration.as_micros()
+                ),
+            ),
+            AccessLogFormat::Common | AccessLogFormat::Combined if bytes == 0 => {
+                put(out, format_args!("{status} -"));
+            }
+            AccessLogFormat::Common | AccessLogFormat::Combined => {
+                put(out, format_args!("{status} {bytes}"));
+            }
+        }
+        out.extend_from_slice(rest);
+        out.extend_from_slice(self.end.as_bytes());
+    }
+
+    fn write_common(&self, text: &mut Vec<u8>, remote: &str, asked: Option<Asked<'_>>) {
+        text.extend_from_slice(remote.as_bytes());
+        text.extend_from_slice(b" - ");
+        match asked.and_then(|asked| user(asked.headers)) {
+            Some(user) => escape::word(text, &user, self.room / 32),
+            None => text.push(b'-'),
+        }
+        text.extend_from_slice(b" [");
+        self.write_time(text);
+        text.extend_from_slice(b"] \"");
+        match asked {
+            Some(asked) => {
+                escape::quoted(text, asked.method.as_str().as_bytes(), self.room / 32);
+                text.push(b' ');
+                asked.with_target(|target| escape::quoted(text, target, self.room / 2));
+                text.push(b' ');
+                text.extend_from_slice(asked.version().as_bytes());
+            }
+            None => text.push(b'-'),
+        }
+        text.extend_from_slice(b"\" ");
+    }
+
+    fn write_json(&self, text: &mut Vec<u8>, remote: &str, asked: Option<Asked<'_>>) {
+        text.extend_from_slice(b"{\"time\":\"");
+        self.write_time(text);
+        text.push(b'"');
+        let mut field = |name: &str, value: Option<&[u8]>, limit| {
+            put(text, format_args!(",\"{name}\":"));
+            match value {
+                Some(value) => {
+                    text.push(b'"');
+                    escape::json(text, value, limit);
+                    text.push(b'"');
+                }
+                None => text.extend_from_slice(b"null"),
+            }
+        };
+        let short = self.room / 32;
+        let user = asked.and_then(|asked| user(asked.headers));
+        let version = asked.map(|asked| asked.version().as_bytes());
+        let method = asked.map(|asked| asked.method.as_str().as_bytes());
+        field("remote", Some(remote.as_bytes()), short);
+        field("user", user.as_deref(), short);
+        field("method", method, short);
+        match asked {
+            Some(asked) => {
+                asked.with_target(|target| field("target", Some(target), self.room / 2));
+            }
+            None => field("target", None, 0),
+        }
+        field("version", version, short);
+        field("host", asked.and_then(Asked::host), short);
+        let value = |name| asked.and_then(|asked| asked.headers.get(name));
+        let referer = value(header::REFERER).map(HeaderValue::as_bytes);
+        let agent = value(header::USER_AGENT).map(HeaderValue::as_bytes);
+        field("referer", referer, self.room / 4);
+        field("user_agent", agent, self.room / 8);
+    }
+
+    fn write_time(&self, text: &mut Vec<u8>) {
+        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        text.extend_from_slice(stamp.now().as_bytes());
+    }
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn is_head(self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    /// The target as it was sent.
+    fn with_target(self, write: impl FnOnce(&[u8])) {
+        match self.uri.path_and_query() {
+            Some(path) if self.uri.authority().is_none() => write(path.as_str().as_bytes()),
+            _ => write(self.uri.to_string().as_bytes()),
+        }
+    }
+
+    fn version(self) -> &'static str {
+        if self.version == Version::HTTP_10 {
+            "HTTP/1.0"
+        } else {
+            "HTTP/1.1"
+        }
+    }
+
+    /// The authority of an absolute target counts before the field (RFC 9112 section 3.2.2).
+    fn host(self) -> Option<&'a [u8]> {
+        let authority = self.uri.authority();
+        let authority = authority.map(|authority| authority.as_str().as_bytes());
+        authority.or_else(|| Some(self.headers.get(header::HOST)?.as_bytes()))
+    }
+}
+
+fn write_quoted(text: &mut Vec<u8>, value: Option<&HeaderValue>, limit: usize) {
+    text.extend_from_slice(b" \"");
+    escape::quoted(text, value.map_or(b"-", HeaderValue::as_bytes), limit);
+    text.push(b'"');
+}
+
+/// Writing to memory does not fail.
+fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process;
+
+    use super::*;
+
+    fn request(fields: &[(&str, &[u8])]) -> Request<()> {
+        let mut request = Request::new(());
+        *request.uri_mut() = Uri::from_static("/a?b=c");
+        for (name, value) in fields {
+            let name = http::HeaderName::try_from(*name).unwrap();
+            let value = HeaderValue::from_bytes(value).unwrap();
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
+
+    /// The time is the same in all lines.
+    fn line(format: AccessLogFormat, request: Option<&Request<()>>, status: u16) -> String {
+        let style = Style::new(format, true, 3);
+        let head = style.head("192.0.2.7", request.map(Into::into));
+        let outcome = Outcome {
+            status: StatusCode::from_u16(status).ok(),
+            bytes: 5,
+            duration: Duration::from_micros(1234),
+            aborted: status == 0,
+        };
+        let mut line = Vec::new();
+        style.line(&mut line, &head, outcome);
+        let mut line = String::from_utf8(line).unwrap();
+        if format != AccessLogFormat::Json {
+            let start = line.find(" [").unwrap();
+            let end = start + line[start..].find("] \"").unwrap();
+            assert_eq!(end - start, " [21/Aug/2026:12:00:00 +0000".len());
+            line.replace_range(start + 2..end, "now");
+        }
+        line
+    }
+
+    fn json(request: Option<&Request<()>>, status: u16) -> serde_json::Value {
+        let line = line(AccessLogFormat::Json, request, status);
+        assert_eq!(line.matches('\n').count(), 1);
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn apaches_formats() {
+        let request = request(&[
+            ("authorization", b"Basic YW5uOnNlY3JldA=="),
+            ("referer", b"http://example.com/"),
+            ("user-agent", b"curl/8.5.0"),
+        ]);
+        assert_eq!(
+            line(AccessLogFormat::Common, Some(&request), 200),
+            "192.0.2.7 - ann [now] \"GET /a?b=c HTTP/1.1\" 200 5\n"
+        );
+        assert_eq!(
+            line(AccessLogFormat::Combined, Some(&request), 200),
+            "192.0.2.7 - ann [now] \"GET /a?b=c HTTP/1.1\" 200 5 \
+             \"http://example.com/\" \"curl/8.5.0\"\n"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_hyphen() {
+        assert_eq!(
+            line(AccessLogFormat::Common, None, 400),
+            "192.0.2.7 - - [now] \"-\" 400 5\n"
+        );
+        assert_eq!(
+            line(AccessLogFormat::Combined, None, 0),
+            "192.0.2.7 - - [now] \"-\" 499 5 \"-\" \"-\"\n"
+        );
+    }
+
+    #[test]
+    fn no_bytes_are_a_hyphen() {
+        let style = Style::new(AccessLogFormat::Common, true, 0);
+        let outcome = Outcome {
+            status: Some(StatusCode::NO_CONTENT),
+            bytes: 0,
+            duration: Duration::ZERO,
+            aborted: false,
+        };
+        let mut line = Vec::new();
+        style.line(&mut line, &style.head("unix", None), outcome);
+        assert!(line.ends_with(b"\"-\" 204 -\n"));
+    }
+
+    #[test]
+    fn json_has_everything() {
+        let mut value = json(
+            Some(&request(&[
+                ("host", b"example.com"),
+                ("authorization", b"Basic YW5uOnNlY3JldA=="),
+                ("referer", b"http://example.com/"),
+                ("user-agent", b"curl/8.5.0"),
+            ])),
+            200,
+        );
+        let time = value["time"].take();
+        assert_eq!(time.as_str().unwrap().len(), "2026-08-21T12:00:00Z".len());
+        assert_eq!(
+            value,
+            serde_json::json!({
+                "time": null, "remote": "192.0.2.7", "user": "ann",
+                "method": "GET", "target": "/a?b=c", "version": "HTTP/1.1", "host": "example.com",
+                "referer": "http://example.com/", "user_agent": "curl/8.5.0",
+                "status": 200, "bytes": 5, "duration_us": 1234, "aborted": false,
+                "slot": 3, "pid": process::id(),
+            })
+        );
+        let value = json(None, 0);
+        for key in ["user", "method", "target", "version", "host", "referer"] {
+            assert!(value.get(key).unwrap().is_null(), "{key}");
+        }
+        assert_eq!(value["status"], 499);
+        assert_eq!(value["aborted"], true);
+    }
+
+    #[test]
+    fn targets_of_every_form() {
+        for (target, logged, host) in [
+            ("/", "/", "field"),
+            ("*", "*", "field"),
+            ("/a?", "/a?", "field"),
+            ("http://a:80/b?c", "http://a:80/b?c", "a:80"),
+            ("a:443", "a:443", "a:443"),
+        ] {
+            let mut request = request(&[("host", b"field")]);
+            *request.uri_mut() = target.parse().unwrap();
+            *request.version_mut() = Version::HTTP_10;
+            let line = line(AccessLogFormat::Common, Some(&request), 200);
+            assert!(
+                line.contains(&format!("\"GET {logged} HTTP/1.0\"")),
+                "{line}"
+            );
+            assert_eq!(json(Some(&request), 200)["host"], host);
+        }
+    }
+
+    #[test]
+    fn no_request_forges_a_line_or_a_field() {
+        // `x" 200 1 [\n127.0.0.1 - y:`, with `printf … | base64`.
+        let user = b"Basic eCIgMjAwIDEgWwoxMjcuMC4wLjEgLSB5Og==";
+        let mut request = request(&[
+            ("host", b"a\",\"status\":200"),
+            ("authorization", user),
+            ("referer", b"a\" \"b\\"),
+            ("user-agent", b"\\\" 200 1\xff\t"),
+        ]);
+        *request.uri_mut() = "/\"/\u{e9}".parse().unwrap();
+        assert_eq!(
+            line(AccessLogFormat::Combined, Some(&request), 404),
+            "192.0.2.7 - x\\\"\\x20200\\x201\\x20[\\x0a127.0.0.1\\x20-\\x20y [now] \
+             \"GET /\\\"/\\xc3\\xa9 HTTP/1.1\" 404 5 \"a\\\" \\\"b\\\\\" \"\\\\\\\" 200 1\\xff\\x09\"\n"
+        );
+        let value = json(Some(&request), 404);
+        assert_eq!(value["user"], "x\" 200 1 [\n127.0.0.1 - y");
+        assert_eq!(value["host"], "a\",\"status\":200");
+        assert_eq!(value["target"], "/\"/\u{e9}");
+        assert_eq!(value["user_agent"], "\\\" 200 1\u{fffd}\t");
+        assert_eq!(value["status"], 404);
+    }
+
+    #[test]
+    fn the_longest_line_is_bounded() {
+        let long = vec![0xff; 60_000];
+        let mut request = request(&[("host", &long), ("referer", &long), ("user-agent", &long)]);
+        // A user of as many line ends.
+        let user = format!("Basic {}6", "CgoK".repeat(20_000));
+        let user = HeaderValue::from_str(&format!("{user}g==")).unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, user);
+        *request.method_mut() = "x".repeat(60_000).parse().unwrap();
+        *request.uri_mut() = format!("/{}", "\"".repeat(60_000)).parse().unwrap();
+        let outcome = Outcome {
+            status: None,
+            bytes: u64::MAX,
+            duration: Duration::MAX,
+            aborted: false,
+        };
+        for format in [
+            AccessLogFormat::Common,
+            AccessLogFormat::Combined,
+            AccessLogFormat::Json,
+        ] {
+            let style = Style::new(format, false, usize::MAX);
+            let mut line = Vec::new();
+            let remote = "x".repeat(39);
+            style.line(
+                &mut line,
+                &style.head(&remote, Some((&request).into())),
+                outcome,
+            );
+            assert!(line.len() <= PIPE_BUF, "{format:?}: {}", line.len());
+            assert!(line.len() > PIPE_BUF / 3);
+        }
+        // A file has room for every target that is not refused.
+        *request.uri_mut() = format!("/{}", "x".repeat(8191)).parse().unwrap();
+        let line = line(AccessLogFormat::Common, Some(&request), 200);
+        assert!(line.contains("x HTTP/1.1\" 200"));
+    }
+}

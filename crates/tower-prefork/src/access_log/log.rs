@@ -1,0 +1,93 @@
+use std::{io, sync::Arc, thread, time::Duration};
+
+use http::{Request, StatusCode};
+
+use super::{
+    AccessLog, Record,
+    buffer::Buffer,
+    line::{Head, Outcome, Style},
+    output::Output,
+    writer::Writer,
+};
+use crate::connection::Connection;
+
+/// How long the end of a process waits for the file.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// The access log of a worker. Clones are the same log; when the last is dropped, what was logged is
+/// written.
+#[derive(Clone, Debug)]
+pub(crate) struct Log(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    style: Style,
+    buffer: Arc<Buffer>,
+}
+
+impl Log {
+    /// Starts the thread that writes.
+    pub(crate) fn start(setting: &AccessLog, slot: usize) -> io::Result<Self> {
+        let output = Output::new(&setting.path);
+        let style = Style::new(setting.format, output.is_regular(), slot);
+        let buffer = Arc::new(Buffer::default());
+        let writer = Writer::new(buffer.clone(), output);
+        thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || writer.run())?;
+        Ok(Self(Arc::new(Inner { style, buffer })))
+    }
+
+    /// The log, for the requests of one connection.
+    pub(crate) fn client(&self, connection: &Connection) -> Client {
+        let remote = connection.peer().map(|peer| peer.ip().to_string());
+        Client {
+            log: self.clone(),
+            remote: remote.unwrap_or_else(|| "unix".into()),
+        }
+    }
+
+    pub(super) fn style(&self) -> &Style {
+        &self.0.style
+    }
+
+    pub(super) fn write(&self, head: &Head, outcome: Outcome) {
+        let Inner { style, buffer } = &*self.0;
+        buffer.add(|lines| style.line(lines, head, outcome));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.buffer.close();
+        if !self.buffer.finishes_within(LAST_WRITE) {
+            tracing::warn!("the file of the access log does not take the last lines");
+        }
+    }
+}
+
+/// Whose requests are logged.
+#[derive(Debug)]
+pub(crate) struct Client {
+    log: Log,
+    remote: String,
+}
+
+impl Client {
+    /// A request has come.
+    pub(crate) fn request<B>(&self, request: &Request<B>) -> Box<Record> {
+        Box::new(Record::new(&self.log, &self.remote, Some(request.into())))
+    }
+
+    /// A request that is not known.
+    pub(crate) fn unknown_request(&self) -> Box<Record> {
+        Box::new(Record::new(&self.log, &self.remote, None))
+    }
+
+    /// A request that is not known was refused, with an answer that has no body.
+    pub(crate) fn refused(&self, status: StatusCode) {
+        let mut record = self.unknown_request();
+        record.answer(status, Some(0), 0);
+        record.sent();
+    }
+}

@@ -1,0 +1,238 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{buffer::Buffer, output::Output};
+use crate::error::error_text;
+
+/// How long to wait before a file that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often the operator hears of dropped lines.
+const WARN: Duration = Duration::from_secs(10);
+
+/// Writes the lines of one log, on a thread of its own.
+#[derive(Debug)]
+pub(super) struct Writer {
+    buffer: Arc<Buffer>,
+    output: Output,
+    /// Lines of which the operator has not heard.
+    dropped: u64,
+    warned: Option<Instant>,
+    /// The file cannot be written, which the operator has heard.
+    failing: bool,
+}
+
+impl Writer {
+    pub(super) fn new(buffer: Arc<Buffer>, output: Output) -> Self {
+        Self {
+            buffer,
+            output,
+            dropped: 0,
+            warned: None,
+            failing: false,
+        }
+    }
+
+    /// Writes until the buffer is closed.
+    pub(super) fn run(mut self) {
+        let mut lines = Vec::new();
+        let mut closed = false;
+        while !closed {
+            let taken = self.buffer.take(&mut lines);
+            closed = taken.closed;
+            self.dropped += taken.dropped;
+            self.write(&mut lines);
+            self.warn(closed);
+        }
+        self.buffer.finish();
+    }
+
+    /// Writes all lines, whatever it takes; at the end, when they can be written now.
+    fn write(&mut self, lines: &mut Vec<u8>) {
+        while !lines.is_empty() {
+            let Err(error) = self.output.write(lines) else {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("the access log can be written again");
+                }
+                return;
+            };
+            if !std::mem::replace(&mut self.failing, true) {
+                tracing::error!(
+                    error = error_text(&error),
+                    "cannot write the access log; trying again until it works"
+                );
+            }
+            if self.buffer.closes_within(RETRY) {
+                if self.output.write(lines).is_err() {
+                    self.dropped += lines.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                    lines.clear();
+                }
+                return;
+            }
+        }
+    }
+
+    /// Tells how many lines were dropped: soon, but not all the time.
+    fn warn(&mut self, closed: bool) {
+        let recently = self.warned.is_some_and(|warned| warned.elapsed() < WARN);
+        if self.dropped == 0 || recently && !closed {
+            return;
+        }
+        tracing::warn!(
+            lines = self.dropped,
+            "lines of the access log were dropped: its file did not take them in time"
+        );
+        self.dropped = 0;
+        self.warned = Some(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        path::Path,
+        sync::Mutex,
+        thread::{self, JoinHandle},
+    };
+
+    use tracing::{
+        Event, Level, Metadata, Subscriber,
+        field::{Field, Visit},
+        span,
+    };
+
+    use super::*;
+
+    /// What was logged on the writer's thread.
+    #[derive(Clone, Default)]
+    struct Events(Arc<Mutex<Vec<String>>>);
+
+    impl Events {
+        fn all(&self) -> Vec<String> {
+            self.0.lock().unwrap().clone()
+        }
+    }
+
+    impl Subscriber for Events {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() <= Level::INFO
+        }
+
+        fn event(&self, event: &Event<'_>) {
+            struct Text(String);
+            impl Visit for Text {
+                fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                    self.0 += &format!("{}={value:?} ", field.name());
+                }
+            }
+            let mut text = Text(format!("{} ", event.metadata().level()));
+            event.record(&mut text);
+            self.0.lock().unwrap().push(text.0);
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    fn start(path: &Path) -> (Arc<Buffer>, Events, JoinHandle<()>) {
+        let (buffer, events) = (Arc::new(Buffer::default()), Events::default());
+        let writer = Writer::new(buffer.clone(), Output::new(path));
+        let thread = thread::spawn({
+            let events = events.clone();
+            move || tracing::subscriber::with_default(events, || writer.run())
+        });
+        (buffer, events, thread)
+    }
+
+    fn add(buffer: &Buffer, line: &str) {
+        buffer.add(|lines| lines.extend_from_slice(line.as_bytes()));
+    }
+
+    #[test]
+    fn lines_are_written_soon_and_at_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let (buffer, events, thread) = start(&path);
+        add(&buffer, "one\n");
+        while fs::read(&path).unwrap() != b"one\n" {
+            thread::yield_now();
+        }
+        add(&buffer, "two\n");
+        buffer.close();
+        assert!(buffer.finishes_within(Duration::from_secs(60)));
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+        thread.join().unwrap();
+        assert_eq!(events.all(), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_reported_once_and_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("later").join("log");
+        let (buffer, events, thread) = start(&path);
+        add(&buffer, "one\n");
+        while events.all().is_empty() {
+            thread::yield_now();
+        }
+        add(&buffer, "two\n");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        while events.all().len() < 2 {
+            thread::yield_now();
+        }
+        buffer.close();
+        thread.join().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+        let events = events.all();
+        assert_eq!(events.len(), 2, "{events:?}");
+        assert!(events[0].starts_with("ERROR "), "{events:?}");
+        assert!(events[0].contains("cannot write the access log"));
+        assert!(events[1].contains("can be written again"));
+    }
+
+    #[test]
+    fn what_was_lost_is_counted() {
+        let (buffer, events, thread) = start(Path::new("/dev/full"));
+        add(&buffer, "one\ntwo\n");
+        while events.all().is_empty() {
+            thread::yield_now();
+        }
+        buffer.close();
+        thread.join().unwrap();
+        let last = events.all().pop().unwrap();
+        assert!(
+            last.starts_with("WARN ") && last.contains("lines=2 "),
+            "{last}"
+        );
+    }
+
+    #[test]
+    fn dropped_lines_are_reported_now_and_then() {
+        let mut writer = Writer::new(Arc::default(), Output::new(Path::new("/dev/null")));
+        let events = Events::default();
+        tracing::subscriber::with_default(events.clone(), || {
+            for dropped in [0, 3, 4, 5] {
+                writer.dropped += dropped;
+                writer.warn(false);
+            }
+            writer.warned = Instant::now().checked_sub(WARN);
+            writer.warn(false);
+            writer.dropped += 6;
+            writer.warn(true);
+        });
+        let counts: Vec<_> = events
+            .all()
+            .iter()
+            .map(|event| event.split("lines=").nth(1).unwrap().trim().to_owned())
+            .collect();
+        assert_eq!(counts, ["3", "9", "6"]);
+    }
+}

@@ -1,0 +1,331 @@
+//! What is logged of a request, and what of one that goes wrong.
+
+use std::{fs, path::PathBuf};
+
+use futures_util::stream;
+use http::HeaderValue;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{AccessLog, AccessLogFormat};
+
+/// A server, and its log.
+struct Logged {
+    server: Server,
+    path: PathBuf,
+    _directory: TempDir,
+}
+
+impl Logged {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Http)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let setting = AccessLog::new(&path).format(AccessLogFormat::Json);
+        let log = Log::start(&setting, 0).unwrap();
+        Self {
+            server: Server::with_log(change, Some(log)),
+            path,
+            _directory: directory,
+        }
+    }
+
+    /// What was logged when all connections have ended.
+    fn lines(self) -> Vec<Value> {
+        assert_eq!(Arc::strong_count(&self.server.shared), 1, "one still runs");
+        drop(self.server);
+        let lines = fs::read_to_string(self.path).unwrap();
+        let parsed = lines.lines().map(serde_json::from_str);
+        parsed.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn line(self) -> Value {
+        let mut lines = self.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines.remove(0)
+    }
+}
+
+/// Target, status, bytes, and whether it was aborted.
+fn facts(line: &Value) -> (Option<&str>, u64, u64, bool) {
+    (
+        line["target"].as_str(),
+        line["status"].as_u64().unwrap(),
+        line["bytes"].as_u64().unwrap(),
+        line["aborted"].as_bool().unwrap(),
+    )
+}
+
+/// Leaves, and waits until the server has seen it.
+async fn leave(client: Client<DuplexStream>) {
+    drop(client.io);
+    bounded(client.served).await.unwrap();
+}
+
+/// `/full`: five bytes; `/stream`: two chunks; `/none`: 204.
+async fn all_kinds(request: Request<RequestBody>) -> Result<Response<BoxBody>, Infallible> {
+    let mut response = match request.uri().path() {
+        "/stream" => {
+            let chunks =
+                ["ab", "cde"].map(|text| Ok::<_, BoxError>(Frame::data(Bytes::from(text))));
+            Response::new(StreamBody::new(stream::iter(chunks)).boxed())
+        }
+        _ => Response::new(full("12345")),
+    };
+    if request.uri().path() == "/none" {
+        *response.status_mut() = http::StatusCode::NO_CONTENT;
+    }
+    Ok(response)
+}
+
+type BoxBody = http_body_util::combinators::BoxBody<Bytes, BoxError>;
+
+fn full(bytes: impl Into<Bytes>) -> BoxBody {
+    Full::new(bytes.into()).map_err(Into::into).boxed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_response() {
+    let logged = Logged::new();
+    let mut client = logged.server.connect(service_fn(all_kinds));
+    for path in ["/full", "/stream"] {
+        client
+            .send(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n"))
+            .await;
+        assert_eq!(client.answer().await.body.len(), 5);
+    }
+    for line in ["HEAD /full", "HEAD /stream", "GET /none"] {
+        client
+            .send(format!("{line} HTTP/1.1\r\nhost: a\r\n\r\n"))
+            .await;
+        client.head().await.unwrap();
+    }
+    leave(client).await;
+    let lines = logged.lines();
+    assert_eq!(
+        lines.iter().map(facts).collect::<Vec<_>>(),
+        [
+            (Some("/full"), 200, 5, false),
+            (Some("/stream"), 200, 5, false),
+            (Some("/full"), 200, 0, false),
+            (Some("/stream"), 200, 0, false),
+            (Some("/none"), 204, 0, false),
+        ]
+    );
+    assert_eq!(lines[0]["remote"], "unix");
+    assert_eq!(lines[2]["method"], "HEAD");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelined_requests_have_a_line_each() {
+    let logged = Logged::new();
+    let mut client = logged.server.connect(service_fn(all_kinds));
+    let requests: String = (0..20)
+        .map(|number| format!("GET /{number} HTTP/1.1\r\nhost: a\r\n\r\n"))
+        .collect();
+    client.send(format!("{requests}nonsense\r\n\r\n")).await;
+    for _ in 0..20 {
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert_eq!(client.answer().await.status, 400);
+    client.ended().await;
+    let lines = logged.lines();
+    for (number, line) in lines[..20].iter().enumerate() {
+        let target = format!("/{number}");
+        assert_eq!(facts(line), (Some(&*target), 200, 5, false));
+    }
+    assert_eq!(facts(&lines[20]), (None, 400, 0, false));
+    assert_eq!(lines.len(), 21);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_is_written_when_the_response_is_not_before() {
+    let logged = Logged::new();
+    let body = Bytes::from(vec![b'x'; 1 << 20]);
+    let service = service_fn(move |_| {
+        let response = Response::new(full(body.clone()));
+        async { Ok::<_, Infallible>(response) }
+    });
+    // hyper gets all of the body at once, the client only a part of it.
+    let mut client = logged.server.connect_with(1000, service);
+    client.send("GET /cut HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.head().await.unwrap();
+    while client.read.len() < 50_000 {
+        assert_ne!(client.fill().await, 0);
+    }
+    let read = client.read.len() as u64;
+    leave(client).await;
+    let line = logged.line();
+    let (target, status, bytes, aborted) = facts(&line);
+    assert_eq!((target, status, aborted), (Some("/cut"), 200, true));
+    assert!((read..read + 2000).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing() {
+    let logged = Logged::new();
+    let service =
+        service_fn(|_| async { Ok::<_, Infallible>(Response::new(full("x".repeat(5000)))) });
+    let mut client = logged.server.connect_with(1000, service);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    bounded(client.served).await.unwrap();
+    let line = logged.line();
+    let (target, status, bytes, aborted) = facts(&line);
+    assert_eq!((target, status, aborted), (Some("/"), 200, true));
+    assert_eq!(bytes, 1000, "what was written, the head among it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_before_the_answer() {
+    let logged = Logged::new();
+    let service = service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
+    let mut client = logged.server.connect(service);
+    client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    leave(client).await;
+    assert_eq!(facts(&logged.line()), (Some("/wait"), 499, 0, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_an_endless_stream() {
+    let logged = Logged::new();
+    let service = service_fn(|_| async {
+        let chunks = stream::repeat_with(|| Ok::<_, BoxError>(Frame::data(Bytes::from("chunk"))));
+        Ok::<_, Infallible>(Response::new(StreamBody::new(chunks)))
+    });
+    let mut client = logged.server.connect_with(1000, service);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.head().await.unwrap();
+    leave(client).await;
+    let line = logged.line();
+    let (target, status, bytes, aborted) = facts(&line);
+    assert_eq!((target, status, aborted), (Some("/"), 200, true));
+    assert!(bytes < 5000, "{bytes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_breaks_off() {
+    for length in [None, Some(10)] {
+        let logged = Logged::new();
+        let service = service_fn(move |_| async move {
+            let failure = length.is_none().then(|| Err("no luck".into()));
+            let chunks = [Ok::<_, BoxError>(Frame::data(Bytes::from("12345")))];
+            let chunks = chunks.into_iter().chain(failure);
+            let mut response = Response::new(StreamBody::new(stream::iter(chunks)));
+            if let Some(length) = length {
+                let length = HeaderValue::from(length);
+                response.headers_mut().insert("content-length", length);
+            }
+            Ok::<_, Infallible>(response)
+        });
+        let mut client = logged.server.connect(service);
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        bounded(&mut client.served).await.unwrap();
+        let line = logged.line();
+        let (_, status, _, aborted) = facts(&line);
+        assert_eq!((status, aborted), (200, true), "{length:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_was_announced_is_not_counted() {
+    let logged = Logged::new();
+    let service = service_fn(|_| async {
+        let chunks = [Ok::<_, BoxError>(Frame::data(Bytes::from("12345")))];
+        let mut response = Response::new(StreamBody::new(stream::iter(chunks)));
+        let length = HeaderValue::from_static("3");
+        response.headers_mut().insert("content-length", length);
+        Ok::<_, Infallible>(response)
+    });
+    let mut client = logged.server.connect(service);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.body, b"123");
+    leave(client).await;
+    assert_eq!(facts(&logged.line()), (Some("/"), 200, 3, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_service_does_not_see() {
+    // A sentence in the page makes the difference in length.
+    let logged = Logged::new();
+    let mut client = logged.server.connect(echo());
+    client.send("GET /no-host HTTP/1.1\r\n\r\n").await;
+    let answer = client.answer().await;
+    client.ended().await;
+    let bytes = answer.body.len() as u64;
+    assert_eq!(facts(&logged.line()), (Some("/no-host"), 400, bytes, false));
+
+    let logged = Logged::new();
+    let mut client = logged.server.connect(echo());
+    client.send("GET /slow HTTP/1.1\r\n").await;
+    let answer = client.answer().await;
+    client.ended().await;
+    let bytes = answer.body.len() as u64;
+    assert_eq!(facts(&logged.line()), (None, 408, bytes, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_hyper_refuses_has_the_status_that_the_client_sees() {
+    let long = "x".repeat(1 << 20);
+    for (request, status) in [
+        ("nonsense\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nhost a\r\n\r\n".into(), 400),
+        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n".into(), 400),
+        (format!("GET / HTTP/1.1\r\na: {long}\r\n\r\n"), 431),
+        (
+            format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", &long[..70_000]),
+            414,
+        ),
+    ] {
+        let logged = Logged::with(|http| http.max_header_size = 256 << 10);
+        let mut client = logged.server.connect_with(2 << 20, echo());
+        client.send(&request).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, status);
+        leave(client).await;
+        assert_eq!(facts(&logged.line()), (None, status.into(), 0, false));
+    }
+
+    // This one gets no answer.
+    let logged = Logged::new();
+    let mut client = logged.server.connect(echo());
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    client.ended().await;
+    assert!(logged.lines().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_line_without_a_request() {
+    let logged = Logged::new();
+    leave(logged.server.connect(echo())).await;
+    let mut client = logged.server.connect(echo());
+    client.send("GET / HT").await;
+    leave(client).await;
+    assert!(logged.lines().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_end_of_the_worker_cuts_is_logged() {
+    let logged = Logged::new();
+    let service = service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
+    let mut waiting = logged.server.connect(service);
+    waiting.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let body = service_fn(|_| async { Ok::<_, Infallible>(Response::new(full("x".repeat(5000)))) });
+    let mut unread = logged.server.connect_with(1000, body);
+    unread.send("GET /unread HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    unread.head().await.unwrap();
+    for client in [waiting, unread] {
+        // As when the runtime is shut down.
+        client.served.abort();
+        assert!(bounded(client.served).await.unwrap_err().is_cancelled());
+    }
+    let lines = logged.lines();
+    assert_eq!(facts(&lines[0]), (Some("/wait"), 499, 0, true));
+    assert_eq!(lines[1]["target"], "/unread");
+    assert_eq!(lines[1]["aborted"], true);
+}
