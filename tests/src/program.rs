@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -91,7 +91,7 @@ impl Program {
     #[must_use]
     pub fn run(self) -> (Option<i32>, String) {
         let mut running = self.start();
-        let stdout = running.child.stdout.take().expect("stdout is piped");
+        let stdout = running.stdout();
         let stdout = std::io::read_to_string(stdout).expect("text");
         let code = running.exit().code();
         let log = running.log.wait_until(|log| log.ended.then_some(()));
@@ -120,6 +120,15 @@ impl Running {
     /// Sends a signal to the supervisor.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// Its standard output, and that of its workers.
+    ///
+    /// # Panics
+    ///
+    /// When it was taken before.
+    pub fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("stdout is piped")
     }
 
     /// The workers that run now.

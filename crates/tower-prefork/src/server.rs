@@ -222,7 +222,8 @@ fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
     let mut single = Vec::new();
     for (server, addresses) in servers.into_iter().zip(addresses) {
         if let Some(log) = &server.config.access_log {
-            access_log::check(log).map_err(|error| (FAILED, error))?;
+            access_log::check(log)
+                .map_err(|error| (FAILED, format!("{}: {error}", server.name)))?;
         }
         let bound = bind(&addresses, server.config.backlog).map_err(|error| (FAILED, error))?;
         let Server {

@@ -113,7 +113,8 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
         .route("/peer", get(peer))
         .route("/sleep/{ms}", get(sleep))
         .route("/block/{ms}", get(block))
-        .route("/upload", post(upload)))
+        .route("/upload", post(upload))
+        .route("/bytes/{count}", get(bytes)))
 }
 
 async fn obey(file: &std::path::Path, slot: usize) -> Result<(), BoxError> {
@@ -169,6 +170,11 @@ async fn block(Path(ms): Path<u64>) -> &'static str {
     eprintln!("blocking the event loop");
     thread::sleep(Duration::from_millis(ms));
     "blocked"
+}
+
+/// All of it at once.
+async fn bytes(Path(count): Path<usize>) -> Vec<u8> {
+    vec![b'x'; count]
 }
 
 async fn upload(body: Body) -> Result<String, String> {

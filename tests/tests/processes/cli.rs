@@ -1,6 +1,6 @@
 use crate::probe;
 
-const OPTIONS: [&str; 17] = [
+const OPTIONS: [&str; 19] = [
     "bind",
     "workers",
     "thread-workers",
@@ -16,6 +16,8 @@ const OPTIONS: [&str; 17] = [
     "max-headers",
     "max-header-size",
     "reload-dir",
+    "access-log",
+    "access-log-format",
     "log-format",
     "log-level",
 ];

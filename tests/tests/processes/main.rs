@@ -1,5 +1,6 @@
 //! The processes of a server: how they start, share work, die and stop.
 
+mod access_log;
 mod addresses;
 mod cli;
 mod death;

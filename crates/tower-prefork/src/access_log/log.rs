@@ -12,7 +12,7 @@ use super::{
 use crate::connection::Connection;
 
 /// How long the end of a process waits for the file.
-const LAST_WRITE: Duration = Duration::from_secs(1);
+const LAST_WRITE: Duration = Duration::from_secs(3);
 
 /// The access log of a worker. Clones are the same log; when the last is dropped, what was logged is
 /// written.

@@ -45,8 +45,8 @@ use std::path::PathBuf;
 ///
 /// # Stop
 ///
-/// A worker writes what it has logged before it ends, but waits no longer than a second for the
-/// file. A process that is ended at once or killed loses the lines of its last moment.
+/// A worker writes what it has logged before it ends, but waits no longer than three seconds
+/// for the file. A process that is ended at once or killed loses the lines of its last moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an access log does nothing until it is put into a Config"]
 pub struct AccessLog {
