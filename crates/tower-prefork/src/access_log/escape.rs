@@ -12,7 +12,7 @@ pub(super) fn quoted(out: &mut Vec<u8>, bytes: &[u8], limit: usize) {
 
 /// For a field of Apache's formats that ends at a space.
 pub(super) fn word(out: &mut Vec<u8>, bytes: &[u8], limit: usize) {
-    apache(out, bytes, limit, |byte| byte != b' ' && is_plain(byte));
+    apache(out, bytes, limit, |byte| (byte != b' ') & is_plain(byte));
 }
 
 /// Inside the quotes of a JSON string. What is no UTF-8 becomes U+FFFD.
@@ -63,7 +63,9 @@ fn apache(out: &mut Vec<u8>, bytes: &[u8], limit: usize, is_plain: impl Fn(u8) -
 
 /// Copies what needs no escape and fits, which is almost everything.
 fn copied(out: &mut Vec<u8>, bytes: &[u8], limit: usize, is_plain: impl Fn(u8) -> bool) -> bool {
-    let plain = bytes.len() <= limit && bytes.iter().all(|&byte| is_plain(byte));
+    // All of them are looked at, which the compiler can do for many at once.
+    let all_plain = || bytes.iter().fold(true, |all, &byte| all & is_plain(byte));
+    let plain = bytes.len() <= limit && all_plain();
     if plain {
         out.extend_from_slice(bytes);
     }
@@ -72,7 +74,7 @@ fn copied(out: &mut Vec<u8>, bytes: &[u8], limit: usize, is_plain: impl Fn(u8) -
 
 /// Printable ASCII without what quotes.
 fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
 }
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
 use std::{
-    fmt,
-    io::Write,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -87,7 +85,7 @@ impl Style {
 
     /// The beginning of a line, now; `asked` is `None` when nothing is known of the request.
     pub(super) fn head(&self, remote: &str, asked: Option<Asked<'_>>) -> Head {
-        let mut text = Vec::with_capacity(256);
+        let mut text = Vec::with_capacity(512);
         let split = match self.format {
             AccessLogFormat::Json => {
                 self.write_json(&mut text, remote, asked);
@@ -119,18 +117,24 @@ impl Style {
         } = outcome;
         let status = status.map_or(NO_ANSWER, |status| status.as_u16());
         match self.format {
-            AccessLogFormat::Json => put(
-                out,
-                format_args!(
-                    ",\"status\":{status},\"bytes\":{bytes},\"duration_us\":{},\"aborted\":{aborted}",
-                    duration.as_micros()
-                ),
-            ),
-            AccessLogFormat::Common | AccessLogFormat::Combined if bytes == 0 => {
-                put(out, format_args!("{status} -"));
+            AccessLogFormat::Json => {
+                out.extend_from_slice(b",\"status\":");
+                put_number(out, status);
+                out.extend_from_slice(b",\"bytes\":");
+                put_number(out, bytes);
+                out.extend_from_slice(b",\"duration_us\":");
+                put_number(out, duration.as_micros());
+                out.extend_from_slice(b",\"aborted\":");
+                out.extend_from_slice(if aborted { b"true" } else { b"false" });
             }
             AccessLogFormat::Common | AccessLogFormat::Combined => {
-                put(out, format_args!("{status} {bytes}"));
+                put_number(out, status);
+                out.push(b' ');
+                if bytes == 0 {
+                    out.push(b'-');
+                } else {
+                    put_number(out, bytes);
+                }
             }
         }
         out.extend_from_slice(rest);
@@ -165,14 +169,15 @@ impl Style {
         self.write_time(text);
         text.push(b'"');
         let mut field = |name: &str, value: Option<&[u8]>, limit| {
-            put(text, format_args!(",\"{name}\":"));
+            text.extend_from_slice(b",\"");
+            text.extend_from_slice(name.as_bytes());
             match value {
                 Some(value) => {
-                    text.push(b'"');
+                    text.extend_from_slice(b"\":\"");
                     escape::json(text, value, limit);
                     text.push(b'"');
                 }
-                None => text.extend_from_slice(b"null"),
+                None => text.extend_from_slice(b"\":null"),
             }
         };
         let short = self.room / 32;
@@ -238,9 +243,8 @@ fn write_quoted(text: &mut Vec<u8>, value: Option<&HeaderValue>, limit: usize) {
     text.push(b'"');
 }
 
-/// Writing to memory does not fail.
-fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
-    let _ = out.write_fmt(text);
+fn put_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 #[cfg(test)]
