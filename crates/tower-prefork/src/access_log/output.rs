@@ -174,7 +174,7 @@ fn wait(file: &File) {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Read, thread};
+    use std::{fs, io::Read, os::fd::OwnedFd, thread};
 
     use super::*;
 
@@ -182,6 +182,15 @@ mod tests {
     fn write(output: &mut Output, lines: &str) -> io::Result<()> {
         output.looked = Instant::now().checked_sub(LOOK).unwrap();
         output.write(&mut lines.as_bytes().to_vec())
+    }
+
+    fn into_pipe(writer: io::PipeWriter) -> Output {
+        Output {
+            path: "-".into(),
+            file: Some(File::from(OwnedFd::from(writer))),
+            looked: Instant::now(),
+            torn: false,
+        }
     }
 
     #[test]
@@ -263,6 +272,24 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_was_written_in_part_is_kept_whole() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut output = into_pipe(writer);
+        // More than a pipe holds, so that its reader can leave in the middle.
+        let long = format!("{}\n", "x".repeat(1 << 20));
+        let writer = thread::spawn(move || {
+            let mut lines = format!("one\n{long}").into_bytes();
+            let error = output.write(&mut lines).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+            assert_eq!(lines, long.as_bytes());
+            output
+        });
+        reader.read_exact(&mut [0; 100]).unwrap();
+        drop(reader);
+        assert!(writer.join().unwrap().torn);
+    }
+
+    #[test]
     fn a_pipe_gets_whole_lines_that_it_keeps_together() {
         let line = format!("{}\n", "x".repeat(1500));
         let lines = line.repeat(3);
@@ -275,12 +302,7 @@ mod tests {
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         let lines = line.repeat(1000);
         let length = lines.len();
-        let mut output = Output {
-            path: "-".into(),
-            file: Some(File::from(std::os::fd::OwnedFd::from(writer))),
-            looked: Instant::now(),
-            torn: false,
-        };
+        let mut output = into_pipe(writer);
         assert!(!output.is_regular());
         let writer = thread::spawn(move || output.write(&mut lines.into_bytes()));
         let mut read = String::new();

@@ -157,19 +157,27 @@ mod tests {
         buffer.add(|lines| lines.extend_from_slice(line.as_bytes()));
     }
 
+    fn wait_until(done: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !done() {
+            assert!(started.elapsed() < Duration::from_secs(60));
+            thread::yield_now();
+        }
+    }
+
     #[test]
     fn lines_are_written_soon_and_at_the_end() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let (buffer, events, thread) = start(&path);
-        add(&buffer, "one\n");
-        while fs::read(&path).unwrap() != b"one\n" {
-            thread::yield_now();
+        for count in 1..=3 {
+            add(&buffer, "line\n");
+            wait_until(|| fs::read_to_string(&path).unwrap() == "line\n".repeat(count));
         }
-        add(&buffer, "two\n");
+        add(&buffer, "last\n");
         buffer.close();
         assert!(buffer.finishes_within(Duration::from_secs(60)));
-        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+        assert!(fs::read(&path).unwrap().ends_with(b"line\nlast\n"));
         thread.join().unwrap();
         assert_eq!(events.all(), [""; 0]);
     }
@@ -180,14 +188,10 @@ mod tests {
         let path = directory.path().join("later").join("log");
         let (buffer, events, thread) = start(&path);
         add(&buffer, "one\n");
-        while events.all().is_empty() {
-            thread::yield_now();
-        }
+        wait_until(|| !events.all().is_empty());
         add(&buffer, "two\n");
         fs::create_dir(path.parent().unwrap()).unwrap();
-        while events.all().len() < 2 {
-            thread::yield_now();
-        }
+        wait_until(|| events.all().len() == 2);
         buffer.close();
         thread.join().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
@@ -202,9 +206,7 @@ mod tests {
     fn what_was_lost_is_counted() {
         let (buffer, events, thread) = start(Path::new("/dev/full"));
         add(&buffer, "one\ntwo\n");
-        while events.all().is_empty() {
-            thread::yield_now();
-        }
+        wait_until(|| !events.all().is_empty());
         buffer.close();
         thread.join().unwrap();
         let last = events.all().pop().unwrap();

@@ -160,7 +160,6 @@ where
                 if cut {
                     progress.set_broken();
                 }
-                progress.cut_unsent();
                 if let End::Http(Err(error)) = &end {
                     calls.malformed(error);
                 }

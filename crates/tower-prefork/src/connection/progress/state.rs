@@ -214,7 +214,7 @@ impl Progress {
     }
 
     /// What is not written will not be.
-    pub(in crate::connection) fn cut_unsent(&self) {
+    pub(super) fn cut_unsent(&self) {
         if let Some(record) = self.replace_unsent(None) {
             record.cut(self.written());
         }

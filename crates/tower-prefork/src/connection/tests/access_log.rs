@@ -1,6 +1,11 @@
 //! What is logged of a request, and what of one that goes wrong.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use futures_util::stream;
 use http::HeaderValue;
@@ -68,7 +73,26 @@ async fn leave(client: Client<DuplexStream>) {
     bounded(client.served).await.unwrap();
 }
 
-/// `/full`: five bytes; `/stream`: two chunks; `/none`: 204.
+/// A chunk that is known to be the last, when its length is not known before.
+struct Last(Option<Bytes>);
+
+impl http_body::Body for Last {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// `/none` has no body, the others five bytes.
 async fn all_kinds(request: Request<RequestBody>) -> Result<Response<BoxBody>, Infallible> {
     let mut response = match request.uri().path() {
         "/stream" => {
@@ -76,6 +100,13 @@ async fn all_kinds(request: Request<RequestBody>) -> Result<Response<BoxBody>, I
                 ["ab", "cde"].map(|text| Ok::<_, BoxError>(Frame::data(Bytes::from(text))));
             Response::new(StreamBody::new(stream::iter(chunks)).boxed())
         }
+        "/trailers" => {
+            let trailers = Frame::trailers(http::HeaderMap::new());
+            let frames = [Frame::data(Bytes::from("12345")), trailers];
+            let frames = frames.map(Ok::<_, BoxError>);
+            Response::new(StreamBody::new(stream::iter(frames)).boxed())
+        }
+        "/last" => Response::new(Last(Some(Bytes::from("12345"))).boxed()),
         _ => Response::new(full("12345")),
     };
     if request.uri().path() == "/none" {
@@ -94,7 +125,7 @@ fn full(bytes: impl Into<Bytes>) -> BoxBody {
 async fn every_kind_of_response() {
     let logged = Logged::new();
     let mut client = logged.server.connect(service_fn(all_kinds));
-    for path in ["/full", "/stream"] {
+    for path in ["/full", "/stream", "/last", "/trailers"] {
         client
             .send(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n"))
             .await;
@@ -113,13 +144,15 @@ async fn every_kind_of_response() {
         [
             (Some("/full"), 200, 5, false),
             (Some("/stream"), 200, 5, false),
+            (Some("/last"), 200, 5, false),
+            (Some("/trailers"), 200, 5, false),
             (Some("/full"), 200, 0, false),
             (Some("/stream"), 200, 0, false),
             (Some("/none"), 204, 0, false),
         ]
     );
     assert_eq!(lines[0]["remote"], "unix");
-    assert_eq!(lines[2]["method"], "HEAD");
+    assert_eq!(lines[4]["method"], "HEAD");
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,6 +222,21 @@ async fn a_client_that_leaves_before_the_answer() {
     client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
     leave(client).await;
     assert_eq!(facts(&logged.line()), (Some("/wait"), 499, 0, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_gone_when_its_answer_is_written() {
+    let logged = Logged::new();
+    let (mut client, requests) = tokio::io::duplex(1000);
+    let (_, answers) = tokio::io::duplex(1000);
+    client
+        .write_all(b"GET /full HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let io = tokio::io::join(requests, answers);
+    let (connection, shared) = (Connection::unix(None), logged.server.shared.clone());
+    bounded(serve(io, connection, service_fn(all_kinds), shared)).await;
+    assert_eq!(facts(&logged.line()), (Some("/full"), 200, 0, true));
 }
 
 #[tokio::test(start_paused = true)]
