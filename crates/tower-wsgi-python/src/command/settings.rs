@@ -99,6 +99,8 @@ impl Settings {
             "max_header_size" => server.max_header_size = Some(value.extract()?),
             "log_level" => server.log_level = Some(value.extract()?),
             "log_format" => server.log_format = Some(choice(value)?),
+            "access_log" => server.access_log = Some(value.extract()?),
+            "access_log_format" => server.access_log_format = Some(choice(value)?),
             "reload" => server.reload = value.extract()?,
             "reload_dir" => server.reload_dir = paths(value)?,
             "script_name" => self.script_name = value.extract()?,
