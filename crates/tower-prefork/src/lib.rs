@@ -28,6 +28,7 @@ pub mod cli;
 mod config;
 mod connection;
 mod control;
+mod embedded;
 mod error;
 mod http_service;
 mod listener;

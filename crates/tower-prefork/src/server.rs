@@ -254,7 +254,7 @@ fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
 }
 
 /// Checks what needs no look at the machine. Gives the addresses of each server.
-fn check(servers: &[Server]) -> Result<Vec<Vec<Address>>, String> {
+pub(crate) fn check(servers: &[Server]) -> Result<Vec<Vec<Address>>, String> {
     if servers.is_empty() {
         return Err("no server was given; add one with Arbiter::server".into());
     }
@@ -285,7 +285,7 @@ fn check(servers: &[Server]) -> Result<Vec<Vec<Address>>, String> {
     Ok(all)
 }
 
-fn bind(addresses: &[Address], backlog: u32) -> Result<Bound, String> {
+pub(crate) fn bind(addresses: &[Address], backlog: u32) -> Result<Bound, String> {
     let bound = listener::bind(addresses, backlog).map_err(|error| error.to_string())?;
     let count = bound.listeners.len();
     if count > MAX_LISTENERS {

@@ -3,6 +3,7 @@
 mod accept;
 mod accepted;
 mod application;
+mod embedded;
 mod facts;
 mod gate;
 mod process;
@@ -12,6 +13,7 @@ mod single;
 mod stop;
 
 pub(crate) use application::Application;
+pub(crate) use embedded::run_until;
 pub use facts::Worker;
 pub(crate) use process::run;
 pub(crate) use single::{Alone, run as run_single};

@@ -45,6 +45,17 @@ pub(super) struct Drain {
     pub(super) last: bool,
 }
 
+impl Drain {
+    /// For a server that nobody takes over from.
+    pub(super) fn for_good(left: Duration) -> Self {
+        Self {
+            deadline: Instant::now() + left,
+            idle: IDLE,
+            last: true,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Phase {
     /// No service is built yet.

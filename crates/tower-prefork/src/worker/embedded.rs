@@ -1,0 +1,45 @@
+use std::{future::Future, mem, pin::pin};
+
+use tokio::sync::watch;
+
+use super::{Alone, Worker, application::Job, runtime, stop::Drain};
+use crate::{BoxError, listener::Listener};
+
+/// Serves on this thread until `stop` is ready, and drains. Gives the number of requests that did not
+/// finish in time.
+pub(crate) fn run_until(
+    server: Alone,
+    stop: impl Future<Output = ()>,
+    ready: impl FnOnce(Vec<String>) + 'static,
+) -> Result<usize, BoxError> {
+    let Alone {
+        name,
+        config,
+        application,
+        mut bound,
+    } = server;
+    let listeners = mem::take(&mut bound.listeners);
+    let address = |listener: &Listener| listener.local().to_string();
+    let addresses = listeners.iter().map(address).collect();
+    let graceful_timeout = config.graceful_timeout;
+    let runtime = runtime::build(config.thread_workers)?;
+    let (drain, watching) = watch::channel(None);
+    let job = Job {
+        worker: Worker::new(&name, 0, config),
+        listeners,
+        ready: Box::new(|_| ready(addresses)),
+        stop: watching,
+    };
+    let served = runtime.block_on(async {
+        let mut serving = pin!(application.serve(job));
+        tokio::select! {
+            // It could not start.
+            served = &mut serving => return served,
+            () = stop => {}
+        }
+        drain.send_replace(Some(Drain::for_good(graceful_timeout)));
+        serving.await
+    });
+    runtime::finish(runtime, drain.borrow().map(|drain: Drain| drain.deadline));
+    served
+}
