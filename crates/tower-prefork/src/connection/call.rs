@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use pin_project_lite::pin_project;
@@ -126,6 +126,7 @@ where
     type Future = Call<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.progress.set_old(request.version() < Version::HTTP_11);
         let record = self.access_log.as_ref().map(|log| match self.answer {
             // It is not the client's.
             Some(_) => log.unknown_request(),

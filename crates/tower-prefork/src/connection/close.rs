@@ -34,6 +34,17 @@ pub(super) enum End {
     Expired(Expiry),
 }
 
+impl End {
+    /// The response broke off by itself.
+    pub(super) fn is_failure(&self) -> bool {
+        match self {
+            Self::Broken => true,
+            Self::Http(result) => result.as_ref().is_err_and(hyper::Error::is_user),
+            Self::Tainted | Self::Expired(_) => false,
+        }
+    }
+}
+
 /// Closes a connection as its end asks for. `more`: the client may still be sending.
 pub(super) async fn finish<IO>(
     mut io: Io<IO>,
@@ -68,16 +79,31 @@ pub(super) async fn finish<IO>(
                     "the response is not whole; the connection is cut"
                 );
             }
-            progress.set_broken();
+            fail(io.inner_mut(), more, draining, progress).await;
         }
         End::Http(Err(error)) => {
             tracing::debug!(error = error_text(&error), "the client has gone");
         }
-        End::Broken => progress.set_broken(),
+        End::Broken => fail(io.inner_mut(), more, draining, progress).await,
         End::Expired(Expiry::Write) => {
             tracing::debug!("the client takes nothing of its response; the connection is cut");
             progress.set_broken();
         }
+    }
+}
+
+/// Closes a connection in the middle of a response.
+async fn fail<IO>(io: &mut IO, more: bool, draining: bool, progress: &Progress)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    progress.set_failed();
+    if progress.broken() {
+        // It is reset.
+    } else if more {
+        linger(io, draining).await;
+    } else {
+        close(io).await;
     }
 }
 

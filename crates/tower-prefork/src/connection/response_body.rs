@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ pin_project! {
 pin_project! {
     #[project = ContentProj]
     enum Content<B> {
-        Service { #[pin] body: B },
+        Service { #[pin] body: B, error: Option<BoxError> },
         Page { text: Option<Bytes> },
     }
 }
@@ -33,7 +33,7 @@ pin_project! {
 impl<B: Body> Content<B> {
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Service { body } => body.is_end_stream(),
+            Self::Service { body, error } => error.is_none() && body.is_end_stream(),
             Self::Page { text } => text.is_none(),
         }
     }
@@ -42,7 +42,7 @@ impl<B: Body> Content<B> {
 impl<B> ResponseBody<B> {
     pub(super) fn service(body: B, answering: Answering) -> Self {
         Self {
-            content: Content::Service { body },
+            content: Content::Service { body, error: None },
             answering,
         }
     }
@@ -91,15 +91,26 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
         let frame = match this.content.as_mut().project() {
-            ContentProj::Service { body } => body.poll_frame(cx).map_err(|error| {
-                let error = error.into();
-                tracing::error!(
-                    error = error_text(&*error),
-                    "the response body failed; the connection is cut"
-                );
-                this.answering.progress().set_broken();
-                error
-            }),
+            ContentProj::Service { body, error } => {
+                if let Some(error) = error.take() {
+                    return Poll::Ready(Some(Err(error)));
+                }
+                match ready!(body.poll_frame(cx)) {
+                    Some(Err(failure)) => {
+                        let failure = failure.into();
+                        tracing::error!(
+                            error = error_text(&*failure),
+                            "the response body failed; the connection is cut"
+                        );
+                        this.answering.progress().set_failed();
+                        *error = Some(failure);
+                        // At an error hyper throws away what it has not written; now it writes that first.
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    }
+                    frame => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
+                }
+            }
             ContentProj::Page { text } => {
                 Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
@@ -126,7 +137,7 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Service { body } => body.size_hint(),
+            Content::Service { body, .. } => body.size_hint(),
             Content::Page { text } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }

@@ -157,7 +157,7 @@ where
             }
             End::Expired(Expiry::Phase) if clock.may_wait() => clock.found_nothing(),
             end => {
-                if cut {
+                if cut && !end.is_failure() {
                     progress.set_broken();
                 }
                 if let End::Http(Err(error)) = &end {

@@ -45,6 +45,7 @@ pub(in crate::connection) struct Progress {
     closing: AtomicBool,
     pub(super) tainted: AtomicBool,
     broken: AtomicBool,
+    old: AtomicBool,
     upgrade: AtomicBool,
 
     /// The last response that hyper has got all of, until it is written.
@@ -83,6 +84,7 @@ impl Progress {
             closing: AtomicBool::new(false),
             tainted: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            old: AtomicBool::new(false),
             upgrade: AtomicBool::new(false),
             unsent: Mutex::default(),
         }
@@ -179,9 +181,22 @@ impl Progress {
         self.tainted.load(Relaxed)
     }
 
-    /// The response cannot be completed: the client must not take what it has for the whole.
+    /// The client must not take what it has of the response for the whole: the connection is reset.
     pub(in crate::connection) fn set_broken(&self) {
         self.broken.store(true, Relaxed);
+    }
+
+    /// The response cannot be completed. Without a reset a client of HTTP/1.0 would take it for whole;
+    /// others see that its end is missing, and a reset could destroy what they already have.
+    pub(in crate::connection) fn set_failed(&self) {
+        if self.old.load(Relaxed) {
+            self.set_broken();
+        }
+    }
+
+    /// Whether the request came with HTTP/1.0.
+    pub(in crate::connection) fn set_old(&self, old: bool) {
+        self.old.store(old, Relaxed);
     }
 
     pub(in crate::connection) fn broken(&self) -> bool {

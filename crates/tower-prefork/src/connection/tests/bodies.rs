@@ -328,6 +328,10 @@ enum Stop {
 
 /// A response to a client of HTTP/1.0 over a real socket: what the client reads, and the error at its end.
 async fn old_client(next: Next, stop: Stop) -> (String, io::Result<usize>) {
+    client_of("HTTP/1.0", next, stop).await
+}
+
+async fn client_of(version: &str, next: Next, stop: Stop) -> (String, io::Result<usize>) {
     let server = Server::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
@@ -343,7 +347,8 @@ async fn old_client(next: Next, stop: Stop) -> (String, io::Result<usize>) {
         failing(next),
         server.shared.clone(),
     ));
-    bounded(io.write_all(b"GET / HTTP/1.0\r\n\r\n"))
+    let request = format!("GET / {version}\r\nhost: a\r\n\r\n");
+    bounded(io.write_all(request.as_bytes()))
         .await
         .expect("sent");
     let mut answer = String::new();
@@ -379,7 +384,22 @@ async fn a_broken_response_to_http_1_0_is_reset() {
     assert!(answer.ends_with("hello"), "{answer}");
 }
 
-/// So is one that the worker has no more time for, and one whose client is taken for gone.
+/// Others see it by the framing, and keep what was sent before: a client that has nothing at all might send
+/// its request again.
+#[tokio::test]
+async fn a_broken_response_to_http_1_1_arrives_as_far_as_it_went() {
+    let error = || Poll::Ready(Some(Err("out of ideas".into())));
+    let (answer, read) = client_of("HTTP/1.1", error, Stop::Never).await;
+    assert!(read.is_ok(), "{read:?}");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n5\r\nhello\r\n"), "{answer}");
+
+    let (answer, read) = client_of("HTTP/1.1", || panic!("a panic for a test"), Stop::Never).await;
+    assert!(read.is_ok(), "{read:?}");
+    assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+}
+
+/// A response that the worker has no more time for is reset, and one whose client is taken for gone.
 #[tokio::test]
 async fn a_response_that_is_dropped_is_reset() {
     for stop in [Stop::Worker, Stop::Client] {
