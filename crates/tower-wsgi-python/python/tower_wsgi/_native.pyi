@@ -42,6 +42,21 @@ class Server:
         """
 
 @final
+class LiveServer:
+    """A server on threads of this process, without workers and without a look at signals."""
+
+    def __new__(cls, server: Server) -> LiveServer:
+        """Start it, and wait until it is ready. Raises `OSError` when it cannot start."""
+
+    @property
+    def addresses(self) -> list[str]: ...
+    def stop(self) -> int:
+        """Stop it, and wait until it has; gives the number of requests that were cut.
+
+        Called again, it does nothing. Not to be called by the application that it serves.
+        """
+
+@final
 class FileWrapper:
     """``environ["wsgi.file_wrapper"]``: a file that is sent as it is."""
 

@@ -7,6 +7,7 @@ use pyo3::{
 
 use super::{
     args::{self, Place},
+    live::LiveServer,
     serve::{self, Charge},
     settings::Settings,
 };
@@ -16,7 +17,7 @@ use crate::{file_wrapper::FileWrapper, load};
 #[pymodule(name = "_native")]
 mod native {
     #[pymodule_export]
-    use super::{FileWrapper, Server, command, run};
+    use super::{FileWrapper, LiveServer, Server, command, run};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -25,7 +26,7 @@ mod native {
 
 /// One application on its addresses, served by its own worker processes.
 #[pyclass(frozen, module = "tower_wsgi")]
-struct Server {
+pub(super) struct Server {
     name: String,
     load: Py<PyAny>,
     settings: Settings,
@@ -42,6 +43,18 @@ impl Server {
             load,
             settings: Settings::from_dict(&dict)?,
         })
+    }
+}
+
+impl Server {
+    /// What is to be served, as the program has set it.
+    pub(super) fn charge(&self, py: Python<'_>) -> Charge {
+        let load = self.load.clone_ref(py);
+        Charge {
+            name: self.name.clone(),
+            settings: self.settings.clone(),
+            load: Box::new(move |py| load.call0(py)),
+        }
     }
 }
 
@@ -63,22 +76,17 @@ fn run(
     };
     let mut all = Vec::new();
     for (index, server) in servers.into_iter().enumerate() {
-        let mut settings = server.settings.clone();
+        let mut charge = server.charge(py);
         if let Some(options) = options.clone() {
-            options.apply(&mut settings);
+            options.apply(&mut charge.settings);
         }
         if index == 0 {
-            settings.init_logging();
+            charge.settings.init_logging();
         } else {
             // One address cannot be that of several servers: the first has it.
-            settings.given.bind.clear();
+            charge.settings.given.bind.clear();
         }
-        let load = server.load.clone_ref(py);
-        all.push(Charge {
-            name: server.name.clone(),
-            settings,
-            load: Box::new(move |py| load.call0(py)),
-        });
+        all.push(charge);
     }
     serve::serve(py, all)
 }

@@ -33,7 +33,7 @@ pub(super) struct Charge {
     pub(super) load: Load,
 }
 
-fn server(charge: Charge) -> Server {
+pub(super) fn server(charge: Charge) -> Server {
     let Charge {
         name,
         settings,
