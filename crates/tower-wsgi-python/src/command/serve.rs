@@ -109,7 +109,7 @@ fn leave_interrupts_to_the_server(py: Python<'_>) -> PyResult<()> {
 }
 
 /// Serves until stopped. Gives the exit code, except in a process that has run an application: that ends
-/// here, after Python's exit functions, since a thread of the application's may be stuck for ever.
+/// here.
 pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
     leave_interrupts_to_the_server(py)?;
     let code = py.detach(|| {
@@ -119,14 +119,28 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
     let code = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
     let code = code.unwrap_or(1);
     if LOADED.load(Ordering::Relaxed) {
-        py.import("atexit")?.call_method0("_run_exitfuncs")?;
-        for stream in ["stdout", "stderr"] {
-            let stream = py.import("sys")?.getattr(stream)?;
-            if !stream.is_none() {
-                stream.call_method0("flush")?;
-            }
-        }
-        std::process::exit(i32::from(code));
+        exit(py, code)?;
     }
     Ok(code)
+}
+
+/// Ends the process as Python does, but for the interpreter's end, which a thread that is stuck in the
+/// application could hold up or break: its threads are joined, its exit functions run, its output is
+/// written.
+fn exit(py: Python<'_>, code: u8) -> PyResult<()> {
+    // The server is gone, and with it who obeys the operator: a second signal ends what takes too long here.
+    let signal = py.import("signal")?;
+    for name in ["SIGTERM", "SIGINT"] {
+        let arguments = (signal.getattr(name)?, signal.getattr("SIG_DFL")?);
+        signal.call_method1("signal", arguments)?;
+    }
+    py.import("threading")?.call_method0("_shutdown")?;
+    py.import("atexit")?.call_method0("_run_exitfuncs")?;
+    for stream in ["stdout", "stderr"] {
+        let stream = py.import("sys")?.getattr(stream)?;
+        if !stream.is_none() {
+            stream.call_method0("flush")?;
+        }
+    }
+    std::process::exit(i32::from(code));
 }
