@@ -25,7 +25,7 @@ impl Server {
     /// use axum::{Router, routing::get};
     /// use tower_prefork::{BoxError, Server};
     ///
-    /// let (ready, address) = mpsc::channel();
+    /// let (ready, address) = mpsc::sync_channel(1);
     /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     /// let serving = thread::spawn(move || {
     ///     Server::new("hello")
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_running_request_finishes_and_then_nobody_listens() {
-        let (called, calls) = mpsc::channel();
+        let (called, calls) = mpsc::sync_channel(1);
         let (finish, finished) = oneshot::channel::<()>();
         let finished = Mutex::new(Some(finished));
         let slow = move || {
@@ -117,13 +117,15 @@ mod tests {
             async { finished.await.map_or("", |()| "done") }
         };
         let slow = Arc::new(slow);
-        let (ready, address) = mpsc::channel();
+        let (ready, address) = mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = thread::spawn(move || {
-            server(Router::new().route("/", get(move || slow())))
-                .run_until(async { drop(stopped.await) }, move |addresses| {
-                    ready.send(addresses).unwrap()
-                })
+            server(Router::new().route("/", get(move || slow()))).run_until(
+                async { drop(stopped.await) },
+                move |addresses| {
+                    ready.send(addresses).unwrap();
+                },
+            )
         });
 
         let addresses = address.recv_timeout(PATIENCE).unwrap();
@@ -150,18 +152,18 @@ mod tests {
 
     #[test]
     fn what_the_deadline_cuts_is_counted() {
-        let (called, calls) = mpsc::channel();
+        let (called, calls) = mpsc::sync_channel(1);
         let stuck = move || {
             called.send(()).unwrap();
             pending::<()>()
         };
-        let (ready, address) = mpsc::channel();
+        let (ready, address) = mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = thread::spawn(move || {
             server(Router::new().route("/", get(stuck)))
                 .configure(|config| config.graceful_timeout = Duration::ZERO)
                 .run_until(async { drop(stopped.await) }, move |addresses| {
-                    ready.send(addresses).unwrap()
+                    ready.send(addresses).unwrap();
                 })
         });
         let mut client = client(&address.recv_timeout(PATIENCE).unwrap()[0]);

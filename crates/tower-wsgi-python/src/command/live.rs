@@ -55,7 +55,7 @@ impl LiveServer {
 
 /// Starts the server, and waits until it is ready. The error is a line for the user.
 fn start(charge: Charge) -> Result<(Vec<String>, Running), String> {
-    let (ready, addresses) = mpsc::channel();
+    let (ready, addresses) = mpsc::sync_channel(1);
     let (stop, stopped) = oneshot::channel();
     let serve = move || {
         let served = serve::server(charge).run_until(
