@@ -14,7 +14,7 @@ use http::Response;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 
-use super::{pipe::pipe, run::block_on};
+use super::{block_on::block_on, pipe::pipe};
 use crate::{Body, BoxError, budget::Budget, rejection::Rejection};
 
 /// Sends the response, then goes on with its body. `send` says whether anybody is left to take it.

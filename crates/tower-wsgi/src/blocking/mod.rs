@@ -76,6 +76,7 @@
 //! ```
 
 mod answer;
+mod block_on;
 mod early;
 mod function;
 mod hold;
@@ -86,11 +87,14 @@ mod queue;
 mod run;
 mod second_look;
 mod service;
+mod threads;
+mod ticket;
 
 #[cfg(feature = "handler")]
 pub(crate) use self::run::{Running, run};
 #[cfg(feature = "wsgi")]
 pub(crate) use self::{
+    block_on::block_on,
     early::Early,
     hold::waiting,
     pipe::{SendError, Writer},

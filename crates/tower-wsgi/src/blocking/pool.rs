@@ -1,27 +1,16 @@
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
-    thread,
-    time::{Duration, Instant},
+    sync::{Arc, MutexGuard},
+    time::Duration,
 };
-
-use tokio::sync::Notify;
 
 use super::{
-    hold::{Enter, Holding},
-    queue::{Job, Limits, Next, Queue},
-    second_look::SecondLook,
+    hold::Gate,
+    queue::{Job, Limits, Queue},
+    threads::Shared,
+    ticket::Ticket,
 };
 use crate::budget::Budget;
-
-/// How long a thread without work stays ready for the next job before tokio has it back. Short,
-/// because a runtime that is shut down waits for it.
-const LINGER: Duration = Duration::from_millis(20);
-
-/// How long a thread keeps what it holds while another stands by for it. It steps down between two
-/// jobs then, which is cheaper than to lose it in the middle of one.
-const TURN: Duration = Duration::from_millis(1);
 
 /// A bounded number of threads for blocking work, and a bounded queue before them.
 ///
@@ -34,14 +23,6 @@ pub struct BlockingPool {
 
 /// What all clones of a pool share, and its threads do not: with the last one the pool closes.
 struct Handle(Arc<Shared>);
-
-struct Shared {
-    queue: Mutex<Queue>,
-    work: Condvar,
-    idle: Notify,
-    spooled: Arc<Budget>,
-    enter: OnceLock<Enter>,
-}
 
 /// What a pool is doing, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,13 +58,7 @@ impl BlockingPool {
             queue_timeout: Duration::from_secs(30),
         };
         Self {
-            handle: Arc::new(Handle(Arc::new(Shared {
-                queue: Mutex::new(Queue::new(limits)),
-                work: Condvar::new(),
-                idle: Notify::new(),
-                spooled: Budget::new(4 << 30),
-                enter: OnceLock::new(),
-            }))),
+            handle: Arc::new(Handle(Arc::new(Shared::new(limits)))),
         }
     }
 
@@ -115,19 +90,23 @@ impl BlockingPool {
     /// which may block until it can be had.
     ///
     /// A thread runs many jobs before it gives it up. It does while it waits: for work, for a client
-    /// that reads slowly, for a disk. One thread at a time waits for `enter`, so that they do not
-    /// contend for it; after a millisecond a thread makes room for that one. Since what `enter` has set
-    /// up may belong to its thread, the threads of such a pool stay until the pool is drained or its
-    /// last handle is gone.
+    /// that reads slowly, for a disk. One thread at a time comes to take over, so that they do not
+    /// contend; after a millisecond a thread makes room for that one, and for those that have waited and
+    /// want to go on. Every job has to start within `queue_timeout`, since a free thread alone is not
+    /// enough.
+    ///
+    /// What `enter` has set up may belong to its thread. So the threads of such a pool stay until the pool
+    /// is drained or its last handle is gone: the runtime needs blocking threads for all of them, and its
+    /// own end waits for theirs.
     ///
     /// # Panics
     ///
-    /// If it was set before, or the pool has run jobs already.
+    /// If it was set before, or the pool was given a job already.
     #[must_use]
     #[track_caller]
     pub fn hold<G: 'static>(self, enter: impl Fn() -> G + Send + Sync + 'static) -> Self {
         let unused = self.queue().hold();
-        let set = self.shared().enter.set(Arc::new(move || Box::new(enter())));
+        let set = self.shared().gate.set(Gate::new(enter));
         assert!(
             unused && set.is_ok(),
             "a blocking pool holds one thing, set before its first job"
@@ -184,19 +163,13 @@ impl BlockingPool {
         let (id, next, queue_timeout) = {
             let mut queue = self.queue();
             let (id, next) = queue.push(job)?;
-            let queue_timeout = (queue.queued() > 0).then_some(queue.limits.queue_timeout);
-            (id, next, queue_timeout)
+            (id, next, queue.timeout())
         };
         Shared::send(self.shared(), next);
-        Ok(Ticket {
-            pool: self.clone(),
-            id,
-            queue_timeout,
-            done: false,
-        })
+        Ok(Ticket::new(self, id, queue_timeout))
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.handle.0
     }
 
@@ -211,171 +184,8 @@ impl Drop for Handle {
     }
 }
 
-impl Shared {
-    /// Sends the next thread.
-    fn send(this: &Arc<Self>, next: Next) {
-        match next {
-            Next::Wait => {}
-            Next::Wake => this.work.notify_one(),
-            Next::Start => {
-                let thread = Thread(Arc::clone(this));
-                tokio::task::spawn_blocking(move || thread.work());
-            }
-        }
-    }
-
-    fn close(&self) {
-        self.queue().close();
-        // Threads that would stay have nothing to wait for any more.
-        self.work.notify_all();
-    }
-
-    // No job runs under the lock, so a poisoned one is still in order.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl fmt::Debug for BlockingPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("BlockingPool").field(&self.stats()).finish()
-    }
-}
-
-/// A job's place in the queue.
-pub(super) struct Ticket {
-    pool: BlockingPool,
-    id: u64,
-    /// How long the job may wait; `None` if a thread was free for it.
-    pub(super) queue_timeout: Option<Duration>,
-    done: bool,
-}
-
-impl Ticket {
-    /// The job has run.
-    pub(super) fn done(mut self) {
-        self.done = true;
-    }
-
-    /// Takes the job out of the queue, if it does not run yet.
-    fn cancel(&self) -> bool {
-        let (job, idle) = {
-            let mut queue = self.pool.queue();
-            (queue.cancel(self.id), queue.is_idle())
-        };
-        if idle {
-            self.pool.shared().idle.notify_waiters();
-        }
-        job.is_some()
-    }
-
-    /// Takes the job out of the queue because it waited too long, if it does not run yet.
-    pub(super) fn refuse(&self) -> bool {
-        let cancelled = self.cancel();
-        if cancelled {
-            self.pool.queue().refused += 1;
-        }
-        cancelled
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if !self.done {
-            self.cancel();
-        }
-    }
-}
-
-/// One of the pool's threads. Dropped with its loop, or with the runtime that never started it.
-struct Thread(Arc<Shared>);
-
-impl Thread {
-    /// Runs jobs while there are any: one wake-up serves many jobs.
-    fn work(self) {
-        let mut second_look = SecondLook::default();
-        loop {
-            let mut queue = self.run();
-            if queue.has_waiting() && !queue.has_stand_by() {
-                queue.enter();
-                continue;
-            }
-            if second_look.is_due() {
-                queue.look();
-                drop(queue);
-                thread::yield_now();
-                queue = self.0.queue();
-                queue.looked();
-                second_look.found(queue.has_waiting());
-                if queue.has_waiting() && !queue.has_stand_by() {
-                    queue.enter();
-                    continue;
-                }
-            }
-            if !self.park(queue) {
-                return;
-            }
-        }
-    }
-
-    /// Runs the jobs that wait, holding what must be held.
-    fn run(&self) -> MutexGuard<'_, Queue> {
-        let holding = self.0.enter.get().map(Holding::begin);
-        let since = Instant::now();
-        let mut queue = self.0.queue();
-        queue.entered();
-        while let Some((slot, job)) = queue.start(Instant::now()) {
-            let next = queue.stand_by();
-            drop(queue);
-            Shared::send(&self.0, next);
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                tracing::error!("a job of the blocking pool panicked outside of its service");
-            }
-            queue = self.0.queue();
-            queue.finish(&slot);
-            if queue.is_idle() {
-                self.0.idle.notify_waiters();
-            }
-            if queue.has_stand_by() && since.elapsed() > TURN {
-                break;
-            }
-        }
-        if holding.is_none() {
-            return queue;
-        }
-        drop(queue);
-        drop(holding);
-        self.0.queue()
-    }
-
-    /// Waits for work. Says whether there is any, or the thread has to end.
-    fn park(&self, mut queue: MutexGuard<'_, Queue>) -> bool {
-        queue.park();
-        let deadline = Instant::now() + LINGER;
-        loop {
-            if queue.take_wakeup() {
-                return true;
-            }
-            let stays = self.0.enter.get().is_some() && !queue.is_closed();
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !stays && left.is_zero() {
-                queue.unpark();
-                return false;
-            }
-            let work = &self.0.work;
-            queue = if stays {
-                work.wait(queue).unwrap_or_else(PoisonError::into_inner)
-            } else {
-                let wait = work.wait_timeout(queue, left);
-                wait.unwrap_or_else(PoisonError::into_inner).0
-            };
-        }
-    }
-}
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        let orphans = self.0.queue().leave();
-        drop(orphans);
     }
 }

@@ -74,10 +74,10 @@ impl Queue {
         }
     }
 
-    /// From now on one thread after the other enters. Says whether there was none yet.
+    /// From now on one thread after the other enters. Says whether there was no job yet.
     pub(super) fn hold(&mut self) -> bool {
         self.held = true;
-        self.threads == 0
+        self.next_id == 0
     }
 
     /// Adds a job if there is room for it: a free thread, or one of the `max_queued` places.
@@ -185,18 +185,22 @@ impl Queue {
         woken
     }
 
-    /// A waiting thread was not woken, and ends.
-    pub(super) fn unpark(&mut self) {
+    /// A waiting thread was not woken, and ends: from now on nobody counts on it.
+    pub(super) fn retire(&mut self) {
         self.parked -= 1;
+        self.threads -= 1;
     }
 
-    /// A thread has ended. Gives the jobs that nobody is left to run.
-    pub(super) fn leave(&mut self) -> VecDeque<(u64, Job)> {
+    /// A thread that did not wait has ended. Gives the jobs that nobody is left to run, or the thread that
+    /// has to come in its place. None is started: where one has ended, another would.
+    pub(super) fn leave(&mut self) -> (VecDeque<(u64, Job)>, Next) {
         self.threads -= 1;
         if self.threads == 0 {
-            std::mem::take(&mut self.waiting)
+            (std::mem::take(&mut self.waiting), Next::Wait)
+        } else if self.parked > 0 {
+            (VecDeque::new(), self.call_thread())
         } else {
-            VecDeque::new()
+            (VecDeque::new(), Next::Wait)
         }
     }
 
@@ -232,8 +236,24 @@ impl Queue {
         self.waiting.len().saturating_sub(self.free())
     }
 
+    /// How long the job that was added last may wait; `None` if a thread is free for it. What the thread
+    /// must hold may not be.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        (self.held || self.queued() > 0).then_some(self.limits.queue_timeout)
+    }
+
     fn free(&self) -> usize {
         self.limits.threads - self.busy
+    }
+
+    #[cfg(test)]
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    #[cfg(test)]
+    pub(super) fn entering(&self) -> usize {
+        self.entering
     }
 
     pub(super) fn oldest(&self) -> Option<Instant> {
@@ -307,6 +327,76 @@ mod tests {
         );
         queue.looked();
         assert!(queue.start(Instant::now()).is_some());
+    }
+
+    #[test]
+    fn nobody_counts_on_a_thread_that_leaves() {
+        let mut queue = queue(1, 0);
+        assert_eq!(push(&mut queue), Some((0, Next::Start)));
+        let (slot, _) = queue.start(Instant::now()).unwrap();
+        queue.finish(&slot);
+        queue.park();
+        queue.retire();
+        assert_eq!(push(&mut queue), Some((1, Next::Start)));
+    }
+
+    #[test]
+    fn threads_that_hold_something_enter_one_after_the_other() {
+        let mut queue = queue(3, 0);
+        assert!(queue.hold());
+        assert_eq!(push(&mut queue), Some((0, Next::Start)));
+        assert_eq!(push(&mut queue), Some((1, Next::Wait)), "one comes already");
+        queue.entered();
+        assert!(!queue.has_stand_by());
+        let (first, _) = queue.start(Instant::now()).unwrap();
+        assert_eq!(queue.stand_by(), Next::Start, "it may wait in its job");
+        assert_eq!(queue.stand_by(), Next::Wait);
+        assert!(queue.has_stand_by());
+        queue.entered();
+        let (second, _) = queue.start(Instant::now()).unwrap();
+        assert_eq!(queue.stand_by(), Next::Wait, "there is no more work");
+        queue.finish(&first);
+        queue.park();
+        queue.finish(&second);
+        queue.park();
+        assert_eq!(push(&mut queue), Some((2, Next::Wake)));
+        assert_eq!(push(&mut queue), Some((3, Next::Wait)));
+        assert!(!queue.hold(), "too late");
+    }
+
+    #[test]
+    fn in_the_place_of_a_thread_that_cannot_enter_another_comes() {
+        let mut queue = queue(2, 0);
+        queue.hold();
+        assert_eq!(push(&mut queue), Some((0, Next::Start)));
+        queue.entered();
+        let (slot, _) = queue.start(Instant::now()).unwrap();
+        assert_eq!(push(&mut queue), Some((1, Next::Start)));
+        queue.finish(&slot);
+        // It leaves the work to the one that comes.
+        assert!(queue.has_waiting() && queue.has_stand_by());
+        queue.park();
+        queue.entered();
+        let (orphans, next) = queue.leave();
+        assert!(orphans.is_empty() && next == Next::Wake);
+        assert!(queue.take_wakeup());
+        queue.entered();
+        let (orphans, next) = queue.leave();
+        assert!(orphans.len() == 1 && next == Next::Wait, "it was the last");
+        assert_eq!(push(&mut queue), Some((2, Next::Start)));
+    }
+
+    #[test]
+    fn a_job_waits_without_a_limit_only_for_a_thread_that_is_free() {
+        let mut plain = queue(1, 1);
+        push(&mut plain);
+        assert_eq!(plain.timeout(), None);
+        push(&mut plain);
+        assert_eq!(plain.timeout(), Some(Duration::MAX));
+        let mut held = queue(1, 1);
+        held.hold();
+        push(&mut held);
+        assert_eq!(held.timeout(), Some(Duration::MAX));
     }
 
     #[test]

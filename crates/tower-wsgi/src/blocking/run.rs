@@ -6,22 +6,22 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use http::Response;
 use pin_project_lite::pin_project;
 use tokio::{
-    runtime::Handle,
     sync::oneshot,
     time::{Sleep, sleep},
 };
 
 use super::{
+    BlockingPool,
     answer::answer,
+    block_on::block_on,
     early::{self, Answer},
-    hold,
-    pool::{BlockingPool, Ticket},
+    ticket::Ticket,
 };
 use crate::{Body, BoxError, rejection::Rejection};
 
@@ -99,18 +99,6 @@ where
             timeout: ticket.queue_timeout.map(sleep),
             ticket: Some(ticket),
         },
-    }
-}
-
-/// Drives a future on a thread that may block. What is ready at once, as plain functions are, does
-/// without a parker.
-pub(super) fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
-    match future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
-        Poll::Ready(output) => output,
-        Poll::Pending => hold::waiting(|| Handle::current().block_on(future)),
     }
 }
 

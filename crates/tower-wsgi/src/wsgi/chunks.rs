@@ -1,16 +1,13 @@
 //! The pieces of a body, as the application gives and writes them.
 
-use std::{
-    collections::VecDeque,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::SizeHint;
 
 use super::{
     left::{Fit, Left},
-    start_response::Sending,
+    sending::Sending,
 };
 use crate::BoxError;
 
@@ -18,12 +15,14 @@ type Piece = Result<Bytes, BoxError>;
 
 /// What an application has returned, and what it writes while that is iterated.
 pub(super) struct Chunks<C> {
-    /// `None` after their end: then they are closed.
-    chunks: Option<C>,
     sending: Sending,
+    /// Dropped, and so closed, with the body and not at their end: the client need not wait for that.
+    chunks: C,
+    /// Whether they are not to be asked again.
+    over: bool,
     first: Option<Bytes>,
-    /// What came with a piece that was written.
-    later: VecDeque<Piece>,
+    /// What was returned after a piece was written.
+    later: Option<Piece>,
     left: Left,
     /// Whether the next poll waits, so that the server sends what it has.
     pause: bool,
@@ -31,13 +30,12 @@ pub(super) struct Chunks<C> {
 
 impl<C: Iterator<Item = Piece>> Chunks<C> {
     pub(super) fn new(sending: Sending, chunks: C) -> Self {
-        let mut later = VecDeque::new();
-        sending.0.take_written(&mut later);
         Self {
-            chunks: Some(chunks),
             sending,
+            chunks,
+            over: false,
             first: None,
-            later,
+            later: None,
             left: Left::default(),
             pause: false,
         }
@@ -45,30 +43,40 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
 
     /// The next piece that is not empty: what was written comes before what was returned after it.
     pub(super) fn next(&mut self) -> Option<Piece> {
-        if let Some(piece) = self.later.pop_front() {
+        if let Some(piece) = self.later.take() {
             return Some(piece);
         }
         loop {
-            let next = self.chunks.as_mut()?.next();
-            if !matches!(next, Some(Ok(_))) {
-                self.chunks = None;
+            if let Some(written) = self.sending.0.take_written() {
+                return Some(Ok(written));
             }
-            self.sending.0.take_written(&mut self.later);
-            match next {
-                Some(Ok(piece)) if piece.is_empty() => {}
-                next if self.later.is_empty() => return next,
-                next => self.later.extend(next),
+            if self.over {
+                return None;
             }
-            if let Some(piece) = self.later.pop_front() {
-                return Some(piece);
+            let next = self.chunks.next();
+            self.over = !matches!(next, Some(Ok(_)));
+            if matches!(&next, Some(Ok(piece)) if piece.is_empty()) {
+                continue;
             }
+            let Some(written) = self.sending.0.take_written() else {
+                return next;
+            };
+            self.later = next;
+            return Some(Ok(written));
         }
     }
 
-    /// The first piece is there, and with it the length that the head says.
-    pub(super) fn begin(&mut self, first: Bytes, left: Left) {
-        self.first = Some(first);
+    /// The first piece is there, or there is none, and the length that the head says.
+    pub(super) fn begin(&mut self, first: Option<Bytes>, left: Left) {
+        self.first = first;
         self.left = left;
+    }
+
+    /// Nothing of it is to be sent.
+    pub(super) fn discard(&mut self) {
+        self.over = true;
+        self.later = None;
+        self.begin(None, Left::default());
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
@@ -85,7 +93,7 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
         let mut piece = match next {
             Some(Ok(piece)) => piece,
             Some(Err(error)) => {
-                self.later.clear();
+                self.discard();
                 return Poll::Ready(Some(Err(error)));
             }
             None => {
@@ -93,10 +101,13 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
                 return Poll::Ready(end.err().map(|error| Err(error.into())));
             }
         };
-        self.pause = true;
         if self.left.fit(&mut piece) == Fit::Cut {
             warn_of_excess();
         }
+        if piece.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.pause = true;
         Poll::Ready(Some(Ok(piece)))
     }
 
@@ -109,17 +120,15 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        match &self.first {
-            Some(first) if !self.left.is_known() && self.is_over() => {
-                SizeHint::with_exact(first.len() as u64)
-            }
-            _ => self.left.size_hint(),
+        if !self.left.is_known() && self.is_over() {
+            let first = self.first.as_ref().map_or(0, Bytes::len);
+            return SizeHint::with_exact(first as u64);
         }
+        self.left.size_hint()
     }
 
     fn is_over(&self) -> bool {
-        let mut chunks = self.chunks.iter();
-        self.later.is_empty() && chunks.all(|chunks| chunks.size_hint().1 == Some(0))
+        self.later.is_none() && (self.over || self.chunks.size_hint().1 == Some(0))
     }
 }
 

@@ -31,6 +31,11 @@ impl FileBody {
         }
     }
 
+    /// The bytes that are left of it.
+    pub(super) fn len(&self) -> u64 {
+        self.left
+    }
+
     /// No more of it than this. An error says that there is less.
     pub(super) fn limit(&mut self, length: u64) -> Result<(), String> {
         if length > self.left {

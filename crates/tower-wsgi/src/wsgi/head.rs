@@ -13,11 +13,12 @@ use hyper::ext::ReasonPhrase;
 
 /// Fields that are between the server and the client alone (RFC 9110 section 7.6.1, and PEP 3333
 /// "Other HTTP Features").
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
     TE,
     TRAILER,
     HeaderName::from_static("trailers"),
@@ -57,6 +58,18 @@ impl Head {
         Ok(head)
     }
 
+    /// Says how long the body would be that a response to `HEAD` does not have.
+    pub(super) fn announce(&mut self, length: u64) {
+        if self.content_length.is_none() && self.allows_body() {
+            self.headers.insert(CONTENT_LENGTH, length.into());
+        }
+    }
+
+    /// Whether a response with this status may have a body (RFC 9110 section 6.4.1).
+    pub(super) fn allows_body(&self) -> bool {
+        ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status)
+    }
+
     pub(super) fn respond<B>(self, body: B) -> Response<B> {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -68,9 +81,9 @@ impl Head {
     }
 
     fn append(&mut self, name: &[u8], value: &[u8]) -> Result<(), StartError> {
-        let error = |kind| StartError::Header {
+        let error = |problem| StartError::Header {
             name: lossy(name),
-            problem: kind,
+            problem,
         };
         let field = HeaderName::from_bytes(name).map_err(|_| error(Problem::Name))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| error(Problem::Value))?;
@@ -83,8 +96,8 @@ impl Head {
                 return Err(error(Problem::Twice));
             }
         }
-        self.headers.append(field, value);
-        Ok(())
+        let added = self.headers.try_append(field, value);
+        added.map(drop).map_err(|_| error(Problem::TooMany))
     }
 }
 
@@ -150,6 +163,8 @@ pub enum Problem {
     Length,
     /// A second `Content-Length`.
     Twice,
+    /// There are tens of thousands of fields before it.
+    TooMany,
 }
 
 impl fmt::Display for StartError {
@@ -169,6 +184,7 @@ impl fmt::Display for StartError {
                     }
                     Problem::Length => "is no number",
                     Problem::Twice => "is given twice",
+                    Problem::TooMany => "is one too many",
                 })
             }
             Self::CalledTwice => f.write_str(

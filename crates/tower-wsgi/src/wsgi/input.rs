@@ -2,8 +2,7 @@ use std::{
     any::Any,
     fmt,
     io::{self, Read},
-    pin::Pin,
-    thread::{self, ThreadId},
+    pin::pin,
 };
 
 use bytes::{Buf as _, Bytes};
@@ -13,7 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     BoxError, BufferedBody,
-    blocking::{Early, waiting},
+    blocking::{Early, block_on},
 };
 
 /// `wsgi.input`: the body of a request, to read.
@@ -90,10 +89,8 @@ struct Arriving {
     body: Option<UnsyncBoxBody<Bytes, BoxError>>,
     received: Bytes,
     broken: Option<(io::ErrorKind, String)>,
-    /// `None` where there is no event loop to wait with.
+    /// What the body may need to arrive.
     runtime: Option<Handle>,
-    /// The thread that must not wait, because it drives the event loop.
-    event_loop: Option<ThreadId>,
 }
 
 impl Arriving {
@@ -110,7 +107,6 @@ impl Arriving {
             received: Bytes::new(),
             broken: None,
             runtime: Handle::try_current().ok(),
-            event_loop: Early::current().is_none().then(|| thread::current().id()),
         })
     }
 
@@ -134,16 +130,14 @@ impl Arriving {
         let Some(body) = &mut self.body else {
             return Ok(None);
         };
-        let runtime = match &self.runtime {
-            Some(runtime) if self.event_loop != Some(thread::current().id()) => runtime,
-            _ => {
-                return Err(io::Error::other(
-                    "the body of the request has yet to arrive, and the event loop cannot wait for it; \
-                     add a WaitForBodyLayer, or run the application on a BlockingPool",
-                ));
-            }
-        };
-        match waiting(|| runtime.block_on(Pin::new(body).frame())) {
+        if may_not_wait() {
+            return Err(io::Error::other(
+                "the body of the request has yet to arrive, and the event loop cannot wait for it; \
+                 add a WaitForBodyLayer, or run the application on a BlockingPool",
+            ));
+        }
+        let _context = self.runtime.as_ref().map(Handle::enter);
+        match block_on(pin!(body.frame())) {
             None => {
                 self.body = None;
                 Ok(None)
@@ -161,6 +155,11 @@ impl Arriving {
             }
         }
     }
+}
+
+/// Whether this is a thread of an event loop, and none of a pool or of the application's own.
+fn may_not_wait() -> bool {
+    Early::current().is_none() && Handle::try_current().is_ok()
 }
 
 impl fmt::Debug for Arriving {

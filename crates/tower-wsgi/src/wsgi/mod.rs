@@ -103,16 +103,19 @@ mod file;
 mod head;
 mod input;
 mod left;
+mod sending;
 mod service;
 mod start_response;
 pub mod testing;
+mod variables;
 
 pub use self::{
     application::Application,
     body::ResponseBody,
-    environ::{Ends, Environ, Variable},
+    environ::{Ends, Environ},
     head::{Problem, StartError},
     input::Input,
     service::WsgiService,
     start_response::{StartResponse, Write},
+    variables::Variable,
 };

@@ -18,7 +18,7 @@ use super::{
     environ::Server,
     file::FileBody,
     left::{Fit, Left},
-    start_response::{Sending, Shared},
+    sending::{Sending, Shared},
 };
 use crate::{Body, BoxError, rejection::Rejection};
 
@@ -47,13 +47,14 @@ impl<A> WsgiService<A> {
         }
     }
 
-    /// `SCRIPT_NAME`: the path at which the application is mounted, empty by default. Where a path starts
-    /// with it, `PATH_INFO` is what comes after; other paths are left as they are, since a proxy may have
-    /// cut it off.
+    /// `SCRIPT_NAME`: the path at which the application is mounted, as `/shop`, empty by default. Where a
+    /// path starts with it, `PATH_INFO` is what comes after; other paths are left as they are, since a
+    /// proxy may have cut it off.
     #[must_use]
     pub fn script_name(mut self, path: &str) -> Self {
-        path.trim_end_matches('/')
-            .clone_into(&mut self.server_mut().script_name);
+        let path = path.trim_matches('/');
+        let slash = if path.is_empty() { "" } else { "/" };
+        self.server_mut().script_name = format!("{slash}{path}");
         self
     }
 
@@ -110,8 +111,12 @@ where
         let asked = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let ends = (self.ends)(&parts.extensions);
         let environ = Environ::new(parts, Input::new(body), Arc::clone(&self.server), ends);
-        let response = answer(&*self.application, environ, shared).unwrap_or_else(|error| {
-            log(&*error, &asked);
+        let response = answer(&*self.application, environ, &shared).unwrap_or_else(|error| {
+            if shared.is_client_gone() && is_broken_pipe(&*error) {
+                not_sent(&*error);
+            } else {
+                log(&*error, &asked);
+            }
             Rejection::FAILED.into_response().map(ResponseBody::plain)
         });
         ready(Ok(response))
@@ -140,10 +145,9 @@ impl<A> fmt::Debug for WsgiService<A> {
 fn answer<A: Application>(
     application: &A,
     environ: Environ,
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
 ) -> Result<Response<ResponseBody<A::Chunks>>, BoxError> {
-    let sending = Sending(shared);
-    let shared = &Arc::clone(&sending.0);
+    let sending = Sending(Arc::clone(shared));
     let chunks = application.call(environ, StartResponse::new(shared))?;
     if let Some(file) = shared.take_file() {
         drop(chunks);
@@ -151,41 +155,46 @@ fn answer<A: Application>(
     }
     let mut chunks = Chunks::new(sending, chunks);
     let first = chunks.next().transpose()?;
-    if shared.is_written() {
-        return write(shared, first, chunks);
-    }
-    let head = shared.take_head().ok_or(NOT_STARTED)?;
-    if !shared.has_body() {
-        return Ok(head.respond(ResponseBody::plain(Body::empty())));
-    }
-    let left = Left::new(head.content_length);
-    let body = match first {
-        Some(first) => {
-            chunks.begin(first, left);
-            ResponseBody::chunks(chunks)
+    let Some(mut head) = shared.take_head() else {
+        if shared.is_written() {
+            return write(shared, first, chunks);
         }
-        None => {
-            left.end()?;
-            ResponseBody::plain(Body::empty())
-        }
+        return Err(NOT_STARTED.into());
     };
-    Ok(head.respond(body))
+    let left = Left::new(head.content_length);
+    let is_empty = first.is_none();
+    chunks.begin(first, left);
+    if !shared.has_body() {
+        let length = chunks.size_hint().exact().filter(|_| !is_empty);
+        length.inspect(|length| head.announce(*length));
+        chunks.discard();
+    } else if is_empty {
+        left.end()?;
+    }
+    Ok(head.respond(ResponseBody::chunks(chunks)))
 }
 
 fn send_file<C>(
     shared: &Shared,
     mut file: FileBody,
 ) -> Result<Response<ResponseBody<C>>, BoxError> {
-    let head = shared.take_head().ok_or(NOT_STARTED)?;
+    let mut head = shared.take_head().ok_or(NOT_STARTED)?;
     if let Some(length) = head.content_length {
         file.limit(length)?;
     }
-    let body = if shared.has_body() {
-        Body::new(file)
-    } else {
-        Body::empty()
-    };
-    Ok(head.respond(ResponseBody::plain(body)))
+    if !shared.has_body() {
+        head.announce(file.len());
+        return Ok(head.respond(ResponseBody::plain(Body::empty())));
+    }
+    let body = Body::new(file);
+    match &shared.early {
+        // The event loop reads the file; a pool's thread has nothing to do with it.
+        Some(early) => {
+            early.answer(head.respond(body));
+            Ok(answered())
+        }
+        None => Ok(head.respond(ResponseBody::plain(body))),
+    }
 }
 
 /// The response is on its way, by `write`: what the application has returned goes the same way.
@@ -197,17 +206,11 @@ fn write<C>(
 where
     C: Iterator<Item = Result<Bytes, BoxError>>,
 {
-    // Nobody sees it: the request is answered already.
-    let answered = || Ok(Response::new(ResponseBody::plain(Body::empty())));
     let mut next = first;
     while let Some(piece) = next {
         match shared.write(piece) {
             Ok(Fit::Whole) => {}
             Ok(Fit::Cut) => warn_of_excess(),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                tracing::debug!(%error, "a response body was not sent to its end");
-                return answered();
-            }
             Err(error) => return Err(error.into()),
         }
         next = if shared.left().is_complete() {
@@ -220,7 +223,21 @@ where
     // Before the application closes: the client need not wait for that.
     shared.end(Ok(()));
     drop(chunks);
-    answered()
+    Ok(answered())
+}
+
+/// Nobody sees it: the request is answered already.
+fn answered<C>() -> Response<ResponseBody<C>> {
+    Response::new(ResponseBody::plain(Body::empty()))
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let own = error.downcast_ref().map(io::Error::kind);
+    own == Some(io::ErrorKind::BrokenPipe) || error.source().is_some_and(is_broken_pipe)
+}
+
+fn not_sent(error: &(dyn Error + 'static)) {
+    tracing::debug!(error, "a response body was not sent to its end");
 }
 
 fn log(error: &(dyn Error + 'static), (method, target): &(Method, Option<PathAndQuery>)) {

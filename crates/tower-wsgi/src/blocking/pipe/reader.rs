@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::state::{Shared, State};
+use super::state::{Shared, State, weight};
 use crate::{BoxError, spool::Reading};
 
 /// The end on the event loop: a response body.
@@ -67,7 +67,7 @@ impl Body for Reader {
             }
             let mut state = shared.state();
             if let Some(data) = state.memory.pop_front() {
-                state.buffered -= data.len();
+                state.buffered -= weight(data.len());
                 return Poll::Ready(Some(Ok(deliver(shared, state, remaining, data))));
             }
             let unread = state.unread();

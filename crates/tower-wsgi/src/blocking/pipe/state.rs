@@ -76,7 +76,7 @@ impl State {
     /// Whether so many bytes may wait in memory. A large piece may if it is alone: its maker has it
     /// in memory anyway.
     pub(super) fn has_memory(&self, length: usize) -> bool {
-        let fits = self.buffered == 0 || self.buffered + length <= MEMORY;
+        let fits = self.buffered == 0 || self.buffered + weight(length) <= MEMORY;
         fits && self.unread() == 0
     }
 
@@ -89,6 +89,11 @@ impl State {
     pub(super) fn is_empty(&self) -> bool {
         self.memory.is_empty() && self.unread() == 0 && self.trailers.is_none()
     }
+}
+
+/// What a piece of this length counts in memory: a tiny one is mostly its own bookkeeping.
+pub(super) fn weight(length: usize) -> usize {
+    length.max(64)
 }
 
 /// Wakes the reader after the lock is gone, so that it need not wait for it.

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::state::{Shared, State, wake};
+use super::state::{Shared, State, wake, weight};
 use crate::{BoxError, blocking::hold, spool::Spool};
 
 /// How long a writer waits for a reader when there is no room left on disk either.
@@ -49,7 +49,7 @@ impl Writer {
                 return Err(SendError::ClientGone);
             }
             if state.has_memory(data.len()) {
-                state.buffered += data.len();
+                state.buffered += weight(data.len());
                 state.memory.push_back(data);
                 wake(state);
                 return Ok(());
@@ -94,7 +94,7 @@ impl Writer {
         let spool = state.spool.clone();
         drop(state);
         if let Some(spool) = spool {
-            spool.clear()?;
+            hold::waiting(|| spool.clear())?;
         }
         let mut state = self.shared.state();
         state.reservation.clear();

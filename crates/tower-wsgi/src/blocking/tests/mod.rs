@@ -1,3 +1,6 @@
+mod hold;
+mod queue;
+
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,

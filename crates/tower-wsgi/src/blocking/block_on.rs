@@ -1,0 +1,97 @@
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use super::hold;
+
+/// Drives a future on a thread that may block. What is ready at once, as plain functions are, does
+/// without a waker. It may be called by a future that it drives, as an event loop's own may not.
+pub(crate) fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+    let mut context = Context::from_waker(Waker::noop());
+    if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        return output;
+    }
+    let wakeup = Arc::new(Wakeup {
+        given: AtomicBool::new(false),
+        thread: thread::current(),
+    });
+    let waker = Waker::from(Arc::clone(&wakeup));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        if !wakeup.take() {
+            hold::waiting(|| wakeup.wait());
+        }
+    }
+}
+
+struct Wakeup {
+    given: AtomicBool,
+    thread: Thread,
+}
+
+impl Wakeup {
+    fn take(&self) -> bool {
+        self.given.swap(false, Ordering::Acquire)
+    }
+
+    /// Others may unpark the thread, too.
+    fn wait(&self) {
+        while !self.take() {
+            thread::park();
+        }
+    }
+}
+
+impl Wake for Wakeup {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.given.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::pin};
+
+    use super::*;
+
+    /// Is ready when another thread has said so: the first poll is the look without a waker.
+    fn elsewhere() -> impl Future<Output = usize> {
+        let done = Arc::new(AtomicBool::new(false));
+        let mut polls = 0;
+        poll_fn(move |context| {
+            polls += 1;
+            if done.load(Ordering::Acquire) {
+                return Poll::Ready(polls);
+            }
+            if polls == 2 {
+                let (done, waker) = (Arc::clone(&done), context.waker().clone());
+                thread::spawn(move || {
+                    done.store(true, Ordering::Release);
+                    waker.wake();
+                });
+            }
+            Poll::Pending
+        })
+    }
+
+    #[test]
+    fn a_future_waits_for_another_thread_also_within_a_future() {
+        let both = async { (elsewhere().await, block_on(pin!(elsewhere()))) };
+        let (outer, inner) = block_on(pin!(both));
+        assert!(outer >= 3 && inner >= 3);
+    }
+}

@@ -1,0 +1,184 @@
+//! The bookkeeping of the pool under threads that take their steps in any order.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use proptest::prelude::*;
+
+use crate::blocking::queue::{Limits, Next, Queue, Slot};
+
+/// A thread of the pool between two of its steps: each is what it does under the lock.
+enum Thread {
+    Entering,
+    /// In its job.
+    Running(Slot),
+    /// In its job, and waiting for something: it does not hold what it must.
+    Waiting(Slot),
+    /// It found no more jobs, or stepped down.
+    Idle,
+    Looking,
+    Parked,
+}
+
+struct Pool {
+    queue: Queue,
+    held: bool,
+    threads: Vec<Thread>,
+    jobs: u64,
+    cancelled: usize,
+    ran: Arc<Mutex<BTreeSet<u64>>>,
+}
+
+impl Pool {
+    fn new(threads: usize, held: bool) -> Self {
+        let mut queue = Queue::new(Limits {
+            threads,
+            max_queued: usize::MAX,
+            queue_timeout: Duration::MAX,
+        });
+        if held {
+            queue.hold();
+        }
+        Self {
+            queue,
+            held,
+            threads: Vec::new(),
+            jobs: 0,
+            cancelled: 0,
+            ran: Arc::default(),
+        }
+    }
+
+    fn push(&mut self) {
+        let (job, ran) = (self.jobs, Arc::clone(&self.ran));
+        self.jobs += 1;
+        let run = move || assert!(ran.lock().unwrap().insert(job), "it ran twice");
+        let (_, next) = self.queue.push(Box::new(run)).ok().expect("there is room");
+        self.send(next);
+    }
+
+    fn send(&mut self, next: Next) {
+        if next == Next::Start {
+            self.threads.push(Thread::Entering);
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        let inside = |thread: &Thread| matches!(thread, Thread::Running(_));
+        self.held && self.threads.iter().any(inside)
+    }
+
+    /// Lets a thread take its next step. Says whether it could.
+    fn step(&mut self, index: usize, variant: u8) -> bool {
+        let free = !self.is_held();
+        match std::mem::replace(&mut self.threads[index], Thread::Idle) {
+            Thread::Entering if free => {
+                self.queue.entered();
+                self.start(index);
+            }
+            Thread::Running(slot) if variant == 0 => self.threads[index] = Thread::Waiting(slot),
+            Thread::Waiting(slot) if free => self.threads[index] = Thread::Running(slot),
+            Thread::Running(slot) => {
+                self.queue.finish(&slot);
+                if !(self.queue.has_stand_by() && variant == 1) {
+                    self.start(index);
+                }
+            }
+            Thread::Idle => {
+                if self.queue.has_waiting() && !self.queue.has_stand_by() {
+                    self.queue.enter();
+                    self.threads[index] = Thread::Entering;
+                } else if variant == 2 {
+                    self.queue.look();
+                    self.threads[index] = Thread::Looking;
+                } else {
+                    self.queue.park();
+                    self.threads[index] = Thread::Parked;
+                }
+            }
+            Thread::Looking => {
+                self.queue.looked();
+                if self.queue.has_waiting() && !self.queue.has_stand_by() {
+                    self.queue.enter();
+                    self.threads[index] = Thread::Entering;
+                } else {
+                    self.queue.park();
+                    self.threads[index] = Thread::Parked;
+                }
+            }
+            Thread::Parked => {
+                if self.queue.take_wakeup() {
+                    self.threads[index] = Thread::Entering;
+                } else if variant == 3 && !self.held {
+                    self.queue.retire();
+                    self.threads.remove(index);
+                } else {
+                    self.threads[index] = Thread::Parked;
+                    return false;
+                }
+            }
+            stuck @ (Thread::Entering | Thread::Waiting(_)) => {
+                self.threads[index] = stuck;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn start(&mut self, index: usize) {
+        if let Some((slot, job)) = self.queue.start(Instant::now()) {
+            let next = self.queue.stand_by();
+            self.send(next);
+            job();
+            self.threads[index] = Thread::Running(slot);
+        }
+    }
+
+    fn check(&self, most: usize) {
+        assert_eq!(self.queue.threads(), self.threads.len());
+        assert!(self.threads.len() <= most);
+        let busy = |thread: &&Thread| matches!(thread, Thread::Running(_) | Thread::Waiting(_));
+        assert_eq!(self.queue.busy(), self.threads.iter().filter(busy).count());
+        if self.held {
+            assert!(self.queue.entering() <= 1, "two threads come at once");
+        }
+    }
+
+    /// Lets all threads go on until each waits for work.
+    fn settle(&mut self) {
+        while (0..self.threads.len()).any(|index| self.step(index, u8::MAX)) {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_job_runs_once_in_whatever_order_the_threads_take_their_steps(
+        most in 1_usize..5,
+        held: bool,
+        steps in prop::collection::vec((0_u8..10, any::<prop::sample::Index>(), 0_u8..5), 0..200),
+    ) {
+        let mut pool = Pool::new(most, held);
+        for (what, which, variant) in steps {
+            match what {
+                0..3 => pool.push(),
+                3 if pool.jobs > 0 => {
+                    let id = which.index(usize::try_from(pool.jobs).unwrap()) as u64;
+                    pool.cancelled += usize::from(pool.queue.cancel(id).is_some());
+                }
+                _ if pool.threads.is_empty() => {}
+                _ => {
+                    pool.step(which.index(pool.threads.len()), variant);
+                }
+            }
+            pool.check(most);
+        }
+        pool.settle();
+        pool.check(most);
+        prop_assert!(pool.queue.is_idle(), "no thread is left to come for a job");
+        let ran = pool.ran.lock().unwrap().len();
+        prop_assert_eq!(ran + pool.cancelled, usize::try_from(pool.jobs).unwrap());
+    }
+}

@@ -1,0 +1,217 @@
+//! The threads of a pool: tokio's, taken while there is work.
+
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    hold::{Gate, Holding},
+    queue::{Limits, Next, Queue},
+    second_look::SecondLook,
+};
+use crate::budget::Budget;
+
+/// How long a thread without work stays ready for the next job before tokio has it back. Short,
+/// because a runtime that is shut down waits for it.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// How long a thread keeps what it holds while another stands by for it. It steps down between two
+/// jobs then, which is cheaper than to lose it in the middle of one.
+const TURN: Duration = Duration::from_millis(1);
+
+/// What a pool and its threads share.
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    /// There is work, or the pool is closed.
+    work: Condvar,
+    /// No job waits or runs.
+    pub(super) idle: Notify,
+    pub(super) spooled: Arc<Budget>,
+    /// What the threads hold while they run jobs.
+    pub(super) gate: OnceLock<Arc<Gate>>,
+}
+
+impl Shared {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            queue: Mutex::new(Queue::new(limits)),
+            work: Condvar::new(),
+            idle: Notify::new(),
+            spooled: Budget::new(4 << 30),
+            gate: OnceLock::new(),
+        }
+    }
+
+    /// Sends the next thread.
+    pub(super) fn send(this: &Arc<Self>, next: Next) {
+        match next {
+            Next::Wait => {}
+            Next::Wake => this.work.notify_one(),
+            Next::Start => {
+                let thread = Thread::called(this);
+                tokio::task::spawn_blocking(move || thread.work());
+            }
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.queue().close();
+        // Threads that would stay have nothing to wait for any more.
+        self.work.notify_all();
+    }
+
+    // No job runs under the lock, so a poisoned one is still in order.
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the pool's threads. Dropped with its loop, or with the runtime that never started it.
+struct Thread {
+    shared: Arc<Shared>,
+    /// How the queue counts it.
+    place: Cell<Place>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// It will run jobs as soon as it holds what it must.
+    Entering,
+    Inside,
+    /// It has left.
+    Gone,
+}
+
+impl Thread {
+    /// The queue counts it already.
+    fn called(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            place: Cell::new(Place::Entering),
+        }
+    }
+
+    /// Runs jobs while there are any: one wake-up serves many jobs.
+    fn work(self) {
+        let mut second_look = SecondLook::default();
+        loop {
+            let mut queue = self.run();
+            if self.goes_on(&mut queue) {
+                continue;
+            }
+            if second_look.is_due() {
+                queue.look();
+                drop(queue);
+                thread::yield_now();
+                queue = self.shared.queue();
+                queue.looked();
+                second_look.found(queue.has_waiting());
+                if self.goes_on(&mut queue) {
+                    continue;
+                }
+            }
+            if !self.park(queue) {
+                return;
+            }
+        }
+    }
+
+    /// Whether there are jobs that no other thread comes for.
+    fn goes_on(&self, queue: &mut Queue) -> bool {
+        let goes_on = queue.has_waiting() && !queue.has_stand_by();
+        if goes_on {
+            queue.enter();
+            self.place.set(Place::Entering);
+        }
+        goes_on
+    }
+
+    /// Runs the jobs that wait, holding what must be held.
+    fn run(&self) -> MutexGuard<'_, Queue> {
+        let gate = self.shared.gate.get();
+        let holding = gate.map(Holding::begin);
+        let since = Instant::now();
+        let mut queue = self.shared.queue();
+        queue.entered();
+        self.place.set(Place::Inside);
+        while let Some((slot, job)) = queue.start(Instant::now()) {
+            let next = queue.stand_by();
+            drop(queue);
+            Shared::send(&self.shared, next);
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!("a job of the blocking pool panicked outside of its service");
+            }
+            queue = self.shared.queue();
+            queue.finish(&slot);
+            if queue.is_idle() {
+                self.shared.idle.notify_waiters();
+            }
+            let wanted = queue.has_stand_by() || gate.is_some_and(|gate| gate.is_wanted());
+            let lost = holding.as_ref().is_some_and(Holding::is_lost);
+            if lost || wanted && since.elapsed() > TURN {
+                break;
+            }
+        }
+        if holding.is_none() {
+            return queue;
+        }
+        drop(queue);
+        drop(holding);
+        self.shared.queue()
+    }
+
+    /// Waits for work. Says whether there is any, or the thread has left.
+    fn park(&self, mut queue: MutexGuard<'_, Queue>) -> bool {
+        queue.park();
+        let deadline = Instant::now() + LINGER;
+        loop {
+            if queue.take_wakeup() {
+                self.place.set(Place::Entering);
+                return true;
+            }
+            let stays = self.shared.gate.get().is_some() && !queue.is_closed();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !stays && left.is_zero() {
+                queue.retire();
+                self.place.set(Place::Gone);
+                return false;
+            }
+            let work = &self.shared.work;
+            queue = if stays {
+                work.wait(queue).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                let wait = work.wait_timeout(queue, left);
+                wait.unwrap_or_else(PoisonError::into_inner).0
+            };
+        }
+    }
+}
+
+impl Drop for Thread {
+    /// Only a thread that never ran, or that could not enter, is not gone yet.
+    fn drop(&mut self) {
+        let place = self.place.replace(Place::Gone);
+        if place == Place::Gone {
+            return;
+        }
+        let (orphans, next, idle) = {
+            let mut queue = self.shared.queue();
+            if place == Place::Entering {
+                queue.entered();
+            }
+            let (orphans, next) = queue.leave();
+            (orphans, next, queue.is_idle())
+        };
+        drop(orphans);
+        Shared::send(&self.shared, next);
+        if idle {
+            self.shared.idle.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What is being sent of a response: the order that PEP 3333 demands.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+};
+
+use bytes::Bytes;
+use http::Method;
+use http_body::Frame;
+
+use super::{
+    file::FileBody,
+    head::{Head, StartError},
+    left::{Fit, Left},
+};
+use crate::{
+    Body, BoxError,
+    blocking::{Early, SendError, Writer, waiting},
+};
+
+/// What `write` keeps until the application returns, where nothing else can be done: on the event loop.
+const MOST_WRITTEN: usize = 8 << 20;
+
+/// What an application, its `write` and the body of its response know together.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Where `write` sends the head; `None` on the event loop.
+    pub(super) early: Option<Early>,
+    pub(super) is_head: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was sent.
+    Open,
+    /// The head was sent, or is about to be.
+    Sent,
+    /// There is no more to send.
+    Over,
+}
+
+struct State {
+    stage: Stage,
+    head: Option<Head>,
+    /// Of the `Content-Length`, once the head is sent.
+    left: Left,
+    has_body: bool,
+    /// Where `write` writes to, once it has sent the head.
+    writer: Option<Writer>,
+    /// What was written otherwise.
+    written: Vec<u8>,
+    file: Option<FileBody>,
+    client_gone: bool,
+}
+
+impl Shared {
+    pub(super) fn new(method: &Method) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                stage: Stage::Open,
+                head: None,
+                left: Left::default(),
+                has_body: true,
+                writer: None,
+                written: Vec::new(),
+                file: None,
+                client_gone: false,
+            }),
+            early: Early::current(),
+            is_head: method == Method::HEAD,
+        })
+    }
+
+    /// Another thread of the application may be in `write`, and want what this one holds before it goes
+    /// on. None of the application's code runs under the lock, so a poisoned one is still in order.
+    fn state(&self) -> MutexGuard<'_, State> {
+        match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                waiting(|| self.state.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+        }
+    }
+
+    pub(super) fn start(&self, head: Head) -> Result<(), StartError> {
+        let mut state = self.state();
+        if state.stage != Stage::Open || state.head.is_some() {
+            return Err(StartError::CalledTwice);
+        }
+        state.head = Some(head);
+        Ok(())
+    }
+
+    /// Replaces what was started; `false` if it is too late for that.
+    pub(super) fn restart(&self, head: Head) -> bool {
+        let mut state = self.state();
+        let open = state.stage == Stage::Open;
+        if open {
+            state.head = Some(head);
+            state.file = None;
+        }
+        open
+    }
+
+    /// Makes a file the body.
+    pub(super) fn send_file(&self, file: FileBody) -> io::Result<()> {
+        let mut state = self.state();
+        if state.stage != Stage::Open {
+            return Err(io::Error::other(
+                "a part of the body was written already; return the file in pieces",
+            ));
+        }
+        state.file = Some(file);
+        Ok(())
+    }
+
+    /// Whether the head is sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.state().stage != Stage::Open
+    }
+
+    /// The head, which is sent now. `None` if there is none, or `write` has sent it.
+    pub(super) fn take_head(&self) -> Option<Head> {
+        let mut state = self.state();
+        self.send_head(&mut state);
+        state.head.take()
+    }
+
+    /// Notes that the head is sent.
+    fn send_head(&self, state: &mut State) {
+        if let (Stage::Open, Some(head)) = (state.stage, &state.head) {
+            state.stage = Stage::Sent;
+            state.left = Left::new(head.content_length);
+            state.has_body = !self.is_head && head.allows_body();
+        }
+    }
+
+    /// Whether the response that was started has a body at all.
+    pub(super) fn has_body(&self) -> bool {
+        self.state().has_body
+    }
+
+    /// Whether `write` sends the body: then the rest has to go there, too.
+    pub(super) fn is_written(&self) -> bool {
+        self.state().writer.is_some()
+    }
+
+    /// What was written and has not been sent.
+    pub(super) fn take_written(&self) -> Option<Bytes> {
+        let written = std::mem::take(&mut self.state().written);
+        (!written.is_empty()).then(|| written.into())
+    }
+
+    pub(super) fn take_file(&self) -> Option<FileBody> {
+        self.state().file.take()
+    }
+
+    /// Whether a piece could not be written because the client has left.
+    pub(super) fn is_client_gone(&self) -> bool {
+        self.state().client_gone
+    }
+
+    /// What is left of the `Content-Length`.
+    pub(super) fn left(&self) -> Left {
+        self.state().left
+    }
+
+    /// There is no more to send: what comes later is refused. The error breaks the response off.
+    pub(super) fn end(&self, result: Result<(), BoxError>) {
+        let mut state = self.state();
+        state.stage = Stage::Over;
+        state.written = Vec::new();
+        if let Some(writer) = state.writer.take() {
+            match result {
+                Ok(()) => writer.finish(),
+                Err(error) => writer.fail(error),
+            }
+        }
+    }
+
+    /// Sends a piece, as far as it fits the length.
+    pub(super) fn write(&self, mut piece: Bytes) -> io::Result<Fit> {
+        if piece.is_empty() {
+            return Ok(Fit::Whole);
+        }
+        let mut state = self.state();
+        if state.stage == Stage::Over {
+            return Err(gone("the response is over"));
+        }
+        if state.file.is_some() {
+            return Err(io::Error::other(
+                "a file is the body of the response; nothing can be written to it",
+            ));
+        }
+        self.send_head(&mut state);
+        if !state.has_body {
+            return Ok(Fit::Whole);
+        }
+        if let Some(early) = &self.early
+            && let Some(head) = state.head.take()
+        {
+            let (writer, reader) = early.pipe(state.left.size_hint());
+            state.writer = Some(writer);
+            if !early.answer(head.respond(Body::new(reader))) {
+                return Err(state.client_left());
+            }
+        }
+        let fit = state.left.fit(&mut piece);
+        if piece.is_empty() {
+            return Ok(fit);
+        }
+        match &mut state.writer {
+            None => state.keep(&piece)?,
+            Some(writer) => match writer.send(Frame::data(piece)) {
+                Ok(()) => {}
+                Err(SendError::ClientGone) => return Err(state.client_left()),
+                Err(error) => return Err(io::Error::other(error.to_string())),
+            },
+        }
+        Ok(fit)
+    }
+}
+
+impl State {
+    fn keep(&mut self, piece: &[u8]) -> io::Result<()> {
+        if self.written.len() + piece.len() > MOST_WRITTEN {
+            return Err(io::Error::other(format!(
+                "more than {MOST_WRITTEN} bytes were written and wait for the application to return; \
+                 run it on a thread, or let it return them"
+            )));
+        }
+        self.written.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn client_left(&mut self) -> io::Error {
+        self.client_gone = true;
+        gone("the client has left")
+    }
+}
+
+/// What is being sent. Dropped, it ends: a body that is being written breaks off there.
+pub(super) struct Sending(pub(super) Arc<Shared>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0
+            .end(Err("the application did not finish the response".into()));
+    }
+}
+
+fn gone(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, text)
+}

@@ -1,0 +1,234 @@
+//! A request as CGI variables.
+
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    net::IpAddr,
+};
+
+use http::{
+    HeaderName, Version, header,
+    uri::{Authority, PathAndQuery},
+};
+
+use super::Environ;
+
+const SOFTWARE: &str = concat!("tower-wsgi/", env!("CARGO_PKG_VERSION"));
+
+static HOST: HeaderName = header::HOST;
+
+/// The name of a CGI variable.
+///
+/// It is displayed as PEP 3333 spells it. A header field stays what it is until then, so that a
+/// server can keep the spelled names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variable<'a> {
+    /// A variable with this name.
+    Named(&'a str),
+    /// A header field: `HTTP_` and its name.
+    Header(&'a HeaderName),
+}
+
+impl Variable<'_> {
+    /// Whether this is how it is displayed.
+    fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Named(own) => *own == name,
+            Self::Header(_) => self.to_string() == name,
+        }
+    }
+}
+
+impl Environ {
+    /// The value of one variable, by the name of PEP 3333.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.variables()
+            .find(|(variable, _)| variable.is(name))
+            .map(|(_, value)| value)
+    }
+
+    /// All CGI variables, each once.
+    ///
+    /// * A header field that was sent several times is joined by commas, `Cookie` by semicolons (RFC
+    ///   9110 section 5.3, RFC 6265 section 5.4).
+    /// * A header field with an underscore in its name is left out: as a variable it could not be told
+    ///   from the one with a hyphen, which a proxy may have checked.
+    /// * `CONTENT_LENGTH` is the length of a body that has arrived, however it was sent;
+    ///   `HTTP_TRANSFER_ENCODING` is left out then.
+    /// * The host of an absolute target takes the place of `HTTP_HOST` (RFC 9112 section 3.2.2), and so
+    ///   does the `:authority` of HTTP/2.
+    pub fn variables(&self) -> impl Iterator<Item = (Variable<'_>, Cow<'_, [u8]>)> {
+        let fixed = self.fixed().into_iter();
+        let fixed = fixed.filter_map(|(name, value)| Some((Variable::Named(name), value?)));
+        let host = self.host().map(|host| (Variable::Header(&HOST), host));
+        let fields = self.parts.headers.keys().filter_map(|name| {
+            let value = self.field(name)?;
+            Some((Variable::Header(name), value))
+        });
+        let added = self.added.iter();
+        let added = added
+            .map(|(name, value)| (Variable::Named(name.as_str()), Cow::from(value.as_slice())));
+        fixed
+            .chain(host)
+            .chain(fields)
+            .filter(|(name, _)| !self.added.iter().any(|(added, _)| name.is(added)))
+            .chain(added)
+    }
+
+    fn fixed(&self) -> [(&'static str, Option<Cow<'_, [u8]>>); 14] {
+        let (server_name, server_port) = self.server_address();
+        let remote = self.ends().remote.map(|remote| {
+            let (ip, port) = (remote.ip().to_canonical(), remote.port());
+            (ip.to_string(), port.to_string())
+        });
+        let (address, port) = remote.unzip();
+        let target = self.target();
+        [
+            ("REQUEST_METHOD", Some(text(self.method().as_str()))),
+            ("SCRIPT_NAME", Some(text(self.script_name()))),
+            ("PATH_INFO", Some(self.path_info())),
+            ("QUERY_STRING", Some(text(self.query_string()))),
+            ("REQUEST_URI", Some(target.clone())),
+            ("RAW_URI", Some(target)),
+            ("CONTENT_TYPE", self.first(&header::CONTENT_TYPE)),
+            ("CONTENT_LENGTH", self.content_length()),
+            ("SERVER_NAME", Some(server_name)),
+            ("SERVER_PORT", Some(server_port)),
+            ("SERVER_SOFTWARE", Some(text(SOFTWARE))),
+            ("SERVER_PROTOCOL", Some(text(self.protocol()))),
+            // CGI demands it (RFC 3875 section 4.1.8), also where the client has no address.
+            ("REMOTE_ADDR", Some(owned(address.unwrap_or_default()))),
+            ("REMOTE_PORT", port.map(owned)),
+        ]
+    }
+
+    fn protocol(&self) -> &'static str {
+        match self.version() {
+            Version::HTTP_09 => "HTTP/0.9",
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            Version::HTTP_3 => "HTTP/3.0",
+            _ => "HTTP/1.1",
+        }
+    }
+
+    fn target(&self) -> Cow<'_, [u8]> {
+        let uri = self.uri();
+        match uri.path_and_query().map(PathAndQuery::as_str) {
+            Some(target) if uri.authority().is_none() => text(target),
+            _ => owned(uri.to_string()),
+        }
+    }
+
+    /// Where the client connected to; on a Unix socket, where it thinks that it did.
+    fn server_address(&self) -> (Cow<'_, [u8]>, Cow<'_, [u8]>) {
+        if let Some(local) = self.ends().local {
+            let name = match local.ip().to_canonical() {
+                IpAddr::V4(ip) => ip.to_string(),
+                // As in a URL (RFC 3875 section 4.1.14).
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            };
+            return (owned(name), owned(local.port().to_string()));
+        }
+        let default_port = if self.ends().encrypted { "443" } else { "80" };
+        let authority = self.host();
+        let authority = authority.and_then(|host| Authority::try_from(&*host).ok());
+        match authority {
+            Some(authority) if !authority.host().is_empty() => {
+                let port = authority.port_u16();
+                (
+                    owned(authority.host().to_owned()),
+                    port.map_or(text(default_port), |port| owned(port.to_string())),
+                )
+            }
+            _ => (text("localhost"), text(default_port)),
+        }
+    }
+
+    fn content_length(&self) -> Option<Cow<'_, [u8]>> {
+        let length = self.input.length().filter(|length| {
+            let headers = &self.parts.headers;
+            // Without these the request has no body, not an empty one.
+            *length > 0
+                || headers.contains_key(header::CONTENT_LENGTH)
+                || headers.contains_key(header::TRANSFER_ENCODING)
+        });
+        if let Some(length) = length {
+            return Some(owned(length.to_string()));
+        }
+        let sent = self.parts.headers.get(header::CONTENT_LENGTH)?.as_bytes();
+        // The same number again and again means it once (RFC 9110 section 8.6).
+        let mut sent = sent.split(|byte| *byte == b',');
+        sent.next().map(|sent| Cow::from(sent.trim_ascii()))
+    }
+
+    /// `HTTP_HOST`.
+    fn host(&self) -> Option<Cow<'_, [u8]>> {
+        let Some(authority) = self.parts.uri.authority() else {
+            return self.joined(&HOST);
+        };
+        let host = authority.as_str();
+        Some(text(host.rsplit('@').next().unwrap_or(host)))
+    }
+
+    fn first(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
+        let value = self.parts.headers.get(name)?;
+        Some(Cow::from(value.as_bytes()))
+    }
+
+    /// The value of a header field that becomes a variable of its own.
+    fn field(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
+        let arrived = self.input.length().is_some();
+        if name == header::CONTENT_LENGTH
+            || name == header::CONTENT_TYPE
+            || name == HOST
+            || (name == header::TRANSFER_ENCODING && arrived)
+            || name.as_str().contains('_')
+        {
+            return None;
+        }
+        self.joined(name)
+    }
+
+    /// All values of a header field.
+    fn joined(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
+        let mut values = self.parts.headers.get_all(name).iter();
+        let first = values.next()?.as_bytes();
+        let Some(second) = values.next() else {
+            return Some(Cow::from(first));
+        };
+        let separator: &[u8] = if name == header::COOKIE { b"; " } else { b"," };
+        let mut joined = first.to_vec();
+        for value in std::iter::once(second).chain(values) {
+            joined.extend_from_slice(separator);
+            joined.extend_from_slice(value.as_bytes());
+        }
+        Some(Cow::from(joined))
+    }
+}
+
+fn text(text: &str) -> Cow<'_, [u8]> {
+    Cow::from(text.as_bytes())
+}
+
+fn owned(text: String) -> Cow<'static, [u8]> {
+    Cow::from(text.into_bytes())
+}
+
+impl fmt::Display for Variable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Named(name) => return f.write_str(name),
+            Self::Header(name) => name.as_str(),
+        };
+        f.write_str("HTTP_")?;
+        for character in name.chars() {
+            f.write_char(match character {
+                '-' => '_',
+                other => other.to_ascii_uppercase(),
+            })?;
+        }
+        Ok(())
+    }
+}
