@@ -27,6 +27,22 @@ impl StartResponse {
         response_headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Write> {
+        self.call(status, response_headers, exc_info)
+            .unwrap_or_else(|unreadable| {
+                apart(py, || self.0.refuse());
+                Err(unreadable)
+            })
+    }
+}
+
+impl StartResponse {
+    /// The outer error says that an argument is of no use.
+    fn call(
+        &self,
+        status: &Bound<'_, PyAny>,
+        response_headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyResult<Write>> {
         let status = encode(status, "the status")?;
         let list = response_headers.cast::<PyList>().map_err(|_| {
             PyTypeError::new_err(format!(
@@ -46,12 +62,11 @@ impl StartResponse {
             ));
         }
         let error = exc_info.map(exception).transpose()?;
-        apart(py, || match error {
+        let write = apart(list.py(), || match error {
             None => self.0.start(status, headers).map_err(Raised::from),
             Some(error) => self.0.restart(status, headers, Raised(error)),
-        })
-        .map(Write)
-        .map_err(|Raised(error)| error)
+        });
+        Ok(write.map(Write).map_err(|Raised(error)| error))
     }
 }
 

@@ -42,6 +42,8 @@ enum Stage {
 
 struct State {
     stage: Stage,
+    /// Whether the response was started, be it in vain.
+    called: bool,
     head: Option<Head>,
     /// Of the `Content-Length`, once the head is sent.
     left: Left,
@@ -59,6 +61,7 @@ impl Shared {
         Arc::new(Self {
             state: Mutex::new(State {
                 stage: Stage::Open,
+                called: false,
                 head: None,
                 left: Left::default(),
                 has_body: true,
@@ -84,21 +87,32 @@ impl Shared {
         }
     }
 
-    pub(super) fn start(&self, head: Head) -> Result<(), StartError> {
+    pub(super) fn start(&self, head: Result<Head, StartError>) -> Result<(), StartError> {
         let mut state = self.state();
-        if state.stage != Stage::Open || state.head.is_some() {
+        if state.stage != Stage::Open || state.called {
             return Err(StartError::CalledTwice);
         }
-        state.head = Some(head);
+        state.called = true;
+        state.head = Some(head?);
         Ok(())
     }
 
     /// Replaces what was started; `false` if it is too late for that.
-    pub(super) fn restart(&self, head: Head) -> bool {
+    pub(super) fn restart(&self, head: Result<Head, StartError>) -> Result<bool, StartError> {
+        if !self.forget() {
+            return Ok(false);
+        }
+        self.state().head = Some(head?);
+        Ok(true)
+    }
+
+    /// Notes a call that starts nothing, and forgets what was started before, unless it is too late.
+    pub(super) fn forget(&self) -> bool {
         let mut state = self.state();
+        state.called = true;
         let open = state.stage == Stage::Open;
         if open {
-            state.head = Some(head);
+            state.head = None;
             state.file = None;
         }
         open
@@ -114,11 +128,6 @@ impl Shared {
         }
         state.file = Some(file);
         Ok(())
-    }
-
-    /// Whether the head is sent.
-    pub(super) fn is_sent(&self) -> bool {
-        self.state().stage != Stage::Open
     }
 
     /// The head, which is sent now. `None` if there is none, or `write` has sent it.

@@ -34,7 +34,8 @@ impl StartResponse {
     ///
     /// # Errors
     ///
-    /// When they cannot be sent as they are, or it was called before. Nothing is set then.
+    /// When they cannot be sent as they are, or it was called before. A call that fails is a call, too:
+    /// after it, only an error can [start](Self::restart) the response.
     pub fn start<K, V>(
         &self,
         status: impl AsRef<[u8]>,
@@ -44,8 +45,7 @@ impl StartResponse {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        let head = Head::parse(status.as_ref(), headers)?;
-        self.shared.start(head)?;
+        self.shared.start(Head::parse(status.as_ref(), headers))?;
         Ok(self.write())
     }
 
@@ -55,7 +55,7 @@ impl StartResponse {
     /// # Errors
     ///
     /// The same error again, when the headers have been sent. The application must pass it on, so that the
-    /// response breaks off.
+    /// response breaks off. When the new ones cannot be sent, the earlier ones are gone all the same.
     pub fn restart<K, V, E>(
         &self,
         status: impl AsRef<[u8]>,
@@ -67,15 +67,17 @@ impl StartResponse {
         V: AsRef<[u8]>,
         E: From<StartError>,
     {
-        if self.shared.is_sent() {
-            return Err(error);
+        match self.shared.restart(Head::parse(status.as_ref(), headers)) {
+            Ok(true) => Ok(self.write()),
+            Ok(false) => Err(error),
+            Err(refused) => Err(refused.into()),
         }
-        let head = Head::parse(status.as_ref(), headers)?;
-        if self.shared.restart(head) {
-            Ok(self.write())
-        } else {
-            Err(error)
-        }
+    }
+
+    /// Notes a call whose status or headers cannot even be read, for a host of applications in another
+    /// language: it counts like one that [`start`](Self::start) refuses.
+    pub fn refuse(&self) {
+        self.shared.forget();
     }
 
     /// Makes the rest of a file, from its position on, the body of the response. The application's
