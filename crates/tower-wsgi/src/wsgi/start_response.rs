@@ -88,7 +88,8 @@ impl StartResponse {
     ///
     /// # Errors
     ///
-    /// When it is no regular file, and when a part of the body was written already.
+    /// When it is no regular file, and when something was [written](Write::write) before: then the file has
+    /// to be given as chunks, which are sent after that.
     pub fn send_file(&self, mut file: File) -> io::Result<()> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
