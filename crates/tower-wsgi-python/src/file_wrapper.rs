@@ -59,12 +59,18 @@ impl FileWrapper {
     fn file(&self, py: Python<'_>) -> PyResult<Option<File>> {
         let filelike = self.filelike.bind(py);
         let io = py.import(intern!(py, "io"))?;
-        let binary = (
-            io.getattr(intern!(py, "BufferedReader"))?,
-            io.getattr(intern!(py, "BufferedRandom"))?,
-            io.getattr(intern!(py, "FileIO"))?,
-        );
-        if !filelike.is_instance(&binary.into_pyobject(py)?.into_any())? {
+        // Others, subclasses too, may read something else than what is on disk.
+        let is = |object: &Bound<'_, PyAny>, name| {
+            let class = io.getattr(name)?;
+            Ok::<_, PyErr>(object.get_type().is(&class))
+        };
+        let buffered = is(filelike, "BufferedReader")? || is(filelike, "BufferedRandom")?;
+        let raw = if buffered {
+            filelike.getattr(intern!(py, "raw"))?
+        } else {
+            filelike.clone()
+        };
+        if !is(&raw, "FileIO")? {
             return Ok(None);
         }
         let position = filelike.call_method0(intern!(py, "tell"))?.extract()?;
