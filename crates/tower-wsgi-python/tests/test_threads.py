@@ -1,0 +1,195 @@
+"""The threads that call an application: what they keep, and how they end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import pytest
+from conftest import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Served
+
+LOCAL = """
+import threading
+
+local = threading.local()
+
+def application(environ, start_response):
+    local.calls = getattr(local, "calls", 0) + 1
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/file":
+        # Files are read on threads, too; these must not be mixed up with the application's.
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    return [f"{threading.get_ident()} {local.calls}".encode()]
+"""
+
+
+def get(url: str) -> bytes:
+    with urlopen(url, timeout=PATIENCE) as response:
+        body: bytes = response.read()
+        return body
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_what_a_thread_keeps_is_there_at_its_next_request(
+    serve: Callable[..., Served], threads: int
+) -> None:
+    url = serve(
+        "app:application", "--workers", "1", "--thread-workers", str(threads), source=LOCAL
+    ).url
+    seen: defaultdict[str, list[int]] = defaultdict(list)
+    lock = threading.Lock()
+
+    def client() -> None:
+        for number in range(40):
+            get(f"{url}/file")
+            ident, calls = get(f"{url}/{number}").split()
+            with lock:
+                seen[ident.decode()].append(int(calls))
+
+    clients = [threading.Thread(target=client) for _ in range(5)]
+    for thread in clients:
+        thread.start()
+    for thread in clients:
+        thread.join()
+    assert 1 <= len(seen) <= max(1, threads)
+    # Each thread has counted on, all the time: no count comes twice.
+    for calls in seen.values():
+        assert len(set(calls)) == len(calls)
+    # All the calls, those for files too.
+    assert sum(max(calls) for calls in seen.values()) <= 5 * 40 * 2
+    assert sum(len(calls) for calls in seen.values()) == 5 * 40
+    assert sum(max(calls) for calls in seen.values()) >= 5 * 40
+
+
+ENDING = """
+import atexit
+import os
+import sys
+import threading
+import time
+import weakref
+
+PATH = os.environ["TOLD"]
+
+def tell(text):
+    with open(PATH, "a") as file:
+        file.write(f"{os.getpid()} {text}\\n")
+
+class Kept:
+    pass
+
+local = threading.local()
+atexit.register(tell, "atexit")
+atexit.register(lambda: tell(f"threads {threading.active_count()}"))
+
+def work():
+    # No daemon: Python waits for it.
+    while threading.main_thread().is_alive():
+        time.sleep(0.01)
+    tell("worked")
+
+def application(environ, start_response):
+    if not hasattr(local, "kept"):
+        local.kept = Kept()
+        weakref.finalize(local.kept, tell, "local").atexit = False
+    if environ["PATH_INFO"] == "/daemon":
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    if environ["PATH_INFO"] == "/thread":
+        # Otherwise it would be one, like the thread that starts it: Python takes every thread that
+        # it has not started itself, such as the pool's, for a daemon.
+        threading.Thread(target=work, daemon=False).start()
+    if environ["PATH_INFO"] == "/exit":
+        sys.exit(7)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"""
+
+
+@pytest.mark.parametrize("path", ["/", "/daemon", "/thread", "/exit"])
+@pytest.mark.parametrize("threads", [0, 3])
+def test_a_worker_ends_in_order(tmp_path: Path, threads: int, path: str) -> None:
+    (tmp_path / "app.py").write_text(ENDING)
+    told = tmp_path / "told"
+    process = subprocess.Popen(
+        [
+            *(
+                sys.executable,
+                "-X",
+                "faulthandler",
+                "-m",
+                "tower_wsgi",
+                "app:application",
+                "--bind",
+                "127.0.0.1:0",
+            ),
+            *("--workers", "2", "--thread-workers", str(threads), "--graceful-timeout", "20"),
+        ],
+        env={**os.environ, "TOLD": str(told), "PYTHONUNBUFFERED": "1"},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if " ready " in line:
+                break
+        address = re.search(r"http://([\d.]+):(\d+)", "".join(lines))
+        assert address, lines
+        workers = set()
+        for _ in range(50):
+            with socket.create_connection((address[1], int(address[2])), PATIENCE) as client:
+                client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+                answer = b""
+                while data := client.recv(65536):
+                    answer += data
+            if path == "/exit":
+                assert answer.startswith(b"HTTP/1.0 500 ")
+            else:
+                workers.add(int(answer.rpartition(b"\r\n")[2]))
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+    log = "".join(lines) + rest
+    assert process.returncode == 0, log
+    # Nothing but log lines, and the tracebacks of the one that exits.
+    other = [line for line in log.splitlines() if line and not re.match(r"\d{4}-\d\d-\d\dT", line)]
+    assert not other or path == "/exit", log
+    assert not re.search(r"Fatal Python error|panicked|SIG[A-Z]+|core dumped|killed", log), log
+    events = [line.split(" ", 1) for line in told.read_text().splitlines()]
+    exits = [int(process) for process, event in events if event == "atexit"]
+    # Each worker, once; the supervisor has no application.
+    assert len(exits) == len(set(exits)) == 2
+    assert workers <= set(exits)
+    assert process.pid not in exits
+    for worker in workers if path == "/thread" else ():
+        # What threads of the application's still do is done before the exit functions run.
+        mine = [event for process, event in events if int(process) == worker]
+        assert "worked" in mine, (mine, log)
+        assert mine.index("worked") < mine.index("atexit"), mine
+    if threads and path == "/":
+        # What a thread of the pool has kept is gone before the exit functions run.
+        for worker in workers:
+            mine = [event for process, event in events if int(process) == worker]
+            assert "local" in mine, mine
+            assert mine.index("local") < mine.index("atexit"), mine
