@@ -1,0 +1,1 @@
+"""Whether a worker leaks: many requests, failing applications, clients that leave."""
