@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{Body, BoxError, rejection::Rejection};
 
-const NOT_STARTED: &str = "the application gave a body, or none, without a call of start_response";
+const NOT_STARTED: &str =
+    "the application gave a body, or none, without a call of start_response that succeeded";
 
 /// An [`Application`] as a service. See the [module docs](super).
 pub struct WsgiService<A> {
@@ -170,6 +171,10 @@ fn answer<A: Application>(
         chunks.discard();
     } else if is_empty {
         left.end()?;
+    } else if left.is_complete() {
+        // A server has no reason to look at a body of this length.
+        warn_of_excess();
+        chunks.discard();
     }
     Ok(head.respond(ResponseBody::chunks(chunks)))
 }
