@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::command::{Failure, root, run as run_command};
 use crate::interpreter;
+use crate::test;
 use crate::workspace::Workspace;
 
 /// Where the package lies in the workspace.
@@ -29,7 +30,12 @@ pub(crate) fn run() -> Result<(), Failure> {
         ruff.args(["format", "--check", ".", EXAMPLES]);
     })?;
     environment.run("mypy", |_| {})?;
-    environment.run("pytest", |_| {})
+    // Some tests start a program that has Python in it.
+    test::build_programs()?;
+    environment.run("pytest", |pytest| {
+        // Where these programs are, and where the sources of others' tests are kept.
+        pytest.env("CARGO_TARGET_DIR", &target);
+    })
 }
 
 /// A virtual environment.

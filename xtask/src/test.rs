@@ -65,7 +65,7 @@ impl Step {
             )),
             Self::Doc => doc(),
             Self::Test => {
-                run_command(cargo("build --workspace --all-features --bins --examples"))?;
+                build_programs()?;
                 run_command(cargo("test --workspace --all-features"))
             }
             Self::Python => python::run(),
@@ -104,6 +104,11 @@ fn chosen(only: &[Step]) -> Vec<Step> {
         .into_iter()
         .filter(|step| only.is_empty() || only.contains(step))
         .collect()
+}
+
+/// Builds the programs that tests start.
+pub(crate) fn build_programs() -> Result<(), Failure> {
+    run_command(cargo("build --workspace --all-features --bins --examples"))
 }
 
 fn doc() -> Result<(), Failure> {
