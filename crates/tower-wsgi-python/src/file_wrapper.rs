@@ -38,6 +38,25 @@ impl FileWrapper {
         Ok(block.is_truthy()?.then_some(block))
     }
 
+    /// Whether `seek` and `tell` work: Werkzeug asks, and goes to the start of a range instead of reading
+    /// all that is before it.
+    fn seekable(&self, py: Python<'_>) -> PyResult<bool> {
+        match self.filelike.bind(py).getattr_opt(intern!(py, "seekable"))? {
+            Some(seekable) => seekable.call0()?.is_truthy(),
+            None => Ok(false),
+        }
+    }
+
+    #[pyo3(signature = (offset, whence=0))]
+    fn seek<'py>(&self, py: Python<'py>, offset: i64, whence: i32) -> PyResult<Bound<'py, PyAny>> {
+        let filelike = self.filelike.bind(py);
+        filelike.call_method1(intern!(py, "seek"), (offset, whence))
+    }
+
+    fn tell<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.filelike.bind(py).call_method0(intern!(py, "tell"))
+    }
+
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(close) = self.filelike.bind(py).getattr_opt(intern!(py, "close"))? {
             close.call0()?;
