@@ -125,8 +125,8 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
 }
 
 /// Ends the process as Python does, but for the interpreter's end, which a thread that is stuck in the
-/// application could hold up or break: its threads are joined, its exit functions run, its output is
-/// written.
+/// application could hold up or break: its threads are joined, its exit functions run, its garbage is
+/// collected, its output is written.
 fn exit(py: Python<'_>, code: u8) -> PyResult<()> {
     // The server is gone, and with it who obeys the operator: a second signal ends what takes too long here.
     let signal = py.import("signal")?;
@@ -136,6 +136,8 @@ fn exit(py: Python<'_>, code: u8) -> PyResult<()> {
     }
     py.import("threading")?.call_method0("_shutdown")?;
     py.import("atexit")?.call_method0("_run_exitfuncs")?;
+    // The pool's threads have kept it in cycles: Django's connections to databases, which are to be closed.
+    py.import("gc")?.call_method0("collect")?;
     for stream in ["stdout", "stderr"] {
         let stream = py.import("sys")?.getattr(stream)?;
         if !stream.is_none() {
