@@ -10,16 +10,20 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from wsgiref.validate import validator
 
 import pytest
+import requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+    Start = Callable[..., "Served"]
 
 # For what needs no time to speak of on an idle machine; it may be a very busy one.
 PATIENCE = 60.0
@@ -107,13 +111,9 @@ class Served:
         self._lines.put(None)
 
 
-@pytest.fixture
-def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Start a program that serves: ``start(*command, addresses=1, env=…, cwd=…)``.
-
-    The program has to take a free port (``--bind 127.0.0.1:0``). With ``addresses=0`` nothing is
-    waited for. When the test fails, the logs are part of its report.
-    """
+@contextmanager
+def starting(node: pytest.Item | pytest.Collector, directory: Path) -> Iterator[Start]:
+    """Let ``node`` start programs, and end them afterwards."""
     started: list[Served] = []
 
     def start(
@@ -125,7 +125,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
         process = subprocess.Popen(
             [str(word) for word in command],
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
-            cwd=cwd or tmp_path,
+            cwd=cwd or directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -141,9 +141,29 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
     yield start
     for served in started:
         served.end()
-    if getattr(request.node, "failed", False):
+    if getattr(node, "failed", False):
         for served in started:
             print(f"\n--- {served.process.args}\n{served.log}")
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
+    """Start a program that serves: ``start(*command, addresses=1, env=…, cwd=…)``.
+
+    The program has to take a free port (``--bind 127.0.0.1:0``). With ``addresses=0`` nothing is
+    waited for. When the test fails, the logs are part of its report.
+    """
+    with starting(request.node, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_for_module(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Start a program as `start` does, for all tests of the module."""
+    with starting(request.node, tmp_path_factory.mktemp("module")) as start:
+        yield start
 
 
 @pytest.fixture
@@ -168,12 +188,28 @@ def serve(start: Callable[..., Served], tmp_path: Path) -> Callable[..., Served]
     return serve
 
 
+class Client(requests.Session):
+    """A client that keeps its connections and cookies, and does not wait for ever."""
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request, and wait for the answer."""
+        return super().request(*args, **{"timeout": PATIENCE, **kwargs})
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """A client with connections and cookies of its own."""
+    with Client() as client:
+        yield client
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
-    """Tell the fixtures of a test that it has failed."""
+    """Tell the fixtures of a test, and of its module, that it has failed."""
     report = yield
-    if report.when == "call":
-        item.failed = report.failed  # type: ignore[attr-defined]
+    if report.when == "call" and report.failed:
+        for node in item.listchain():
+            node.failed = True  # type: ignore[attr-defined]
     return report
 
 

@@ -1,0 +1,65 @@
+"""What the kernel, and a socket of the test's own, tell about the processes of a server."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conftest import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Served
+
+
+def workers(server: Served) -> list[int]:
+    """The process ids of the workers."""
+    supervisor = Path(f"/proc/{server.process.pid}/task/{server.process.pid}")
+    return [int(pid) for pid in (supervisor / "children").read_text().split()]
+
+
+def most_memory(worker: int) -> int:
+    """The most memory in bytes that a process has ever had in use."""
+    status = Path(f"/proc/{worker}/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) << 10
+
+
+class Questions:
+    """A socket at which an application tells where it is, and waits for an answer."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        host, port = listener.getsockname()
+        self.address = f"{host}:{port}"
+
+    def answer(self) -> str:
+        """Wait for the next question, answer it, and give it."""
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.settimeout(PATIENCE)
+            question = connection.makefile().readline()
+            connection.sendall(b"go on\n")
+        return question.strip()
+
+
+@contextmanager
+def questions() -> Iterator[Questions]:
+    """Take questions; who asks afterwards gets an error."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        yield Questions(listener)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what no event tells."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
