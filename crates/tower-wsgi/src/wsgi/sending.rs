@@ -130,6 +130,11 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether the head was sent: before the application has returned, by `write`.
+    pub(super) fn is_sent(&self) -> bool {
+        self.state().stage != Stage::Open
+    }
+
     /// The head, which is sent now. `None` if there is none, or `write` has sent it.
     pub(super) fn take_head(&self) -> Option<Head> {
         let mut state = self.state();

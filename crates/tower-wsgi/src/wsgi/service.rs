@@ -156,6 +156,7 @@ fn answer<A: Application>(
     }
     let mut chunks = Chunks::new(sending, chunks);
     let first = chunks.next().transpose()?;
+    let was_written = shared.is_sent();
     let Some(mut head) = shared.take_head() else {
         if shared.is_written() {
             return write(shared, first, chunks);
@@ -166,7 +167,9 @@ fn answer<A: Application>(
     let is_empty = first.is_none();
     chunks.begin(first, left);
     if !shared.has_body() {
-        let length = chunks.size_hint().exact().filter(|_| !is_empty);
+        // Nobody has counted what was written.
+        let length = chunks.size_hint().exact();
+        let length = length.filter(|_| !is_empty && !was_written);
         length.inspect(|length| head.announce(*length));
         chunks.discard();
     } else if is_empty {
