@@ -131,20 +131,30 @@ def test_requests_run_at_the_same_time() -> None:
             connection.close()
 
 
-def test_a_program_ends_with_one_that_still_serves() -> None:
+def test_a_program_that_ends_waits_for_what_runs() -> None:
     program = """
-import atexit, urllib.request
+import atexit, threading, time, urllib.request
 from tower_wsgi.testing import LiveServer
+
+done = []
+atexit.register(lambda: print(done))
+called = threading.Event()
+
 def application(environ, start_response):
+    called.set()
+    time.sleep(0.5)
+    done.append("answered")
     start_response("200 OK", [])
     return [b"hello"]
+
 server = LiveServer(application)
-print(urllib.request.urlopen(server.url).read().decode())
+threading.Thread(target=urllib.request.urlopen, args=[server.url], daemon=True).start()
+called.wait()
 """
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE
     )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "hello\n", "")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "['answered']\n", "")
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:
