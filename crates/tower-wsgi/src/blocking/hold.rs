@@ -64,7 +64,7 @@ impl Holding {
     }
 
     /// Whether it could not be had again after a wait.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(super) fn is_lost() -> bool {
         HELD.with_borrow(Option::is_none)
     }
 }
@@ -138,7 +138,7 @@ mod tests {
         waiting(|| waiting(|| assert_eq!(count(), 0)));
         assert_eq!(count(), 1);
         let panic = catch_unwind(|| waiting(|| panic!("in the wait")));
-        assert!(panic.is_err() && count() == 1 && !holding.is_lost());
+        assert!(panic.is_err() && count() == 1 && !Holding::is_lost());
         assert!(!gate.is_wanted());
         drop(holding);
         assert_eq!(count(), 0);

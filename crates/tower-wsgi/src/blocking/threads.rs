@@ -153,7 +153,7 @@ impl Thread {
                 self.shared.idle.notify_waiters();
             }
             let wanted = queue.has_stand_by() || gate.is_some_and(|gate| gate.is_wanted());
-            let lost = holding.as_ref().is_some_and(Holding::is_lost);
+            let lost = holding.is_some() && Holding::is_lost();
             if lost || wanted && since.elapsed() > TURN {
                 break;
             }

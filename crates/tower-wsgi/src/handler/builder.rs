@@ -13,6 +13,11 @@ use crate::{
     response_middleware::{self, ResponseMiddleware},
     wait_for_body::WaitForBodyLayer,
 };
+#[cfg(feature = "wsgi")]
+use crate::{
+    blocking::{Blocking, BlockingLayer},
+    wsgi::WsgiService,
+};
 
 /// Builds a [`WsgiHandler`]. The [module docs](super) tell the order of its parts.
 #[must_use]
@@ -79,6 +84,42 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
         H: Append,
     {
         self.with(OnLoop(service))
+    }
+
+    /// Adds a WSGI application that runs on the pool, and so does the iteration of its body. It always
+    /// answers: a handler after it is never asked. One that runs on the event loop is a
+    /// [`service`](Self::service).
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use tower_wsgi::{
+    ///     BoxError, blocking::BlockingPool, handler::WsgiHandler, wait_for_body::WaitForBodyLayer,
+    ///     wsgi::{Environ, StartResponse, WsgiService},
+    /// };
+    ///
+    /// fn hello(_: Environ, start_response: StartResponse) -> Result<[Result<Bytes, BoxError>; 1], BoxError> {
+    ///     start_response.start("200 OK", [("content-type", "text/plain")])?;
+    ///     Ok([Ok("hello".into())])
+    /// }
+    ///
+    /// let pool = BlockingPool::new(10);
+    /// let handler = WsgiHandler::builder()
+    ///     .wait_for_body(WaitForBodyLayer::new(8 << 20))
+    ///     .application(&pool, WsgiService::new(hello).script_name("/shop"))
+    ///     .build();
+    /// # fn is_service<S: tower::Service<http::Request<tower_wsgi::Body>>>(_: &S) {}
+    /// # is_service(&handler);
+    /// ```
+    #[cfg(feature = "wsgi")]
+    pub fn application<A>(
+        self,
+        pool: &BlockingPool,
+        application: WsgiService<A>,
+    ) -> WsgiHandlerBuilder<L, H::With<OnLoop<Blocking<WsgiService<A>>>>>
+    where
+        H: Append,
+    {
+        self.service(BlockingLayer::new(pool).layer(application))
     }
 
     /// Adds a middleware for the way out. Response middleware run in the order added, on every

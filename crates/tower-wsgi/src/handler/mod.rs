@@ -6,8 +6,9 @@
 //!    way in; the body has not been read yet, so a refusal costs nothing;
 //! 2. the wait for the body, if [`wait_for_body`](WsgiHandlerBuilder::wait_for_body) was called;
 //! 3. the handlers, in the order added: functions [in the executor](WsgiHandlerBuilder::in_executor)
-//!    (on a pool), which may say "not mine" with `None`, and [services](WsgiHandlerBuilder::service)
-//!    on the event loop. Nobody answered: 404;
+//!    (on a pool), which may say "not mine" with `None`;
+//!    [WSGI applications](WsgiHandlerBuilder::application) (on a pool) and
+//!    [services](WsgiHandlerBuilder::service) on the event loop, which always answer. Nobody answered: 404;
 //! 4. the [`ResponseMiddleware`](crate::response_middleware::ResponseMiddleware), in the order added.
 //!
 //! Each part is optional. The finished handler is `Clone + Send + Sync` with `Error = Infallible`, so

@@ -195,3 +195,131 @@ impl fmt::Display for StartError {
 }
 
 impl Error for StartError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(status: &[u8], headers: &[(&str, &str)]) -> Result<Head, StartError> {
+        Head::parse(status, headers.iter().copied())
+    }
+
+    #[test]
+    fn a_status_is_three_digits_a_space_and_a_reason() {
+        let good: [(&[u8], u16, Option<&[u8]>); 6] = [
+            (b"200 OK", 200, None),
+            (b"200 Fine", 200, Some(b"Fine")),
+            (b"404 ", 404, Some(b"")),
+            (b"299 My Reason", 299, Some(b"My Reason")),
+            (b"999 Message here", 999, Some(b"Message here")),
+            (b"200 \xe9t\xe9", 200, Some(b"\xe9t\xe9")),
+        ];
+        for (status, code, reason) in good {
+            let head = parse(status, &[]).unwrap();
+            assert_eq!(head.status.as_u16(), code);
+            assert_eq!(head.reason.as_ref().map(AsRef::as_ref), reason);
+        }
+        let bad: [&[u8]; 16] = [
+            b"",
+            b"2",
+            b"20 OK",
+            b"200",
+            b"200OK",
+            b"2000 OK",
+            b"200\tOK",
+            b" 200 OK",
+            b"099 No",
+            b"100 Continue",
+            b"199 No",
+            b"abc OK",
+            b"-20 OK",
+            b"200 OK\r\n",
+            b"200 O\nK",
+            b"200 O\x00K",
+        ];
+        for status in bad {
+            let error = parse(status, &[]).unwrap_err();
+            assert!(matches!(error, StartError::Status(_)), "{status:?}");
+            assert!(error.to_string().contains("as in \"200 OK\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn fields_are_checked_and_kept_in_order() {
+        let cookies = [
+            ("Set-Cookie", "a=1"),
+            ("set-cookie", "b=2"),
+            ("X-Y", "\tz "),
+        ];
+        let head = parse(b"200 OK", &cookies).unwrap();
+        let values: Vec<_> = head.headers.get_all("set-cookie").iter().collect();
+        assert_eq!(values, ["a=1", "b=2"]);
+        let bytes = [(&b"x"[..], &b"\xe9"[..])];
+        let head = Head::parse(b"200 OK", bytes).unwrap();
+        assert_eq!(head.headers["x"].as_bytes(), b"\xe9");
+
+        let bad = [
+            ("", "x", Problem::Name),
+            ("a b", "x", Problem::Name),
+            ("a:", "x", Problem::Name),
+            ("a\r\nb", "x", Problem::Name),
+            ("\u{e9}", "x", Problem::Name),
+            ("x", "a\r\nb: c", Problem::Value),
+            ("x", "a\nb", Problem::Value),
+            ("x", "a\0", Problem::Value),
+            ("x", "a\x7f", Problem::Value),
+            ("Connection", "close", Problem::HopByHop),
+            ("keep-alive", "x", Problem::HopByHop),
+            ("Proxy-Authenticate", "x", Problem::HopByHop),
+            ("proxy-authorization", "x", Problem::HopByHop),
+            ("proxy-connection", "x", Problem::HopByHop),
+            ("TE", "trailers", Problem::HopByHop),
+            ("Trailer", "x", Problem::HopByHop),
+            ("trailers", "x", Problem::HopByHop),
+            ("Transfer-Encoding", "chunked", Problem::HopByHop),
+            ("upgrade", "x", Problem::HopByHop),
+            ("Content-Length", "", Problem::Length),
+            ("Content-Length", "+5", Problem::Length),
+            ("Content-Length", "5 ", Problem::Length),
+            ("Content-Length", "5, 5", Problem::Length),
+            ("Content-Length", "0x5", Problem::Length),
+            ("Content-Length", "18446744073709551616", Problem::Length),
+        ];
+        for (name, value, problem) in bad {
+            let error = parse(b"200 OK", &[(name, value)]).unwrap_err();
+            let name = name.to_owned();
+            assert_eq!(error, StartError::Header { name, problem }, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_length() {
+        let head = parse(b"200 OK", &[("Content-Length", "007")]).unwrap();
+        assert_eq!(head.content_length, Some(7));
+        let twice = [("content-length", "5"), ("Content-Length", "5")];
+        let error = parse(b"200 OK", &twice).unwrap_err();
+        assert!(error.to_string().contains("given twice"), "{error}");
+    }
+
+    #[test]
+    fn more_fields_than_can_be_kept_are_an_error() {
+        let headers = (0..40_000).map(|n| (format!("x-{n}"), ""));
+        let error = Head::parse(b"200 OK", headers).unwrap_err();
+        assert!(error.to_string().contains("one too many"), "{error}");
+    }
+
+    #[test]
+    fn a_response_to_head_says_how_long_it_would_be_unless_it_has_no_length() {
+        let announced = |status: &[u8], headers: &[(&str, &str)]| {
+            let mut head = parse(status, headers).unwrap();
+            head.announce(5);
+            let headers = head.respond(()).headers().clone();
+            headers.get("content-length").cloned()
+        };
+        assert_eq!(announced(b"200 OK", &[]).unwrap(), "5");
+        let own = [("content-length", "9")];
+        assert_eq!(announced(b"200 OK", &own).unwrap(), "9");
+        assert_eq!(announced(b"304 Not Modified", &[]), None);
+        assert_eq!(announced(b"204 No Content", &[]), None);
+    }
+}

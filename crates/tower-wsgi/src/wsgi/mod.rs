@@ -119,3 +119,6 @@ pub use self::{
     start_response::{StartResponse, Write},
     variables::Variable,
 };
+
+#[cfg(all(test, feature = "full"))]
+mod tests;

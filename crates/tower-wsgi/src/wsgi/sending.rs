@@ -181,6 +181,12 @@ impl Shared {
         self.state().left
     }
 
+    /// Whether `write` has sent all that the `Content-Length` says.
+    pub(super) fn is_complete(&self) -> bool {
+        let state = self.state();
+        state.writer.is_some() && state.left.is_complete()
+    }
+
     /// There is no more to send: what comes later is refused. The error breaks the response off.
     pub(super) fn end(&self, result: Result<(), BoxError>) {
         let mut state = self.state();

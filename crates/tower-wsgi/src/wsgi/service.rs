@@ -28,7 +28,7 @@ const NOT_STARTED: &str =
 /// An [`Application`] as a service. See the [module docs](super).
 pub struct WsgiService<A> {
     application: Arc<A>,
-    server: Arc<Server>,
+    pub(super) server: Arc<Server>,
     ends: fn(&Extensions) -> Ends,
 }
 
@@ -155,7 +155,7 @@ fn answer<A: Application>(
         return send_file(shared, file);
     }
     let mut chunks = Chunks::new(sending, chunks);
-    let first = chunks.next().transpose()?;
+    let first = next(shared, &mut chunks)?;
     let was_written = shared.is_sent();
     let Some(mut head) = shared.take_head() else {
         if shared.is_written() {
@@ -180,6 +180,26 @@ fn answer<A: Application>(
         chunks.discard();
     }
     Ok(head.respond(ResponseBody::chunks(chunks)))
+}
+
+/// The next piece, unless `write` has sent all that there is to send.
+fn next<C>(shared: &Shared, chunks: &mut Chunks<C>) -> Result<Option<Bytes>, BoxError>
+where
+    C: Iterator<Item = Result<Bytes, BoxError>>,
+{
+    if shared.is_complete() {
+        return Ok(None);
+    }
+    match chunks.next().transpose() {
+        Err(error) if shared.is_complete() => {
+            tracing::error!(
+                error = &*error as &dyn Error,
+                "the application failed after its whole response",
+            );
+            Ok(None)
+        }
+        next => next,
+    }
 }
 
 fn send_file<C>(
@@ -214,18 +234,12 @@ fn write<C>(
 where
     C: Iterator<Item = Result<Bytes, BoxError>>,
 {
-    let mut next = first;
-    while let Some(piece) = next {
-        match shared.write(piece) {
-            Ok(Fit::Whole) => {}
-            Ok(Fit::Cut) => warn_of_excess(),
-            Err(error) => return Err(error.into()),
+    let mut piece = first;
+    while let Some(bytes) = piece {
+        if shared.write(bytes)? == Fit::Cut {
+            warn_of_excess();
         }
-        next = if shared.left().is_complete() {
-            None
-        } else {
-            chunks.next().transpose()?
-        };
+        piece = next(shared, &mut chunks)?;
     }
     shared.left().end()?;
     // Before the application closes: the client need not wait for that.
