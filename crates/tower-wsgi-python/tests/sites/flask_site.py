@@ -192,7 +192,8 @@ def meet(word: str) -> AnyResponse:
 @app.get("/after")
 def after() -> AnyResponse:
     """What Flask does when the response is over."""
-    response = make_response("a page")
+    body = {"page": "a page", "empty": "", "stream": iter(["a ", "stream"])}[request.args["kind"]]
+    response = app.response_class(body)
     where, path = request.args["ask"], request.path
 
     @response.call_on_close
