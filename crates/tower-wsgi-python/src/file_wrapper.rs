@@ -41,7 +41,11 @@ impl FileWrapper {
     /// Whether `seek` and `tell` work: Werkzeug asks, and goes to the start of a range instead of reading
     /// all that is before it.
     fn seekable(&self, py: Python<'_>) -> PyResult<bool> {
-        match self.filelike.bind(py).getattr_opt(intern!(py, "seekable"))? {
+        match self
+            .filelike
+            .bind(py)
+            .getattr_opt(intern!(py, "seekable"))?
+        {
             Some(seekable) => seekable.call0()?.is_truthy(),
             None => Ok(false),
         }

@@ -2,21 +2,20 @@ use std::{fmt, sync::Arc};
 
 use tower_layer::{Identity, Layer};
 
+#[cfg(feature = "wsgi")]
+use super::chain::OnPool;
 use super::{
     Middleware, WsgiHandler,
     chain::{Append, Chain, InExecutor, Nobody, OnLoop},
     middleware,
     service::Shared,
 };
+#[cfg(feature = "wsgi")]
+use crate::{blocking::BlockingLayer, wsgi::WsgiService};
 use crate::{
     blocking::BlockingPool,
     response_middleware::{self, ResponseMiddleware},
     wait_for_body::WaitForBodyLayer,
-};
-#[cfg(feature = "wsgi")]
-use crate::{
-    blocking::{Blocking, BlockingLayer},
-    wsgi::WsgiService,
 };
 
 /// Builds a [`WsgiHandler`]. The [module docs](super) tell the order of its parts.
@@ -115,7 +114,7 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
         self,
         pool: &BlockingPool,
         application: WsgiService<A>,
-    ) -> WsgiHandlerBuilder<L, H::With<OnLoop<Blocking<WsgiService<A>>>>>
+    ) -> WsgiHandlerBuilder<L, H::With<OnPool<A>>>
     where
         H: Append,
     {

@@ -121,6 +121,10 @@ impl<F> fmt::Debug for InExecutor<F> {
 #[derive(Clone, Debug)]
 pub struct OnLoop<S>(pub(super) S);
 
+/// A WSGI application on the threads of a pool.
+#[cfg(feature = "wsgi")]
+pub type OnPool<A> = OnLoop<crate::blocking::Blocking<crate::wsgi::WsgiService<A>>>;
+
 impl<S, B, ResBody> Handle<B> for OnLoop<S>
 where
     S: Service<Request<B>, Response = Response<ResBody>> + Clone,

@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_status_is_three_digits_a_space_and_a_reason() {
-        let good: [(&[u8], u16, Option<&[u8]>); 6] = [
+        type Good = (&'static [u8], u16, Option<&'static [u8]>);
+        let good: [Good; 6] = [
             (b"200 OK", 200, None),
             (b"200 Fine", 200, Some(b"Fine")),
             (b"404 ", 404, Some(b"")),

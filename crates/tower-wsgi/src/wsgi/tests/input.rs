@@ -29,6 +29,7 @@ impl http_body::Body for Sent {
 }
 
 /// Reads all of the body, and answers with it.
+#[expect(clippy::needless_pass_by_value, reason = "an application is called so")]
 fn echo(mut environ: Environ, start_response: StartResponse) -> Result<[Piece; 1], BoxError> {
     let mut text = Vec::new();
     environ.input().read_to_end(&mut text)?;
