@@ -123,7 +123,7 @@ pub struct OnLoop<S>(pub(super) S);
 
 /// A WSGI application on the threads of a pool.
 #[cfg(feature = "wsgi")]
-pub type OnPool<A> = OnLoop<crate::blocking::Blocking<crate::wsgi::WsgiService<A>>>;
+pub(super) type OnPool<A> = OnLoop<crate::blocking::Blocking<crate::wsgi::WsgiService<A>>>;
 
 impl<S, B, ResBody> Handle<B> for OnLoop<S>
 where
