@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import threading
@@ -391,3 +392,30 @@ def test_a_request_is_finished_once_and_by_its_own_thread(
         else:
             running.remove(thread)
     assert running == set()
+
+
+@pytest.mark.parametrize("mount", ["", "/library"])
+def test_static_files_of_a_project_in_development(
+    start: Callable[..., Served], client: Client, tmp_path: Path, mount: str
+) -> None:
+    manage = Path(__file__).parents[3] / "examples" / "python" / "django_site" / "manage.py"
+    env = {"LIBRARY_DATA": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    options = ["pulse", "--bind", "127.0.0.1:0", "-w", "2", "--script-name", mount]
+    server = start(sys.executable, manage, *options, env=env)
+    page = client.get(f"{server.url}{mount}/admin/", timeout=PATIENCE)
+    assert page.url == f"{server.url}{mount}/admin/login/?next={mount}/admin/"
+    sheets = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page.text)
+    assert len(sheets) > 2
+    for sheet in sheets:
+        url = server.url + sheet
+        whole = client.get(url)
+        assert whole.headers["Content-Type"] == "text/css"
+        assert whole.headers["Content-Length"] == str(len(whole.content))
+        head = client.head(url)
+        assert (head.status_code, head.content) == (200, b"")
+        unchanged = client.get(url, headers={"If-Modified-Since": whole.headers["Last-Modified"]})
+        assert unchanged.status_code == 304
+    for missing in ("nothing.css", "../library.sqlite3", "/etc/passwd"):
+        assert client.get(f"{server.url}/static/{missing}").status_code == 404
+    # Django's handler lets its `SuspiciousFileOperation` through, under `runserver` as well.
+    assert client.get(f"{server.url}/static/..%2Flibrary.sqlite3").status_code == 500

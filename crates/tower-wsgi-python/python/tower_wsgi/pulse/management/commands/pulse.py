@@ -109,9 +109,9 @@ class Command(BaseCommand):
         application: WSGIApplication = get_internal_wsgi_application()
         # Both options are there only with the application that has the handler.
         if options.get("use_static_handler") and (settings.DEBUG or options["insecure_serving"]):
-            from django.contrib.staticfiles.handlers import StaticFilesHandler
+            from tower_wsgi.pulse.static import StaticFiles
 
-            application = StaticFilesHandler(application)  # type: ignore[arg-type]
+            application = StaticFiles(application)  # type: ignore[arg-type]
         return application
 
     @staticmethod
