@@ -1,6 +1,7 @@
 //! `cargo xtask`: what a contributor and the continuous integration run, when it takes more than one tool.
 
 mod bench;
+mod browser;
 mod command;
 mod debian;
 mod interpreter;

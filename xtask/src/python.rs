@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::browser;
 use crate::command::{Failure, root, run as run_command};
 use crate::interpreter;
 use crate::test;
@@ -30,6 +31,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         ruff.args(["format", "--check", ".", EXAMPLES]);
     })?;
     environment.run("mypy", |_| {})?;
+    browser::set_up()?;
     // Some tests start a program that has Python in it.
     test::build_programs()?;
     environment.run("pytest", |pytest| {
