@@ -8,7 +8,10 @@ use std::{
     path::Path,
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{Shutdown, shutdown},
+};
 
 use crate::PATIENCE;
 
@@ -140,6 +143,22 @@ impl Client {
         }
     }
 
+    /// Reads one chunk of a chunked body; the last one is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`response`](Self::response).
+    pub fn chunk(&mut self) -> io::Result<Vec<u8>> {
+        let line = self.line()?;
+        let size = usize::from_str_radix(&line, 16).map_err(|_| invalid(&line))?;
+        let mut chunk = vec![0; size];
+        self.stream.read_exact(&mut chunk)?;
+        if !self.line()?.is_empty() {
+            return Err(invalid("a chunk without an end"));
+        }
+        Ok(chunk)
+    }
+
     /// Whether bytes of an answer, or the end of the connection, are here already.
     ///
     /// # Panics
@@ -152,6 +171,16 @@ impl Client {
         let now = Timespec::default();
         let ready = poll(&mut fds, Some(&now)).expect("a socket can be polled");
         !self.stream.buffer().is_empty() || ready > 0
+    }
+
+    /// Sends nothing more.
+    ///
+    /// # Panics
+    ///
+    /// When the connection is broken.
+    pub fn close_write(&mut self) {
+        let stream = self.stream.get_ref().as_fd();
+        shutdown(stream, Shutdown::Write).expect("the connection is open");
     }
 
     /// Reads until the server closes the connection.
@@ -168,17 +197,11 @@ impl Client {
     fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let line = self.line()?;
-            let size = usize::from_str_radix(&line, 16).map_err(|_| invalid(&line))?;
-            let start = body.len();
-            body.resize(start + size, 0);
-            self.stream.read_exact(&mut body[start..])?;
-            if !self.line()?.is_empty() {
-                return Err(invalid("a chunk without an end"));
-            }
-            if size == 0 {
+            let chunk = self.chunk()?;
+            if chunk.is_empty() {
                 return Ok(body);
             }
+            body.extend(chunk);
         }
     }
 

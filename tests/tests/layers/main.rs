@@ -52,9 +52,15 @@ fn wait_for_stats(client: &mut Client, wanted: impl Fn([usize; 3]) -> bool) {
 fn every_layer_works_in_every_place_under_both_servers() {
     for running in [prefork("-w 2"), layers().args("--axum").start()] {
         let mut client = running.client();
-        for layer in ["wait_for_body", "blocking", "lazy", "response_middleware"] {
+        for layer in [
+            "wait_for_body",
+            "blocking",
+            "lazy",
+            "response_middleware",
+            "wsgi",
+        ] {
             for place in ["route_service", "service_builder", "fallback/x", "layer"] {
-                if (layer, place) == ("lazy", "layer") {
+                if ["lazy", "wsgi"].contains(&layer) && place == "layer" {
                     continue;
                 }
                 let path = format!("/{layer}/{place}");

@@ -14,6 +14,7 @@ use crate::{
     blocking::BlockingPool,
     test_helpers::{Frames, Untouched, text},
     wait_for_body::WaitForBodyLayer,
+    wsgi::{Environ, StartResponse, WsgiService},
 };
 
 fn get(path: &str) -> Request<Body> {
@@ -72,6 +73,41 @@ async fn a_service_on_the_loop_ends_the_chain_and_nothing_is_needed_at_all() {
 
     let Ok(response) = WsgiHandler::builder().build().oneshot(get("/")).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_wsgi_application_answers_what_no_handler_before_it_does() {
+    let pool = BlockingPool::new(1);
+    let application = |mut environ: Environ, start_response: StartResponse| {
+        if environ.path_info() == &b"/fail"[..] {
+            return Err("no database".into());
+        }
+        let mut body = Vec::new();
+        environ.input().read_to_end(&mut body)?;
+        start_response.start("200 OK", [("x-path", &*environ.path_info())])?;
+        Ok::<_, BoxError>([Ok(body.into())])
+    };
+    let handler = is_service(
+        WsgiHandler::builder()
+            .wait_for_body(WaitForBodyLayer::new(100))
+            .in_executor(&pool, |request: &mut Request<BufferedBody>| {
+                (request.uri().path() == "/shop/a").then(|| Response::new(Body::from("a")))
+            })
+            .application(&pool, WsgiService::new(application).script_name("/shop"))
+            .build(),
+    );
+    let Ok(response) = handler.clone().oneshot(get("/shop/a")).await;
+    assert_eq!(text(response).await, "a");
+    let post = Request::post("/shop/b").body(Body::from("hello")).unwrap();
+    let Ok(response) = handler.clone().oneshot(post).await;
+    assert_eq!(response.headers()["x-path"], "/b");
+    assert_eq!(text(response).await, "hello");
+
+    let fail = Request::get("/shop/fail").header("accept", "application/json");
+    let Ok(response) = handler.oneshot(fail.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert!(!text(response).await.contains("database"));
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Each layer alone, in a `ServiceBuilder`, and on a `Router` with `layer`, `route_service` and
 //! `fallback_service`: `/<layer>/<place>`.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, io::Read as _};
 
 use axum::{Router, body::Body as AxumBody, routing::any};
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, request::Parts};
 use http_body_util::BodyExt as _;
 use tower::{
@@ -15,6 +16,7 @@ use tower_wsgi::{
     lazy::LazyLayer,
     response_middleware::ResponseMiddlewareLayer,
     wait_for_body::WaitForBodyLayer,
+    wsgi::{Environ, StartResponse, WsgiService},
 };
 
 type Boxed = BoxCloneSyncService<Request<AxumBody>, Response<Body>, Infallible>;
@@ -35,7 +37,7 @@ where
         + Sync
         + 'static,
     S::Future: Send + 'static,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     BoxCloneSyncService::new(service.map_response(|response| response.map(Body::new)))
@@ -97,11 +99,33 @@ pub(crate) fn router() -> Router {
     )
     .merge(on_router().layer(edit));
 
+    let threads = BlockingLayer::new(&BlockingPool::new(2));
+    let wsgi = places(
+        boxed(threads.layer(WsgiService::new(wsgi_echo))),
+        boxed(
+            ServiceBuilder::new()
+                .layer(WaitForBodyLayer::new(1 << 20))
+                .layer(threads)
+                .service(WsgiService::new(wsgi_echo)),
+        ),
+    );
+
     Router::new()
+        .nest("/wsgi", wsgi)
         .nest("/wait_for_body", wait_for_body)
         .nest("/blocking", blocking)
         .nest("/lazy", lazy)
         .nest("/response_middleware", response_middleware)
+}
+
+fn wsgi_echo(
+    mut environ: Environ,
+    start_response: StartResponse,
+) -> Result<[Result<Bytes, BoxError>; 1], BoxError> {
+    let mut body = Vec::new();
+    environ.input().read_to_end(&mut body)?;
+    start_response.start("200 OK", [("content-type", "text/plain")])?;
+    Ok([Ok(body.into())])
 }
 
 fn on_router() -> Router {

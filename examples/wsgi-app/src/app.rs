@@ -1,0 +1,156 @@
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Read as _},
+    path::PathBuf,
+};
+
+use bytes::Bytes;
+use http::Method;
+use tower_wsgi::{
+    BoxError,
+    wsgi::{Application, Environ, StartResponse},
+};
+
+const TEXT: [(&str, &str); 1] = [("content-type", "text/plain; charset=utf-8")];
+
+type Piece = Result<Bytes, BoxError>;
+
+/// The application.
+pub(crate) struct App {
+    /// Whose lines `/news` sends.
+    pub(crate) news: PathBuf,
+}
+
+impl Application for App {
+    type Chunks = Box<dyn Iterator<Item = Piece> + Send>;
+
+    fn call(
+        &self,
+        mut environ: Environ,
+        start_response: StartResponse,
+    ) -> Result<Self::Chunks, BoxError> {
+        let method = environ.method().clone();
+        match &*environ.path_info() {
+            b"/" => about(&environ, &start_response),
+            b"/squares" => squares(&environ, &start_response),
+            b"/report" => report(&environ, &start_response),
+            b"/news" => self.news(&start_response),
+            b"/program" => program(&start_response),
+            b"/count" if method == Method::POST || method == Method::PUT => {
+                count(&mut environ, &start_response)
+            }
+            b"/count" => {
+                start_response.start("405 Method Not Allowed", [("allow", "POST, PUT")])?;
+                Ok(Box::new(std::iter::empty()))
+            }
+            _ => {
+                start_response.start("404 Not Found", TEXT)?;
+                Ok(one("There is nothing at this address.\n"))
+            }
+        }
+    }
+}
+
+type Answer = Result<<App as Application>::Chunks, BoxError>;
+
+/// Tells the variables of the request.
+fn about(environ: &Environ, start_response: &StartResponse) -> Answer {
+    let mut text = Vec::new();
+    for (name, value) in environ.variables() {
+        text.extend_from_slice(format!("{name}: ").as_bytes());
+        text.extend_from_slice(&value);
+        text.push(b'\n');
+    }
+    start_response.start("200 OK", TEXT)?;
+    Ok(one(text))
+}
+
+/// Gives one line after the other; a line is made when it is asked for.
+fn squares(environ: &Environ, start_response: &StartResponse) -> Answer {
+    let (to, fail) = (number(environ, "to"), number(environ, "fail"));
+    start_response.start("200 OK", TEXT)?;
+    Ok(Box::new((1..=to).map(move |n| {
+        if n == fail {
+            return Err(format!("the number {n} was asked to fail").into());
+        }
+        Ok(square(n).into())
+    })))
+}
+
+/// Writes the same, as code does that cannot be an iterator.
+fn report(environ: &Environ, start_response: &StartResponse) -> Answer {
+    let (to, fail) = (number(environ, "to"), number(environ, "fail"));
+    let write = start_response.start("200 OK", TEXT)?;
+    for n in 1..=to {
+        if n == fail {
+            return Err(format!("the number {n} was asked to fail").into());
+        }
+        write.write(square(n))?;
+    }
+    Ok(Box::new(std::iter::empty()))
+}
+
+/// Counts the bytes of the request. A client that expects `100 Continue` gets it at the first read.
+fn count(environ: &mut Environ, start_response: &StartResponse) -> Answer {
+    if environ.get("HTTP_X_REFUSE").is_some() {
+        start_response.start("403 Forbidden", TEXT)?;
+        return Ok(one("Nothing was read.\n"));
+    }
+    let mut bytes: u64 = 0;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match environ.input().read(&mut buffer)? {
+            0 => break,
+            count => bytes += count as u64,
+        }
+    }
+    start_response.start("200 OK", TEXT)?;
+    Ok(one(format!("{bytes} bytes\n")))
+}
+
+/// Sends the program itself, as any file.
+fn program(start_response: &StartResponse) -> Answer {
+    let file = File::open(std::env::current_exe()?)?;
+    start_response.start("200 OK", [("content-type", "application/octet-stream")])?;
+    start_response.send_file(file)?;
+    Ok(Box::new(std::iter::empty()))
+}
+
+impl App {
+    /// Sends each line when it comes, until there are no more.
+    fn news(&self, start_response: &StartResponse) -> Answer {
+        let mut news = None;
+        let path = self.news.clone();
+        let mut next = move || -> Result<Bytes, BoxError> {
+            let news = match &mut news {
+                Some(news) => news,
+                // Opening a named pipe waits for its writer.
+                None => news.insert(BufReader::new(File::open(&path)?)),
+            };
+            let mut line = Vec::new();
+            news.read_until(b'\n', &mut line)?;
+            Ok(line.into())
+        };
+        start_response.start("200 OK", TEXT)?;
+        Ok(Box::new(std::iter::from_fn(move || {
+            next()
+                .map(|line| (!line.is_empty()).then_some(line))
+                .transpose()
+        })))
+    }
+}
+
+fn one(text: impl Into<Bytes>) -> Box<dyn Iterator<Item = Piece> + Send> {
+    Box::new(std::iter::once(Ok(text.into())))
+}
+
+fn square(n: u64) -> String {
+    format!("{n} squared is {}\n", u128::from(n) * u128::from(n))
+}
+
+/// A number of the query; 0 if there is none.
+fn number(environ: &Environ, name: &str) -> u64 {
+    let mut query = form_urlencoded::parse(environ.query_string().as_bytes());
+    let value = query.find(|(key, _)| key == name);
+    value.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+}
