@@ -77,6 +77,7 @@
 
 mod answer;
 mod block_on;
+#[cfg(feature = "wsgi")]
 mod early;
 mod function;
 mod hold;

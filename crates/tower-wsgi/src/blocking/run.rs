@@ -16,13 +16,9 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{
-    BlockingPool,
-    answer::answer,
-    block_on::block_on,
-    early::{self, Answer},
-    ticket::Ticket,
-};
+#[cfg(feature = "wsgi")]
+use super::early::{self, Answer};
+use super::{BlockingPool, answer::answer, block_on::block_on, ticket::Ticket};
 use crate::{Body, BoxError, rejection::Rejection};
 
 const NO_THREAD: &str = "The server is too busy to answer the request just now.";
@@ -46,6 +42,7 @@ impl<P, E> Sender<P, E> {
     }
 }
 
+#[cfg(feature = "wsgi")]
 impl<P: Send, E: Send> Answer for Sender<P, E> {
     fn answer(&self, response: Response<Body>) -> bool {
         self.send(Reply::Outcome(Ok(ControlFlow::Break(response))))
@@ -69,6 +66,7 @@ where
         span.in_scope(|| {
             let sender = Arc::new(Sender(Mutex::new(Some(sender))));
             let send = |reply| sender.send(reply);
+            #[cfg(feature = "wsgi")]
             let _running = early::Running::begin(sender.clone(), &spooled);
             match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work())))) {
                 Ok(Ok(ControlFlow::Break(response))) => answer(response, &spooled, |response| {

@@ -8,6 +8,7 @@ mod writer;
 mod tests;
 
 pub(super) use self::state::pipe;
+#[cfg(feature = "wsgi")]
 pub(crate) use self::{
     reader::Reader,
     writer::{SendError, Writer},
