@@ -19,6 +19,7 @@ fn main() {
 
 type Answer = Result<[Result<Bytes, BoxError>; 1], BoxError>;
 
+#[expect(clippy::needless_pass_by_value, reason = "it is an application")]
 fn application(_: Environ, start_response: StartResponse) -> Answer {
     start_response.start("200 OK", [("content-type", "text/plain")])?;
     Ok([Ok(Bytes::from_static(HELLO.as_bytes()))])

@@ -118,6 +118,7 @@ pub(crate) fn router() -> Router {
         .nest("/response_middleware", response_middleware)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is an application")]
 fn wsgi_echo(
     mut environ: Environ,
     start_response: StartResponse,
