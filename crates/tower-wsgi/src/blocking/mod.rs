@@ -87,6 +87,7 @@ mod pool;
 mod queue;
 mod run;
 mod second_look;
+mod sentinel;
 mod service;
 mod threads;
 mod ticket;

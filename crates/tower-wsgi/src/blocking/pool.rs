@@ -96,8 +96,8 @@ impl BlockingPool {
     /// enough.
     ///
     /// What `enter` has set up may belong to its thread. So the threads of such a pool stay until the pool
-    /// is drained or its last handle is gone: the runtime needs blocking threads for all of them, and its
-    /// own end waits for theirs.
+    /// is drained, its last handle is gone, or their runtime ends: it needs blocking threads for all of
+    /// them.
     ///
     /// # Panics
     ///

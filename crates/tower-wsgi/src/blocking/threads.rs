@@ -14,6 +14,7 @@ use super::{
     hold::{Gate, Holding},
     queue::{Limits, Next, Queue},
     second_look::SecondLook,
+    sentinel::Sentinel,
 };
 use crate::budget::Budget;
 
@@ -62,7 +63,13 @@ impl Shared {
 
     pub(super) fn close(&self) {
         self.queue().close();
-        // Threads that would stay have nothing to wait for any more.
+        self.let_go();
+    }
+
+    /// Has the threads that stay look whether they still should.
+    fn let_go(&self) {
+        // A thread that has just looked waits by the time that it has given the lock away.
+        drop(self.queue());
         self.work.notify_all();
     }
 
@@ -77,6 +84,8 @@ struct Thread {
     shared: Arc<Shared>,
     /// How the queue counts it.
     place: Cell<Place>,
+    /// Of the runtime, for a thread that stays. The runtime's end waits for it.
+    runtime: Option<Sentinel>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -91,9 +100,15 @@ enum Place {
 impl Thread {
     /// The queue counts it already.
     fn called(shared: &Arc<Shared>) -> Self {
+        let stays = shared.gate.get().is_some();
+        let runtime = stays.then(|| {
+            let shared = Arc::clone(shared);
+            Sentinel::new(move || shared.let_go())
+        });
         Self {
             shared: Arc::clone(shared),
             place: Cell::new(Place::Entering),
+            runtime,
         }
     }
 
@@ -175,7 +190,8 @@ impl Thread {
                 self.place.set(Place::Entering);
                 return true;
             }
-            let stays = self.shared.gate.get().is_some() && !queue.is_closed();
+            let runtime = self.runtime.as_ref();
+            let stays = runtime.is_some_and(|runtime| !runtime.is_gone()) && !queue.is_closed();
             let left = deadline.saturating_duration_since(Instant::now());
             if !stays && left.is_zero() {
                 queue.retire();

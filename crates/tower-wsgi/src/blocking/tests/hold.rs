@@ -301,6 +301,24 @@ fn a_thread_that_its_runtime_never_started_is_not_waited_for() {
 }
 
 #[test]
+fn a_runtime_ends_though_its_pool_goes_on() {
+    let (_, pool) = holding(BlockingPool::new(2));
+    let service = streaming(&pool, || Frames::new(["done"]));
+    for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        let runtime = builder.enable_all().build().unwrap();
+        let call = runtime.block_on(in_time(service.clone().oneshot(request())));
+        assert_eq!(call.unwrap().status(), StatusCode::OK);
+        let (say, ended) = mpsc::sync_channel(1);
+        thread::spawn(move || {
+            drop(runtime);
+            say.send(()).unwrap();
+        });
+        ended.recv_timeout(LONG).expect("the runtime ends");
+        assert_eq!(pool.shared().queue().threads(), 0);
+    }
+}
+
+#[test]
 #[should_panic(expected = "before its first job")]
 fn it_cannot_be_set_after_a_job() {
     let pool = BlockingPool::new(1);
