@@ -63,10 +63,7 @@ fn on_pool(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn on_pool_that_holds_something(bencher: Bencher<'_, '_>) {
-    // Dropped last: it waits for the pool's thread, which stays until the pool is gone.
-    let runtime = runtime(1);
     let pool = BlockingPool::new(1).hold(|| ());
     let service = BlockingLayer::new(&pool).layer(WsgiService::new(application));
-    drop(pool);
-    calls(bencher, &runtime, &service);
+    calls(bencher, &runtime(1), &service);
 }

@@ -143,7 +143,8 @@ async fn it_sends_the_head_so_that_no_error_replaces_it() {
         let write = start_response.start("200 OK", PLAIN)?;
         write.write("part")?;
         let error: BoxError = "it failed".into();
-        let error = start_response.restart("500 Oops", PLAIN, error);
+        let error = start_response.restart("no status", PLAIN, error);
+        assert_eq!(error.as_ref().unwrap_err().to_string(), "it failed");
         assert!(start_response.start("500 Oops", PLAIN).is_err());
         Ok::<_, BoxError>([Err(error.unwrap_err())])
     })
