@@ -101,7 +101,7 @@ impl Environs {
                 Variable::Header(name) => dict.set_item(self.header(py, name), value)?,
             }
         }
-        dict.set_item(intern!(py, "wsgi.url_scheme"), scheme(py, &environ))?;
+        dict.set_item(intern!(py, "wsgi.url_scheme"), environ.url_scheme())?;
         if environ.url_scheme() == "https" {
             dict.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
         }
@@ -139,13 +139,6 @@ impl Environs {
                 self.open.bind(py).call1((descriptor, intern!(py, "rb")))
             }
         }
-    }
-}
-
-fn scheme<'py>(py: Python<'py>, environ: &Environ) -> Bound<'py, PyString> {
-    match environ.url_scheme() {
-        "https" => intern!(py, "https").clone(),
-        _ => intern!(py, "http").clone(),
     }
 }
 
