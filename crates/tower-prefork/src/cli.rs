@@ -86,6 +86,52 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_HEARTBEAT_TIMEOUT", value_parser = seconds)]
     pub heartbeat_timeout: Option<Duration>,
 
+    /// How long a stop goes on serving, with the readiness path at 503, before anything is closed
+    /// [default: 0]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_SHUTDOWN_DELAY", value_parser = seconds)]
+    pub shutdown_delay: Option<Duration>,
+
+    /// Path that the server answers by itself: 200 while it serves, 503 when it stops [default: none]
+    #[arg(long, value_name = "PATH", env = "TOWER_PREFORK_READINESS_PATH")]
+    pub readiness_path: Option<String>,
+
+    /// Replace a worker after so many requests, up to a tenth less by chance; 0 is never
+    /// [default: 0]
+    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_MAX_REQUESTS")]
+    pub max_requests: Option<u64>,
+
+    /// Replace a worker that has served for so long, up to a tenth less by chance [default: never]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_MAX_LIFETIME", value_parser = seconds)]
+    pub max_lifetime: Option<Duration>,
+
+    /// Replace a worker that has more resident memory than this, as in 512M [default: never]
+    #[arg(long, value_name = "BYTES", env = "TOWER_PREFORK_MAX_RSS", value_parser = size)]
+    pub max_rss: Option<u64>,
+
+    /// File for the process id of the supervisor [default: none]
+    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_PID_FILE")]
+    pub pid_file: Option<PathBuf>,
+
+    /// Unix socket to ask and to tell the running server, by its `ctl` command [default: none]
+    #[arg(long, value_name = "PATH", env = "TOWER_PREFORK_CONTROL_SOCKET")]
+    pub control_socket: Option<PathBuf>,
+
+    /// User that the workers run as, when started by root [default: the same]
+    #[arg(long, value_name = "USER", env = "TOWER_PREFORK_USER")]
+    pub user: Option<String>,
+
+    /// Group that the workers run in, when started by root [default: the user's]
+    #[arg(long, value_name = "GROUP", env = "TOWER_PREFORK_GROUP")]
+    pub group: Option<String>,
+
+    /// Permissions that new files do not get, as in 027 [default: unchanged]
+    #[arg(long, value_name = "MODE", env = "TOWER_PREFORK_UMASK", value_parser = mode)]
+    pub umask: Option<u32>,
+
+    /// For the service to begin its response; then the client gets 504 [default: 300]
+    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_REQUEST_TIMEOUT", value_parser = seconds)]
+    pub request_timeout: Option<Duration>,
+
     /// For a whole request head, from its first byte [default: 10]
     #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_HEADER_TIMEOUT", value_parser = seconds)]
     pub header_timeout: Option<Duration>,
@@ -183,6 +229,16 @@ impl Args {
         set(&mut config.graceful_timeout, self.graceful_timeout);
         set(&mut config.start_timeout, self.start_timeout);
         set(&mut config.heartbeat_timeout, self.heartbeat_timeout);
+        set(&mut config.shutdown_delay, self.shutdown_delay);
+        set(&mut config.max_requests, self.max_requests);
+        set_some(&mut config.readiness_path, &self.readiness_path);
+        set_some(&mut config.max_lifetime, &self.max_lifetime);
+        set_some(&mut config.max_rss, &self.max_rss);
+        set_some(&mut config.pid_file, &self.pid_file);
+        set_some(&mut config.control_socket, &self.control_socket);
+        set_some(&mut config.user, &self.user);
+        set_some(&mut config.group, &self.group);
+        set_some(&mut config.umask, &self.umask);
         if !self.reload_dir.is_empty() {
             config.watch.clone_from(&self.reload_dir);
         } else if self.reload {
@@ -194,6 +250,7 @@ impl Args {
         set(&mut http.keep_alive_timeout, self.keep_alive_timeout);
         set(&mut http.body_timeout, self.body_timeout);
         set(&mut http.write_timeout, self.write_timeout);
+        set(&mut http.request_timeout, self.request_timeout);
         set(&mut http.max_headers, self.max_headers);
         set(&mut http.max_header_size, self.max_header_size);
     }
@@ -216,6 +273,12 @@ fn set<T>(setting: &mut T, given: Option<T>) {
     }
 }
 
+fn set_some<T: Clone>(setting: &mut Option<T>, given: &Option<T>) {
+    if given.is_some() {
+        setting.clone_from(given);
+    }
+}
+
 /// Parses a time in seconds, as in `30` or `0.5`: a clap `value_parser` for a program's own options.
 ///
 /// # Errors
@@ -226,6 +289,21 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| "expected seconds, as in 30 or 0.5".to_owned())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let units = [('K', 10), ('M', 20), ('G', 30)];
+    let unit = units.iter().find(|(unit, _)| text.ends_with(*unit));
+    let (number, shift) = unit.map_or((text, 0), |(_, shift)| (&text[..text.len() - 1], *shift));
+    let bytes = number.parse::<u64>().ok();
+    bytes
+        .and_then(|bytes| bytes.checked_mul(1 << shift))
+        .ok_or_else(|| "expected bytes, as in 1048576, 512K, 512M or 2G".to_owned())
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    u32::from_str_radix(digits, 8).map_err(|_| "expected an octal number, as in 027".to_owned())
 }
 
 fn filter(text: &str) -> Result<String, String> {
@@ -320,6 +398,17 @@ mod tests {
     }
 
     #[test]
+    fn sizes_and_modes_have_their_usual_forms() {
+        let mut config = Config::default();
+        let arguments = ["--max-rss", "512M", "--umask", "027"];
+        parse(&arguments).unwrap().apply(&mut config);
+        assert_eq!(
+            (config.max_rss, config.umask),
+            (Some(512 << 20), Some(0o27))
+        );
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for arguments in [
             ["--workers", "many"],
@@ -327,6 +416,9 @@ mod tests {
             ["--graceful-timeout", "NaN"],
             ["--access-log-format", "xml"],
             ["--log-format", "xml"],
+            ["--max-rss", "1T"],
+            ["--max-rss", "99999999999G"],
+            ["--umask", "8"],
             ["--log-level", "a=b=c"],
         ] {
             assert!(parse(&arguments).is_err(), "{arguments:?}");

@@ -50,6 +50,43 @@ pub struct Config {
     /// How long the event loop of a worker may be stuck before the worker is killed and
     /// replaced. Default: 30 seconds; at least 2.
     pub heartbeat_timeout: Duration,
+    /// How long a stop goes on serving before anything is closed. Default: 0.
+    ///
+    /// Meanwhile [`readiness_path`](Self::readiness_path) answers 503, so that a load balancer sends new
+    /// requests elsewhere, and nobody who has not heard of it yet is refused.
+    pub shutdown_delay: Duration,
+    /// A path that the server answers by itself: 200 while it serves, 503 during the
+    /// [`shutdown_delay`](Self::shutdown_delay) and the drain. The service is not asked, so it is answered
+    /// when all threads are busy, too. Default: none.
+    pub readiness_path: Option<String>,
+    /// A worker is replaced after it has been sent so many requests. Default: 0, never.
+    ///
+    /// Each worker takes up to a tenth less by chance, so that not all are replaced at once.
+    pub max_requests: u64,
+    /// A worker is replaced when it has served for so long. Default: never; at least a second.
+    ///
+    /// Each worker takes up to a tenth less by chance.
+    pub max_lifetime: Option<Duration>,
+    /// A worker is replaced when more bytes of its memory than this are resident. Default: never; at
+    /// least 1 MiB.
+    pub max_rss: Option<u64>,
+    /// A file with the process id of the supervisor, for as long as it runs. Default: none.
+    ///
+    /// This, and each setting below that says so, belongs to the whole program: in one with several
+    /// servers, those that set it must agree.
+    pub pid_file: Option<PathBuf>,
+    /// A Unix socket, for the supervisor's user alone, on which the program is asked and told what
+    /// `ctl` offers. Default: none. Belongs to the whole program.
+    pub control_socket: Option<PathBuf>,
+    /// The user, by name or number, that workers run as; the supervisor must be root. Default: the
+    /// supervisor's own. Belongs to the whole program.
+    pub user: Option<String>,
+    /// The group, by name or number, that workers run in; the supervisor must be root. Default: the
+    /// user's own group, or the supervisor's. Belongs to the whole program.
+    pub group: Option<String>,
+    /// Permissions that new files of the program do not get, as in `0o027`. Default: what the program was
+    /// started with. Belongs to the whole program.
+    pub umask: Option<u32>,
     /// Directories whose files are watched: when one changes, the workers are replaced, as by
     /// `SIGHUP`. For development. Default: none, and nothing is watched.
     ///
@@ -79,6 +116,12 @@ pub struct Http {
     pub body_timeout: Duration,
     /// For a client that takes nothing of the response. Default: 30 seconds.
     pub write_timeout: Duration,
+    /// For the service to begin its response: from the request's head, or the last that it has taken of the
+    /// request's body, to the head of the response. Then the client gets 504. Default: 300 seconds.
+    ///
+    /// When the service still works at the request then, on a thread that cannot be interrupted, the
+    /// worker is replaced.
+    pub request_timeout: Duration,
     /// Header fields of a request. Default: 100.
     pub max_headers: usize,
     /// Bytes of a request head. Default: 64 KiB; at least 8 KiB.
@@ -130,10 +173,30 @@ impl Config {
         // Heartbeats come once a second.
         let beats = Duration::from_secs(2);
         within("heartbeat_timeout", self.heartbeat_timeout, beats)?;
+        within("shutdown_delay", self.shutdown_delay, Duration::ZERO)?;
+        if let Some(path) = &self.readiness_path
+            && !path.starts_with('/')
+        {
+            return Err(format!("readiness_path is {path:?}; it begins with \"/\""));
+        }
+        if let Some(lifetime) = self.max_lifetime {
+            within("max_lifetime", lifetime, Duration::from_secs(1))?;
+        }
+        if let Some(rss) = self.max_rss
+            && rss < 1 << 20
+        {
+            return Err(format!("max_rss is {rss} bytes; choose at least 1 MiB"));
+        }
+        if let Some(umask) = self.umask
+            && umask > 0o777
+        {
+            return Err(format!("umask is {umask:o}; choose from 000 to 777"));
+        }
         within("header_timeout", self.http.header_timeout, moment)?;
         within("keep_alive_timeout", self.http.keep_alive_timeout, moment)?;
         within("body_timeout", self.http.body_timeout, moment)?;
-        within("write_timeout", self.http.write_timeout, moment)
+        within("write_timeout", self.http.write_timeout, moment)?;
+        within("request_timeout", self.http.request_timeout, moment)
     }
 }
 
@@ -170,6 +233,16 @@ impl Default for Config {
             graceful_timeout: Duration::from_secs(30),
             start_timeout: Duration::from_secs(60),
             heartbeat_timeout: Duration::from_secs(30),
+            shutdown_delay: Duration::ZERO,
+            readiness_path: None,
+            max_requests: 0,
+            max_lifetime: None,
+            max_rss: None,
+            pid_file: None,
+            control_socket: None,
+            user: None,
+            group: None,
+            umask: None,
             #[cfg(feature = "watch")]
             watch: Vec::new(),
             access_log: None,
@@ -185,6 +258,7 @@ impl Default for Http {
             keep_alive_timeout: Duration::from_secs(65),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(300),
             max_headers: 100,
             max_header_size: 64 << 10,
         }

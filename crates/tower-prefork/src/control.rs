@@ -50,6 +50,27 @@ pub(crate) enum ToWorker {
         milliseconds: u64,
         idle_milliseconds: u64,
     },
+    /// Siblings have room: let the next responses of so many connections be their last.
+    Shed { connections: usize },
+}
+
+/// What a worker counts, for the operator and for the supervisor's decisions.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Vitals {
+    /// Open connections.
+    pub(crate) connections: usize,
+    /// Requests that are running.
+    pub(crate) in_flight: usize,
+    /// Requests since the start.
+    pub(crate) requests: u64,
+    /// Requests that wait for a thread.
+    pub(crate) queued: usize,
+    /// Requests since the start that were refused because there was no room for them.
+    pub(crate) refused: u64,
+    /// How long the oldest job has been on its thread.
+    pub(crate) oldest_job_ms: Option<u64>,
+    /// Bytes of resident memory.
+    pub(crate) rss: u64,
 }
 
 /// What a worker tells the supervisor.
@@ -60,7 +81,9 @@ pub(crate) enum ToSupervisor {
     /// The service cannot be built; the worker ends.
     Failed { reason: Reason },
     /// The event loop is alive. Sent once a second.
-    Heartbeat { connections: usize, requests: usize },
+    Heartbeat(Vitals),
+    /// Replace this worker, for this reason: it goes on until another serves in its place.
+    Spent { reason: String },
     /// The drain's deadline is over, and this many requests did not finish.
     Cut { requests: usize },
 }

@@ -8,7 +8,7 @@ use tokio::{
 
 use super::{cause, channel::Channel, fleet::Fleet, slot::Stop};
 use crate::{
-    control::{self, ToSupervisor, ToWorker},
+    control::{self, ToSupervisor, ToWorker, Vitals},
     error::Reason,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Process {
     /// When the phase has lasted too long.
     deadline: Instant,
     ready_since: Option<Instant>,
-    requests: usize,
+    vitals: Vitals,
     cut: Option<usize>,
     reason: Option<Reason>,
 }
@@ -98,7 +98,7 @@ impl Process {
             phase: Phase::Starting,
             deadline: Instant::now() + fleet.start_timeout,
             ready_since: None,
-            requests: 0,
+            vitals: Vitals::default(),
             cut: None,
             reason: None,
         })
@@ -136,23 +136,20 @@ impl Process {
             }
             ToSupervisor::Ready => {}
             ToSupervisor::Failed { reason } => self.reason = Some(reason),
-            ToSupervisor::Heartbeat {
-                connections,
-                requests,
-            } => {
+            ToSupervisor::Heartbeat(vitals) => {
                 tracing::trace!(
                     server = self.fleet.name,
                     slot = self.slot,
-                    connections,
-                    requests,
+                    ?vitals,
                     "heartbeat"
                 );
-                self.requests = requests;
+                self.vitals = vitals;
                 if self.phase == Phase::Ready {
                     self.deadline = Instant::now() + self.fleet.heartbeat_timeout;
                 }
             }
             ToSupervisor::Cut { requests } => self.cut = Some(requests),
+            ToSupervisor::Spent { .. } => {}
         }
         false
     }
@@ -246,8 +243,8 @@ impl Process {
             match message {
                 ToSupervisor::Failed { reason } => self.reason = Some(reason),
                 ToSupervisor::Cut { requests } => self.cut = Some(requests),
-                ToSupervisor::Heartbeat { requests, .. } => self.requests = requests,
-                ToSupervisor::Ready => {}
+                ToSupervisor::Heartbeat(vitals) => self.vitals = vitals,
+                ToSupervisor::Ready | ToSupervisor::Spent { .. } => {}
             }
         }
         let clean = status.as_ref().is_ok_and(std::process::ExitStatus::success);
@@ -264,7 +261,9 @@ impl Process {
             cause,
             details,
             ready_for: self.ready_since.map(|since| since.elapsed()),
-            cut: self.cut.unwrap_or(if clean { 0 } else { self.requests }),
+            cut: self
+                .cut
+                .unwrap_or(if clean { 0 } else { self.vitals.in_flight }),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Worker, application::Job, runtime, stop::Stop};
 use crate::{
     BoxError, Server,
     connection::Load,
-    control::{Socket, ToSupervisor, ToWorker},
+    control::{Socket, ToSupervisor, ToWorker, Vitals},
     error::Reason,
     listener::Listener,
     signals::Signals,
@@ -70,9 +70,7 @@ fn start_message(socket: &Socket) -> Result<Option<(String, usize, Vec<Listener>
             let listeners: io::Result<_> = fds.into_iter().map(Listener::from_fd).collect();
             Ok(Some((server, slot, listeners?)))
         }
-        Some((ToWorker::Drain { .. } | ToWorker::Retire { .. }, _)) => {
-            Err("the supervisor did not say what to start".into())
-        }
+        Some((_, _)) => Err("the supervisor did not say what to start".into()),
         None => Ok(None),
     }
 }
@@ -95,7 +93,7 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
                     Duration::from_millis(milliseconds),
                     Duration::from_millis(idle_milliseconds),
                 ),
-                Ok(Some((ToWorker::Start { .. }, _))) => {}
+                Ok(Some((ToWorker::Start { .. } | ToWorker::Shed { .. }, _))) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     tracing::warn!(%error, "the supervisor sent a message that is not understood");
                 }
@@ -132,10 +130,11 @@ fn begin(load: Load, socket: Arc<Socket>, stop: Stop) {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;
-            let heartbeat = ToSupervisor::Heartbeat {
+            let heartbeat = ToSupervisor::Heartbeat(Vitals {
                 connections: load.connections(),
-                requests: load.requests(),
-            };
+                in_flight: load.requests(),
+                ..Vitals::default()
+            });
             // Lost when the supervisor does not read; then nobody waits for it, either.
             let _ = socket.send(&heartbeat, &[]);
         }
