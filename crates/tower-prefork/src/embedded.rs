@@ -4,6 +4,7 @@ use std::{future::Future, slice};
 
 use crate::{
     BoxError, Server,
+    listener::Bound,
     server::{bind, check},
     worker::{self, Alone},
 };
@@ -65,7 +66,7 @@ impl Server {
     ) -> Result<usize, BoxError> {
         let addresses = check(slice::from_ref(&self))?.concat();
         let alone = Alone {
-            bound: bind(&addresses, self.config.backlog)?,
+            bound: bind(&addresses, self.config.backlog, &Bound::default())?,
             name: self.name,
             config: self.config,
             application: self.application.ok_or("nothing to serve")?,

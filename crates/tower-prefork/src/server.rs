@@ -225,7 +225,8 @@ fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
             access_log::check(log)
                 .map_err(|error| (FAILED, format!("{}: {error}", server.name)))?;
         }
-        let bound = bind(&addresses, server.config.backlog).map_err(|error| (FAILED, error))?;
+        let bound = bind(&addresses, server.config.backlog, &Bound::default())
+            .map_err(|error| (FAILED, error))?;
         let Server {
             name,
             config,
@@ -285,8 +286,8 @@ pub(crate) fn check(servers: &[Server]) -> Result<Vec<Vec<Address>>, String> {
     Ok(all)
 }
 
-pub(crate) fn bind(addresses: &[Address], backlog: u32) -> Result<Bound, String> {
-    let bound = listener::bind(addresses, backlog).map_err(|error| error.to_string())?;
+pub(crate) fn bind(addresses: &[Address], backlog: u32, before: &Bound) -> Result<Bound, String> {
+    let bound = listener::bind(addresses, backlog, before).map_err(|error| error.to_string())?;
     let count = bound.listeners.len();
     if count > MAX_LISTENERS {
         return Err(format!(

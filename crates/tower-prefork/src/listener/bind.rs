@@ -1,22 +1,24 @@
 use std::{
     error::Error,
-    fmt, fs, io,
+    fmt, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
-    os::unix::fs::{FileTypeExt, MetadataExt},
-    path::{Path, PathBuf},
+    os::fd::OwnedFd,
+    sync::Arc,
 };
 
-use socket2::{Domain, SockAddr, Socket, Type};
-
-use super::{Address, Listener};
+use super::{
+    Address, Listener,
+    file::{SocketFile, remove_stale},
+};
 
 /// The listeners of one server, and the socket files that go with them.
 ///
-/// Dropping it removes the files and closes this process's copies of the sockets.
-#[derive(Debug)]
+/// Dropping it closes this process's copies of the sockets, and removes the files that no other `Bound`
+/// has taken over.
+#[derive(Debug, Default)]
 pub(crate) struct Bound {
     // First, so that nobody finds a file whose socket is closed already.
-    files: Vec<SocketFile>,
+    files: Vec<Arc<SocketFile>>,
     pub(crate) listeners: Vec<Listener>,
 }
 
@@ -27,14 +29,20 @@ pub(crate) struct BindError {
     source: io::Error,
 }
 
-/// Listens on all of `addresses`, or on none.
-pub(crate) fn bind(addresses: &[Address], backlog: u32) -> Result<Bound, BindError> {
-    let mut bound = Bound {
-        files: Vec::new(),
-        listeners: Vec::new(),
-    };
+/// Listens on all of `addresses`, or on none. Where `before` listens on one of them, it is the same
+/// socket, with what waits in its queue.
+pub(crate) fn bind(
+    addresses: &[Address],
+    backlog: u32,
+    before: &Bound,
+) -> Result<Bound, BindError> {
+    let mut bound = Bound::default();
     for address in addresses {
-        bound.add(address, backlog).map_err(|source| BindError {
+        let added = match bound.take_over(address, before) {
+            Ok(false) => bound.add(address, backlog),
+            result => result.map(drop),
+        };
+        added.map_err(|source| BindError {
             address: address.clone(),
             source,
         })?;
@@ -43,23 +51,61 @@ pub(crate) fn bind(addresses: &[Address], backlog: u32) -> Result<Bound, BindErr
 }
 
 impl Bound {
-    fn add(&mut self, address: &Address, backlog: u32) -> io::Result<()> {
-        match address {
-            Address::Ip(address) => {
-                self.listeners.push(Listener::tcp(*address, true, backlog)?);
+    /// What another process has bound to these addresses, each with its socket.
+    pub(crate) fn inherited(sockets: Vec<(Address, OwnedFd)>) -> io::Result<Self> {
+        let mut bound = Self::default();
+        for (address, socket) in sockets {
+            if let Address::Unix(path) = &address {
+                bound.files.push(Arc::new(SocketFile::new(path)?));
             }
-            Address::Any(port) => self.listeners.push(any(*port, backlog)?),
+            let listener = Listener::from_fd(socket)?.at(&address);
+            bound.listeners.push(listener);
+        }
+        Ok(bound)
+    }
+
+    /// Another process has taken the sockets over, and will remove their files.
+    pub(crate) fn leave_files(&self) {
+        for file in &self.files {
+            file.leave();
+        }
+    }
+
+    /// Shares the sockets of this address. Whether there are any.
+    fn take_over(&mut self, address: &Address, before: &Self) -> io::Result<bool> {
+        let before_of = before.listeners.iter();
+        let listeners: io::Result<Vec<_>> = before_of
+            .filter(|listener| listener.address() == Some(address))
+            .map(Listener::try_clone)
+            .collect();
+        let listeners = listeners?;
+        if let Address::Unix(path) = address {
+            let files = before.files.iter().filter(|file| file.path() == path);
+            self.files.extend(files.cloned());
+        }
+        let found = !listeners.is_empty();
+        self.listeners.extend(listeners);
+        Ok(found)
+    }
+
+    fn add(&mut self, address: &Address, backlog: u32) -> io::Result<()> {
+        let listeners = match address {
+            Address::Ip(address) => vec![Listener::tcp(*address, true, backlog)?],
+            Address::Any(port) => vec![any(*port, backlog)?],
             Address::Name(name, port) => {
                 let addresses: Vec<_> = (name.as_str(), *port).to_socket_addrs()?.collect();
-                self.listeners.extend(each(addresses, backlog)?);
+                each(addresses, backlog)?
             }
             Address::Unix(path) => {
                 remove_stale(path)?;
                 let listener = Listener::unix(path, backlog)?;
-                self.files.push(SocketFile::new(path)?);
-                self.listeners.push(listener);
+                self.files.push(Arc::new(SocketFile::new(path)?));
+                vec![listener]
             }
-        }
+        };
+        let listeners = listeners.into_iter();
+        self.listeners
+            .extend(listeners.map(|listener| listener.at(address)));
         Ok(())
     }
 }
@@ -102,57 +148,6 @@ fn is_missing(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
-/// Removes the socket file of a program that is gone. One that still answers, and a file that is
-/// no socket, are left alone.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    let file = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.file_type(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    if !file.is_socket() {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "a file of another kind is there; remove it or choose another path",
-        ));
-    }
-    // Without blocking: a program whose queue is full is alive, too.
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    probe.set_nonblocking(true)?;
-    match probe.connect(&SockAddr::unix(path)?) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        _ => Err(io::ErrorKind::AddrInUse.into()),
-    }
-}
-
-/// The file of a Unix socket, removed on drop unless another program has replaced it.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            identity: identity(path)?,
-        })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot listen on {}: ", self.address)?;
@@ -182,12 +177,18 @@ impl Error for BindError {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::{
+        fs,
+        os::{
+            fd::AsFd,
+            unix::net::{UnixListener, UnixStream},
+        },
+    };
 
     use super::{super::Local, *};
 
     fn one(address: &str) -> Result<Bound, BindError> {
-        bind(&[address.parse().unwrap()], 16)
+        bind(&[address.parse().unwrap()], 16, &Bound::default())
     }
 
     fn ports(bound: &Bound) -> Vec<SocketAddr> {
@@ -274,5 +275,55 @@ mod tests {
         drop(bound);
         assert!(path.exists());
         drop(successor);
+    }
+
+    #[test]
+    fn what_was_bound_before_is_the_same_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.sock");
+        let addresses = [
+            Address::Ip((Ipv4Addr::LOCALHOST, 0).into()),
+            Address::Unix(path.clone()),
+        ];
+        let first = bind(&addresses, 16, &Bound::default()).unwrap();
+        let port = ports_of_tcp(&first);
+        // The client waits in the queue of a socket that goes on.
+        let client = UnixStream::connect(&path).unwrap();
+        let other = Address::Name("localhost".into(), 0);
+        let [tcp, unix] = addresses;
+        let second = bind(&[unix.clone(), other, tcp], 16, &first).unwrap();
+        drop(first);
+        assert!(path.exists());
+        assert_eq!(ports_of_tcp(&second).last(), port.last());
+        let third = bind(&[unix], 16, &second).unwrap();
+        drop(second);
+        assert!(path.exists());
+        let socket = third.listeners[0].as_fd().try_clone_to_owned().unwrap();
+        UnixListener::from(socket).accept().unwrap();
+        drop((client, third));
+        assert!(!path.exists());
+    }
+
+    fn ports_of_tcp(bound: &Bound) -> Vec<u16> {
+        let port = |listener: &Listener| match listener.local() {
+            Local::Tcp(address) => Some(address.port()),
+            Local::Unix(_) => None,
+        };
+        bound.listeners.iter().filter_map(port).collect()
+    }
+
+    #[test]
+    fn files_are_left_to_a_process_that_took_them_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.sock");
+        let address = Address::Unix(path.clone());
+        let ours = bind(std::slice::from_ref(&address), 16, &Bound::default()).unwrap();
+        let socket = ours.listeners[0].as_fd().try_clone_to_owned().unwrap();
+        let theirs = Bound::inherited(vec![(address, socket)]).unwrap();
+        ours.leave_files();
+        drop(ours);
+        UnixStream::connect(&path).unwrap();
+        drop(theirs);
+        assert!(!path.exists());
     }
 }

@@ -2,6 +2,7 @@
 
 mod address;
 mod bind;
+mod file;
 mod socket;
 
 pub(crate) use address::Address;

@@ -7,12 +7,16 @@ use std::{
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::Address;
+
 /// A listening socket. It never blocks: the flag belongs to the socket and so to all processes
 /// that hold it, and is set once, before the first of them starts.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
     local: Local,
+    /// As the operator wrote it; known to the process that listens on it, not to its workers.
+    address: Option<Address>,
 }
 
 /// Where a socket listens.
@@ -51,7 +55,31 @@ impl Listener {
             Some(address) => Local::Tcp(address),
             None => Local::Unix(address.as_pathname().map(Into::into)),
         };
-        Ok(Self { socket, local })
+        let address = None;
+        Ok(Self {
+            socket,
+            local,
+            address,
+        })
+    }
+
+    /// Says what the operator wrote for it.
+    pub(super) fn at(mut self, address: &Address) -> Self {
+        self.address = Some(address.clone());
+        self
+    }
+
+    /// The same socket once more.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            socket: self.socket.try_clone()?,
+            local: self.local.clone(),
+            address: self.address.clone(),
+        })
+    }
+
+    pub(crate) fn address(&self) -> Option<&Address> {
+        self.address.as_ref()
     }
 
     /// Takes a listener that the supervisor made.
