@@ -32,6 +32,8 @@ mod embedded;
 mod error;
 mod http_service;
 mod listener;
+#[allow(dead_code, unused_imports)] // The supervisor gets to know them next.
+mod operator;
 mod server;
 mod signals;
 mod supervisor;

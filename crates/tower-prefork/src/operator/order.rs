@@ -1,0 +1,41 @@
+use tokio::sync::oneshot;
+
+use super::Status;
+
+/// What an operator wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Status,
+    /// Answered when the reload is over.
+    Reload,
+    /// Answered when so many workers serve. The server may be left out when there is one.
+    Scale {
+        server: Option<String>,
+        workers: usize,
+    },
+    /// Answered when the new worker serves.
+    Restart {
+        server: Option<String>,
+        slot: usize,
+    },
+    /// Answered when the new supervisor serves.
+    Upgrade,
+    /// Answered at once; then it is as SIGTERM.
+    Stop,
+}
+
+/// A command for the supervisor.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) command: Command,
+    /// Nobody listens any more when the operator has gone. The error is a sentence for the
+    /// operator.
+    pub(crate) answer: oneshot::Sender<Result<Answer, String>>,
+}
+
+/// What the supervisor answers when it has done what it was told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    Done,
+    Status(Status),
+}
