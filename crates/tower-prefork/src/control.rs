@@ -45,10 +45,12 @@ pub(crate) enum ToWorker {
     /// this time.
     Drain { milliseconds: u64 },
     /// Another worker takes over: leave what is queued to others, finish what runs, and end within
-    /// this time. Idle connections are closed after the second one.
+    /// this time. Idle connections are closed after the second one. Nobody else will serve what is
+    /// queued at the listeners that have a bit in `queues`.
     Retire {
         milliseconds: u64,
         idle_milliseconds: u64,
+        queues: u64,
     },
     /// Siblings have room: let the next responses of so many connections be their last.
     Shed { connections: usize },
@@ -82,8 +84,9 @@ pub(crate) enum ToSupervisor {
     Failed { reason: Reason },
     /// The event loop is alive. Sent once a second.
     Heartbeat(Vitals),
-    /// Replace this worker, for this reason: it goes on until another serves in its place.
-    Spent { reason: String },
+    /// Replace this worker, for this reason: it goes on until another serves in its place. `stuck`: a
+    /// thread of it does not come back, and so may soon be all of them.
+    Spent { reason: String, stuck: bool },
     /// The drain's deadline is over, and this many requests did not finish.
     Cut { requests: usize },
 }
@@ -120,10 +123,11 @@ impl Socket {
         Ok((Self(ours), theirs))
     }
 
-    /// The worker's end, when this process is a worker. Afterwards standard input is empty.
-    pub(crate) fn inherited() -> io::Result<Option<Self>> {
+    /// This process's end, when it was started with this variable and one. Afterwards standard input is
+    /// empty.
+    pub(crate) fn inherited(marker: &str) -> io::Result<Option<Self>> {
         let stdin = io::stdin();
-        if env::var_os(MARKER).is_none() || !is_control_socket(stdin.as_fd()) {
+        if env::var_os(marker).is_none() || !is_control_socket(stdin.as_fd()) {
             return Ok(None);
         }
         let socket = stdin.as_fd().try_clone_to_owned()?;

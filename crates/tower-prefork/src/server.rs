@@ -5,9 +5,9 @@ use std::{fmt::Display, future::Future, process::ExitCode};
 use crate::{
     BoxError, Config, HttpService, Worker, Workers, access_log,
     config::DEFAULT_ADDRESS,
-    control::{MAX_LISTENERS, Socket},
+    control::{self, MAX_LISTENERS, Socket},
     listener::{self, Address, Bound},
-    supervisor::{self, Charge},
+    supervisor::{self, Charge, Predecessor},
     worker::{self, Alone, Application},
 };
 
@@ -196,7 +196,7 @@ impl Arbiter {
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
     #[must_use = "the exit code tells whether the servers could start"]
     pub fn run(self) -> ExitCode {
-        match Socket::inherited() {
+        match Socket::inherited(control::MARKER) {
             Ok(Some(socket)) => worker::run(self.servers, socket),
             Ok(None) => match supervise(self.servers) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -213,20 +213,33 @@ fn fail(code: u8, error: impl Display) -> ExitCode {
 }
 
 fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
+    let predecessor =
+        Predecessor::inherited().map_err(|error| (FAILED, format!("cannot take over: {error}")))?;
     let addresses = check(&servers).map_err(|error| (MISCONFIGURED, error))?;
     let alone = servers
         .iter()
         .all(|server| server.config.workers == Workers::Count(0));
 
+    if alone && predecessor.is_some() {
+        let error = "0 workers cannot take over from a supervisor; stop it first, then start";
+        return Err((MISCONFIGURED, error.into()));
+    }
+
     let mut charges = Vec::new();
     let mut single = Vec::new();
+    let unbound = Bound::default();
     for (server, addresses) in servers.into_iter().zip(addresses) {
         if let Some(log) = &server.config.access_log {
             access_log::check(log)
                 .map_err(|error| (FAILED, format!("{}: {error}", server.name)))?;
         }
-        let bound = bind(&addresses, server.config.backlog, &Bound::default())
-            .map_err(|error| (FAILED, error))?;
+        let before = predecessor.as_ref().and_then(|one| one.bound(&server.name));
+        let bound = bind(
+            &addresses,
+            server.config.backlog,
+            before.unwrap_or(&unbound),
+        )
+        .map_err(|error| (FAILED, error))?;
         let Server {
             name,
             config,
@@ -249,7 +262,7 @@ fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
     let served = if alone {
         worker::run_single(single)
     } else {
-        supervisor::run(charges)
+        supervisor::run(charges, predecessor)
     };
     served.map_err(|error| (FAILED, error))
 }

@@ -2,13 +2,22 @@
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 /// What an operator asks of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// SIGHUP: replace the workers.
+    /// SIGHUP: read the configuration again, and replace the workers.
     Reload,
+    /// SIGUSR2: let a new supervisor take over.
+    Upgrade,
+    /// SIGTTIN: one more worker.
+    More,
+    /// SIGTTOU: one worker less.
+    Fewer,
     /// SIGTERM or SIGINT: finish what runs, then end.
     Drain,
     /// SIGQUIT: end at once.
@@ -22,16 +31,22 @@ pub(crate) struct Signals {
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
+    upgrade: Signal,
+    more: Signal,
+    fewer: Signal,
 }
 
 impl Signals {
-    /// From here on the signals no longer end the process by themselves.
+    /// From here on the signals no longer end or halt the process by themselves.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
+            more: signal(ttin())?,
+            fewer: signal(ttou())?,
         })
     }
 
@@ -43,6 +58,9 @@ impl Signals {
             _ = self.terminate.recv() => Request::Drain,
             _ = self.interrupt.recv() => Request::Drain,
             _ = self.hangup.recv() => Request::Reload,
+            _ = self.upgrade.recv() => Request::Upgrade,
+            _ = self.more.recv() => Request::More,
+            _ = self.fewer.recv() => Request::Fewer,
         }
     }
 
@@ -50,9 +68,34 @@ impl Signals {
     pub(crate) async fn stop(&mut self, ignored: impl Fn()) -> Request {
         loop {
             match self.recv().await {
-                Request::Reload => ignored(),
-                request => return request,
+                request @ (Request::Drain | Request::Quit) => return request,
+                _ => ignored(),
             }
         }
     }
+}
+
+/// What is planned is the supervisor's. A signal for all processes of the program must not end, or halt,
+/// the workers that are still starting.
+pub(crate) fn leave_plans_to_supervisor(runtime: &Runtime) -> io::Result<()> {
+    let _inside = runtime.enter();
+    let plans = [
+        SignalKind::hangup(),
+        SignalKind::user_defined2(),
+        ttin(),
+        ttou(),
+    ];
+    for kind in plans {
+        // Dropped at once: the handler stays.
+        signal(kind).map(drop)?;
+    }
+    Ok(())
+}
+
+fn ttin() -> SignalKind {
+    SignalKind::from_raw(rustix::process::Signal::TTIN.as_raw())
+}
+
+fn ttou() -> SignalKind {
+    SignalKind::from_raw(rustix::process::Signal::TTOU.as_raw())
 }

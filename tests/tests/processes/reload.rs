@@ -200,7 +200,7 @@ fn reloads_asked_for_during_a_reload_are_one_more() {
     for count in 1..=3 {
         told.reload();
         // Signals that come at once are one to the kernel, too.
-        let text = "it begins when the one that runs is over";
+        let text = "it begins when the change that runs is over";
         let _ = told.running.wait_for_count(text, count);
     }
     told.tell("");

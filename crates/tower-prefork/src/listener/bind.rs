@@ -51,12 +51,15 @@ pub(crate) fn bind(
 }
 
 impl Bound {
-    /// What another process has bound to these addresses, each with its socket.
+    /// What another process has bound to these addresses, each with its socket. The files are the other's
+    /// until [`own_files`](Self::own_files).
     pub(crate) fn inherited(sockets: Vec<(Address, OwnedFd)>) -> io::Result<Self> {
         let mut bound = Self::default();
         for (address, socket) in sockets {
             if let Address::Unix(path) = &address {
-                bound.files.push(Arc::new(SocketFile::new(path)?));
+                let file = SocketFile::new(path)?;
+                file.leave();
+                bound.files.push(Arc::new(file));
             }
             let listener = Listener::from_fd(socket)?.at(&address);
             bound.listeners.push(listener);
@@ -68,6 +71,13 @@ impl Bound {
     pub(crate) fn leave_files(&self) {
         for file in &self.files {
             file.leave();
+        }
+    }
+
+    /// The process that has bound the sockets will not remove their files.
+    pub(crate) fn own_files(&self) {
+        for file in &self.files {
+            file.own();
         }
     }
 
@@ -319,8 +329,12 @@ mod tests {
         let address = Address::Unix(path.clone());
         let ours = bind(std::slice::from_ref(&address), 16, &Bound::default()).unwrap();
         let socket = ours.listeners[0].as_fd().try_clone_to_owned().unwrap();
+        let copy = (address.clone(), socket.try_clone().unwrap());
         let theirs = Bound::inherited(vec![(address, socket)]).unwrap();
+        drop(Bound::inherited(vec![copy]).unwrap());
+        assert!(path.exists(), "it was not theirs yet");
         ours.leave_files();
+        theirs.own_files();
         drop(ours);
         UnixStream::connect(&path).unwrap();
         drop(theirs);

@@ -58,6 +58,11 @@ impl SocketFile {
     pub(super) fn leave(&self) {
         self.left.store(true, Relaxed);
     }
+
+    /// No other process will remove it.
+    pub(super) fn own(&self) {
+        self.left.store(false, Relaxed);
+    }
 }
 
 impl Drop for SocketFile {

@@ -70,3 +70,24 @@ pub(crate) enum State {
     /// There is no process; the next one starts after a delay.
     Waiting,
 }
+
+impl WorkerStatus {
+    /// There is no process in this slot; the next one starts after a delay.
+    pub(crate) fn waiting(slot: usize, restarts: u32) -> Self {
+        Self {
+            slot,
+            pid: None,
+            role: Role::None,
+            state: State::Waiting,
+            age_s: 0,
+            memory_bytes: 0,
+            connections: 0,
+            in_flight: 0,
+            queued: 0,
+            requests: 0,
+            refused: 0,
+            oldest_job_s: None,
+            restarts,
+        }
+    }
+}

@@ -1,36 +1,40 @@
-use std::{io, os::fd::AsFd};
+use std::{io, marker::PhantomData, os::fd::AsFd};
 
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{io::Interest, net::UnixStream};
 
-use crate::control::{Socket, ToSupervisor, ToWorker};
+use crate::control::Socket;
 
-/// The supervisor's end of a worker's control socket, on the event loop.
+/// The supervisor's end of a socket to another process of the program, on the event loop. `T` is what comes
+/// from there.
 #[derive(Debug)]
-pub(super) struct Channel {
+pub(super) struct Channel<T> {
     socket: Socket,
     /// The same socket again, only to wait for messages: tokio has no type for its kind.
     readiness: UnixStream,
     ended: bool,
+    received: PhantomData<fn() -> T>,
 }
 
-impl Channel {
+impl<T: DeserializeOwned> Channel<T> {
     pub(super) fn new(socket: Socket) -> io::Result<Self> {
         let same = socket.as_fd().try_clone_to_owned()?;
         Ok(Self {
             socket,
             readiness: UnixStream::from_std(same.into())?,
             ended: false,
+            received: PhantomData,
         })
     }
 
     /// Sends a message without waiting.
-    pub(super) fn send(&self, message: &ToWorker) -> io::Result<()> {
+    pub(super) fn send(&self, message: &impl Serialize) -> io::Result<()> {
         self.socket.send(message, &[])
     }
 
-    /// The next message that can be understood. After the worker has closed its end there is
+    /// The next message that can be understood. After the other process has closed its end there is
     /// none, ever.
-    pub(super) async fn recv(&mut self) -> ToSupervisor {
+    pub(super) async fn recv(&mut self) -> T {
         while !self.ended {
             if self.readiness.readable().await.is_err() {
                 break;
@@ -42,7 +46,7 @@ impl Channel {
                 Ok(Some((message, _))) => return message,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    tracing::warn!(%error, "a worker sent a message that is not understood");
+                    tracing::warn!(%error, "a message of another process is not understood");
                 }
                 Ok(None) | Err(_) => self.ended = true,
             }
@@ -51,7 +55,7 @@ impl Channel {
     }
 
     /// The next message, if it is there already.
-    pub(super) fn try_recv(&self) -> Option<ToSupervisor> {
+    pub(super) fn try_recv(&self) -> Option<T> {
         let (message, _) = self.socket.recv().ok()??;
         Some(message)
     }

@@ -1,13 +1,16 @@
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
+use tokio::{sync::Semaphore, time::Instant};
+
 use super::program::Program;
-use crate::{config::Config, listener::Bound};
+use crate::{config::Config, listener::Bound, operator::WorkerStatus};
 
 /// How long an idle connection of a retired worker may wait for one more request, which is
 /// answered and told to be the last. Few clients that are still there pause for longer.
@@ -22,14 +25,21 @@ pub(super) struct Fleet {
     pub(super) index: usize,
     pub(super) name: String,
     pub(super) program: Program,
+    /// Workers that are worn out are replaced one after another: each takes this turn.
+    pub(super) turn: Arc<Semaphore>,
+    current: Mutex<Current>,
+    established: AtomicBool,
+    /// What each slot says of its processes; slots of the same index are told apart by a number.
+    board: Mutex<BTreeMap<(usize, u64), Vec<WorkerStatus>>>,
+    numbers: AtomicU64,
+}
+
+/// What workers are started with.
+#[derive(Clone, Debug)]
+pub(super) struct Current {
+    pub(super) config: Arc<Config>,
     /// Held by the supervisor alone, so that it can close them.
     pub(super) bound: Weak<Bound>,
-    pub(super) start_timeout: Duration,
-    pub(super) heartbeat_timeout: Duration,
-    pub(super) graceful_timeout: Duration,
-    /// Files are watched: new code is to answer soon, and nobody minds a request that is cut.
-    pub(super) development: bool,
-    established: AtomicBool,
 }
 
 impl Fleet {
@@ -38,19 +48,34 @@ impl Fleet {
         name: String,
         program: Program,
         bound: &Arc<Bound>,
-        config: &Config,
+        config: Config,
     ) -> Self {
         Self {
             index,
             name,
             program,
-            bound: Arc::downgrade(bound),
-            start_timeout: config.start_timeout,
-            heartbeat_timeout: config.heartbeat_timeout,
-            graceful_timeout: config.graceful_timeout,
-            development: !config.watched().is_empty(),
+            turn: Arc::new(Semaphore::new(1)),
+            current: Mutex::new(Current {
+                config: Arc::new(config),
+                bound: Arc::downgrade(bound),
+            }),
             established: AtomicBool::new(false),
+            board: Mutex::default(),
+            numbers: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn current(&self) -> Current {
+        lock(&self.current).clone()
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
+        lock(&self.current).config.clone()
+    }
+
+    /// Workers are started with this from now on. Gives what it was before.
+    pub(super) fn change(&self, current: Current) -> Current {
+        std::mem::replace(&mut lock(&self.current), current)
     }
 
     /// All workers were ready at once: from now on a worker that dies is replaced.
@@ -62,12 +87,46 @@ impl Fleet {
         self.established.load(Relaxed)
     }
 
+    /// Files are watched: new code is to answer soon, and nobody minds a request that is cut.
+    pub(super) fn is_in_development(&self) -> bool {
+        !self.config().watched().is_empty()
+    }
+
+    /// When a worker that retires now is to have ended.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.config().graceful_timeout
+    }
+
     /// How long a retired worker keeps idle connections.
     pub(super) fn retired_idle(&self) -> Duration {
-        if self.development {
+        if self.is_in_development() {
             return IDLE_IN_DEVELOPMENT;
         }
         // Before the deadline, at which they would be cut.
-        IDLE.min(self.graceful_timeout / 2)
+        IDLE.min(self.config().graceful_timeout / 2)
     }
+
+    /// A number for a slot.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Relaxed)
+    }
+
+    /// A slot says what its processes do; without any it is gone.
+    pub(super) fn post(&self, slot: (usize, u64), workers: Vec<WorkerStatus>) {
+        let mut board = lock(&self.board);
+        if workers.is_empty() {
+            board.remove(&slot);
+        } else {
+            board.insert(slot, workers);
+        }
+    }
+
+    /// What all processes do, in the order of their slots.
+    pub(super) fn workers(&self) -> Vec<WorkerStatus> {
+        lock(&self.board).values().flatten().cloned().collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,12 +4,19 @@
 
 mod backoff;
 mod cause;
+mod change;
 mod channel;
+mod end;
 mod fleet;
+mod handover;
+mod plans;
 mod process;
 mod program;
 mod reload;
 mod run;
+mod server;
 mod slot;
 
-pub(crate) use run::{Charge, log_ready, log_stopping, run};
+pub(crate) use end::log_stopping;
+pub(crate) use handover::Predecessor;
+pub(crate) use run::{Charge, log_ready, run};

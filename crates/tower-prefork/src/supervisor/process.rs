@@ -1,4 +1,4 @@
-use std::{io, num::NonZeroI32, os::fd::AsFd, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, num::NonZeroI32, os::fd::AsFd, sync::Arc, time::Duration};
 
 use rustix::process::{Pid, Signal};
 use tokio::{
@@ -8,8 +8,11 @@ use tokio::{
 
 use super::{cause, channel::Channel, fleet::Fleet, slot::Stop};
 use crate::{
+    config::Config,
     control::{self, ToSupervisor, ToWorker, Vitals},
     error::Reason,
+    listener::{Bound, Listener, Local},
+    operator::{Role, State, WorkerStatus},
 };
 
 /// A stuck worker gets SIGABRT, which may leave a core to look at, and so long afterwards SIGKILL.
@@ -25,11 +28,22 @@ pub(super) struct Process {
     slot: usize,
     child: Child,
     pid: Pid,
-    channel: Channel,
+    channel: Channel<ToSupervisor>,
+    /// What it was started with.
+    config: Arc<Config>,
+    /// Where it listens.
+    locals: Vec<Local>,
+    started: Instant,
     phase: Phase,
     /// When the phase has lasted too long.
     deadline: Instant,
     ready_since: Option<Instant>,
+    /// When it has served for long enough.
+    expiry: Option<Instant>,
+    /// It was said that it is to be replaced.
+    is_spent: bool,
+    /// What has happened and was not told yet.
+    news: VecDeque<Happening>,
     vitals: Vitals,
     cut: Option<usize>,
     reason: Option<Reason>,
@@ -49,7 +63,19 @@ enum Phase {
 pub(super) enum Happening {
     /// It serves now.
     Ready,
+    /// It is alive, and has said what it does.
+    Beat,
+    /// It is to be replaced.
+    Spent(Spent),
     Ended(Ended),
+}
+
+/// Why a worker is to be replaced.
+#[derive(Debug)]
+pub(super) struct Spent {
+    pub(super) reason: String,
+    /// A thread of it is stuck, and so may soon be all of them.
+    pub(super) stuck: bool,
 }
 
 /// How a worker process ended.
@@ -80,14 +106,15 @@ impl Ended {
 impl Process {
     /// Starts a worker and hands it its listeners.
     pub(super) fn start(fleet: &Arc<Fleet>, slot: usize) -> io::Result<Self> {
-        let bound = fleet.bound.upgrade().ok_or(io::ErrorKind::NotConnected)?;
+        let current = fleet.current();
+        let bound = current.bound.upgrade().ok_or(io::ErrorKind::NotConnected)?;
         let (socket, theirs) = control::Socket::pair()?;
         let server = fleet.name.clone();
         let fds: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
         // Before the process is there: nothing that happens to it can make this fail.
         socket.send(&ToWorker::Start { server, slot }, &fds)?;
         let channel = Channel::new(socket)?;
-        let child = fleet.program.spawn(theirs)?;
+        let child = fleet.program.start_worker(theirs)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         Ok(Self {
             fleet: fleet.clone(),
@@ -95,9 +122,15 @@ impl Process {
             child,
             pid: pid.ok_or_else(|| io::Error::other("the process has no id"))?,
             channel,
+            locals: locals(&bound),
+            started: Instant::now(),
             phase: Phase::Starting,
-            deadline: Instant::now() + fleet.start_timeout,
+            deadline: Instant::now() + current.config.start_timeout,
+            config: current.config,
             ready_since: None,
+            expiry: None,
+            is_spent: false,
+            news: VecDeque::new(),
             vitals: Vitals::default(),
             cut: None,
             reason: None,
@@ -113,63 +146,160 @@ impl Process {
     /// Nothing is lost when the wait is given up.
     pub(super) async fn next(&mut self) -> Happening {
         loop {
-            let ready = tokio::select! {
+            if let Some(news) = self.news.pop_front() {
+                return news;
+            }
+            let expiry = self.expiry.unwrap_or(self.deadline);
+            tokio::select! {
                 biased;
                 message = self.channel.recv() => self.receive(message),
                 status = self.child.wait() => return Happening::Ended(self.ended(status)),
                 () = sleep_until(self.deadline), if self.phase != Phase::Killed => self.overdue(),
-            };
-            if ready {
-                return Happening::Ready;
+                () = sleep_until(expiry), if self.expiry.is_some() => self.expired(),
             }
         }
     }
 
-    /// Takes note of a message. Whether it has become ready.
-    fn receive(&mut self, message: ToSupervisor) -> bool {
+    /// Takes note of a message.
+    fn receive(&mut self, message: ToSupervisor) {
         match message {
             ToSupervisor::Ready if self.phase == Phase::Starting => {
+                let now = Instant::now();
                 self.phase = Phase::Ready;
-                self.ready_since = Some(Instant::now());
-                self.deadline = Instant::now() + self.fleet.heartbeat_timeout;
-                return true;
+                self.ready_since = Some(now);
+                self.deadline = now + self.config.heartbeat_timeout;
+                let lifetime = self.config.max_lifetime;
+                // Up to a tenth less, so that workers that started together do not end together.
+                let lifetime = lifetime.map(|time| time.mul_f64(1.0 - 0.1 * fastrand::f64()));
+                self.expiry = lifetime.map(|time| now + time);
+                self.news.push_back(Happening::Ready);
             }
             ToSupervisor::Ready => {}
             ToSupervisor::Failed { reason } => self.reason = Some(reason),
-            ToSupervisor::Heartbeat(vitals) => {
-                tracing::trace!(
-                    server = self.fleet.name,
-                    slot = self.slot,
-                    ?vitals,
-                    "heartbeat"
-                );
-                self.vitals = vitals;
-                if self.phase == Phase::Ready {
-                    self.deadline = Instant::now() + self.fleet.heartbeat_timeout;
-                }
-            }
+            ToSupervisor::Heartbeat(vitals) => self.beat(vitals),
+            ToSupervisor::Spent { reason, stuck } => self.spend(Spent { reason, stuck }),
             ToSupervisor::Cut { requests } => self.cut = Some(requests),
-            ToSupervisor::Spent { .. } => {}
         }
-        false
+    }
+
+    fn beat(&mut self, vitals: Vitals) {
+        tracing::trace!(
+            server = self.fleet.name,
+            slot = self.slot,
+            ?vitals,
+            "heartbeat"
+        );
+        self.vitals = vitals;
+        if self.phase == Phase::Ready {
+            self.deadline = Instant::now() + self.config.heartbeat_timeout;
+        }
+        self.news.push_back(Happening::Beat);
+        let rss = self.vitals.rss;
+        if let Some(max_rss) = self.config.max_rss
+            && rss > max_rss
+        {
+            let reason = format!("max_rss: {rss} bytes of its memory are resident");
+            self.spend(Spent {
+                reason,
+                stuck: false,
+            });
+        }
+    }
+
+    /// It is to be replaced, if that was not said before.
+    fn spend(&mut self, spent: Spent) {
+        if self.phase == Phase::Ready && (!self.is_spent || spent.stuck) {
+            self.is_spent = true;
+            self.news.push_back(Happening::Spent(spent));
+        }
+    }
+
+    fn expired(&mut self) {
+        self.expiry = None;
+        let served = self
+            .ready_since
+            .map_or(0, |since| since.elapsed().as_secs());
+        let reason = format!("max_lifetime: it has served for {served} seconds");
+        self.spend(Spent {
+            reason,
+            stuck: false,
+        });
+    }
+
+    /// Whether nothing is left of it but work that no client waits for.
+    pub(super) fn has_drained(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// Asks it to have so many connections end with their next response.
+    pub(super) fn shed(&self, connections: usize) {
+        // A worker that reads no messages answers nobody, either.
+        let _ = self.channel.send(&ToWorker::Shed { connections });
+    }
+
+    /// What it does, for an operator.
+    pub(super) fn status(&self, role: Role, restarts: u32) -> WorkerStatus {
+        let vitals = &self.vitals;
+        WorkerStatus {
+            slot: self.slot,
+            pid: Some(self.pid().get()),
+            role,
+            state: match self.phase {
+                Phase::Starting => State::Starting,
+                Phase::Ready => State::Ready,
+                Phase::Draining => State::Draining,
+                Phase::Aborting | Phase::Killed => State::Killed,
+            },
+            age_s: self.started.elapsed().as_secs(),
+            memory_bytes: vitals.rss,
+            connections: vitals.connections,
+            in_flight: vitals.in_flight,
+            queued: vitals.queued,
+            requests: vitals.requests,
+            refused: vitals.refused,
+            oldest_job_s: vitals
+                .oldest_job_ms
+                .map(|time| Duration::from_millis(time).as_secs_f64()),
+            restarts,
+        }
     }
 
     /// Another worker serves in its place: makes it leave new connections to others and finish
     /// what it has.
     pub(super) fn retire(&mut self) {
-        let left = self.fleet.graceful_timeout;
-        self.drain(
-            &ToWorker::Retire {
-                milliseconds: milliseconds(left),
-                idle_milliseconds: milliseconds(self.fleet.retired_idle()),
-            },
-            Instant::now() + left,
-        );
+        self.retire_until(self.fleet.deadline());
+    }
+
+    fn retire_until(&mut self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let retire = ToWorker::Retire {
+            milliseconds: milliseconds(left),
+            idle_milliseconds: milliseconds(self.fleet.retired_idle()),
+            queues: self.queues(),
+        };
+        self.drain(&retire, deadline);
+    }
+
+    /// A bit for each of its listeners whose queue nobody else will serve: those that a later
+    /// configuration does not have.
+    fn queues(&self) -> u64 {
+        let bound = self.fleet.current().bound.upgrade();
+        let Some(current) = bound.map(|bound| locals(&bound)) else {
+            // Another supervisor serves them all.
+            return 0;
+        };
+        let gone = self.locals.iter().map(|local| !current.contains(local));
+        let bits = gone
+            .enumerate()
+            .map(|(index, gone)| u64::from(gone) << index);
+        bits.fold(0, |bits, bit| bits | bit)
     }
 
     pub(super) fn stop(&mut self, stop: Stop) {
         match stop {
             Stop::No => {}
+            Stop::Retire(_) if self.phase == Phase::Starting => self.kill(),
+            Stop::Retire(deadline) => self.retire_until(deadline),
             Stop::Drain(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let milliseconds = milliseconds(left);
@@ -185,28 +315,28 @@ impl Process {
         if matches!(self.phase, Phase::Starting | Phase::Ready) {
             self.phase = Phase::Draining;
             self.deadline = deadline + DRAIN_GRACE;
+            self.expiry = None;
         }
     }
 
-    /// The phase's deadline is over. Whether it has become ready just in time.
-    fn overdue(&mut self) -> bool {
+    /// The phase's deadline is over.
+    fn overdue(&mut self) {
         // What has arrived in time counts: after a halt of the supervisor the clock may be seen
         // before the messages.
-        let mut ready = false;
         while let Some(message) = self.channel.try_recv() {
-            ready |= self.receive(message);
+            self.receive(message);
         }
-        if ready || Instant::now() < self.deadline {
-            return ready;
+        if Instant::now() < self.deadline {
+            return;
         }
         match self.phase {
             Phase::Starting => {
-                let limit = self.fleet.start_timeout.as_secs_f64();
+                let limit = self.config.start_timeout.as_secs_f64();
                 self.reason = Some(format!("not ready within {limit} seconds").into());
                 self.kill();
             }
             Phase::Ready => {
-                let limit = self.fleet.heartbeat_timeout.as_secs_f64();
+                let limit = self.config.heartbeat_timeout.as_secs_f64();
                 let reason = format!("its event loop was stuck for {limit} seconds");
                 tracing::error!(
                     server = self.fleet.name,
@@ -222,7 +352,6 @@ impl Process {
             Phase::Draining | Phase::Aborting => self.kill(),
             Phase::Killed => {}
         }
-        false
     }
 
     pub(super) fn kill(&mut self) {
@@ -266,6 +395,11 @@ impl Process {
                 .unwrap_or(if clean { 0 } else { self.vitals.in_flight }),
         }
     }
+}
+
+fn locals(bound: &Bound) -> Vec<Local> {
+    let listeners = bound.listeners.iter();
+    listeners.map(Listener::local).cloned().collect()
 }
 
 fn milliseconds(time: Duration) -> u64 {

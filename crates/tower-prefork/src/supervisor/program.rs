@@ -14,6 +14,7 @@ use std::{
 
 use tokio::process::Child;
 
+use super::handover;
 use crate::control;
 
 /// This program, to be started again.
@@ -51,8 +52,20 @@ impl Program {
         &self.path
     }
 
-    /// Starts it with the arguments of this process.
-    pub(super) fn spawn(&self, stdin: OwnedFd) -> io::Result<Child> {
+    /// Starts it as a worker. A Ctrl-C is the supervisor's alone.
+    pub(super) fn start_worker(&self, stdin: OwnedFd) -> io::Result<Child> {
+        let mut command = self.command(control::MARKER, stdin);
+        command.process_group(0);
+        tokio::process::Command::from(command).spawn()
+    }
+
+    /// Starts it as it was started, with this variable set.
+    pub(super) fn start_again(&self, marker: &str, stdin: OwnedFd) -> io::Result<Child> {
+        tokio::process::Command::from(self.command(marker, stdin)).spawn()
+    }
+
+    /// The program with the arguments of this process.
+    fn command(&self, marker: &str, stdin: OwnedFd) -> Command {
         let mut arguments = env::args_os();
         let mut command = Command::new(&self.path);
         if let Some(name) = arguments.next() {
@@ -63,11 +76,11 @@ impl Program {
         }
         command
             .args(arguments)
-            .env(control::MARKER, "1")
-            .stdin(Stdio::from(stdin))
-            // A Ctrl-C is the supervisor's alone.
-            .process_group(0);
-        tokio::process::Command::from(command).spawn()
+            .env_remove(control::MARKER)
+            .env_remove(handover::MARKER)
+            .env(marker, "1")
+            .stdin(Stdio::from(stdin));
+        command
     }
 }
 

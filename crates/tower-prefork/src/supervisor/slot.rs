@@ -1,24 +1,32 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{OwnedSemaphorePermit, mpsc, watch},
     time::{Instant, sleep_until},
 };
 
 use super::{
     backoff::Backoff,
     fleet::Fleet,
-    process::{Ended, Happening, Process},
+    process::{Ended, Happening, Process, Spent},
     reload::Replace,
     run::Event,
 };
-use crate::error::Reason;
+use crate::{
+    error::Reason,
+    operator::{Role, WorkerStatus},
+};
 
-/// Whether the program goes on.
+/// A worker that could not be replaced for being spent is tried again after so long at the earliest.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Whether a slot goes on.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stop {
     No,
-    /// Finish what runs, until then.
+    /// Leave what is queued to others, and finish what runs, until then.
+    Retire(Instant),
+    /// Finish what is queued and what runs, until then.
     Drain(Instant),
     Now,
 }
@@ -31,6 +39,7 @@ pub(super) enum Stop {
 pub(super) struct Slot {
     fleet: Arc<Fleet>,
     index: usize,
+    number: u64,
     events: mpsc::Sender<Event>,
     orders: mpsc::Receiver<Replace>,
     stop: watch::Receiver<Stop>,
@@ -45,9 +54,17 @@ pub(super) struct Slot {
     /// An order whose worker starts: as the replacement, or else, when the other has died, as the
     /// one that serves.
     order: Option<Replace>,
+    /// Why the worker that serves is to be replaced, when it is its turn.
+    spent: Option<Spent>,
+    /// Nobody else of the server is replaced for being spent.
+    turn: Option<OwnedSemaphorePermit>,
+    /// Not before this time, after a replacement that failed.
+    again: Instant,
     /// When the next worker starts after a death.
     restart: Option<Instant>,
     backoff: Backoff,
+    /// Workers that have died.
+    deaths: u32,
     /// Requests that were not finished when the program stopped.
     cut: usize,
 }
@@ -60,7 +77,9 @@ impl Slot {
         orders: mpsc::Receiver<Replace>,
         stop: watch::Receiver<Stop>,
     ) -> Self {
+        let now = Instant::now();
         Self {
+            number: fleet.number(),
             fleet,
             index,
             events,
@@ -71,22 +90,30 @@ impl Slot {
             retired: None,
             waiting: None,
             order: None,
-            restart: Some(Instant::now()),
+            spent: None,
+            turn: None,
+            again: now,
+            restart: Some(now),
             backoff: Backoff::default(),
+            deaths: 0,
             cut: 0,
         }
     }
 
-    /// Keeps a worker running until the program stops. Gives the number of requests that were
+    /// Keeps a worker running until it is told to stop. Gives the number of requests that were
     /// not finished then.
     pub(super) async fn run(mut self) -> usize {
-        while self.step().await {}
+        while self.step().await {
+            self.post();
+        }
+        self.fleet.post(self.place(), Vec::new());
         self.cut
     }
 
     /// Waits for one thing and does what it asks for. Whether there is anything left to do.
     async fn step(&mut self) -> bool {
-        let restart = self.restart.unwrap_or_else(Instant::now);
+        let restart = self.restart.unwrap_or(self.again);
+        let is_its_turn = self.spent.is_some() && self.has_room();
         tokio::select! {
             biased;
             changed = self.stop.changed() => {
@@ -95,24 +122,53 @@ impl Slot {
             }
             happening = next(&mut self.serving) => match happening {
                 Happening::Ready => self.serves().await,
+                Happening::Beat => self.balance(),
+                Happening::Spent(spent) => self.wears_out(spent),
                 Happening::Ended(ended) => self.died(ended).await,
             },
             happening = next(&mut self.replacement) => match happening {
                 Happening::Ready => self.took_over(),
                 Happening::Ended(ended) => self.failed(ended),
+                Happening::Beat | Happening::Spent(_) => {}
             },
             happening = next(&mut self.retired) => match happening {
-                // Told to drain before it was ready.
-                Happening::Ready => {}
                 Happening::Ended(ended) => self.left(&ended),
+                // It was told to drain before it was ready, or is replaced already.
+                Happening::Ready | Happening::Beat | Happening::Spent(_) => {}
             },
             Some(order) = self.orders.recv(), if self.is_at_rest() => {
                 self.waiting = Some(order);
                 self.replace();
             }
             () = sleep_until(restart), if self.restart.is_some() => self.start().await,
+            turn = turn(&self.fleet, self.again), if is_its_turn => {
+                self.turn = turn;
+                self.replace_spent();
+            }
         }
         !self.is_stopping() || !self.is_empty()
+    }
+
+    fn place(&self) -> (usize, u64) {
+        (self.index, self.number)
+    }
+
+    /// Says what its processes do.
+    fn post(&self) {
+        let processes = [
+            (&self.serving, Role::Serving),
+            (&self.replacement, Role::Replacement),
+            (&self.retired, Role::Retired),
+        ];
+        let mut workers = Vec::new();
+        for (process, role) in processes {
+            let process = process.as_ref();
+            workers.extend(process.map(|process| process.status(role, self.deaths)));
+        }
+        if workers.is_empty() {
+            workers.push(WorkerStatus::waiting(self.index, self.deaths));
+        }
+        self.fleet.post(self.place(), workers);
     }
 
     fn is_stopping(&self) -> bool {
@@ -124,12 +180,19 @@ impl Slot {
     }
 
     fn is_at_rest(&self) -> bool {
-        self.waiting.is_none() && self.order.is_none()
+        self.waiting.is_none() && self.order.is_none() && self.turn.is_none()
+    }
+
+    /// Whether the worker that serves can be replaced at once.
+    fn has_room(&self) -> bool {
+        self.is_at_rest() && self.serving.is_some() && self.retired.is_none()
     }
 
     fn stop(&mut self, stop: Stop) {
         self.waiting = None;
         self.order = None;
+        self.spent = None;
+        self.turn = None;
         self.restart = None;
         let processes = [&mut self.serving, &mut self.replacement, &mut self.retired];
         for process in processes.into_iter().flatten() {
@@ -146,13 +209,44 @@ impl Slot {
         }
     }
 
+    /// The worker is to be replaced, for a reason of its own.
+    fn wears_out(&mut self, spent: Spent) {
+        if let Some(retired) = &mut self.retired
+            && spent.stuck
+            && retired.has_drained()
+        {
+            // It is stuck as well, nobody waits for it, and there would be no room for another.
+            retired.kill();
+        }
+        self.spent = Some(spent);
+    }
+
+    /// Starts the worker that is to replace the spent one.
+    fn replace_spent(&mut self) {
+        let reason = self.spent.as_ref().map(|spent| &*spent.reason);
+        tracing::info!(
+            server = self.fleet.name,
+            slot = self.index,
+            pid = self.serving.as_ref().map(Process::pid),
+            reason,
+            "replacing a worker"
+        );
+        match Process::start(&self.fleet, self.index) {
+            Ok(process) => self.replacement = Some(process),
+            Err(error) => self.failed(Ended::not_started(&error)),
+        }
+    }
+
+    /// Lets connections go to siblings that have more room.
+    fn balance(&mut self) {}
+
     /// Starts to carry out an order, as soon as there is room for another process.
     fn replace(&mut self) {
         if let Some(retired) = &mut self.retired {
             if self.waiting.is_none() {
                 return;
             }
-            if self.fleet.development {
+            if self.fleet.is_in_development() {
                 retired.kill();
             } else {
                 tracing::info!(
@@ -195,6 +289,8 @@ impl Slot {
     /// The replacement has become ready.
     fn took_over(&mut self) {
         self.retired = std::mem::replace(&mut self.serving, self.replacement.take());
+        self.spent = None;
+        self.turn = None;
         if let Some(process) = &mut self.retired {
             process.retire();
         }
@@ -224,12 +320,26 @@ impl Slot {
         self.replacement = None;
         self.cut(&ended);
         show(&ended.details);
+        if self.turn.take().is_some() {
+            let delay = self.backoff.after(ended.ready_for).max(AGAIN);
+            self.again = Instant::now() + delay;
+            tracing::error!(
+                server = self.fleet.name,
+                slot = self.index,
+                cause = ended.cause,
+                delay_ms = delay.as_millis(),
+                "the worker could not be replaced and goes on; the next try comes after the delay"
+            );
+        }
         self.answer(Err(ended.cause));
     }
 
     /// The worker has ended, or could not be started.
     async fn died(&mut self, ended: Ended) {
         self.serving = self.replacement.take();
+        // The next one is not.
+        self.spent = None;
+        self.turn = None;
         self.cut(&ended);
         if self.is_stopping() {
             return;
@@ -245,6 +355,7 @@ impl Slot {
             let _ = self.events.send(event).await;
             return;
         }
+        self.deaths = self.deaths.saturating_add(1);
         show(&ended.details);
         let mut delay = self.backoff.after(ended.ready_for);
         if self.serving.is_some() {
@@ -295,6 +406,13 @@ impl Slot {
             self.cut += ended.cut;
         }
     }
+}
+
+/// Waits until no other worker is replaced for being spent, and not less than until `again`.
+async fn turn(fleet: &Fleet, again: Instant) -> Option<OwnedSemaphorePermit> {
+    sleep_until(again).await;
+    // The semaphore is never closed.
+    fleet.turn.clone().acquire_owned().await.ok()
 }
 
 /// Shows the operator what is more than a line of the log.

@@ -99,14 +99,10 @@ impl Acceptor {
         }
         // Before the queue is looked at: afterwards the kernel wakes others.
         let _ = self.leave();
-        if self.gate.is_last() {
-            // What waits in the kernel's queue would be reset when the last listener closes.
-            while self.accept_batch(usize::MAX).is_ok_and(|taken| taken > 0) {}
-        } else {
-            // The others have the rest. But this thread may have been woken for a connection, and
-            // then nobody else was.
-            for listener in 0..self.listeners.len() {
-                let _ = self.accept(listener);
+        for listener in 0..self.listeners.len() {
+            // The others have what is queued. But this thread may have been woken for a connection, and
+            // then nobody else was. Where there are no others, it would be reset when the listener closes.
+            while self.accept(listener).is_ok_and(|taken| taken) && self.gate.is_last_at(listener) {
             }
         }
     }

@@ -3,7 +3,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
 };
 
@@ -21,8 +21,8 @@ struct Inner {
     /// The thread waits for a connection to end.
     waiting: AtomicBool,
     closed: AtomicBool,
-    /// What waits in the kernel's queue is for this worker, too.
-    last: AtomicBool,
+    /// A bit for each listener whose queued connections are for this worker alone.
+    queues: AtomicU64,
     wake: OwnedFd,
 }
 
@@ -41,7 +41,7 @@ impl Gate {
             limit,
             waiting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            last: AtomicBool::new(false),
+            queues: AtomicU64::new(0),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })))
     }
@@ -68,9 +68,10 @@ impl Gate {
         })
     }
 
-    /// Tells the thread to stop accepting. `last`: after it has taken what the kernel has queued.
-    pub(super) fn close(&self, last: bool) {
-        self.0.last.store(last, SeqCst);
+    /// Tells the thread to stop accepting, after it has taken what the kernel has queued at the listeners
+    /// that have a bit in `queues`.
+    pub(super) fn close(&self, queues: u64) {
+        self.0.queues.store(queues, SeqCst);
         self.0.closed.store(true, SeqCst);
         self.wake();
     }
@@ -79,8 +80,9 @@ impl Gate {
         self.0.closed.load(SeqCst)
     }
 
-    pub(super) fn is_last(&self) -> bool {
-        self.0.last.load(SeqCst)
+    /// Whether all that is queued at this listener is to be taken.
+    pub(super) fn is_last_at(&self, listener: usize) -> bool {
+        self.0.queues.load(SeqCst) >> listener & 1 == 1
     }
 
     /// Waits until no connection is left.
@@ -157,7 +159,8 @@ mod tests {
     #[test]
     fn closing_wakes() {
         let gate = Gate::new(1).unwrap();
-        gate.close(false);
-        assert!(gate.is_closed() && is_awake(&gate) && !gate.is_last());
+        gate.close(0b10);
+        assert!(gate.is_closed() && is_awake(&gate));
+        assert!(gate.is_last_at(1) && !gate.is_last_at(0));
     }
 }

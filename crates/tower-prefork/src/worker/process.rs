@@ -1,10 +1,6 @@
 use std::{io, process::ExitCode, sync::Arc, thread, time::Duration};
 
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Worker, application::Job, runtime, stop::Stop};
 use crate::{
@@ -13,7 +9,7 @@ use crate::{
     control::{Socket, ToSupervisor, ToWorker, Vitals},
     error::Reason,
     listener::Listener,
-    signals::Signals,
+    signals::{Signals, leave_plans_to_supervisor},
 };
 
 /// How often the supervisor hears that the event loop is alive.
@@ -47,7 +43,7 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
     let drain = stop.watch();
     listen_to_supervisor(socket.clone(), stop.clone())?;
     let runtime = runtime::build(config.thread_workers)?;
-    ignore_hangup(&runtime)?;
+    leave_plans_to_supervisor(&runtime)?;
     let job = Job {
         worker: Worker::new(&name, slot, config),
         listeners,
@@ -58,9 +54,12 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
         },
     };
     let served = runtime.block_on(application.serve(job));
+    if let Ok(requests) = served {
+        // Before the wait for jobs that no client waits for any more.
+        stop.report(requests);
+    }
     runtime::finish(runtime, drain.borrow().map(|drain| drain.deadline));
-    stop.report(served?);
-    Ok(())
+    served.map(drop)
 }
 
 /// What this worker is to be; `None` when the supervisor has died.
@@ -87,11 +86,13 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
                     ToWorker::Retire {
                         milliseconds,
                         idle_milliseconds,
+                        queues,
                     },
                     _,
                 ))) => stop.retire_within(
                     Duration::from_millis(milliseconds),
                     Duration::from_millis(idle_milliseconds),
+                    queues,
                 ),
                 Ok(Some((ToWorker::Start { .. } | ToWorker::Shed { .. }, _))) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -107,14 +108,6 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
         .name("control".into())
         .spawn(listen)
         .map(drop)
-}
-
-/// A reload is the supervisor's. A SIGHUP for all processes of the program must not end those that
-/// it is about to start.
-fn ignore_hangup(runtime: &Runtime) -> io::Result<()> {
-    let _inside = runtime.enter();
-    // Dropped at once: the handler stays.
-    signal(SignalKind::hangup()).map(drop)
 }
 
 /// The service is built: tells the supervisor, now and every second.

@@ -77,7 +77,7 @@ where
     let how = how.ok_or("nobody is left to stop it")?;
 
     drain.send_replace(Some(how.idle));
-    gate.close(how.last);
+    gate.close(how.queues);
     let finish = async {
         while let Some(one) = accepted.recv().await {
             spawn(one);

@@ -41,8 +41,8 @@ pub(super) struct Drain {
     pub(super) deadline: Instant,
     /// How long idle connections may wait for their last request.
     pub(super) idle: Duration,
-    /// Nobody else takes the connections that the kernel has queued.
-    pub(super) last: bool,
+    /// A bit for each listener, in their order, whose queued connections nobody else takes.
+    pub(super) queues: u64,
 }
 
 impl Drain {
@@ -51,7 +51,7 @@ impl Drain {
         Self {
             deadline: Instant::now() + left,
             idle: IDLE,
-            last: true,
+            queues: u64::MAX,
         }
     }
 }
@@ -102,17 +102,17 @@ impl Stop {
 
     /// Drains because the program stops.
     pub(super) fn drain_within(&self, left: Duration) {
-        self.begin_drain(left, IDLE, true);
+        self.begin_drain(left, IDLE, u64::MAX);
     }
 
     /// Drains because another worker has taken over. A stop may still follow.
-    pub(super) fn retire_within(&self, left: Duration, idle: Duration) {
-        self.begin_drain(left, idle, false);
+    pub(super) fn retire_within(&self, left: Duration, idle: Duration, queues: u64) {
+        self.begin_drain(left, idle, queues);
     }
 
     /// Drains. Afterwards only idle connections can be hurried; the first deadline holds. The
     /// process ends shortly after it even when its event loop is stuck.
-    fn begin_drain(&self, left: Duration, idle: Duration, last: bool) {
+    fn begin_drain(&self, left: Duration, idle: Duration, queues: u64) {
         let mut phase = self.phase();
         if !matches!(*phase, Phase::Serving(_)) {
             *phase = Phase::Ending;
@@ -129,7 +129,7 @@ impl Stop {
                 *drain = Some(Drain {
                     deadline,
                     idle,
-                    last,
+                    queues,
                 });
                 true
             }
@@ -191,9 +191,11 @@ impl Stop {
     /// Does what the operator asks of this process.
     pub(super) async fn obey(self, mut signals: Signals) {
         let why = match &self.0.supervisor {
-            Some(_) => "SIGHUP is ignored: only the supervisor reloads; send it there",
+            Some(_) => {
+                "a signal is ignored: only the supervisor reloads, upgrades and scales; send it there"
+            }
             None => {
-                "SIGHUP is ignored: without workers there is nothing to replace; run with 1 or more"
+                "a signal is ignored: without workers there is nothing to replace; run with 1 or more"
             }
         };
         let ignored = || tracing::warn!("{why}");

@@ -1,0 +1,160 @@
+//! What changes while the program runs: reloads, upgrades, the number of workers.
+
+use std::{process, time::Duration};
+
+use super::{
+    end::End,
+    handover,
+    plans::{Outcome, Plan, Reply},
+    reload::{Reloaded, replace_all},
+    run::Supervisor,
+    server::Supervised,
+};
+use crate::signals::Request;
+
+/// What a new supervisor gets, beyond the time that its workers may take, to become ready.
+const UPGRADE_GRACE: Duration = Duration::from_secs(10);
+
+/// As `workers` of the configuration.
+const MAX_WORKERS: usize = 1024;
+
+impl Supervisor {
+    /// Does what a signal asks for.
+    pub(super) fn obey(&mut self, request: Request) -> Option<End> {
+        match request {
+            Request::Reload => self.plan(Plan::Reload, None),
+            Request::Upgrade => self.plan(Plan::Upgrade, None),
+            Request::More => self.step(1),
+            Request::Fewer => self.step(-1),
+            Request::Drain => return Some(End::Drain),
+            Request::Quit => return Some(End::Quit),
+        }
+        None
+    }
+
+    /// An operator asks for something that takes its time.
+    pub(super) fn plan(&mut self, plan: Plan, reply: Option<Reply>) {
+        let what = match plan {
+            Plan::Reload => "reload",
+            Plan::Upgrade => "upgrade",
+        };
+        if !self.is_ready() {
+            tracing::info!("{what} asked for; it begins when the start is complete");
+        } else if self.plans.are_running() {
+            tracing::info!("{what} asked for; it begins when the change that runs is over");
+        }
+        self.plans.ask(plan, reply);
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut fleets = self.servers.iter().map(|server| &server.fleet);
+        fleets.all(|fleet| fleet.is_established())
+    }
+
+    pub(super) fn one_more_ready(&mut self, server: usize) {
+        self.servers[server].one_more_ready();
+        if self.is_ready()
+            && let Some(predecessor) = self.predecessor.take()
+        {
+            predecessor.relieve();
+        }
+    }
+
+    /// Begins what was asked for, if it can begin now.
+    pub(super) fn begin_plan(&mut self) {
+        while self.is_ready()
+            && let Some(plan) = self.plans.next()
+        {
+            let begun = match plan {
+                Plan::Reload => self.begin_reload(),
+                Plan::Upgrade => self.begin_upgrade(),
+            };
+            if let Err(reason) = begun {
+                tracing::error!(
+                    reason,
+                    "{}",
+                    match plan {
+                        Plan::Reload => "the reload is refused; everything stays as it is",
+                        Plan::Upgrade => "the upgrade has failed; this supervisor goes on",
+                    }
+                );
+                self.plans.answer(&Err(reason));
+            }
+        }
+    }
+
+    fn begin_reload(&mut self) -> Result<(), String> {
+        let places = self.servers.iter().flat_map(Supervised::places);
+        let reload = replace_all(places.collect());
+        self.plans.run(async { Outcome::Reloaded(reload.await) });
+        Ok(())
+    }
+
+    fn begin_upgrade(&mut self) -> Result<(), String> {
+        if process::id() == 1 {
+            return Err("this is process 1, with whose end the container ends: \
+                        start a new container instead"
+                .into());
+        }
+        let servers = self.servers.iter();
+        let bound = servers.map(|server| (server.fleet.name.clone(), server.bound.clone()));
+        let bound: Vec<_> = bound.collect();
+        let successor = handover::start(&self.program, &bound)
+            .map_err(|error| format!("cannot start a new supervisor: {error}"))?;
+        tracing::info!(
+            pid = successor.pid(),
+            "upgrading: a new supervisor starts and takes over when it is ready"
+        );
+        let limits = self
+            .servers
+            .iter()
+            .map(|server| server.fleet.config().start_timeout);
+        let limit = limits.max().unwrap_or_default() + UPGRADE_GRACE;
+        self.plans
+            .run(async move { Outcome::Upgraded(successor.ready(limit).await) });
+        Ok(())
+    }
+
+    /// A plan is over.
+    pub(super) fn over(&mut self, outcome: Outcome) -> Option<End> {
+        let result = match outcome {
+            Outcome::Reloaded(Reloaded { failure, .. }) => failure.map_or(Ok(()), Err),
+            Outcome::Upgraded(Ok(successor)) => {
+                self.plans.answer(&Ok(()));
+                return Some(End::TakenOver(successor));
+            }
+            Outcome::Upgraded(Err(reason)) => {
+                tracing::error!(reason, "the upgrade has failed; this supervisor goes on");
+                Err(reason)
+            }
+        };
+        self.plans.answer(&result);
+        None
+    }
+
+    /// One worker more or less for each server.
+    fn step(&mut self, change: isize) {
+        for index in 0..self.servers.len() {
+            let workers = self.servers[index].workers().saturating_add_signed(change);
+            if let Err(reason) = self.scale(index, workers) {
+                tracing::warn!(reason, "the number of workers stays");
+            }
+        }
+    }
+
+    fn scale(&mut self, server: usize, workers: usize) -> Result<(), String> {
+        let server = &mut self.servers[server];
+        if !server.fleet.is_established() {
+            return Err("the server has not started yet; try again when it is ready".into());
+        }
+        if !(1..=MAX_WORKERS).contains(&workers) {
+            return Err(format!(
+                "a server has from 1 to {MAX_WORKERS} workers, not {workers}"
+            ));
+        }
+        let before = server.workers();
+        server.scale(workers, &mut self.slots, &self.events_sender);
+        tracing::info!(server = server.fleet.name, before, workers, "scaled");
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! How the supervisor ends.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{handover::Successor, run::Supervisor, slot::Stop};
+use crate::signals::Signals;
+
+/// Why the supervisor ends.
+#[derive(Debug)]
+pub(super) enum End {
+    /// An operator asks for it, and runs out of patience at a second time.
+    Drain,
+    Quit,
+    /// Another supervisor serves.
+    TakenOver(Successor),
+    StartFailed(String),
+}
+
+impl Supervisor {
+    /// Ends the workers, and waits for them. The error is a line for the operator.
+    pub(super) async fn end(mut self, end: End, signals: &mut Signals) -> Result<(), String> {
+        match end {
+            End::Drain => self.drain(signals).await,
+            End::Quit => {
+                tracing::info!("stopping at once");
+                self.quit().await;
+            }
+            End::TakenOver(successor) => self.leave(&successor, signals).await,
+            End::StartFailed(error) => {
+                self.stop(Stop::Now);
+                self.wait().await;
+                return Err(error);
+            }
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn stop(&self, how: Stop) {
+        for server in &self.servers {
+            server.stop(how);
+        }
+    }
+
+    /// Lets the workers finish what is queued and what they run.
+    async fn drain(&mut self, signals: &mut Signals) {
+        let deadline = self.longest_timeout();
+        log_stopping(deadline);
+        self.stop(Stop::Drain(Instant::now() + deadline));
+        // Before the workers close theirs, so that a new connection is refused at the end and
+        // not left to wait for nobody.
+        for server in &mut self.servers {
+            server.close();
+        }
+        self.finish(signals, "the server stops; a signal is ignored")
+            .await;
+    }
+
+    /// Another supervisor serves: lets the workers finish what they run.
+    async fn leave(&mut self, successor: &Successor, signals: &mut Signals) {
+        let deadline = self.longest_timeout();
+        tracing::info!(
+            pid = successor.pid(),
+            deadline_s = deadline.as_secs_f64(),
+            "the new supervisor has taken over; running requests of this one may finish until the deadline"
+        );
+        self.stop(Stop::Retire(Instant::now() + deadline));
+        for server in &mut self.servers {
+            server.bound.leave_files();
+            server.close();
+        }
+        self.finish(
+            signals,
+            "another supervisor has taken over; send the signal there",
+        )
+        .await;
+    }
+
+    fn longest_timeout(&self) -> Duration {
+        let servers = self.servers.iter();
+        let timeouts = servers.map(|server| server.fleet.config().graceful_timeout);
+        timeouts.max().unwrap_or_default()
+    }
+
+    /// Waits until all workers have ended, or a signal asks to stop once more.
+    async fn finish(&mut self, signals: &mut Signals, ignored: &str) {
+        let cut = tokio::select! {
+            cut = self.wait() => cut,
+            _ = signals.stop(|| tracing::info!("{ignored}")) => {
+                tracing::warn!("asked again; stopping at once");
+                return self.quit().await;
+            }
+        };
+        report(cut);
+    }
+
+    /// Ends the workers at once.
+    async fn quit(&mut self) {
+        self.stop(Stop::Now);
+        report(self.wait().await);
+    }
+
+    /// Waits until all workers have ended.
+    async fn wait(&mut self) -> usize {
+        // A slot that still wants to tell something must not wait for a reader.
+        self.events.close();
+        let mut cut = 0;
+        while let Some(slot) = self.slots.join_next().await {
+            cut += slot.unwrap_or_default();
+        }
+        cut
+    }
+}
+
+fn report(cut: usize) {
+    if cut > 0 {
+        tracing::warn!(requests = cut, "requests were cut before they were done");
+    }
+}
+
+/// Tells the operator that the stop was heard.
+pub(crate) fn log_stopping(left: Duration) {
+    tracing::info!(
+        deadline_s = left.as_secs_f64(),
+        "stopping; running requests may finish until the deadline"
+    );
+}

@@ -1,0 +1,111 @@
+use std::sync::Arc;
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+use super::{
+    fleet::Fleet,
+    program::Program,
+    reload::Place,
+    run::{Charge, Event, log_ready},
+    slot::{Slot, Stop},
+};
+use crate::{
+    listener::{Bound, Listener},
+    operator::ServerStatus,
+};
+
+/// One server: its listeners, and the slots of its workers.
+#[derive(Debug)]
+pub(super) struct Supervised {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) bound: Arc<Bound>,
+    places: Vec<(Place, watch::Sender<Stop>)>,
+    ready: usize,
+}
+
+impl Supervised {
+    pub(super) fn new(index: usize, charge: Charge, program: &Program) -> Self {
+        let bound = Arc::new(charge.bound);
+        let fleet = Fleet::new(index, charge.name, program.clone(), &bound, charge.config);
+        Self {
+            fleet: Arc::new(fleet),
+            bound,
+            places: Vec::new(),
+            ready: 0,
+        }
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Starts or ends slots until there are so many: the last ones go first, and finish what they run.
+    pub(super) fn scale(
+        &mut self,
+        workers: usize,
+        slots: &mut JoinSet<usize>,
+        events: &mpsc::Sender<Event>,
+    ) {
+        let surplus = self.places.split_off(workers.min(self.places.len()));
+        let deadline = self.fleet.deadline();
+        for (_, stop) in surplus {
+            stop.send_replace(Stop::Retire(deadline));
+        }
+        for index in self.places.len()..workers {
+            let (orders, receiver) = mpsc::channel(1);
+            let (stop, stopped) = watch::channel(Stop::No);
+            let slot = Slot::new(self.fleet.clone(), index, events.clone(), receiver, stopped);
+            slots.spawn(slot.run());
+            let place = Place {
+                fleet: self.fleet.clone(),
+                slot: index,
+                orders,
+            };
+            self.places.push((place, stop));
+        }
+    }
+
+    /// Tells all slots to stop.
+    pub(super) fn stop(&self, how: Stop) {
+        for (_, stop) in &self.places {
+            stop.send_replace(how);
+        }
+    }
+
+    /// Closes the supervisor's copies of the listeners.
+    pub(super) fn close(&mut self) {
+        self.bound = Arc::default();
+    }
+
+    /// Where to send orders for the workers.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        self.places.iter().map(|(place, _)| place.clone())
+    }
+
+    /// One more worker is ready. The first time that all are, the server is.
+    pub(super) fn one_more_ready(&mut self) {
+        self.ready += 1;
+        if self.fleet.is_established() || self.ready != self.places.len() {
+            return;
+        }
+        self.fleet.establish();
+        let listeners = self.bound.listeners.iter();
+        log_ready(
+            &self.fleet.name,
+            listeners.map(Listener::local),
+            self.places.len(),
+        );
+    }
+
+    pub(super) fn status(&self) -> ServerStatus {
+        let listeners = self.bound.listeners.iter();
+        ServerStatus {
+            name: self.fleet.name.clone(),
+            addresses: listeners.map(|one| one.local().to_string()).collect(),
+            workers: self.fleet.workers(),
+        }
+    }
+}
