@@ -4,7 +4,7 @@ use std::{fmt::Display, future::Future, process::ExitCode};
 
 use crate::{
     BoxError, Config, HttpService, Worker, Workers, access_log,
-    config::DEFAULT_ADDRESS,
+    config::{DEFAULT_ADDRESS, of_program},
     control::{self, MAX_LISTENERS, Socket},
     listener::{self, Address, Bound},
     supervisor::{self, Charge, Predecessor},
@@ -276,6 +276,7 @@ pub(crate) fn check(servers: &[Server]) -> Result<Vec<Vec<Address>>, String> {
     if servers.iter().any(alone) && !servers.iter().all(alone) {
         return Err("0 workers means one process: give 0 to all servers or to none".into());
     }
+    agree(servers)?;
     let mut all = Vec::new();
     for (index, server) in servers.iter().enumerate() {
         let name = &server.name;
@@ -297,6 +298,19 @@ pub(crate) fn check(servers: &[Server]) -> Result<Vec<Vec<Address>>, String> {
         all.push(addresses?);
     }
     Ok(all)
+}
+
+/// Checks what belongs to the whole program.
+fn agree(servers: &[Server]) -> Result<(), String> {
+    let each = || servers.iter().map(|server| &server.config);
+    of_program(each(), "pid_file", |config| config.pid_file.as_ref())?;
+    of_program(each(), "control_socket", |config| {
+        config.control_socket.as_ref()
+    })?;
+    of_program(each(), "user", |config| config.user.as_ref())?;
+    of_program(each(), "group", |config| config.group.as_ref())?;
+    of_program(each(), "umask", |config| config.umask.as_ref())?;
+    Ok(())
 }
 
 pub(crate) fn bind(addresses: &[Address], backlog: u32, before: &Bound) -> Result<Bound, String> {
@@ -339,5 +353,9 @@ mod tests {
         assert!(refused(&[server("a").thread_workers(5000)]).contains("a: thread_workers is 5000"));
         let single = server("b").workers(Workers::Count(0));
         assert!(refused(&[server("a"), single]).contains("one process"));
+        let with_umask =
+            |name, umask| server(name).configure(move |config| config.umask = Some(umask));
+        let differ = [with_umask("a", 0o22), server("b"), with_umask("c", 0o27)];
+        assert!(refused(&differ).contains("two servers differ in umask"));
     }
 }

@@ -1,0 +1,117 @@
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::Config;
+
+/// No wait in this crate is longer, so that adding one to a point in time never overflows.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Config {
+    /// Checks every limit; the error is a sentence for the operator.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        between("workers", self.workers.count(), 0..=1024)?;
+        if self.workers.count() == 0 && !self.watched().is_empty() {
+            return Err(
+                "workers is 0, so there is none to replace when a file changes; \
+                 choose 1 or more, or watch no files"
+                    .into(),
+            );
+        }
+        between("thread_workers", self.thread_workers, 0..=4096)?;
+        between("backlog", self.backlog as usize, 1..=i32::MAX as usize)?;
+        between("max_connections", self.max_connections, 1..=1 << 20)?;
+        between("max_headers", self.http.max_headers, 1..=10_000)?;
+        // hyper's read buffer is never smaller.
+        let sizes = 8 << 10..=16 << 20;
+        between("max_header_size", self.http.max_header_size, sizes)?;
+
+        let moment = Duration::from_millis(1);
+        within("graceful_timeout", self.graceful_timeout, Duration::ZERO)?;
+        within("start_timeout", self.start_timeout, moment)?;
+        // Heartbeats come once a second.
+        let beats = Duration::from_secs(2);
+        within("heartbeat_timeout", self.heartbeat_timeout, beats)?;
+        within("shutdown_delay", self.shutdown_delay, Duration::ZERO)?;
+        if let Some(path) = &self.readiness_path
+            && !path.starts_with('/')
+        {
+            return Err(format!("readiness_path is {path:?}; it begins with \"/\""));
+        }
+        if let Some(lifetime) = self.max_lifetime {
+            within("max_lifetime", lifetime, Duration::from_secs(1))?;
+        }
+        if let Some(rss) = self.max_rss
+            && rss < 1 << 20
+        {
+            return Err(format!("max_rss is {rss} bytes; choose at least 1 MiB"));
+        }
+        if let Some(umask) = self.umask
+            && umask > 0o777
+        {
+            return Err(format!("umask is {umask:o}; choose from 000 to 777"));
+        }
+        within("header_timeout", self.http.header_timeout, moment)?;
+        within("keep_alive_timeout", self.http.keep_alive_timeout, moment)?;
+        within("body_timeout", self.http.body_timeout, moment)?;
+        within("write_timeout", self.http.write_timeout, moment)?;
+        within("request_timeout", self.http.request_timeout, moment)
+    }
+}
+
+fn between(name: &str, value: usize, limits: RangeInclusive<usize>) -> Result<(), String> {
+    if limits.contains(&value) {
+        return Ok(());
+    }
+    let (low, high) = (limits.start(), limits.end());
+    Err(format!(
+        "{name} is {value}; choose a number from {low} to {high}"
+    ))
+}
+
+fn within(name: &str, value: Duration, low: Duration) -> Result<(), String> {
+    if (low..=LONGEST).contains(&value) {
+        return Ok(());
+    }
+    Err(format!(
+        "{name} is {} seconds; choose from {} to {} seconds",
+        value.as_secs_f64(),
+        low.as_secs_f64(),
+        LONGEST.as_secs(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn limits_are_named_in_the_error() {
+        let config = Config {
+            thread_workers: 5000,
+            ..Config::default()
+        };
+        assert_eq!(
+            config.validate().unwrap_err(),
+            "thread_workers is 5000; choose a number from 0 to 4096"
+        );
+
+        let config = Config {
+            graceful_timeout: Duration::MAX,
+            ..Config::default()
+        };
+        assert!(
+            config
+                .validate()
+                .unwrap_err()
+                .starts_with("graceful_timeout is ")
+        );
+
+        let mut config = Config::default();
+        config.http.max_header_size = 100;
+        assert!(config.validate().is_err());
+    }
+}

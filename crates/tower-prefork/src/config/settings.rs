@@ -1,0 +1,138 @@
+use std::{path::PathBuf, time::Duration};
+
+use super::{Http, Workers};
+use crate::AccessLog;
+
+/// Where a server listens when nothing else is said.
+pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
+
+/// What can be set for one server.
+///
+/// [`Server::configure`](crate::Server::configure) changes it, and
+/// [`Worker::config`](crate::Worker::config) shows it to the service.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Addresses to listen on, see [`Server::bind`](crate::Server::bind) for their forms.
+    /// Empty means `127.0.0.1:8000`. At most 64.
+    pub bind: Vec<String>,
+    /// Worker processes. Default: one per core.
+    pub workers: Workers,
+    /// Threads for blocking work in each worker. Default: 10; from 0 to 4096.
+    ///
+    /// The service takes its pool's size from here. A worker that has this many requests
+    /// running leaves new connections to its siblings while they are idle.
+    ///
+    /// 0 is for services that do not block: they run on the event loop alone, and the number of
+    /// running requests says nothing of how busy a worker is.
+    pub thread_workers: usize,
+    /// Connections that the kernel queues per address until a worker accepts them.
+    /// Default: 2048. The kernel lowers it to `net.core.somaxconn`; beyond it, clients retry.
+    pub backlog: u32,
+    /// Connections that one worker holds open at once. Default: 1024.
+    ///
+    /// At the limit the worker stops accepting until one ends. The limit of open files
+    /// (`RLIMIT_NOFILE`) lowers it.
+    pub max_connections: usize,
+    /// How long a stop, or a worker that was replaced, waits for running requests before it cuts
+    /// them. Default: 30 seconds.
+    pub graceful_timeout: Duration,
+    /// How long a worker may take to build its service. Default: 60 seconds. One that takes
+    /// longer is killed and counts as a start, or a reload, that failed.
+    pub start_timeout: Duration,
+    /// How long the event loop of a worker may be stuck before the worker is killed and
+    /// replaced. Default: 30 seconds; at least 2.
+    pub heartbeat_timeout: Duration,
+    /// How long a stop goes on serving before anything is closed. Default: 0.
+    ///
+    /// Meanwhile [`readiness_path`](Self::readiness_path) answers 503, so that a load balancer sends new
+    /// requests elsewhere, and nobody who has not heard of it yet is refused.
+    pub shutdown_delay: Duration,
+    /// A path that the server answers by itself: 200 while it serves, 503 during the
+    /// [`shutdown_delay`](Self::shutdown_delay) and the drain. The service is not asked, so it is answered
+    /// when all threads are busy, too. Default: none.
+    pub readiness_path: Option<String>,
+    /// A worker is replaced after it has been sent so many requests. Default: 0, never.
+    ///
+    /// Each worker takes up to a tenth less by chance, so that not all are replaced at once.
+    pub max_requests: u64,
+    /// A worker is replaced when it has served for so long. Default: never; at least a second.
+    ///
+    /// Each worker takes up to a tenth less by chance.
+    pub max_lifetime: Option<Duration>,
+    /// A worker is replaced when more bytes of its memory than this are resident. Default: never; at
+    /// least 1 MiB.
+    pub max_rss: Option<u64>,
+    /// A file with the process id of the supervisor, for as long as it runs. Default: none.
+    ///
+    /// This, and each setting below that says so, belongs to the whole program: in one with several
+    /// servers, those that set it must agree.
+    pub pid_file: Option<PathBuf>,
+    /// A Unix socket, for the supervisor's user alone, on which the program is asked and told what
+    /// `ctl` offers. Default: none. Belongs to the whole program.
+    pub control_socket: Option<PathBuf>,
+    /// The user, by name or number, that workers run as; the supervisor must be root. Default: the
+    /// supervisor's own. Belongs to the whole program.
+    pub user: Option<String>,
+    /// The group, by name or number, that workers run in; the supervisor must be root. Default: the
+    /// user's own group, or the supervisor's. Belongs to the whole program.
+    pub group: Option<String>,
+    /// Permissions that new files of the program do not get, as in `0o027`. Default: what the program was
+    /// started with. Belongs to the whole program.
+    pub umask: Option<u32>,
+    /// Directories whose files are watched: when one changes, the workers are replaced, as by
+    /// `SIGHUP`. For development. Default: none, and nothing is watched.
+    ///
+    /// The program itself is watched, too. What editors, builds and a running program write is
+    /// left out: hidden files and directories, `__pycache__`, `node_modules`, `target`, `*.pyc`,
+    /// backups, logs and SQLite databases.
+    ///
+    /// New code should answer soon, so a worker that was replaced closes its idle connections at
+    /// once, and the next change ends it even if it still has requests.
+    #[cfg(feature = "watch")]
+    pub watch: Vec<PathBuf>,
+    /// Where the requests are logged. Default: nowhere.
+    pub access_log: Option<AccessLog>,
+    /// Limits of the HTTP connections.
+    pub http: Http,
+}
+
+impl Config {
+    /// Directories whose files are watched.
+    pub(crate) fn watched(&self) -> &[PathBuf] {
+        #[cfg(feature = "watch")]
+        let Self { watch, .. } = self;
+        #[cfg(not(feature = "watch"))]
+        let (Self { .. }, watch) = (self, &[]);
+        watch
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind: Vec::new(),
+            workers: Workers::Auto,
+            thread_workers: 10,
+            backlog: 2048,
+            max_connections: 1024,
+            graceful_timeout: Duration::from_secs(30),
+            start_timeout: Duration::from_secs(60),
+            heartbeat_timeout: Duration::from_secs(30),
+            shutdown_delay: Duration::ZERO,
+            readiness_path: None,
+            max_requests: 0,
+            max_lifetime: None,
+            max_rss: None,
+            pid_file: None,
+            control_socket: None,
+            user: None,
+            group: None,
+            umask: None,
+            #[cfg(feature = "watch")]
+            watch: Vec::new(),
+            access_log: None,
+            http: Http::default(),
+        }
+    }
+}
