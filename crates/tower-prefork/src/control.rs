@@ -20,7 +20,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::error::Reason;
+use crate::{config::Config, error::Reason};
 
 /// Set in a worker's environment. A program that the worker starts inherits it, but not the
 /// socket, and so is no worker.
@@ -39,8 +39,13 @@ const MAX_DETAILS: usize = 8 << 10;
 /// What the supervisor tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
-    /// The first message: become this worker of this server. Its listeners come with it.
-    Start { server: String, slot: usize },
+    /// The first message: become this worker of this server, with these settings. Its listeners
+    /// come with it.
+    Start {
+        server: String,
+        slot: usize,
+        config: Box<Config>,
+    },
     /// The program stops: serve what the kernel has queued, finish what runs, and end within
     /// this time.
     Drain { milliseconds: u64 },
@@ -54,6 +59,28 @@ pub(crate) enum ToWorker {
     },
     /// Siblings have room: let the next responses of so many connections be their last.
     Shed { connections: usize },
+}
+
+impl ToWorker {
+    /// Whether a worker of the server can be told its settings. The error is a sentence for the
+    /// operator.
+    pub(crate) fn check_start(server: &str, config: &Config) -> Result<(), String> {
+        let start = Self::Start {
+            server: server.to_owned(),
+            slot: usize::MAX,
+            config: Box::new(config.clone()),
+        };
+        let bytes = serde_json::to_vec(&start)
+            .map_err(|error| format!("a worker cannot be told the settings: {error}"))?;
+        if bytes.len() > MAX_MESSAGE {
+            return Err(format!(
+                "the settings are too long to tell them to a worker: {} bytes, of at most {MAX_MESSAGE}; \
+                 choose fewer or shorter addresses and paths",
+                bytes.len()
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// What a worker counts, for the operator and for the supervisor's decisions.
@@ -215,16 +242,42 @@ mod tests {
         let start = ToWorker::Start {
             server: "shop".into(),
             slot: 3,
+            config: Box::new(Config {
+                bind: vec!["8000".into()],
+                ..Config::default()
+            }),
         };
         supervisor.send(&start, &[listener.as_fd()]).unwrap();
 
         let (message, mut fds) = worker.recv::<ToWorker>().unwrap().unwrap();
-        assert!(matches!(message, ToWorker::Start { server, slot: 3 } if server == "shop"));
+        let ToWorker::Start {
+            server,
+            slot: 3,
+            config,
+        } = message
+        else {
+            panic!("{message:?}")
+        };
+        assert_eq!(
+            (&*server, &*config.bind),
+            ("shop", &["8000".to_owned()][..])
+        );
         let same = TcpListener::from(fds.pop().unwrap());
         assert!(fds.is_empty());
         assert_eq!(same.local_addr().unwrap(), listener.local_addr().unwrap());
         let flags = rustix::io::fcntl_getfd(&same).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn a_supervisor_of_another_version_knows_other_settings() {
+        let text = r#"{"Start":{"server":"a","slot":0,"config":{"max_headers":7,"new":1}}}"#;
+        let message = serde_json::from_str(text).unwrap();
+        let ToWorker::Start { config, .. } = message else {
+            panic!("{message:?}")
+        };
+        assert_eq!(config.http.max_headers, 7);
+        assert_eq!(config.backlog, Config::default().backlog);
     }
 
     #[test]

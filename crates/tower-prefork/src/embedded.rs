@@ -5,7 +5,7 @@ use std::{future::Future, slice};
 use crate::{
     BoxError, Server,
     listener::Bound,
-    server::{bind, check},
+    server::check,
     worker::{self, Alone},
 };
 
@@ -64,11 +64,12 @@ impl Server {
         stop: impl Future<Output = ()>,
         ready: impl FnOnce(Vec<String>) + 'static,
     ) -> Result<usize, BoxError> {
-        let addresses = check(slice::from_ref(&self))?.concat();
+        let mut resolved = check(slice::from_ref(&self))?;
+        let resolved = resolved.pop().ok_or("no settings")?;
         let alone = Alone {
-            bound: bind(&addresses, self.config.backlog, &Bound::default())?,
+            bound: resolved.bind(&Bound::default())?,
             name: self.name,
-            config: self.config,
+            config: resolved.config,
             application: self.application.ok_or("nothing to serve")?,
         };
         worker::run_until(alone, stop, ready)

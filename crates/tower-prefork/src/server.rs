@@ -4,9 +4,9 @@ use std::{fmt::Display, future::Future, process::ExitCode};
 
 use crate::{
     BoxError, Config, HttpService, Worker, Workers, access_log,
-    config::{DEFAULT_ADDRESS, of_program},
-    control::{self, MAX_LISTENERS, Socket},
-    listener::{self, Address, Bound},
+    config::{self, Resolved, Settings},
+    control::{self, Socket},
+    listener::Bound,
     supervisor::{self, Charge, Predecessor},
     worker::{self, Alone, Application},
 };
@@ -83,7 +83,7 @@ const MISCONFIGURED: u8 = 2;
 #[must_use = "a server does nothing until it runs"]
 pub struct Server {
     pub(crate) name: String,
-    pub(crate) config: Config,
+    pub(crate) settings: Settings,
     pub(crate) application: Option<Application>,
 }
 
@@ -92,7 +92,7 @@ impl Server {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            config: Config::default(),
+            settings: Settings::default(),
             application: None,
         }
     }
@@ -108,24 +108,26 @@ impl Server {
     /// | `unix:PATH` | a Unix socket. A file that a dead program left is replaced; the file is removed at the end |
     ///
     /// Port 0 takes a free port; the log says which.
-    pub fn bind(mut self, address: impl Into<String>) -> Self {
-        self.config.bind.push(address.into());
-        self
+    pub fn bind(self, address: impl Into<String>) -> Self {
+        let address = address.into();
+        self.configure(move |config| config.bind.push(address.clone()))
     }
 
     /// How many worker processes there are. Default: [`Workers::Auto`].
-    pub fn workers(mut self, workers: Workers) -> Self {
-        self.config.workers = workers;
-        self
+    pub fn workers(self, workers: Workers) -> Self {
+        self.configure(move |config| config.workers = workers)
     }
 
     /// Threads for blocking work in each worker, or 0 for a service that does not block. Default: 10. See [`Config::thread_workers`].
-    pub fn thread_workers(mut self, threads: usize) -> Self {
-        self.config.thread_workers = threads;
-        self
+    pub fn thread_workers(self, threads: usize) -> Self {
+        self.configure(move |config| config.thread_workers = threads)
     }
 
-    /// Changes any other setting.
+    /// Changes any other setting. What is set later goes over what was set before.
+    ///
+    /// Workers are told the settings by their supervisor. So `change` is called in the supervisor
+    /// alone, at the start and again at each [reload](Self#reload), each time on settings that are
+    /// as they were before it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -135,16 +137,16 @@ impl Server {
     ///     config.http.max_headers = 50;
     /// });
     /// ```
-    pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        change(&mut self.config);
+    pub fn configure(mut self, change: impl Fn(&mut Config) + 'static) -> Self {
+        self.settings.change(change);
         self
     }
 
     /// Lets the command line and the environment override what was set before.
     #[cfg(feature = "cli")]
-    pub fn args(mut self, args: &crate::cli::Args) -> Self {
-        args.apply(&mut self.config);
-        self
+    pub fn args(self, args: &crate::cli::Args) -> Self {
+        let args = args.clone();
+        self.configure(move |config| args.apply(config))
     }
 
     /// What to serve. `make` is called once in each worker, before it accepts; it may block.
@@ -215,10 +217,8 @@ fn fail(code: u8, error: impl Display) -> ExitCode {
 fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
     let predecessor =
         Predecessor::inherited().map_err(|error| (FAILED, format!("cannot take over: {error}")))?;
-    let addresses = check(&servers).map_err(|error| (MISCONFIGURED, error))?;
-    let alone = servers
-        .iter()
-        .all(|server| server.config.workers == Workers::Count(0));
+    let all = check(&servers).map_err(|error| (MISCONFIGURED, error))?;
+    let alone = all.iter().all(Resolved::is_alone);
 
     if alone && predecessor.is_some() {
         let error = "0 workers cannot take over from a supervisor; stop it first, then start";
@@ -228,21 +228,19 @@ fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
     let mut charges = Vec::new();
     let mut single = Vec::new();
     let unbound = Bound::default();
-    for (server, addresses) in servers.into_iter().zip(addresses) {
-        if let Some(log) = &server.config.access_log {
+    for (server, resolved) in servers.into_iter().zip(all) {
+        if let Some(log) = &resolved.config.access_log {
             access_log::check(log)
                 .map_err(|error| (FAILED, format!("{}: {error}", server.name)))?;
         }
         let before = predecessor.as_ref().and_then(|one| one.bound(&server.name));
-        let bound = bind(
-            &addresses,
-            server.config.backlog,
-            before.unwrap_or(&unbound),
-        )
-        .map_err(|error| (FAILED, error))?;
+        let bound = resolved
+            .bind(before.unwrap_or(&unbound))
+            .map_err(|error| (FAILED, error))?;
+        let Resolved { config, .. } = resolved;
         let Server {
             name,
-            config,
+            settings,
             application,
         } = server;
         match application {
@@ -254,6 +252,7 @@ fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
             }),
             _ => charges.push(Charge {
                 name,
+                settings,
                 config,
                 bound,
             }),
@@ -267,17 +266,11 @@ fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
     served.map_err(|error| (FAILED, error))
 }
 
-/// Checks what needs no look at the machine. Gives the addresses of each server.
-pub(crate) fn check(servers: &[Server]) -> Result<Vec<Vec<Address>>, String> {
+/// Checks what needs no look at the machine. Gives what each server has come to.
+pub(crate) fn check(servers: &[Server]) -> Result<Vec<Resolved>, String> {
     if servers.is_empty() {
         return Err("no server was given; add one with Arbiter::server".into());
     }
-    let alone = |server: &Server| server.config.workers == Workers::Count(0);
-    if servers.iter().any(alone) && !servers.iter().all(alone) {
-        return Err("0 workers means one process: give 0 to all servers or to none".into());
-    }
-    agree(servers)?;
-    let mut all = Vec::new();
     for (index, server) in servers.iter().enumerate() {
         let name = &server.name;
         if servers[..index].iter().any(|other| other.name == *name) {
@@ -286,42 +279,12 @@ pub(crate) fn check(servers: &[Server]) -> Result<Vec<Vec<Address>>, String> {
         if server.application.is_none() {
             return Err(format!("{name}: nothing to serve; call Server::service"));
         }
-        let config = &server.config;
-        config
-            .validate()
-            .map_err(|error| format!("{name}: {error}"))?;
-        let mut addresses = config.bind.iter().map(String::as_str).collect::<Vec<_>>();
-        if addresses.is_empty() {
-            addresses.push(DEFAULT_ADDRESS);
-        }
-        let addresses: Result<_, _> = addresses.into_iter().map(str::parse).collect();
-        all.push(addresses?);
     }
-    Ok(all)
-}
-
-/// Checks what belongs to the whole program.
-fn agree(servers: &[Server]) -> Result<(), String> {
-    let each = || servers.iter().map(|server| &server.config);
-    of_program(each(), "pid_file", |config| config.pid_file.as_ref())?;
-    of_program(each(), "control_socket", |config| {
-        config.control_socket.as_ref()
-    })?;
-    of_program(each(), "user", |config| config.user.as_ref())?;
-    of_program(each(), "group", |config| config.group.as_ref())?;
-    of_program(each(), "umask", |config| config.umask.as_ref())?;
-    Ok(())
-}
-
-pub(crate) fn bind(addresses: &[Address], backlog: u32, before: &Bound) -> Result<Bound, String> {
-    let bound = listener::bind(addresses, backlog, before).map_err(|error| error.to_string())?;
-    let count = bound.listeners.len();
-    if count > MAX_LISTENERS {
-        return Err(format!(
-            "{count} addresses are too many for one server; give at most {MAX_LISTENERS}"
-        ));
-    }
-    Ok(bound)
+    config::resolve_all(
+        servers
+            .iter()
+            .map(|server| (&*server.name, &server.settings)),
+    )
 }
 
 #[cfg(test)]
@@ -340,8 +303,7 @@ mod tests {
 
     #[test]
     fn a_plain_router_is_a_service() {
-        let addresses = check(&[server("shop")]).unwrap();
-        assert_eq!(addresses, [["127.0.0.1:8000".parse().unwrap()]]);
+        assert_eq!(check(&[server("shop")]).unwrap().len(), 1);
     }
 
     #[test]
@@ -351,11 +313,5 @@ mod tests {
         assert!(refused(&[server("a"), server("a")]).contains("two servers"));
         assert!(refused(&[server("a").bind("nowhere")]).contains("cannot listen on \"nowhere\""));
         assert!(refused(&[server("a").thread_workers(5000)]).contains("a: thread_workers is 5000"));
-        let single = server("b").workers(Workers::Count(0));
-        assert!(refused(&[server("a"), single]).contains("one process"));
-        let with_umask =
-            |name, umask| server(name).configure(move |config| config.umask = Some(umask));
-        let differ = [with_umask("a", 0o22), server("b"), with_umask("c", 0o27)];
-        assert!(refused(&differ).contains("two servers differ in umask"));
     }
 }

@@ -66,10 +66,10 @@ fn main() -> ExitCode {
             .args(&cli.server.clone())
             .service(|worker| build(worker, cli))
     };
-    let Some(second) = &cli.second else {
+    let Some(second) = cli.second.clone() else {
         return server("probe").run();
     };
-    let second = server("second").configure(|config| config.bind = vec![second.clone()]);
+    let second = server("second").configure(move |config| config.bind = vec![second.clone()]);
     Arbiter::new().server(server("probe")).server(second).run()
 }
 

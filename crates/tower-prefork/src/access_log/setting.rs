@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// Where a server logs the requests that it has answered, and in which format.
 ///
 /// ```
@@ -47,7 +49,7 @@ use std::path::PathBuf;
 ///
 /// A worker writes what it has logged before it ends, but waits no longer than three seconds
 /// for the file. A process that is ended at once or killed loses the lines of its last moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "an access log does nothing until it is put into a Config"]
 pub struct AccessLog {
     pub(crate) path: PathBuf,
@@ -71,7 +73,7 @@ impl AccessLog {
 }
 
 /// How the lines of an [`AccessLog`] look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum AccessLogFormat {
     /// Apache's common log format.

@@ -5,15 +5,23 @@ use super::Config;
 /// No wait in this crate is longer, so that adding one to a point in time never overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A setting that makes no sense.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) setting: &'static str,
+    /// A sentence for the operator.
+    pub(super) problem: String,
+}
+
 impl Config {
-    /// Checks every limit; the error is a sentence for the operator.
-    pub(crate) fn validate(&self) -> Result<(), String> {
+    /// Checks every limit.
+    pub(super) fn validate(&self) -> Result<(), Refusal> {
         between("workers", self.workers.count(), 0..=1024)?;
         if self.workers.count() == 0 && !self.watched().is_empty() {
-            return Err(
+            return refuse(
+                "workers",
                 "workers is 0, so there is none to replace when a file changes; \
-                 choose 1 or more, or watch no files"
-                    .into(),
+                 choose 1 or more, or watch no files",
             );
         }
         between("thread_workers", self.thread_workers, 0..=4096)?;
@@ -34,7 +42,10 @@ impl Config {
         if let Some(path) = &self.readiness_path
             && !path.starts_with('/')
         {
-            return Err(format!("readiness_path is {path:?}; it begins with \"/\""));
+            return refuse(
+                "readiness_path",
+                format!("readiness_path is {path:?}; it begins with \"/\""),
+            );
         }
         if let Some(lifetime) = self.max_lifetime {
             within("max_lifetime", lifetime, Duration::from_secs(1))?;
@@ -42,12 +53,18 @@ impl Config {
         if let Some(rss) = self.max_rss
             && rss < 1 << 20
         {
-            return Err(format!("max_rss is {rss} bytes; choose at least 1 MiB"));
+            return refuse(
+                "max_rss",
+                format!("max_rss is {rss} bytes; choose at least 1 MiB"),
+            );
         }
         if let Some(umask) = self.umask
             && umask > 0o777
         {
-            return Err(format!("umask is {umask:o}; choose from 000 to 777"));
+            return refuse(
+                "umask",
+                format!("umask is {umask:o}; choose from 000 to 777"),
+            );
         }
         within("header_timeout", self.http.header_timeout, moment)?;
         within("keep_alive_timeout", self.http.keep_alive_timeout, moment)?;
@@ -57,26 +74,31 @@ impl Config {
     }
 }
 
-fn between(name: &str, value: usize, limits: RangeInclusive<usize>) -> Result<(), String> {
+fn refuse(setting: &'static str, problem: impl Into<String>) -> Result<(), Refusal> {
+    let problem = problem.into();
+    Err(Refusal { setting, problem })
+}
+
+fn between(name: &'static str, value: usize, limits: RangeInclusive<usize>) -> Result<(), Refusal> {
     if limits.contains(&value) {
         return Ok(());
     }
     let (low, high) = (limits.start(), limits.end());
-    Err(format!(
-        "{name} is {value}; choose a number from {low} to {high}"
-    ))
+    let problem = format!("{name} is {value}; choose a number from {low} to {high}");
+    refuse(name, problem)
 }
 
-fn within(name: &str, value: Duration, low: Duration) -> Result<(), String> {
+fn within(name: &'static str, value: Duration, low: Duration) -> Result<(), Refusal> {
     if (low..=LONGEST).contains(&value) {
         return Ok(());
     }
-    Err(format!(
+    let problem = format!(
         "{name} is {} seconds; choose from {} to {} seconds",
         value.as_secs_f64(),
         low.as_secs_f64(),
         LONGEST.as_secs(),
-    ))
+    );
+    refuse(name, problem)
 }
 
 #[cfg(test)]
@@ -88,30 +110,25 @@ mod tests {
         assert_eq!(Config::default().validate(), Ok(()));
     }
 
+    fn refused(change: impl FnOnce(&mut Config)) -> Refusal {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().unwrap_err()
+    }
+
     #[test]
     fn limits_are_named_in_the_error() {
-        let config = Config {
-            thread_workers: 5000,
-            ..Config::default()
-        };
+        let refusal = refused(|config| config.thread_workers = 5000);
+        assert_eq!(refusal.setting, "thread_workers");
         assert_eq!(
-            config.validate().unwrap_err(),
+            refusal.problem,
             "thread_workers is 5000; choose a number from 0 to 4096"
         );
-
-        let config = Config {
-            graceful_timeout: Duration::MAX,
-            ..Config::default()
-        };
-        assert!(
-            config
-                .validate()
-                .unwrap_err()
-                .starts_with("graceful_timeout is ")
-        );
-
-        let mut config = Config::default();
-        config.http.max_header_size = 100;
-        assert!(config.validate().is_err());
+        let refusal = refused(|config| config.graceful_timeout = Duration::MAX);
+        assert!(refusal.problem.starts_with("graceful_timeout is "));
+        let refusal = refused(|config| config.http.max_header_size = 100);
+        assert_eq!(refusal.setting, "max_header_size");
+        let refusal = refused(|config| config.umask = Some(0o1000));
+        assert_eq!(refusal.problem, "umask is 1000; choose from 000 to 777");
     }
 }

@@ -1,16 +1,20 @@
 use std::{path::PathBuf, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Http, Workers};
 use crate::AccessLog;
 
 /// Where a server listens when nothing else is said.
-pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
+pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 
 /// What can be set for one server.
 ///
 /// [`Server::configure`](crate::Server::configure) changes it, and
 /// [`Worker::config`](crate::Worker::config) shows it to the service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+// A worker may be of a later version than its supervisor, with settings that this one has not.
+#[serde(default)]
 #[non_exhaustive]
 pub struct Config {
     /// Addresses to listen on, see [`Server::bind`](crate::Server::bind) for their forms.
@@ -94,6 +98,7 @@ pub struct Config {
     /// Where the requests are logged. Default: nowhere.
     pub access_log: Option<AccessLog>,
     /// Limits of the HTTP connections.
+    #[serde(flatten)]
     pub http: Http,
 }
 

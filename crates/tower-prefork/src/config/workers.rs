@@ -1,9 +1,11 @@
 use std::{fmt, num::NonZeroUsize, str::FromStr, thread::available_parallelism};
 
+use serde::{Deserialize, Serialize};
+
 /// How many worker processes a server has.
 ///
 /// As text it is a number or `auto`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Workers {
     /// One per core that this process may use.
     Auto,

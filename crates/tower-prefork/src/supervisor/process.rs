@@ -109,10 +109,14 @@ impl Process {
         let current = fleet.current();
         let bound = current.bound.upgrade().ok_or(io::ErrorKind::NotConnected)?;
         let (socket, theirs) = control::Socket::pair()?;
-        let server = fleet.name.clone();
+        let start = ToWorker::Start {
+            server: fleet.name.clone(),
+            slot,
+            config: Box::new((*current.config).clone()),
+        };
         let fds: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
         // Before the process is there: nothing that happens to it can make this fail.
-        socket.send(&ToWorker::Start { server, slot }, &fds)?;
+        socket.send(&start, &fds)?;
         let channel = Channel::new(socket)?;
         let child = fleet.program.start_worker(theirs)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));

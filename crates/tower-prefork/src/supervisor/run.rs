@@ -10,15 +10,17 @@ use super::{
     server::Supervised,
 };
 use crate::{
-    config::Config,
+    config::{Config, Settings},
     listener::{Bound, Local},
     signals::Signals,
 };
 
-/// A server to supervise: its name, its settings and its listeners.
+/// A server to supervise: its name, its settings, what they have come to, and its listeners.
 #[derive(Debug)]
 pub(crate) struct Charge {
     pub(crate) name: String,
+    #[allow(dead_code)] // The reload resolves them again.
+    pub(crate) settings: Settings,
     pub(crate) config: Config,
     pub(crate) bound: Bound,
 }

@@ -5,6 +5,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Worker, application::Job, runtime, stop::Stop};
 use crate::{
     BoxError, Server,
+    config::Config,
     connection::Load,
     control::{Socket, ToSupervisor, ToWorker, Vitals},
     error::Reason,
@@ -29,14 +30,18 @@ pub(crate) fn run(servers: Vec<Server>, socket: Socket) -> ExitCode {
 }
 
 fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
-    let Some((name, slot, listeners)) = start_message(socket)? else {
+    let Some(start) = start_message(socket)? else {
         // The supervisor is gone already.
         return Ok(());
     };
+    let Start {
+        server: name,
+        slot,
+        config,
+        listeners,
+    } = start;
     let server = servers.into_iter().find(|server| server.name == name);
     let server = server.ok_or_else(|| format!("this program has no server {name:?} any more"))?;
-    let config = server.config;
-    config.validate()?;
     let application = server.application.ok_or("no service was given")?;
 
     let stop = Stop::new(Some(socket.clone()), config.graceful_timeout);
@@ -62,12 +67,32 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
     served.map(drop)
 }
 
+/// What a worker is to be.
+struct Start {
+    server: String,
+    slot: usize,
+    config: Config,
+    listeners: Vec<Listener>,
+}
+
 /// What this worker is to be; `None` when the supervisor has died.
-fn start_message(socket: &Socket) -> Result<Option<(String, usize, Vec<Listener>)>, BoxError> {
+fn start_message(socket: &Socket) -> Result<Option<Start>, BoxError> {
     match socket.recv()? {
-        Some((ToWorker::Start { server, slot }, fds)) => {
+        Some((
+            ToWorker::Start {
+                server,
+                slot,
+                config,
+            },
+            fds,
+        )) => {
             let listeners: io::Result<_> = fds.into_iter().map(Listener::from_fd).collect();
-            Ok(Some((server, slot, listeners?)))
+            Ok(Some(Start {
+                server,
+                slot,
+                config: *config,
+                listeners: listeners?,
+            }))
         }
         Some((_, _)) => Err("the supervisor did not say what to start".into()),
         None => Ok(None),
