@@ -1,5 +1,4 @@
 use std::{
-    any::Any,
     convert::Infallible,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -9,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use pin_project_lite::pin_project;
@@ -17,36 +16,17 @@ use tower_service::Service;
 
 use super::{
     Connection, RequestBody,
+    answer::{Failure, Name, respond},
     check::check,
     page::Page,
-    progress::{Answering, BodyState, Progress},
+    progress::{Answering, Progress},
     response_body::ResponseBody,
 };
-use crate::{
-    BoxError,
-    access_log::Client,
-    error::{error_text, panic_text},
-};
-
-/// The answer when the server's own code, or the service's, is at fault.
-const INTERNAL_ERROR: Page = Page::new(
-    StatusCode::INTERNAL_SERVER_ERROR,
-    "the request could not be answered",
-);
+use crate::{BoxError, access_log::Client};
 
 pub(super) const HEAD_TIMEOUT: Page = Page::new(
     StatusCode::REQUEST_TIMEOUT,
     "the request head did not arrive in time",
-);
-
-const BODY_TIMEOUT: Page = Page::new(
-    StatusCode::REQUEST_TIMEOUT,
-    "the request body did not arrive in time",
-);
-
-const BAD_BODY: Page = Page::new(
-    StatusCode::BAD_REQUEST,
-    "the request body is malformed, or was cut off",
 );
 
 const DOUBTFUL: Page = Page::new(
@@ -133,14 +113,23 @@ where
             None => log.request(&request),
         });
         let answering = Some(Answering::begin(&self.progress, record));
+        let mut name = None;
         let stage = match self.admit(request) {
-            Ok(request) => Stage::Waiting {
-                service: self.service.clone(),
-                request: Some(request),
-            },
+            Ok(request) => {
+                let target = request.uri().path_and_query().cloned();
+                name = Some((request.method().clone(), target));
+                Stage::Waiting {
+                    service: self.service.clone(),
+                    request: Some(request),
+                }
+            }
             Err(page) => Stage::Refused { page },
         };
-        Call { stage, answering }
+        Call {
+            stage,
+            name,
+            answering,
+        }
     }
 }
 
@@ -164,6 +153,8 @@ pin_project! {
     pub(super) struct Call<S, F> {
         #[pin]
         stage: Stage<S, F>,
+        // Of the request, for the log.
+        name: Option<Name>,
         answering: Option<Answering>,
     }
 }
@@ -191,27 +182,27 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         // A service that has panicked is not used again: the connection ends with its answer.
-        let answer = ready!(
-            catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_answer(cx)))
-                .unwrap_or_else(|panic| Poll::Ready(Err(Failure::Panic(panic))))
-        );
+        let answer = catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_answer(cx)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(Failure::Panic(panic))));
+        let overdue = || this.answering.as_ref()?.progress().due().overdue();
+        let answer = match answer {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => match overdue() {
+                Some(age) => Err(Failure::Overdue(this.name.take(), age)),
+                None => return Poll::Pending,
+            },
+        };
         // What the service still holds of the request, its body above all, is not wanted any more.
         this.stage.set(Stage::Done);
         let answering = this
             .answering
             .take()
             .expect("a future is not polled after its end");
+        answering.progress().due().set_answered();
         let mut response = respond(answer, answering);
         ResponseBody::record(&mut response);
         Poll::Ready(Ok(response))
     }
-}
-
-/// Why there is no response of the service's.
-enum Failure {
-    Refused(Page),
-    Error(BoxError),
-    Panic(Box<dyn Any + Send>),
 }
 
 impl<S, B> Stage<S, S::Future>
@@ -243,43 +234,4 @@ where
             self.set(Self::Running { future });
         }
     }
-}
-
-fn respond<B>(
-    answer: Result<Response<B>, Failure>,
-    answering: Answering,
-) -> Response<ResponseBody<B>> {
-    let failure = match answer {
-        Ok(response) if response.status().is_informational() => {
-            // hyper offers no way to send an interim response, nor to switch protocols here.
-            format!("the service answered {}", response.status()).into()
-        }
-        Ok(response) => {
-            let mut response = response;
-            if answering.progress().closing() {
-                response
-                    .headers_mut()
-                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            return response.map(|body| ResponseBody::service(body, answering));
-        }
-        Err(Failure::Refused(page)) => {
-            tracing::debug!(status = page.status.as_u16(), "refused: {}", page.text);
-            return page.into_response(answering);
-        }
-        Err(Failure::Error(error)) => error,
-        Err(Failure::Panic(panic)) => {
-            tracing::error!(panic = panic_text(&*panic), "the service panicked");
-            return INTERNAL_ERROR.into_response(answering);
-        }
-    };
-    let page = match answering.progress().body() {
-        BodyState::Malformed => BAD_BODY,
-        BodyState::TimedOut => BODY_TIMEOUT,
-        BodyState::Complete | BodyState::Unread => {
-            tracing::error!(error = error_text(&*failure), "the service failed");
-            INTERNAL_ERROR
-        }
-    };
-    page.into_response(answering)
 }

@@ -22,9 +22,11 @@ pub(super) struct Clock {
     header_timeout: Duration,
     keep_alive_timeout: Duration,
     write_timeout: Duration,
+    request_timeout: Duration,
     phase: Phase,
     calls: u64,
     write: Option<Write>,
+    answer: Option<Answer>,
     drain: Option<Drain>,
     sleep: Pin<Box<Sleep>>,
 }
@@ -45,6 +47,16 @@ enum Phase {
     },
     /// Nothing: it waits for the server.
     Busy,
+}
+
+/// The service has a request, and has not begun to answer it.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    call: u64,
+    since: Instant,
+    deadline: Instant,
+    /// The deadline was told of.
+    told: bool,
 }
 
 /// The worker is to stop.
@@ -71,6 +83,15 @@ pub(super) enum Expiry {
     Write,
 }
 
+/// What a deadline asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Alarm {
+    /// The end of the connection.
+    Expired(Expiry),
+    /// An answer without the service, which has had the request since then.
+    Overdue(Instant),
+}
+
 impl Clock {
     pub(super) fn new(http: &Http) -> Self {
         let now = Instant::now();
@@ -78,9 +99,11 @@ impl Clock {
             header_timeout: http.header_timeout,
             keep_alive_timeout: http.keep_alive_timeout,
             write_timeout: http.write_timeout,
+            request_timeout: http.request_timeout,
             phase: Phase::Fresh { since: now },
             calls: 0,
             write: None,
+            answer: None,
             drain: None,
             sleep: Box::pin(tokio::time::sleep_until(now + http.header_timeout)),
         }
@@ -160,6 +183,36 @@ impl Clock {
         }
         self.calls = calls;
         self.observe_write(progress, blocked);
+        self.observe_answer(progress);
+    }
+
+    fn observe_answer(&mut self, progress: &Progress) {
+        let due = progress.due();
+        if !due.is_unanswered() {
+            self.answer = None;
+            return;
+        }
+        let call = self.calls;
+        let known = self.answer.filter(|answer| answer.call == call);
+        let answer = known.unwrap_or_else(|| {
+            let now = Instant::now();
+            Answer {
+                call,
+                since: now,
+                deadline: now,
+                told: false,
+            }
+        });
+        // What the client takes for its body is not the service's time.
+        let begin = answer.since.max(due.body_taken());
+        let more = match due.body_awaited() {
+            true => progress.body_timeout(),
+            false => Duration::ZERO,
+        };
+        self.answer = Some(Answer {
+            deadline: begin + self.request_timeout + more,
+            ..answer
+        });
     }
 
     fn observe_write(&mut self, progress: &Progress, blocked: bool) {
@@ -176,10 +229,10 @@ impl Clock {
         }
     }
 
-    /// Waits for the next deadline.
-    pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Expiry> {
+    /// Waits for the next deadline. That of an answer is told of once.
+    pub(super) fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Alarm> {
         loop {
-            let Some((deadline, expiry)) = self.deadline() else {
+            let Some((deadline, alarm)) = self.deadline() else {
                 return Poll::Pending;
             };
             if self.sleep.is_elapsed() || self.sleep.deadline() > deadline {
@@ -189,16 +242,27 @@ impl Clock {
                 return Poll::Pending;
             }
             if Instant::now() >= deadline {
-                return Poll::Ready(expiry);
+                if let (Alarm::Overdue(_), Some(answer)) = (alarm, &mut self.answer) {
+                    answer.told = true;
+                }
+                return Poll::Ready(alarm);
             }
         }
     }
 
-    fn deadline(&self) -> Option<(Instant, Expiry)> {
-        if let Some(write) = self.write {
-            return Some((write.since + self.write_timeout, Expiry::Write));
-        }
-        let deadline = match (self.phase, self.drain) {
+    fn deadline(&self) -> Option<(Instant, Alarm)> {
+        let expired = |(deadline, expiry)| (deadline, Alarm::Expired(expiry));
+        let write = self.write;
+        let write = write.map(|write| (write.since + self.write_timeout, Expiry::Write));
+        let first = write.or_else(|| Some((self.phase_deadline()?, Expiry::Phase)));
+        let answer = self.answer.filter(|answer| !answer.told);
+        let answer = answer.map(|answer| (answer.deadline, Alarm::Overdue(answer.since)));
+        let deadlines = first.map(expired).into_iter().chain(answer);
+        deadlines.min_by_key(|(deadline, _)| *deadline)
+    }
+
+    fn phase_deadline(&self) -> Option<Instant> {
+        Some(match (self.phase, self.drain) {
             (Phase::Busy, _) => return None,
             (Phase::Head { since } | Phase::Fresh { since }, None) | (Phase::Head { since }, _) => {
                 since + self.header_timeout
@@ -219,7 +283,6 @@ impl Clock {
             (Phase::Idle { since, .. }, None) => {
                 since + self.header_timeout.min(self.keep_alive_timeout)
             }
-        };
-        Some((deadline, Expiry::Phase))
+        })
     }
 }

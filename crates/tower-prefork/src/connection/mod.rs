@@ -5,7 +5,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `check`, `host` | requests that RFC 9110 and RFC 9112 forbid are answered with 4xx or 501 before the service is called |
-//! | `call` | calls the service; turns its errors and panics into answers |
+//! | `call`, `answer` | calls the service; turns its errors and panics into answers, and its silence |
 //! | `request_body`, `response_body` | broken and stalled bodies are never taken for whole ones |
 //! | `clock` | the deadlines of a connection, on one timer |
 //! | `io`, `progress` | how the parts above learn what the socket and the others do |
@@ -18,6 +18,7 @@
 //!
 //! A client that shuts down its sending side before it has the answer is taken for gone: its request is dropped.
 
+mod answer;
 mod call;
 mod check;
 mod clock;

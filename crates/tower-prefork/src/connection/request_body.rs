@@ -155,6 +155,9 @@ impl Body for RequestBody {
                 return Poll::Ready(None);
             }
             Poll::Pending => {
+                if let Some(receiving) = &this.receiving {
+                    receiving.progress().due().set_body_awaited(true);
+                }
                 return this.poll_timer(cx).map(|error| {
                     this.fail(BodyState::TimedOut);
                     Some(Err(error.into()))
@@ -163,6 +166,9 @@ impl Body for RequestBody {
         };
         if let Some(timer) = &mut this.timer {
             timer.restart();
+        }
+        if let Some(receiving) = &this.receiving {
+            receiving.progress().due().set_body_taken();
         }
         match frame.into_trailers() {
             Ok(mut trailers) => {

@@ -3,7 +3,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     Connection, Load,
     call::{Calls, HEAD_TIMEOUT},
-    clock::{Clock, Expiry},
+    clock::{Alarm, Clock, Expiry},
     close::{End, finish},
     io::{Io, is_blank},
     progress::{BodyState, Open, Progress},
@@ -58,6 +58,7 @@ impl Shared {
             &mut http.keep_alive_timeout,
             &mut http.body_timeout,
             &mut http.write_timeout,
+            &mut http.request_timeout,
         ] {
             // Far beyond it, there is no such time.
             *time = YEAR.min(*time);
@@ -120,18 +121,24 @@ where
                 progress.set_closing();
                 drain.set(drained(receiver, Some(idle)));
             }
-            let polled = poll_http(&mut http, &progress, cx);
-            if is_logged && !progress.blocked() && !is_broken(&polled) {
-                progress.sent();
+            loop {
+                let polled = poll_http(&mut http, &progress, cx);
+                if is_logged && !progress.blocked() && !is_broken(&polled) {
+                    progress.sent();
+                }
+                if let Poll::Ready(end) = polled {
+                    return Poll::Ready(end);
+                }
+                clock.observe(&progress, cx);
+                if clock.is_idle() && progress.tainted() {
+                    return Poll::Ready(End::Tainted);
+                }
+                match ready!(clock.poll_alarm(cx)) {
+                    Alarm::Expired(expiry) => return Poll::Ready(End::Expired(expiry)),
+                    // The call hears of it when hyper asks it again.
+                    Alarm::Overdue(since) => progress.due().set_overdue(since.elapsed()),
+                }
             }
-            if let Poll::Ready(end) = polled {
-                return Poll::Ready(end);
-            }
-            clock.observe(&progress, cx);
-            if clock.is_idle() && progress.tainted() {
-                return Poll::Ready(End::Tainted);
-            }
-            clock.poll_expired(cx).map(End::Expired)
         })
         .await;
 

@@ -47,6 +47,7 @@ impl Answering {
         progress.calls.store(calls + 1, Relaxed);
         progress.load.request_began();
         progress.body.store(BodyState::Complete as u8, Relaxed);
+        progress.due().set_asked();
         progress.responding.fetch_add(1, Relaxed);
         Self {
             progress: progress.clone(),
@@ -133,6 +134,7 @@ impl Receiving {
 
 impl Drop for Receiving {
     fn drop(&mut self) {
+        self.progress.due().set_body_awaited(false);
         self.progress.receiving.fetch_sub(1, AcqRel);
         self.progress.received.wake();
     }

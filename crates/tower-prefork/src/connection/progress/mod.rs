@@ -1,7 +1,9 @@
 //! What the parts of one connection tell each other.
 
+mod due;
 mod guard;
 mod state;
 
+pub(super) use due::Due;
 pub(super) use guard::{Answering, Open, Receiving};
 pub(super) use state::{BodyState, Progress};

@@ -13,6 +13,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::runtime::Handle;
 
+use super::Due;
 use crate::{access_log::Record, connection::Load};
 
 /// The state of one connection, as its socket, its service and its bodies report it.
@@ -41,6 +42,8 @@ pub(in crate::connection) struct Progress {
     pub(super) receiving: AtomicUsize,
     pub(super) received: AtomicWaker,
     pub(super) body: AtomicU8,
+
+    due: Due,
 
     closing: AtomicBool,
     pub(super) tainted: AtomicBool,
@@ -81,6 +84,7 @@ impl Progress {
             receiving: AtomicUsize::new(0),
             received: AtomicWaker::new(),
             body: AtomicU8::new(BodyState::Complete as u8),
+            due: Due::new(),
             closing: AtomicBool::new(false),
             tainted: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -165,6 +169,11 @@ impl Progress {
         }
         self.received.register(waker);
         self.receiving.load(Acquire) != 0
+    }
+
+    /// How long the answer to a request takes.
+    pub(in crate::connection) fn due(&self) -> &Due {
+        &self.due
     }
 
     /// The response that is being made, or else the next one, is the last on this connection.

@@ -215,6 +215,17 @@ async fn a_client_that_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_answer_in_time() {
+    let logged = Logged::new();
+    let service = service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
+    let mut client = logged.server.connect(service);
+    client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let length = client.answer().await.body.len() as u64;
+    client.ended().await;
+    assert_eq!(facts(&logged.line()), (Some("/wait"), 504, length, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_before_the_answer() {
     let logged = Logged::new();
     let service = service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
