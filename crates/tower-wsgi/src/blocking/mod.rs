@@ -26,8 +26,9 @@
 //! `tower_http`'s `CatchPanicLayer` above this layer makes a 500 of it.
 //!
 //! **A client that leaves** while its request is queued takes the request out of the queue: it never
-//! costs a thread. Code that already runs cannot be stopped; it keeps its thread until it returns. A
-//! response body that is being produced for nobody is dropped at its next frame.
+//! costs a thread. Code that already runs cannot be stopped; it keeps its thread until it returns, and
+//! [`BlockingPool::abandoned`] tells of it. A response body that is being produced for nobody is dropped at
+//! its next frame.
 //!
 //! **At shutdown** [`BlockingPool::drain`] lets what is queued and running finish, within a deadline.
 //!
@@ -81,6 +82,7 @@ mod block_on;
 mod early;
 mod function;
 mod hold;
+mod label;
 mod layer;
 mod pipe;
 mod pool;
@@ -92,8 +94,6 @@ mod service;
 mod threads;
 mod ticket;
 
-#[cfg(feature = "handler")]
-pub(crate) use self::run::{Running, run};
 #[cfg(feature = "wsgi")]
 pub(crate) use self::{
     block_on::block_on,
@@ -104,8 +104,13 @@ pub(crate) use self::{
 pub use self::{
     function::{BlockingFn, blocking_fn},
     layer::BlockingLayer,
-    pool::{BlockingPool, Stats},
+    pool::{AbandonedJob, BlockingPool, Stats},
     service::{Blocking, ResponseFuture},
+};
+#[cfg(feature = "handler")]
+pub(crate) use self::{
+    label::Label,
+    run::{Running, run},
 };
 
 #[cfg(all(test, feature = "full"))]

@@ -1,8 +1,10 @@
 use std::{
     fmt,
     sync::{Arc, MutexGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use http::Method;
 
 use super::{
     hold::Gate,
@@ -40,6 +42,20 @@ pub struct Stats {
     pub refused: u64,
     /// How long the oldest of the running jobs has been running.
     pub oldest: Option<Duration>,
+}
+
+/// A job that runs though nobody waits for its answer any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AbandonedJob {
+    /// When it was given its thread.
+    pub since: Instant,
+    /// The method of the request that it is for.
+    pub method: Method,
+    /// The path of that request, without its query.
+    pub path: String,
+    /// The name of its thread, as the runtime gives it; empty for one without a name.
+    pub thread: String,
 }
 
 impl BlockingPool {
@@ -128,6 +144,19 @@ impl BlockingPool {
         }
     }
 
+    /// The oldest of the jobs that run though nobody waits for their answer any more: the client has left,
+    /// or the server has given up the wait. One that is too old probably hangs.
+    #[must_use]
+    pub fn abandoned(&self) -> Option<AbandonedJob> {
+        let queue = self.queue();
+        queue.abandoned().map(|run| AbandonedJob {
+            since: run.since,
+            method: run.label.method.clone(),
+            path: run.label.path().to_owned(),
+            thread: run.thread.name().unwrap_or_default().to_owned(),
+        })
+    }
+
     /// Refuses new jobs, and waits until the queued and the running ones are done.
     ///
     /// # Errors
@@ -149,8 +178,8 @@ impl BlockingPool {
             return Ok(());
         }
         let stats = self.stats();
-        let abandoned = self.queue().abandon();
-        drop(abandoned);
+        let dropped = self.queue().take_waiting();
+        drop(dropped);
         Err(stats)
     }
 

@@ -3,10 +3,26 @@
 
 use std::{
     collections::VecDeque,
+    thread::Thread,
     time::{Duration, Instant},
 };
 
-pub(super) type Job = Box<dyn FnOnce() + Send>;
+use super::label::Label;
+
+pub(super) struct Job {
+    pub(super) label: Label,
+    pub(super) work: Box<dyn FnOnce() + Send>,
+}
+
+/// A job on its thread.
+pub(super) struct Run {
+    id: u64,
+    pub(super) since: Instant,
+    /// Nobody waits for its answer.
+    abandoned: bool,
+    pub(super) label: Label,
+    pub(super) thread: Thread,
+}
 
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
@@ -19,8 +35,8 @@ pub(super) struct Queue {
     pub(super) limits: Limits,
     waiting: VecDeque<(u64, Job)>,
     next_id: u64,
-    /// Since when each running job runs; a slot that is `None` is free.
-    running: Vec<Option<Instant>>,
+    /// A slot that is `None` is free.
+    running: Vec<Option<Run>>,
     busy: usize,
     /// Threads that exist, whether they run a job or wait for one.
     threads: usize,
@@ -137,6 +153,14 @@ impl Queue {
         self.entering > 0
     }
 
+    /// Nobody waits any more for the answer of a job that runs.
+    pub(super) fn abandon(&mut self, id: u64) {
+        let mut running = self.running.iter_mut().flatten();
+        if let Some(run) = running.find(|run| run.id == id) {
+            run.abandoned = true;
+        }
+    }
+
     /// Takes a job out that still waits.
     pub(super) fn cancel(&mut self, id: u64) -> Option<Job> {
         // Ids only grow, so the queue is sorted.
@@ -145,22 +169,33 @@ impl Queue {
     }
 
     /// The next job for a thread.
-    pub(super) fn start(&mut self, now: Instant) -> Option<(Slot, Job)> {
-        let (_, job) = self.waiting.pop_front()?;
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        thread: &Thread,
+    ) -> Option<(Slot, Box<dyn FnOnce() + Send>)> {
+        let (id, Job { label, work }) = self.waiting.pop_front()?;
         let slot = self.running.iter().position(Option::is_none);
         let slot = slot.unwrap_or_else(|| {
             self.running.push(None);
             self.running.len() - 1
         });
-        self.running[slot] = Some(now);
+        self.running[slot] = Some(Run {
+            id,
+            since: now,
+            abandoned: false,
+            label,
+            thread: thread.clone(),
+        });
         self.busy += 1;
-        Some((Slot(slot), job))
+        Some((Slot(slot), work))
     }
 
-    pub(super) fn finish(&mut self, slot: &Slot) {
-        self.running[slot.0] = None;
+    /// Gives what was known of the job, which is better dropped without the lock.
+    pub(super) fn finish(&mut self, slot: &Slot) -> Option<Run> {
         self.busy -= 1;
         self.finished += 1;
+        self.running[slot.0].take()
     }
 
     /// A thread found no job, and will look once more.
@@ -215,7 +250,7 @@ impl Queue {
     }
 
     /// Takes all jobs out that still wait.
-    pub(super) fn abandon(&mut self) -> VecDeque<(u64, Job)> {
+    pub(super) fn take_waiting(&mut self) -> VecDeque<(u64, Job)> {
         std::mem::take(&mut self.waiting)
     }
 
@@ -257,12 +292,22 @@ impl Queue {
     }
 
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.running.iter().flatten().min().copied()
+        let running = self.running.iter().flatten();
+        running.map(|run| run.since).min()
+    }
+
+    /// The oldest of those that nobody waits for.
+    pub(super) fn abandoned(&self) -> Option<&Run> {
+        let running = self.running.iter().flatten();
+        let abandoned = running.filter(|run| run.abandoned);
+        abandoned.min_by_key(|run| run.since)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     fn queue(threads: usize, max_queued: usize) -> Queue {
@@ -273,8 +318,17 @@ mod tests {
         })
     }
 
+    fn start(queue: &mut Queue) -> Option<Slot> {
+        let started = queue.start(Instant::now(), &thread::current());
+        started.map(|(slot, _)| slot)
+    }
+
     fn push(queue: &mut Queue) -> Option<(u64, Next)> {
-        queue.push(Box::new(|| {})).ok()
+        let job = Job {
+            label: Label::default(),
+            work: Box::new(|| {}),
+        };
+        queue.push(job).ok()
     }
 
     #[test]
@@ -288,7 +342,7 @@ mod tests {
         assert_eq!(push(&mut queue), None);
         assert_eq!(queue.refused, 1);
 
-        let (slot, _) = queue.start(Instant::now()).unwrap();
+        let slot = start(&mut queue).unwrap();
         assert_eq!(push(&mut queue), None, "one runs, one is next, one waits");
         queue.finish(&slot);
         assert_eq!(push(&mut queue), Some((3, Next::Wait)));
@@ -301,7 +355,7 @@ mod tests {
             assert!(push(&mut queue).is_some());
         }
         for _ in 0..2 {
-            let (slot, _) = queue.start(Instant::now()).unwrap();
+            let slot = start(&mut queue).unwrap();
             queue.finish(&slot);
             queue.park();
         }
@@ -316,7 +370,7 @@ mod tests {
     fn a_thread_that_looks_again_needs_no_wake_up() {
         let mut queue = queue(2, 0);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        let (slot, _) = queue.start(Instant::now()).unwrap();
+        let slot = start(&mut queue).unwrap();
         queue.finish(&slot);
         queue.look();
         assert_eq!(push(&mut queue), Some((1, Next::Wait)));
@@ -326,14 +380,14 @@ mod tests {
             "it takes one, not two"
         );
         queue.looked();
-        assert!(queue.start(Instant::now()).is_some());
+        assert!(start(&mut queue).is_some());
     }
 
     #[test]
     fn nobody_counts_on_a_thread_that_leaves() {
         let mut queue = queue(1, 0);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        let (slot, _) = queue.start(Instant::now()).unwrap();
+        let slot = start(&mut queue).unwrap();
         queue.finish(&slot);
         queue.park();
         queue.retire();
@@ -348,12 +402,12 @@ mod tests {
         assert_eq!(push(&mut queue), Some((1, Next::Wait)), "one comes already");
         queue.entered();
         assert!(!queue.has_stand_by());
-        let (first, _) = queue.start(Instant::now()).unwrap();
+        let first = start(&mut queue).unwrap();
         assert_eq!(queue.stand_by(), Next::Start, "it may wait in its job");
         assert_eq!(queue.stand_by(), Next::Wait);
         assert!(queue.has_stand_by());
         queue.entered();
-        let (second, _) = queue.start(Instant::now()).unwrap();
+        let second = start(&mut queue).unwrap();
         assert_eq!(queue.stand_by(), Next::Wait, "there is no more work");
         queue.finish(&first);
         queue.park();
@@ -370,7 +424,7 @@ mod tests {
         queue.hold();
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
         queue.entered();
-        let (slot, _) = queue.start(Instant::now()).unwrap();
+        let slot = start(&mut queue).unwrap();
         assert_eq!(push(&mut queue), Some((1, Next::Start)));
         queue.finish(&slot);
         // It leaves the work to the one that comes.
@@ -406,7 +460,7 @@ mod tests {
         assert!(queue.cancel(ids[1]).is_some());
         assert!(queue.cancel(ids[1]).is_none());
         assert!(push(&mut queue).is_some());
-        let _running = queue.start(Instant::now()).unwrap();
+        let _running = start(&mut queue).unwrap();
         assert!(queue.cancel(ids[0]).is_none(), "it runs already");
     }
 }

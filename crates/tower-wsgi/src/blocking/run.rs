@@ -18,7 +18,9 @@ use tokio::{
 
 #[cfg(feature = "wsgi")]
 use super::early::{self, Answer};
-use super::{BlockingPool, answer::answer, block_on::block_on, ticket::Ticket};
+use super::{
+    BlockingPool, answer::answer, block_on::block_on, label::Label, queue::Job, ticket::Ticket,
+};
 use crate::{Body, BoxError, rejection::Rejection};
 
 const NO_THREAD: &str = "The server is too busy to answer the request just now.";
@@ -50,7 +52,7 @@ impl<P: Send, E: Send> Answer for Sender<P, E> {
 }
 
 /// Lets `work`, its future and its response body run on the pool.
-pub(crate) fn run<F, Fut, R, P, E>(pool: &BlockingPool, work: F) -> Running<P, E>
+pub(crate) fn run<F, Fut, R, P, E>(pool: &BlockingPool, label: Label, work: F) -> Running<P, E>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<ControlFlow<Response<R>, P>, E>>,
@@ -86,7 +88,7 @@ where
             }
         });
     });
-    match pool.submit(job) {
+    match pool.submit(Job { label, work: job }) {
         Err(_) => Running {
             reply: None,
             ticket: None,

@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use super::{
     BlockingPool,
+    label::Label,
     run::{Running, run},
 };
 use crate::{Body, BoxError};
@@ -44,7 +45,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let inner = self.inner.clone();
-        let running = run(&self.pool, move || async move {
+        let running = run(&self.pool, Label::of(&request), move || async move {
             Oneshot::new(inner, request).await.map(ControlFlow::Break)
         });
         ResponseFuture { running }

@@ -152,18 +152,21 @@ impl Thread {
         let gate = self.shared.gate.get();
         let holding = gate.map(Holding::begin);
         let since = Instant::now();
+        let thread = thread::current();
+        let mut done = None;
         let mut queue = self.shared.queue();
         queue.entered();
         self.place.set(Place::Inside);
-        while let Some((slot, job)) = queue.start(Instant::now()) {
+        while let Some((slot, job)) = queue.start(Instant::now(), &thread) {
             let next = queue.stand_by();
             drop(queue);
+            drop(done);
             Shared::send(&self.shared, next);
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a job of the blocking pool panicked outside of its service");
             }
             queue = self.shared.queue();
-            queue.finish(&slot);
+            done = queue.finish(&slot);
             if queue.is_idle() {
                 self.shared.idle.notify_waiters();
             }

@@ -51,8 +51,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.done {
-            self.cancel();
+        if !self.done && !self.cancel() {
+            self.pool.shared().queue().abandon(self.id);
         }
     }
 }

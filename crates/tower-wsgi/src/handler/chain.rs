@@ -18,7 +18,7 @@ use tower_service::Service;
 use super::IntoAnswer;
 use crate::{
     Body, BoxError,
-    blocking::{BlockingPool, Running, run},
+    blocking::{BlockingPool, Label, Running, run},
     rejection::Rejection,
 };
 
@@ -82,7 +82,7 @@ where
 
     fn handle(&self, mut request: Request<B>) -> Self::Future {
         let function = Arc::clone(&self.function);
-        run(&self.pool, move || {
+        run(&self.pool, Label::of(&request), move || {
             let answer = function(&mut request).into_answer();
             ready(answer.map(|answer| match answer {
                 Some(response) => ControlFlow::Break(response),

@@ -431,3 +431,52 @@ fn a_pool_outlives_its_runtime() {
 fn a_pool_without_threads_is_a_mistake() {
     let _ = BlockingPool::new(0);
 }
+
+#[tokio::test]
+async fn a_running_job_that_nobody_waits_for_is_known_by_its_request_and_its_thread() {
+    let pool = BlockingPool::new(2);
+    let (held, service) = held(&pool);
+    let mut running = Vec::new();
+    for path in ["/report?of=may", "/other"] {
+        let request = Request::post(path).body(Body::empty()).unwrap();
+        running.push(tokio::spawn(service.clone().oneshot(request)));
+        tokio::task::yield_now().await;
+        held.started();
+    }
+    assert_eq!(pool.abandoned(), None);
+    for given_up in running {
+        given_up.abort();
+        assert!(given_up.await.unwrap_err().is_cancelled());
+    }
+    let oldest = pool.abandoned().unwrap();
+    assert_eq!(
+        (&*oldest.method.to_string(), &*oldest.path),
+        ("POST", "/report")
+    );
+    assert!(!oldest.thread.is_empty(), "the runtime names it");
+
+    held.release();
+    held.release();
+    pool.drain(LONG).await.unwrap();
+    assert_eq!(pool.abandoned(), None);
+}
+
+#[tokio::test]
+async fn a_body_that_is_being_sent_is_waited_for() {
+    let pool = BlockingPool::new(1);
+    let (more, wait) = mpsc::sync_channel::<Bytes>(1);
+    let wait = Arc::new(Mutex::new(wait));
+    let service = BlockingLayer::new(&pool).layer(blocking_fn(move |_: Request<Body>| {
+        let wait = Arc::clone(&wait);
+        let frames = std::iter::from_fn(move || wait.lock().unwrap().recv_timeout(LONG).ok());
+        let frames = frames.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
+        let body = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
+        Ok::<_, Infallible>(Response::new(body))
+    }));
+    more.send(Bytes::from_static(b"first")).unwrap();
+    let response = service.oneshot(request()).await.unwrap();
+    assert_eq!((pool.stats().busy, pool.abandoned()), (1, None));
+    more.send(Bytes::from_static(b", last")).unwrap();
+    drop(more);
+    assert_eq!(text(response).await, "first, last");
+}

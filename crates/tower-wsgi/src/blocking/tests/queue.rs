@@ -3,12 +3,16 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
 use proptest::prelude::*;
 
-use crate::blocking::queue::{Limits, Next, Queue, Slot};
+use crate::blocking::{
+    label::Label,
+    queue::{Job, Limits, Next, Queue, Slot},
+};
 
 /// A thread of the pool between two of its steps: each is what it does under the lock.
 enum Thread {
@@ -56,7 +60,11 @@ impl Pool {
         let (job, ran) = (self.jobs, Arc::clone(&self.ran));
         self.jobs += 1;
         let run = move || assert!(ran.lock().unwrap().insert(job), "it ran twice");
-        let (_, next) = self.queue.push(Box::new(run)).ok().expect("there is room");
+        let job = Job {
+            label: Label::default(),
+            work: Box::new(run),
+        };
+        let (_, next) = self.queue.push(job).ok().expect("there is room");
         self.send(next);
     }
 
@@ -129,7 +137,7 @@ impl Pool {
     }
 
     fn start(&mut self, index: usize) {
-        if let Some((slot, job)) = self.queue.start(Instant::now()) {
+        if let Some((slot, job)) = self.queue.start(Instant::now(), &thread::current()) {
             let next = self.queue.stand_by();
             self.send(next);
             job();
