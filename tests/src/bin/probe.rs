@@ -113,6 +113,7 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
         .route("/peer", get(peer))
         .route("/sleep/{ms}", get(sleep))
         .route("/block/{ms}", get(block))
+        .route("/memory/{megabytes}", get(memory))
         .route("/upload", post(upload))
         .route("/bytes/{count}", get(bytes)))
 }
@@ -170,6 +171,12 @@ async fn block(Path(ms): Path<u64>) -> &'static str {
     eprintln!("blocking the event loop");
     thread::sleep(Duration::from_millis(ms));
     "blocked"
+}
+
+/// Takes so much memory, and keeps it.
+async fn memory(Path(megabytes): Path<usize>) -> String {
+    let taken = vec![1_u8; megabytes << 20].leak();
+    taken.len().to_string()
 }
 
 /// All of it at once.

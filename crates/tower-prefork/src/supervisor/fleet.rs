@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::program::Program;
+use super::{out_of_memory::OomKills, program::Program};
 use crate::{config::Config, listener::Bound, operator::WorkerStatus};
 
 /// How long an idle connection of a retired worker may wait for one more request, which is
@@ -25,6 +25,7 @@ pub(super) struct Fleet {
     pub(super) index: usize,
     pub(super) name: String,
     pub(super) program: Program,
+    pub(super) oom_kills: Arc<OomKills>,
     /// Workers that are worn out are replaced one after another: each takes this turn.
     pub(super) turn: Arc<Semaphore>,
     current: Mutex<Current>,
@@ -47,6 +48,7 @@ impl Fleet {
         index: usize,
         name: String,
         program: Program,
+        oom_kills: Arc<OomKills>,
         bound: &Arc<Bound>,
         config: Config,
     ) -> Self {
@@ -54,6 +56,7 @@ impl Fleet {
             index,
             name,
             program,
+            oom_kills,
             turn: Arc::new(Semaphore::new(1)),
             current: Mutex::new(Current {
                 config: Arc::new(config),

@@ -47,6 +47,7 @@ pub(super) struct Process {
     vitals: Vitals,
     cut: Option<usize>,
     reason: Option<Reason>,
+    oom_kills_before: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,7 @@ impl Process {
         // Before the process is there: nothing that happens to it can make this fail.
         socket.send(&start, &fds)?;
         let channel = Channel::new(socket)?;
+        let oom_kills_before = fleet.oom_kills.count();
         let child = fleet.program.start_worker(theirs)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         Ok(Self {
@@ -138,6 +140,7 @@ impl Process {
             vitals: Vitals::default(),
             cut: None,
             reason: None,
+            oom_kills_before,
         })
     }
 
@@ -382,7 +385,10 @@ impl Process {
         }
         let clean = status.as_ref().is_ok_and(std::process::ExitStatus::success);
         let status = match status {
-            Ok(status) => cause::describe(status),
+            Ok(status) => cause::describe(status, || {
+                let oom_kills = &self.fleet.oom_kills;
+                self.phase != Phase::Killed && oom_kills.explain_one_after(self.oom_kills_before)
+            }),
             Err(error) => format!("cannot learn how it ended: {error}"),
         };
         let (cause, details) = match self.reason.take() {

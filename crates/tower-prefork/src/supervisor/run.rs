@@ -1,10 +1,11 @@
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use tokio::{runtime, sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
     end::End,
     handover::Predecessor,
+    out_of_memory::OomKills,
     plans::{Plan, Plans},
     program::Program,
     server::Supervised,
@@ -81,9 +82,10 @@ impl Supervisor {
         let (events_sender, events) = mpsc::channel(16);
         let mut slots = JoinSet::new();
         let mut servers = Vec::new();
+        let oom_kills = Arc::new(OomKills::of_this_program());
         for (index, charge) in charges.into_iter().enumerate() {
             let workers = charge.config.workers.count();
-            let mut server = Supervised::new(index, charge, &program);
+            let mut server = Supervised::new(index, charge, &program, &oom_kills);
             server.scale(workers, &mut slots, &events_sender);
             servers.push(server);
         }

@@ -7,6 +7,7 @@ use tokio::{
 
 use super::{
     fleet::Fleet,
+    out_of_memory::OomKills,
     program::Program,
     reload::Place,
     run::{Charge, Event, log_ready},
@@ -27,9 +28,21 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
-    pub(super) fn new(index: usize, charge: Charge, program: &Program) -> Self {
+    pub(super) fn new(
+        index: usize,
+        charge: Charge,
+        program: &Program,
+        oom_kills: &Arc<OomKills>,
+    ) -> Self {
         let bound = Arc::new(charge.bound);
-        let fleet = Fleet::new(index, charge.name, program.clone(), &bound, charge.config);
+        let fleet = Fleet::new(
+            index,
+            charge.name,
+            program.clone(),
+            oom_kills.clone(),
+            &bound,
+            charge.config,
+        );
         Self {
             fleet: Arc::new(fleet),
             bound,

@@ -48,7 +48,7 @@ impl Successor {
                 biased;
                 ToPredecessor::Ready = self.channel.recv() => Ok(()),
                 status = self.child.wait() => Err(match status {
-                    Ok(status) => format!("the new supervisor {}", cause::describe(status)),
+                    Ok(status) => format!("the new supervisor {}", cause::describe(status, || false)),
                     Err(error) => format!("cannot learn how the new supervisor ended: {error}"),
                 }),
             }
