@@ -1,10 +1,12 @@
-//! What the tests share: programs to start and to watch, and a client that sends raw bytes.
+//! What the tests share: programs to start and to watch, a client that sends raw bytes, and
+//! many clients at once.
 //!
 //! Waits are for a thing, never for a time, and bounded by [`PATIENCE`]. Everything that a test
 //! starts ends with it.
 
 mod build;
 mod client;
+mod load;
 mod process;
 mod program;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 pub use build::program;
 pub use client::{Client, Response};
+pub use load::{Address, Load, Seen};
 pub use process::Process;
 pub use program::{Program, Running};
 pub use rustix::process::Signal;
