@@ -6,18 +6,24 @@
 
 mod build;
 mod client;
+mod installed;
 mod load;
+mod port;
 mod process;
 mod program;
+mod wait;
 
 use std::time::Duration;
 
 pub use build::program;
 pub use client::{Client, Response};
+pub use installed::installed;
 pub use load::{Address, Load, Seen};
+pub use port::Port;
 pub use process::Process;
 pub use program::{Program, Running};
 pub use rustix::process::Signal;
+pub use wait::wait_until;
 
 /// The longest wait for anything that must happen, however slow the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(60);

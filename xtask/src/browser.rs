@@ -1,8 +1,6 @@
 //! The browser of the Python tests.
 
-use std::env;
-
-use crate::command::Failure;
+use crate::command::{Failure, is_installed};
 use crate::debian::AptGet;
 
 /// As in `tests/browser.py` of the Python package.
@@ -20,21 +18,5 @@ pub(crate) fn set_up() -> Result<(), Failure> {
             apt_get.install(&["chromium"])
         }
         None => Ok(()),
-    }
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| directory.join(program).is_file())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_are_found_on_the_path() {
-        assert!(is_installed("sh"));
-        assert!(!is_installed("no-such-browser"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::interpreter;
@@ -51,6 +51,14 @@ pub(crate) fn root() -> &'static Path {
     package.parent().unwrap_or(package)
 }
 
+/// Whether there is such a program: on the path, or where Debian keeps servers, which only root has there.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let mut files = directories.map(|directory| directory.join(program));
+    files.any(|file| file.is_file())
+}
+
 /// The command as a person would type it.
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program());
@@ -90,6 +98,12 @@ mod tests {
             sentence.starts_with("`no-such-program` could not be started: "),
             "{sentence}"
         );
+    }
+
+    #[test]
+    fn programs_are_found_on_the_path() {
+        assert!(is_installed("sh"));
+        assert!(!is_installed("no-such-program"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod browser;
 mod command;
 mod debian;
 mod interpreter;
+mod proxies;
 mod python;
 mod setup;
 mod test;

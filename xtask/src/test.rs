@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::command::{Failure, cargo, run as run_command};
 use crate::workspace::Workspace;
-use crate::{python, setup};
+use crate::{proxies, python, setup};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -65,6 +65,7 @@ impl Step {
             )),
             Self::Doc => doc(),
             Self::Test => {
+                proxies::set_up()?;
                 build_programs()?;
                 run_command(cargo("test --workspace --all-features"))
             }

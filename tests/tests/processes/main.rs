@@ -12,9 +12,7 @@ mod start;
 mod stop;
 mod watch;
 
-use std::{thread, time::Instant};
-
-use tests::{PATIENCE, Program, Running};
+use tests::{Program, Running, wait_until};
 
 /// A server that misbehaves on request, on a free port unless told otherwise.
 fn probe(arguments: &str) -> Program {
@@ -34,14 +32,6 @@ fn field(line: &str, name: &str) -> String {
         .find_map(|word| word.strip_prefix(&start));
     word.unwrap_or_else(|| panic!("no {name} in {line}"))
         .to_owned()
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what} does not happen");
-        thread::yield_now();
-    }
 }
 
 fn workers_become(running: &Running, count: usize) {

@@ -1,0 +1,26 @@
+use std::{env, path::PathBuf};
+
+use crate::Program;
+
+/// A program of the system, if it is there.
+///
+/// Without it the test is to be skipped, which is said on standard error. Where the variable `CI` is `true`, all that
+/// tests need must be there.
+///
+/// # Panics
+///
+/// When it is not there, and must be.
+#[must_use]
+pub fn installed(name: &str) -> Option<Program> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Where Debian keeps servers; only root has it on the path.
+    let directories = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let mut files = directories.map(|directory| directory.join(name));
+    let found = files.find(|file| file.is_file());
+    if found.is_none() {
+        let must = env::var_os("CI").is_some_and(|ci| ci == "true");
+        assert!(!must, "{name} is not installed");
+        eprintln!("skipped: {name} is not installed");
+    }
+    found.map(Program::new)
+}

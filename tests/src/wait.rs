@@ -1,0 +1,16 @@
+use std::{thread, time::Instant};
+
+use crate::PATIENCE;
+
+/// Waits until something is so.
+///
+/// # Panics
+///
+/// When it does not become so.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what} does not happen");
+        thread::yield_now();
+    }
+}

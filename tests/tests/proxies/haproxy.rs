@@ -1,0 +1,60 @@
+//! The proxy of `deploy/haproxy/haproxy.cfg`.
+
+use std::fs;
+
+use rustix::process::{getgid, getuid};
+use tests::{Address, Port, installed};
+
+use crate::{deployed, proxy::Proxy, rolling::reloads};
+
+fn start(servers: &[Address]) -> Option<Proxy> {
+    let program = installed("haproxy")?;
+    let port = Port::take();
+    let server = |name: &str, address: Option<&Address>| match address {
+        None => String::new(),
+        Some(Address::Tcp(address)) => format!("server {name} {address}"),
+        Some(Address::Unix(path)) => format!("server {name} unix@{}", path.display()),
+    };
+    let config = deployed(
+        "haproxy/haproxy.cfg",
+        &[
+            // The server does not know its readiness path yet.
+            ("uri /-/ready", "uri /name"),
+            // Nobody reads its standard output here.
+            ("log stdout", "log stderr"),
+            ("user haproxy", &format!("uid {}", getuid().as_raw())),
+            ("group haproxy", &format!("gid {}", getgid().as_raw())),
+            ("bind :80", &format!("bind {}", port.address())),
+            ("server one 127.0.0.1:8001", &server("one", servers.first())),
+            ("server two 127.0.0.1:8002", &server("two", servers.get(1))),
+        ],
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("haproxy.cfg");
+    fs::write(&file, config).unwrap();
+    let running = program.args("-db -f").arg(&file).start();
+    Some(Proxy::new(running, port, directory))
+}
+
+#[test]
+fn the_file_is_accepted() {
+    let Some(program) = installed("haproxy") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("haproxy.cfg");
+    fs::write(&file, deployed("haproxy/haproxy.cfg", &[])).unwrap();
+    let (code, output) = program.args("-c -f").arg(&file).run();
+    assert_eq!(code, Some(0), "{output}");
+    assert!(!output.contains("WARNING"), "{output}");
+}
+
+#[test]
+fn a_rolling_reload_is_not_noticed() {
+    let Some(log) = reloads(start) else {
+        return;
+    };
+    assert!(!log.contains("DOWN"), "{log}");
+    // A request is in this log when it was sent again.
+    assert!(!log.contains(" web app/"), "{log}");
+}

@@ -1,0 +1,46 @@
+use tempfile::TempDir;
+use tests::{Address, Client, Port, Running, wait_until};
+
+/// A proxy that runs in front of servers.
+pub(crate) struct Proxy {
+    running: Running,
+    port: Port,
+    /// Where its files are.
+    _directory: TempDir,
+}
+
+impl Proxy {
+    /// Waits until it answers.
+    pub(crate) fn new(running: Running, port: Port, directory: TempDir) -> Self {
+        let proxy = Self {
+            running,
+            port,
+            _directory: directory,
+        };
+        wait_until("an answer through the proxy", || {
+            let client = Client::try_connect(proxy.port.address());
+            client
+                .and_then(|mut client| client.get("/"))
+                .is_ok_and(|response| response.status == 200)
+        });
+        proxy
+    }
+
+    /// Where its clients connect to.
+    pub(crate) fn address(&self) -> Address {
+        Address::Tcp(self.port.address())
+    }
+
+    /// The worker that answers a request on a fresh connection.
+    pub(crate) fn pid(&self) -> String {
+        Client::connect(self.port.address())
+            .get("/")
+            .unwrap()
+            .text()
+    }
+
+    /// What it has told of errors and of servers that come and go.
+    pub(crate) fn log(&self) -> String {
+        self.running.log().join("\n")
+    }
+}

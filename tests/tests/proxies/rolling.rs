@@ -1,0 +1,66 @@
+use std::collections::HashSet;
+
+use tests::{Address, Load, Process, Running, Signal, wait_until};
+
+use crate::{probe, proxy::Proxy};
+
+/// Starts a proxy in front of one server or two; `None` where it is not installed.
+type Start = fn(&[Address]) -> Option<Proxy>;
+
+const CLIENTS: usize = 18;
+
+/// One server is reloaded over and over, over TCP and over a Unix socket. Gives what the proxy has told.
+pub(crate) fn reloads(start: Start) -> Option<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let unix = format!("unix:{}", path.display());
+    let mut log = String::new();
+    for (workers, bind) in [(2, "127.0.0.1:0"), (4, &unix)] {
+        let arguments = format!("-w {workers} --slow-start 200 -b");
+        let server = probe(&arguments).arg(bind).start();
+        server.wait_for(" ready ");
+        let address = if bind == unix {
+            Address::Unix(path.clone())
+        } else {
+            Address::Tcp(server.ready())
+        };
+        let proxy = start(&[address])?;
+        let load = Load::start(CLIENTS, &[proxy.address()]);
+        let mut generations = Vec::new();
+        for count in 1..=5 {
+            generations.extend(pids(&server));
+            server.signal(Signal::HUP);
+            let _ = server.wait_for_count(" reloaded ", count);
+        }
+        // The last generation has answered, too.
+        answered_by(&proxy, &server);
+        let seen = load.stop();
+        println!(
+            "{workers} workers: {} answers of {} workers, the longest after {:?}",
+            seen.answers,
+            seen.pids.len(),
+            seen.longest
+        );
+        seen.assert_nothing_failed();
+        let answered = |pid: &&String| seen.pids.contains(*pid);
+        let answered = generations.iter().filter(answered).count();
+        assert!(answered > 5, "{answered} of {generations:?} have answered");
+        log += &proxy.log();
+    }
+    Some(log)
+}
+
+/// Waits until a worker of this server has answered through the proxy.
+fn answered_by(proxy: &Proxy, server: &Running) {
+    let pids: HashSet<_> = pids(server).into_iter().collect();
+    wait_until("an answer of the server", || pids.contains(&proxy.pid()));
+}
+
+fn pids(server: &Running) -> Vec<String> {
+    let workers = server.workers();
+    workers
+        .iter()
+        .map(Process::pid)
+        .map(|pid| pid.to_string())
+        .collect()
+}
