@@ -1,6 +1,7 @@
 //! The programs around a server: proxies in front of it, with the very files of `deploy`.
 
 mod haproxy;
+mod nginx;
 mod proxy;
 mod rolling;
 
