@@ -5,7 +5,7 @@ use std::{future::Future, slice};
 use crate::{
     BoxError, Server,
     listener::Bound,
-    server::check,
+    start::check,
     worker::{self, Alone},
 };
 

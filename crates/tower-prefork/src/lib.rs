@@ -36,7 +36,9 @@ mod listener;
 mod operator;
 mod server;
 mod signals;
+mod start;
 mod supervisor;
+mod system;
 #[cfg(feature = "watch")]
 mod watch;
 mod worker;

@@ -1,20 +1,14 @@
 //! The builders: [`Server`] and [`Arbiter`].
 
-use std::{fmt::Display, future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode};
 
 use crate::{
-    BoxError, Config, HttpService, Worker, Workers, access_log,
-    config::{self, Resolved, Settings},
+    BoxError, Config, HttpService, Worker, Workers,
+    config::Settings,
     control::{self, Socket},
-    listener::Bound,
-    supervisor::{self, Charge, Predecessor},
-    worker::{self, Alone, Application},
+    start::{Failure, start},
+    worker::{self, Application},
 };
-
-/// Exit code when the program cannot start, or cannot go on.
-const FAILED: u8 = 1;
-/// Exit code when what was configured makes no sense.
-const MISCONFIGURED: u8 = 2;
 
 /// One application on its addresses, served by its own worker processes.
 ///
@@ -200,118 +194,11 @@ impl Arbiter {
     pub fn run(self) -> ExitCode {
         match Socket::inherited(control::MARKER) {
             Ok(Some(socket)) => worker::run(self.servers, socket),
-            Ok(None) => match supervise(self.servers) {
+            Ok(None) => match start(self.servers) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err((code, error)) => fail(code, error),
+                Err(failure) => failure.report(),
             },
-            Err(error) => fail(FAILED, format_args!("a worker cannot start: {error}")),
+            Err(error) => Failure::of_start(format!("a worker cannot start: {error}")).report(),
         }
-    }
-}
-
-fn fail(code: u8, error: impl Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
-}
-
-fn supervise(servers: Vec<Server>) -> Result<(), (u8, String)> {
-    let predecessor =
-        Predecessor::inherited().map_err(|error| (FAILED, format!("cannot take over: {error}")))?;
-    let all = check(&servers).map_err(|error| (MISCONFIGURED, error))?;
-    let alone = all.iter().all(Resolved::is_alone);
-
-    if alone && predecessor.is_some() {
-        let error = "0 workers cannot take over from a supervisor; stop it first, then start";
-        return Err((MISCONFIGURED, error.into()));
-    }
-
-    let mut charges = Vec::new();
-    let mut single = Vec::new();
-    let unbound = Bound::default();
-    for (server, resolved) in servers.into_iter().zip(all) {
-        if let Some(log) = &resolved.config.access_log {
-            access_log::check(log)
-                .map_err(|error| (FAILED, format!("{}: {error}", server.name)))?;
-        }
-        let before = predecessor.as_ref().and_then(|one| one.bound(&server.name));
-        let bound = resolved
-            .bind(before.unwrap_or(&unbound))
-            .map_err(|error| (FAILED, error))?;
-        let Resolved { config, .. } = resolved;
-        let Server {
-            name,
-            settings,
-            application,
-        } = server;
-        match application {
-            Some(application) if alone => single.push(Alone {
-                name,
-                config,
-                application,
-                bound,
-            }),
-            _ => charges.push(Charge {
-                name,
-                settings,
-                config,
-                bound,
-            }),
-        }
-    }
-    let served = if alone {
-        worker::run_single(single)
-    } else {
-        supervisor::run(charges, predecessor)
-    };
-    served.map_err(|error| (FAILED, error))
-}
-
-/// Checks what needs no look at the machine. Gives what each server has come to.
-pub(crate) fn check(servers: &[Server]) -> Result<Vec<Resolved>, String> {
-    if servers.is_empty() {
-        return Err("no server was given; add one with Arbiter::server".into());
-    }
-    for (index, server) in servers.iter().enumerate() {
-        let name = &server.name;
-        if servers[..index].iter().any(|other| other.name == *name) {
-            return Err(format!("{name}: two servers have this name"));
-        }
-        if server.application.is_none() {
-            return Err(format!("{name}: nothing to serve; call Server::service"));
-        }
-    }
-    config::resolve_all(
-        servers
-            .iter()
-            .map(|server| (&*server.name, &server.settings)),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use super::*;
-
-    fn server(name: &str) -> Server {
-        Server::new(name).service(|_| async { Ok::<_, Infallible>(axum::Router::new()) })
-    }
-
-    fn refused(servers: &[Server]) -> String {
-        check(servers).unwrap_err()
-    }
-
-    #[test]
-    fn a_plain_router_is_a_service() {
-        assert_eq!(check(&[server("shop")]).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused() {
-        assert!(refused(&[]).contains("no server"));
-        assert!(refused(&[Server::new("shop")]).contains("shop: nothing to serve"));
-        assert!(refused(&[server("a"), server("a")]).contains("two servers"));
-        assert!(refused(&[server("a").bind("nowhere")]).contains("cannot listen on \"nowhere\""));
-        assert!(refused(&[server("a").thread_workers(5000)]).contains("a: thread_workers is 5000"));
     }
 }

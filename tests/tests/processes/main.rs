@@ -4,6 +4,7 @@ mod access_log;
 mod addresses;
 mod cli;
 mod death;
+mod machine;
 mod out_of_memory;
 mod reload;
 mod reload_under_load;

@@ -10,7 +10,7 @@ mod workers;
 
 pub use http::Http;
 use limits::Refusal;
-pub(crate) use program::of_program;
+pub(crate) use program::ProgramConfig;
 pub(crate) use resolved::Resolved;
 pub use settings::Config;
 use settings::DEFAULT_ADDRESS;

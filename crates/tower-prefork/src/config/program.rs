@@ -1,8 +1,46 @@
-use super::Config;
+use std::path::PathBuf;
+
+use super::{Config, Resolved};
+
+/// The settings that belong to the whole program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ProgramConfig {
+    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) control_socket: Option<PathBuf>,
+    pub(crate) user: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) umask: Option<u32>,
+}
+
+impl ProgramConfig {
+    /// What the servers say, who must agree. The error is a sentence for the operator.
+    pub(crate) fn of(servers: &[Resolved]) -> Result<Self, String> {
+        let each = || servers.iter().map(|resolved| &resolved.config);
+        let this = Self {
+            pid_file: of_program(each(), "pid_file", |config| config.pid_file.as_ref())?.cloned(),
+            control_socket: of_program(each(), "control_socket", |config| {
+                config.control_socket.as_ref()
+            })?
+            .cloned(),
+            user: of_program(each(), "user", |config| config.user.as_ref())?.cloned(),
+            group: of_program(each(), "group", |config| config.group.as_ref())?.cloned(),
+            umask: of_program(each(), "umask", |config| config.umask.as_ref())?.copied(),
+        };
+        let alone = servers.iter().any(Resolved::is_alone);
+        if alone && (this.user.is_some() || this.group.is_some()) {
+            return Err(
+                "user and group are those of the workers, and workers is 0; \
+                 choose 1 or more, or start the program as that user"
+                    .into(),
+            );
+        }
+        Ok(this)
+    }
+}
 
 /// The one value of a setting that belongs to the whole program, if any of the servers has one.
 /// The error is a sentence for the operator: two servers have different ones.
-pub(crate) fn of_program<'a, T: PartialEq + ?Sized>(
+fn of_program<'a, T: PartialEq + ?Sized>(
     configs: impl IntoIterator<Item = &'a Config>,
     name: &str,
     get: impl Fn(&'a Config) -> Option<&'a T>,

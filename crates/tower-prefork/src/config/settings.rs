@@ -69,6 +69,10 @@ pub struct Config {
     pub max_rss: Option<u64>,
     /// A file with the process id of the supervisor, for as long as it runs. Default: none.
     ///
+    /// It is there before the server is ready. The supervisor holds a lock on it (`flock`): a second start is
+    /// refused while the first one runs, and a file that a process left without removing it is replaced. Its
+    /// directory must be one that the supervisor may write to.
+    ///
     /// This, and each setting below that says so, belongs to the whole program: in one with several
     /// servers, those that set it must agree.
     pub pid_file: Option<PathBuf>,
@@ -77,12 +81,18 @@ pub struct Config {
     pub control_socket: Option<PathBuf>,
     /// The user, by name or number, that workers run as; the supervisor must be root. Default: the
     /// supervisor's own. Belongs to the whole program.
+    ///
+    /// The supervisor stays root: it listens on what only root may, and runs none of the service's code. Its
+    /// Unix sockets and its access log are given to the user and the group. Workers are in that group alone;
+    /// other groups of the user, and its environment (`HOME`), are not looked up. The program and the
+    /// directory that it is started in must be ones that the user can reach.
     pub user: Option<String>,
     /// The group, by name or number, that workers run in; the supervisor must be root. Default: the
     /// user's own group, or the supervisor's. Belongs to the whole program.
     pub group: Option<String>,
     /// Permissions that new files of the program do not get, as in `0o027`. Default: what the program was
-    /// started with. Belongs to the whole program.
+    /// started with. Belongs to the whole program, and is set before any file, Unix sockets among them, is
+    /// created.
     pub umask: Option<u32>,
     /// Directories whose files are watched: when one changes, the workers are replaced, as by
     /// `SIGHUP`. For development. Default: none, and nothing is watched.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Config, DEFAULT_ADDRESS, Refusal, Resolved, of_program};
+use super::{Config, DEFAULT_ADDRESS, ProgramConfig, Refusal, Resolved};
 use crate::control::ToWorker;
 
 /// How the settings of a server come about, one step after the other: a later step goes over an
@@ -57,14 +57,7 @@ pub(crate) fn resolve_all<'a>(
     if all.iter().any(Resolved::is_alone) && !all.iter().all(Resolved::is_alone) {
         return Err("0 workers means one process: give 0 to all servers or to none".into());
     }
-    let each = || all.iter().map(|resolved| &resolved.config);
-    of_program(each(), "pid_file", |config| config.pid_file.as_ref())?;
-    of_program(each(), "control_socket", |config| {
-        config.control_socket.as_ref()
-    })?;
-    of_program(each(), "user", |config| config.user.as_ref())?;
-    of_program(each(), "group", |config| config.group.as_ref())?;
-    of_program(each(), "umask", |config| config.umask.as_ref())?;
+    ProgramConfig::of(&all)?;
     Ok(all)
 }
 
@@ -124,6 +117,11 @@ mod tests {
         let first = settings(|config| config.umask = Some(0o22));
         let second = settings(|config| config.umask = Some(0o27));
         assert!(refused(&[("a", &first), ("b", &second)]).contains("two servers differ in umask"));
+        let alone = settings(|config| {
+            config.workers = Workers::Count(0);
+            config.group = Some("daemon".into());
+        });
+        assert!(refused(&[("a", &alone)]).contains("workers is 0"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     run::Supervisor,
     server::Supervised,
 };
-use crate::signals::Request;
+use crate::{signals::Request, system::PidFile};
 
 /// What a new supervisor gets, beyond the time that its workers may take, to become ready.
 const UPGRADE_GRACE: Duration = Duration::from_secs(10);
@@ -56,6 +56,11 @@ impl Supervisor {
         if self.is_ready()
             && let Some(predecessor) = self.predecessor.take()
         {
+            let pid_file = self.config.pid_file.as_deref();
+            match pid_file.map(PidFile::take_over).transpose() {
+                Ok(pid_file) => self.pid_file = pid_file,
+                Err(error) => tracing::error!(error, "the pid file is not of this supervisor"),
+            }
             predecessor.relieve();
         }
     }

@@ -20,4 +20,4 @@ mod slot;
 
 pub(crate) use end::log_stopping;
 pub(crate) use handover::Predecessor;
-pub(crate) use run::{Charge, log_ready, run};
+pub(crate) use run::{Charge, Setup, log_ready, run};

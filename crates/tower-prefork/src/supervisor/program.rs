@@ -15,7 +15,7 @@ use std::{
 use tokio::process::Child;
 
 use super::handover;
-use crate::control;
+use crate::{control, system::Credentials};
 
 /// This program, to be started again.
 ///
@@ -26,6 +26,8 @@ pub(super) struct Program {
     path: PathBuf,
     /// The directory that the program was started in, by the name that the shell gave it.
     directory: Option<PathBuf>,
+    /// Who it is run as, if that is not who this process is.
+    credentials: Option<Credentials>,
 }
 
 impl Program {
@@ -43,7 +45,16 @@ impl Program {
         Ok(Self {
             path,
             directory: named,
+            credentials: None,
         })
+    }
+
+    /// Says who it is run as.
+    pub(super) fn run_as(self, credentials: Option<Credentials>) -> Self {
+        Self {
+            credentials,
+            ..self
+        }
     }
 
     /// The file that is executed.
@@ -73,6 +84,9 @@ impl Program {
         }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
+        }
+        if let Some(credentials) = &self.credentials {
+            credentials.assume(&mut command);
         }
         command
             .args(arguments)

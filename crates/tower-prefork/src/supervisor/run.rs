@@ -11,9 +11,10 @@ use super::{
     server::Supervised,
 };
 use crate::{
-    config::{Config, Settings},
+    config::{Config, ProgramConfig, Settings},
     listener::{Bound, Local},
     signals::Signals,
+    system::{Credentials, PidFile},
 };
 
 /// A server to supervise: its name, its settings, what they have come to, and its listeners.
@@ -24,6 +25,19 @@ pub(crate) struct Charge {
     pub(crate) settings: Settings,
     pub(crate) config: Config,
     pub(crate) bound: Bound,
+}
+
+/// What the supervisor begins with.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) charges: Vec<Charge>,
+    pub(crate) config: ProgramConfig,
+    /// Who the workers run as, if not as this process.
+    pub(crate) credentials: Option<Credentials>,
+    /// Held until the end.
+    pub(crate) pid_file: Option<PidFile>,
+    /// The supervisor that this one takes over from.
+    pub(crate) predecessor: Option<Predecessor>,
 }
 
 /// What a slot tells the supervisor.
@@ -37,18 +51,18 @@ pub(super) enum Event {
 
 /// Runs the workers of all servers until an operator stops the program, or another supervisor has taken
 /// over. The error is a line for the operator; no worker is left then.
-pub(crate) fn run(charges: Vec<Charge>, predecessor: Option<Predecessor>) -> Result<(), String> {
+pub(crate) fn run(setup: Setup) -> Result<(), String> {
     let start = || -> io::Result<_> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        Ok((Program::current()?, runtime))
+        Ok((Program::current()?.run_as(setup.credentials), runtime))
     };
     let (program, runtime) = start().map_err(|error| format!("cannot supervise: {error}"))?;
     runtime.block_on(async {
         let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
-        let changes = watch_files(&charges, &program)?;
-        let supervisor = Supervisor::start(charges, program, changes, predecessor);
+        let changes = watch_files(&setup.charges, &program)?;
+        let supervisor = Supervisor::start(setup, program, changes);
         supervisor.run(signals).await
     })
 }
@@ -66,6 +80,9 @@ pub(super) struct Supervisor {
     pub(super) plans: Plans,
     /// Files that have changed, if they are watched.
     changes: Option<mpsc::Receiver<PathBuf>>,
+    pub(super) config: ProgramConfig,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) pid_file: Option<PidFile>,
     /// The supervisor to relieve, as soon as this one serves.
     pub(super) predecessor: Option<Predecessor>,
     pub(super) started: Instant,
@@ -73,17 +90,12 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     /// Starts all workers.
-    fn start(
-        charges: Vec<Charge>,
-        program: Program,
-        changes: Option<mpsc::Receiver<PathBuf>>,
-        predecessor: Option<Predecessor>,
-    ) -> Self {
+    fn start(setup: Setup, program: Program, changes: Option<mpsc::Receiver<PathBuf>>) -> Self {
         let (events_sender, events) = mpsc::channel(16);
         let mut slots = JoinSet::new();
         let mut servers = Vec::new();
         let oom_kills = Arc::new(OomKills::of_this_program());
-        for (index, charge) in charges.into_iter().enumerate() {
+        for (index, charge) in setup.charges.into_iter().enumerate() {
             let workers = charge.config.workers.count();
             let mut server = Supervised::new(index, charge, &program, &oom_kills);
             server.scale(workers, &mut slots, &events_sender);
@@ -97,7 +109,10 @@ impl Supervisor {
             events_sender,
             plans: Plans::default(),
             changes,
-            predecessor,
+            config: setup.config,
+            credentials: setup.credentials,
+            pid_file: setup.pid_file,
+            predecessor: setup.predecessor,
             started: Instant::now(),
         }
     }

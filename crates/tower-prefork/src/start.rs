@@ -1,0 +1,189 @@
+//! What is done before anything is served: the settings are checked, the machine is asked for what they
+//! need, and the listeners are bound.
+
+use std::process::ExitCode;
+
+use crate::{
+    Server, access_log,
+    config::{self, ProgramConfig, Resolved},
+    listener::Bound,
+    supervisor::{self, Charge, Predecessor, Setup},
+    system::{Credentials, PidFile, set_umask},
+    worker::{self, Alone},
+};
+
+/// Why the program ends.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    error: String,
+}
+
+impl Failure {
+    /// It cannot start, or cannot go on.
+    pub(crate) fn of_start(error: String) -> Self {
+        Self { code: 1, error }
+    }
+
+    /// What was configured makes no sense.
+    fn of_settings(error: String) -> Self {
+        Self { code: 2, error }
+    }
+
+    /// Tells the operator.
+    pub(crate) fn report(self) -> ExitCode {
+        eprintln!("error: {}", self.error);
+        ExitCode::from(self.code)
+    }
+}
+
+/// Serves until an operator stops the program.
+pub(crate) fn start(servers: Vec<Server>) -> Result<(), Failure> {
+    let predecessor = Predecessor::inherited()
+        .map_err(|error| Failure::of_start(format!("cannot take over: {error}")))?;
+    let all = check(&servers).map_err(Failure::of_settings)?;
+    let program = ProgramConfig::of(&all).map_err(Failure::of_settings)?;
+    if all.iter().all(Resolved::is_alone) {
+        if predecessor.is_some() {
+            let error = "0 workers cannot take over from a supervisor; stop it first, then start";
+            return Err(Failure::of_settings(error.into()));
+        }
+        serve_alone(servers, all, &program)
+    } else {
+        supervise(servers, all, program, predecessor)
+    }
+    .map_err(Failure::of_start)
+}
+
+/// Serves in this process.
+fn serve_alone(
+    servers: Vec<Server>,
+    all: Vec<Resolved>,
+    program: &ProgramConfig,
+) -> Result<(), String> {
+    set_umask(program.umask);
+    let pid_file = program.pid_file.as_deref();
+    let _pid_file = pid_file.map(PidFile::create).transpose()?;
+    let mut alone = Vec::new();
+    for (server, resolved) in servers.into_iter().zip(all) {
+        let bound = bind(&server.name, &resolved, &Bound::default(), None)?;
+        alone.push(Alone {
+            name: server.name,
+            config: resolved.config,
+            application: server.application.ok_or("nothing to serve")?,
+            bound,
+        });
+    }
+    worker::run_single(alone)
+}
+
+/// Serves in worker processes.
+fn supervise(
+    servers: Vec<Server>,
+    all: Vec<Resolved>,
+    program: ProgramConfig,
+    predecessor: Option<Predecessor>,
+) -> Result<(), String> {
+    set_umask(program.umask);
+    let credentials = Credentials::of(program.user.as_deref(), program.group.as_deref())?;
+    let pid_file = match &predecessor {
+        None => program
+            .pid_file
+            .as_deref()
+            .map(PidFile::create)
+            .transpose()?,
+        // It is the other supervisor's until this one serves.
+        Some(_) => None,
+    };
+    let unbound = Bound::default();
+    let mut charges = Vec::new();
+    for (server, resolved) in servers.into_iter().zip(all) {
+        let before = predecessor.as_ref().and_then(|one| one.bound(&server.name));
+        let before = before.unwrap_or(&unbound);
+        let bound = bind(&server.name, &resolved, before, credentials.as_ref())?;
+        charges.push(Charge {
+            name: server.name,
+            settings: server.settings,
+            config: resolved.config,
+            bound,
+        });
+    }
+    supervisor::run(Setup {
+        charges,
+        config: program,
+        credentials,
+        pid_file,
+        predecessor,
+    })
+}
+
+/// Listens for one server, and sees to the files that its workers will open.
+pub(crate) fn bind(
+    server: &str,
+    resolved: &Resolved,
+    before: &Bound,
+    credentials: Option<&Credentials>,
+) -> Result<Bound, String> {
+    let of_server = |error| format!("{server}: {error}");
+    if let Some(log) = &resolved.config.access_log {
+        access_log::check(log).map_err(of_server)?;
+        if let Some(owner) = credentials {
+            owner.give_file(&log.path).map_err(of_server)?;
+        }
+    }
+    let bound = resolved.bind(before)?;
+    if let Some(owner) = credentials {
+        owner.give_sockets(&bound)?;
+    }
+    Ok(bound)
+}
+
+/// Checks what needs no look at the machine. Gives what each server has come to.
+pub(crate) fn check(servers: &[Server]) -> Result<Vec<Resolved>, String> {
+    if servers.is_empty() {
+        return Err("no server was given; add one with Arbiter::server".into());
+    }
+    for (index, server) in servers.iter().enumerate() {
+        let name = &server.name;
+        if servers[..index].iter().any(|other| other.name == *name) {
+            return Err(format!("{name}: two servers have this name"));
+        }
+        if server.application.is_none() {
+            return Err(format!("{name}: nothing to serve; call Server::service"));
+        }
+    }
+    config::resolve_all(
+        servers
+            .iter()
+            .map(|server| (&*server.name, &server.settings)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn server(name: &str) -> Server {
+        Server::new(name).service(|_| async { Ok::<_, Infallible>(axum::Router::new()) })
+    }
+
+    fn refused(servers: &[Server]) -> String {
+        check(servers).unwrap_err()
+    }
+
+    #[test]
+    fn a_plain_router_is_a_service() {
+        assert_eq!(check(&[server("shop")]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        assert!(refused(&[]).contains("no server"));
+        assert!(refused(&[Server::new("shop")]).contains("shop: nothing to serve"));
+        assert!(refused(&[server("a"), server("a")]).contains("two servers"));
+        assert!(refused(&[server("a").bind("nowhere")]).contains("cannot listen on \"nowhere\""));
+        assert!(refused(&[server("a").thread_workers(5000)]).contains("a: thread_workers is 5000"));
+    }
+}

@@ -1,0 +1,178 @@
+use std::{
+    os::unix::{
+        fs::{chown, lchown},
+        process::CommandExt,
+    },
+    path::Path,
+    process::Command,
+};
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+use crate::listener::{Bound, Listener, Local};
+
+/// The user and the group that workers run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    uid: Uid,
+    gid: Gid,
+}
+
+impl Credentials {
+    /// Those of a user and a group, by name or number. `None` when that is who this process is. The
+    /// error is a sentence for the operator.
+    pub(crate) fn of(user: Option<&str>, group: Option<&str>) -> Result<Option<Self>, String> {
+        if user.is_none() && group.is_none() {
+            return Ok(None);
+        }
+        let group = group.map(find_group).transpose()?;
+        let wanted = match user {
+            Some(user) => Self::of_user(user, group)?,
+            None => Self {
+                uid: Uid::effective(),
+                gid: group.unwrap_or_else(Gid::effective),
+            },
+        };
+        let own = Self {
+            uid: Uid::effective(),
+            gid: Gid::effective(),
+        };
+        if own.uid.is_root() {
+            return Ok(Some(wanted));
+        }
+        if wanted == own {
+            return Ok(None);
+        }
+        Err(
+            "only root can start workers as another user or in another group; \
+             start the program as root, or leave user and group out"
+                .into(),
+        )
+    }
+
+    fn of_user(user: &str, group: Option<Gid>) -> Result<Self, String> {
+        if let Some(known) = lookup(user, User::from_name, User::from_uid, Uid::from_raw)? {
+            return Ok(Self {
+                uid: known.uid,
+                gid: group.unwrap_or(known.gid),
+            });
+        }
+        let Ok(uid) = user.parse() else {
+            return Err(format!("there is no user {user:?} on this machine"));
+        };
+        let gid = group.ok_or_else(|| {
+            format!(
+                "the user {uid} has no name on this machine and so no group; choose a group, too"
+            )
+        })?;
+        Ok(Self {
+            uid: Uid::from_raw(uid),
+            gid,
+        })
+    }
+
+    /// Makes a program run as they say. It is in no other group.
+    pub(crate) fn assume(&self, command: &mut Command) {
+        command.uid(self.uid.as_raw()).gid(self.gid.as_raw());
+    }
+
+    /// Gives the socket files of these listeners away, so that who may reach the workers may connect.
+    pub(crate) fn give_sockets(&self, bound: &Bound) -> Result<(), String> {
+        for path in bound.listeners.iter().filter_map(socket_path) {
+            lchown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
+                .map_err(|error| self.cannot_give(path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Gives a file away that the workers open. A device or a pipe stays whose it is.
+    pub(crate) fn give_file(&self, path: &Path) -> Result<(), String> {
+        if !path.is_file() {
+            return Ok(());
+        }
+        chown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
+            .map_err(|error| self.cannot_give(path, &error))
+    }
+
+    fn cannot_give(&self, path: &Path, error: &std::io::Error) -> String {
+        format!(
+            "cannot give {} to user {} and group {}: {error}",
+            path.display(),
+            self.uid,
+            self.gid
+        )
+    }
+}
+
+fn socket_path(listener: &Listener) -> Option<&Path> {
+    match listener.local() {
+        Local::Unix(path) => path.as_deref(),
+        Local::Tcp(_) => None,
+    }
+}
+
+fn find_group(group: &str) -> Result<Gid, String> {
+    if let Some(known) = lookup(group, Group::from_name, Group::from_gid, Gid::from_raw)? {
+        return Ok(known.gid);
+    }
+    let number = group.parse().map(Gid::from_raw);
+    number.map_err(|_| format!("there is no group {group:?} on this machine"))
+}
+
+/// Looks for a name, which may look like a number, and then for a number.
+fn lookup<T, I>(
+    text: &str,
+    by_name: impl Fn(&str) -> nix::Result<Option<T>>,
+    by_number: impl Fn(I) -> nix::Result<Option<T>>,
+    number: impl Fn(u32) -> I,
+) -> Result<Option<T>, String> {
+    let cannot = |error| format!("cannot look {text:?} up among the users and groups: {error}");
+    if let Some(found) = by_name(text).map_err(cannot)? {
+        return Ok(Some(found));
+    }
+    match text.parse() {
+        Ok(id) => by_number(number(id)).map_err(cannot),
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(user: &str, group: Option<&str>) -> Result<(u32, u32), String> {
+        let group = group.map(find_group).transpose()?;
+        let credentials = Credentials::of_user(user, group)?;
+        Ok((credentials.uid.as_raw(), credentials.gid.as_raw()))
+    }
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!(ids("root", None), Ok((0, 0)));
+        assert_eq!(ids("0", None), Ok((0, 0)));
+        assert_eq!(ids("root", Some("54321")), Ok((0, 54321)));
+        assert_eq!(ids("4294967000", Some("root")), Ok((4_294_967_000, 0)));
+    }
+
+    #[test]
+    fn what_is_not_there_is_a_sentence() {
+        assert_eq!(
+            ids("n.n.", None).unwrap_err(),
+            "there is no user \"n.n.\" on this machine"
+        );
+        assert_eq!(
+            ids("root", Some("n.n.")).unwrap_err(),
+            "there is no group \"n.n.\" on this machine"
+        );
+        let error = ids("4294967000", None).unwrap_err();
+        assert!(error.ends_with("choose a group, too"), "{error}");
+    }
+
+    #[test]
+    fn the_own_user_needs_no_root() {
+        assert_eq!(Credentials::of(None, None), Ok(None));
+        let own = Uid::effective().to_string();
+        let group = Gid::effective().to_string();
+        assert!(Credentials::of(Some(&own), Some(&group)).is_ok());
+    }
+}
