@@ -1,35 +1,11 @@
-//! The command line of a server: [`Args`], and its log.
-//!
-//! ```no_run
-//! use clap::Parser;
-//! use tower_prefork::{Server, cli};
-//!
-//! #[derive(Parser)]
-//! struct Cli {
-//!     #[command(flatten)]
-//!     server: cli::Args,
-//! }
-//!
-//! fn main() -> std::process::ExitCode {
-//!     let cli = Cli::parse();
-//!     cli.server.init_logging();
-//!     Server::new("shop")
-//!         .args(&cli.server)
-//! #       .service(|_| async { Ok::<_, tower_prefork::BoxError>(axum::Router::new()) })
-//!         // .service(…)
-//!         .run()
-//! }
-//! ```
+use std::{path::PathBuf, time::Duration};
 
-use std::{
-    io::{IsTerminal, stderr},
-    path::PathBuf,
-    time::Duration,
+use clap::Args as ClapArgs;
+
+use super::{
+    LogFormat, seconds,
+    values::{filter, mode, size},
 };
-
-use clap::{Args as ClapArgs, ValueEnum};
-use tracing_subscriber::{EnvFilter, fmt};
-
 use crate::{AccessLog, AccessLogFormat, Config, Workers};
 
 /// The options of a server, to flatten into a clap program.
@@ -191,33 +167,7 @@ pub struct Args {
     pub log_level: Option<String>,
 }
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 impl Args {
-    /// Sends the events of this program to standard error, as the options say.
-    ///
-    /// Does nothing when the program has a subscriber already.
-    pub fn init_logging(&self) {
-        let level = self.log_level.as_deref().unwrap_or("info");
-        let builder = fmt()
-            // The option's parser has refused what is wrong.
-            .with_env_filter(EnvFilter::new(level))
-            .with_writer(stderr)
-            .with_ansi(stderr().is_terminal());
-        // An error means that there is one already.
-        let _ = match self.log_format.unwrap_or(LogFormat::Text) {
-            LogFormat::Text => builder.try_init(),
-            LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        };
-    }
-
     pub(crate) fn apply(&self, config: &mut Config) {
         if !self.bind.is_empty() {
             config.bind.clone_from(&self.bind);
@@ -276,40 +226,6 @@ fn set<T>(setting: &mut T, given: Option<T>) {
 fn set_some<T: Clone>(setting: &mut Option<T>, given: &Option<T>) {
     if given.is_some() {
         setting.clone_from(given);
-    }
-}
-
-/// Parses a time in seconds, as in `30` or `0.5`: a clap `value_parser` for a program's own options.
-///
-/// # Errors
-///
-/// When the text is no number, or one that is negative or too large.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok();
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "expected seconds, as in 30 or 0.5".to_owned())
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    let units = [('K', 10), ('M', 20), ('G', 30)];
-    let unit = units.iter().find(|(unit, _)| text.ends_with(*unit));
-    let (number, shift) = unit.map_or((text, 0), |(_, shift)| (&text[..text.len() - 1], *shift));
-    let bytes = number.parse::<u64>().ok();
-    bytes
-        .and_then(|bytes| bytes.checked_mul(1 << shift))
-        .ok_or_else(|| "expected bytes, as in 1048576, 512K, 512M or 2G".to_owned())
-}
-
-fn mode(text: &str) -> Result<u32, String> {
-    let digits = text.strip_prefix("0o").unwrap_or(text);
-    u32::from_str_radix(digits, 8).map_err(|_| "expected an octal number, as in 027".to_owned())
-}
-
-fn filter(text: &str) -> Result<String, String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
     }
 }
 

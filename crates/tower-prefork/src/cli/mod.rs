@@ -1,0 +1,30 @@
+//! The command line of a server: [`Args`], and its log.
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use tower_prefork::{Server, cli};
+//!
+//! #[derive(Parser)]
+//! struct Cli {
+//!     #[command(flatten)]
+//!     server: cli::Args,
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let cli = Cli::parse();
+//!     cli.server.init_logging();
+//!     Server::new("shop")
+//!         .args(&cli.server)
+//! #       .service(|_| async { Ok::<_, tower_prefork::BoxError>(axum::Router::new()) })
+//!         // .service(…)
+//!         .run()
+//! }
+//! ```
+
+mod args;
+mod log;
+mod values;
+
+pub use args::Args;
+pub use log::LogFormat;
+pub use values::seconds;
