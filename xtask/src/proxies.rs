@@ -1,4 +1,4 @@
-//! The proxies that tests put in front of a server.
+//! The programs that tests put around a server.
 
 use std::env;
 use std::path::Path;
@@ -6,24 +6,26 @@ use std::path::Path;
 use crate::command::{Failure, is_installed};
 use crate::debian::AptGet;
 
-/// Programs, which Debian's packages are named after.
-const NAMES: [&str; 2] = ["haproxy", "nginx"];
+/// Each with Debian's package of it.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("haproxy", "haproxy"),
+    ("nginx", "nginx"),
+    ("systemd-analyze", "systemd"),
+];
 
 /// Installs those that are not there, with the right to. Without one its tests are skipped, and say so; where the
 /// variable CI is `true`, they fail.
 pub(crate) fn set_up() -> Result<(), Failure> {
-    let missing: Vec<_> = NAMES
-        .into_iter()
-        .filter(|name| !is_installed(name))
-        .collect();
-    if missing.is_empty() {
+    let missing = PROGRAMS.into_iter().filter(|(name, _)| !is_installed(name));
+    let (names, packages): (Vec<_>, Vec<_>) = missing.unzip();
+    if names.is_empty() {
         return Ok(());
     }
-    let names = missing.join(" and ");
+    let names = names.join(" and ");
     match AptGet::available() {
         Some(apt_get) if !would_serve() => {
             println!("No {names} to test with.");
-            apt_get.install(&missing)
+            apt_get.install(&packages)
         }
         _ => {
             println!("No {names}: tests are skipped.");

@@ -4,8 +4,9 @@ use std::fs;
 
 use rustix::process::{getgid, getuid};
 use tests::{Address, Port, installed};
+use tower_prefork::Config;
 
-use crate::{deployed, proxy::Proxy, rolling::reloads};
+use crate::{deployed, proxy::Proxy, rolling::reloads, seconds};
 
 fn start(servers: &[Address]) -> Option<Proxy> {
     let program = installed("haproxy")?;
@@ -47,6 +48,19 @@ fn the_file_is_accepted() {
     let (code, output) = program.args("-c -f").arg(&file).run();
     assert_eq!(code, Some(0), "{output}");
     assert!(!output.contains("WARNING"), "{output}");
+}
+
+#[test]
+fn the_times_agree_with_the_servers() {
+    let text = deployed("haproxy/haproxy.cfg", &[]);
+    let http = Config::default().http;
+    assert_eq!(seconds(&text, "timeout http-request "), http.header_timeout);
+    assert!(seconds(&text, "timeout http-keep-alive ") < http.keep_alive_timeout);
+    assert_eq!(seconds(&text, "timeout client "), http.body_timeout);
+    assert_eq!(seconds(&text, "timeout client "), http.write_timeout);
+    assert!(seconds(&text, "timeout server ") > http.request_timeout);
+    let idle = seconds(&text, "default-server pool-purge-delay ");
+    assert!(idle < http.keep_alive_timeout);
 }
 
 #[test]

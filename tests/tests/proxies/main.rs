@@ -1,11 +1,13 @@
-//! The programs around a server: proxies in front of it, with the very files of `deploy`.
+//! What stands around a server, with the very files of `deploy`: proxies in front of it, and what starts it.
 
 mod haproxy;
+mod kubernetes;
 mod nginx;
 mod proxy;
 mod rolling;
+mod systemd;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use tests::Program;
 
@@ -21,6 +23,20 @@ fn deployed(file: &str, replaced: &[(&str, &str)]) -> String {
         text = text.replace(old, new);
     }
     text
+}
+
+/// As `shutdown_delay` of the servers that the files are for.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
+
+/// The time that follows this name, which is in the file once.
+fn seconds(text: &str, name: &str) -> Duration {
+    let mut lines = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(name));
+    let time = lines.next().unwrap_or_else(|| panic!("no {name:?}"));
+    assert_eq!(lines.next(), None, "{name:?} is there twice");
+    let number = time.trim().trim_end_matches([';', 's']);
+    Duration::from_secs(number.parse().expect("seconds"))
 }
 
 /// A server as the files of `deploy` expect it.

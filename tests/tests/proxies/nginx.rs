@@ -3,8 +3,9 @@
 use std::{fs, path::Path};
 
 use tests::{Address, Port, Program, installed};
+use tower_prefork::Config;
 
-use crate::{deployed, proxy::Proxy, rolling::reloads};
+use crate::{deployed, proxy::Proxy, rolling::reloads, seconds};
 
 /// What it writes into directories that only root may write to, on Debian.
 const TEMPORARY: [&str; 5] = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -70,6 +71,24 @@ fn the_file_is_accepted() {
     };
     let (code, output) = program.args("-t").run();
     assert_eq!(code, Some(0), "{output}");
+}
+
+#[test]
+fn the_times_agree_with_the_servers() {
+    let text = deployed("nginx/nginx.conf", &[]);
+    let (upstream, server) = text.split_once("server {").unwrap();
+    let http = Config::default().http;
+    for part in [upstream, server] {
+        assert!(seconds(part, "keepalive_timeout ") < http.keep_alive_timeout);
+    }
+    assert_eq!(
+        seconds(&text, "client_header_timeout "),
+        http.header_timeout
+    );
+    assert_eq!(seconds(&text, "client_body_timeout "), http.body_timeout);
+    assert_eq!(seconds(&text, "send_timeout "), http.write_timeout);
+    assert!(seconds(&text, "proxy_send_timeout ") > http.body_timeout);
+    assert!(seconds(&text, "proxy_read_timeout ") > http.request_timeout);
 }
 
 #[test]
