@@ -11,7 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Removes the socket file of a program that is gone. One that still answers, and a file that is
 /// no socket, are left alone.
-pub(super) fn remove_stale(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_stale(path: &Path) -> io::Result<()> {
     let file = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -34,7 +34,7 @@ pub(super) fn remove_stale(path: &Path) -> io::Result<()> {
 
 /// The file of a Unix socket, removed on drop unless another program has replaced it.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
     /// It is for another process to remove.
@@ -42,7 +42,7 @@ pub(super) struct SocketFile {
 }
 
 impl SocketFile {
-    pub(super) fn new(path: &Path) -> io::Result<Self> {
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
             identity: identity(path)?,
@@ -55,7 +55,7 @@ impl SocketFile {
     }
 
     /// Another process will remove it.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.left.store(true, Relaxed);
     }
 

@@ -7,4 +7,5 @@ mod socket;
 
 pub(crate) use address::Address;
 pub(crate) use bind::{Bound, bind};
+pub(crate) use file::{SocketFile, remove_stale};
 pub(crate) use socket::{Listener, Local};

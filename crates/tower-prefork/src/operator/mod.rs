@@ -1,7 +1,15 @@
-//! What an operator asks the running program, and tells it: the two sides of the control socket.
+//! What an operator asks the running program, and tells it, at its control socket.
+//!
+//! One JSON object a line, and one line of answer to each: `{"command":"status"}` is answered with
+//! `{"ok":true,"status":{…}}`, what cannot be done with `{"ok":false,"error":"…"}`.
 
+mod console;
 mod order;
+mod protocol;
+mod socket;
 mod status;
 
+pub(crate) use console::Console;
 pub(crate) use order::{Answer, Command, Order};
+pub(crate) use socket::ControlSocket;
 pub(crate) use status::{Role, ServerStatus, State, Status, WorkerStatus};

@@ -1,20 +1,24 @@
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::Status;
 
-/// What an operator wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an operator wants; as JSON, a request of the control socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Command {
     Status,
     /// Answered when the reload is over.
     Reload,
     /// Answered when so many workers serve. The server may be left out when there is one.
     Scale {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         server: Option<String>,
         workers: usize,
     },
     /// Answered when the new worker serves.
     Restart {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         server: Option<String>,
         slot: usize,
     },
