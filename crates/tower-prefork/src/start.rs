@@ -7,6 +7,7 @@ use crate::{
     Server, access_log,
     config::{self, ProgramConfig, Resolved},
     listener::Bound,
+    operator::ControlSocket,
     supervisor::{self, Charge, Predecessor, Setup},
     system::{Credentials, PidFile, set_umask},
     worker::{self, Alone},
@@ -95,6 +96,10 @@ fn supervise(
         // It is the other supervisor's until this one serves.
         Some(_) => None,
     };
+    let control_socket = match (&program.control_socket, &predecessor) {
+        (Some(path), Some(before)) if before.has_control_socket(path) => None,
+        (path, _) => path.as_deref().map(ControlSocket::bind).transpose()?,
+    };
     let unbound = Bound::default();
     let mut charges = Vec::new();
     for (server, resolved) in servers.into_iter().zip(all) {
@@ -113,6 +118,7 @@ fn supervise(
         config: program,
         credentials,
         pid_file,
+        control_socket,
         predecessor,
     })
 }

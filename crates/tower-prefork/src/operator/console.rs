@@ -30,6 +30,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Console {
     orders: mpsc::Receiver<Order>,
+    /// Dropped to accept no more.
+    accepting: Option<oneshot::Sender<()>>,
     _serving: JoinSet<()>,
 }
 
@@ -38,11 +40,18 @@ impl Console {
         let listener = UnixListener::from_std(socket.listener()?)?;
         let (sender, orders) = mpsc::channel(MAX_CONNECTIONS);
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, sender));
+        let (accepting, closed) = oneshot::channel();
+        serving.spawn(serve(listener, sender, closed));
         Ok(Self {
             orders,
+            accepting: Some(accepting),
             _serving: serving,
         })
+    }
+
+    /// Leaves new connections to another process. Those that are open go on.
+    pub(crate) fn close(&mut self) {
+        self.accepting = None;
     }
 
     /// The next order. An order that is dropped is answered, too: that the program ended first.
@@ -51,10 +60,16 @@ impl Console {
     }
 }
 
-async fn serve(listener: UnixListener, orders: mpsc::Sender<Order>) {
+async fn serve(
+    listener: UnixListener,
+    orders: mpsc::Sender<Order>,
+    mut closed: oneshot::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
+            _ = &mut closed => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => match admit(&stream, connections.len()) {
                     Ok(()) => drop(connections.spawn(converse(stream, orders.clone()))),
@@ -68,6 +83,8 @@ async fn serve(listener: UnixListener, orders: mpsc::Sender<Order>) {
             Some(_) = connections.join_next() => {}
         }
     }
+    drop(listener);
+    connections.join_all().await;
 }
 
 fn admit(stream: &UnixStream, connections: usize) -> Result<(), String> {

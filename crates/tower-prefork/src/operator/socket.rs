@@ -69,6 +69,10 @@ impl ControlSocket {
         })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Another process has taken the socket over, and will remove the file.
     pub(crate) fn leave_file(&self) {
         self.file.leave();

@@ -4,13 +4,18 @@ use std::{process, time::Duration};
 
 use super::{
     end::End,
-    handover,
+    handover::{self, Predecessor},
     plans::{Outcome, Plan, Reply},
     reload::{Reloaded, replace_all},
     run::Supervisor,
     server::Supervised,
 };
-use crate::{signals::Request, system::PidFile};
+use crate::{
+    config::{ProgramConfig, Resolved, resolve_all},
+    signals::Request,
+    start,
+    system::PidFile,
+};
 
 /// What a new supervisor gets, beyond the time that its workers may take, to become ready.
 const UPGRADE_GRACE: Duration = Duration::from_secs(10);
@@ -46,7 +51,7 @@ impl Supervisor {
         self.plans.ask(plan, reply);
     }
 
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         let mut fleets = self.servers.iter().map(|server| &server.fleet);
         fleets.all(|fleet| fleet.is_established())
     }
@@ -56,13 +61,26 @@ impl Supervisor {
         if self.is_ready()
             && let Some(predecessor) = self.predecessor.take()
         {
-            let pid_file = self.config.pid_file.as_deref();
-            match pid_file.map(PidFile::take_over).transpose() {
-                Ok(pid_file) => self.pid_file = pid_file,
-                Err(error) => tracing::error!(error, "the pid file is not of this supervisor"),
-            }
-            predecessor.relieve();
+            self.take_over(predecessor);
         }
+    }
+
+    /// This supervisor serves: what belongs to the whole program is its own from now on.
+    fn take_over(&mut self, mut predecessor: Predecessor) {
+        let pid_file = self.config.pid_file.as_deref();
+        match pid_file.map(PidFile::take_over).transpose() {
+            Ok(pid_file) => self.pid_file = pid_file,
+            Err(error) => tracing::error!(error, "the pid file is not of this supervisor"),
+        }
+        if let Some(path) = &self.config.control_socket
+            && let Some(socket) = predecessor.control_socket(path)
+        {
+            self.control_socket = Some(socket);
+            if let Err(error) = self.open_console() {
+                tracing::error!(error, "the control socket is not of this supervisor");
+            }
+        }
+        predecessor.relieve();
     }
 
     /// Begins what was asked for, if it can begin now.
@@ -88,11 +106,50 @@ impl Supervisor {
         }
     }
 
+    /// Reads the configuration again, and has all workers replaced by others that have it. Refused as a
+    /// whole, or else taken over as a whole.
     fn begin_reload(&mut self) -> Result<(), String> {
+        let servers = self.servers.iter();
+        let all = resolve_all(servers.map(|server| (&*server.fleet.name, &server.settings)))?;
+        if all.iter().any(Resolved::is_alone) {
+            return Err("workers is 0, which only a new start can change".into());
+        }
+        if ProgramConfig::of(&all)? != self.config {
+            tracing::warn!(
+                "pid_file, control_socket, user, group and umask stay as they were: \
+                 only a new start or an upgrade changes them"
+            );
+        }
+        let mut next = Vec::new();
+        for (server, resolved) in self.servers.iter().zip(all) {
+            let credentials = self.credentials.as_ref();
+            let bound = start::bind(&server.fleet.name, &resolved, &server.bound, credentials)?;
+            next.push((resolved.config, bound));
+        }
+        for (server, (config, bound)) in self.servers.iter_mut().zip(next) {
+            server.change(config, bound);
+        }
         let places = self.servers.iter().flat_map(Supervised::places);
         let reload = replace_all(places.collect());
         self.plans.run(async { Outcome::Reloaded(reload.await) });
         Ok(())
+    }
+
+    /// A reload is over.
+    fn reloaded(&mut self, Reloaded { replaced, failure }: Reloaded) -> Result<(), String> {
+        for index in 0..self.servers.len() {
+            let server = &mut self.servers[index];
+            if failure.is_some() && replaced == 0 {
+                server.undo_change();
+                continue;
+            }
+            server.keep_change();
+            let workers = server.fleet.config().workers.count();
+            if workers != server.workers() {
+                self.scale(index, workers)?;
+            }
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     fn begin_upgrade(&mut self) -> Result<(), String> {
@@ -104,7 +161,7 @@ impl Supervisor {
         let servers = self.servers.iter();
         let bound = servers.map(|server| (server.fleet.name.clone(), server.bound.clone()));
         let bound: Vec<_> = bound.collect();
-        let successor = handover::start(&self.program, &bound)
+        let successor = handover::start(&self.program, &bound, self.control_socket.as_ref())
             .map_err(|error| format!("cannot start a new supervisor: {error}"))?;
         tracing::info!(
             pid = successor.pid(),
@@ -123,7 +180,7 @@ impl Supervisor {
     /// A plan is over.
     pub(super) fn over(&mut self, outcome: Outcome) -> Option<End> {
         let result = match outcome {
-            Outcome::Reloaded(Reloaded { failure, .. }) => failure.map_or(Ok(()), Err),
+            Outcome::Reloaded(reloaded) => self.reloaded(reloaded),
             Outcome::Upgraded(Ok(successor)) => {
                 self.plans.answer(&Ok(()));
                 return Some(End::TakenOver(successor));
@@ -147,7 +204,7 @@ impl Supervisor {
         }
     }
 
-    fn scale(&mut self, server: usize, workers: usize) -> Result<(), String> {
+    pub(super) fn scale(&mut self, server: usize, workers: usize) -> Result<(), String> {
         let server = &mut self.servers[server];
         if !server.fleet.is_established() {
             return Err("the server has not started yet; try again when it is ready".into());

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{handover::Successor, run::Supervisor, slot::Stop};
+use super::{
+    handover::Successor,
+    run::{Supervisor, next_order},
+    slot::Stop,
+};
 use crate::signals::Signals;
 
 /// Why the supervisor ends.
@@ -21,6 +25,7 @@ pub(super) enum End {
 impl Supervisor {
     /// Ends the workers, and waits for them. The error is a line for the operator.
     pub(super) async fn end(mut self, end: End, signals: &mut Signals) -> Result<(), String> {
+        self.is_ending = true;
         match end {
             End::Drain => self.drain(signals).await,
             End::Quit => {
@@ -66,6 +71,14 @@ impl Supervisor {
             deadline_s = deadline.as_secs_f64(),
             "the new supervisor has taken over; running requests of this one may finish until the deadline"
         );
+        if let Some(socket) = self.control_socket.take()
+            && successor.has_control_socket()
+        {
+            socket.leave_file();
+        }
+        if let Some(console) = &mut self.console {
+            console.close();
+        }
         self.stop(Stop::Retire(Instant::now() + deadline));
         for server in &mut self.servers {
             server.bound.leave_files();
@@ -86,14 +99,25 @@ impl Supervisor {
 
     /// Waits until all workers have ended, or a signal asks to stop once more.
     async fn finish(&mut self, signals: &mut Signals, ignored: &str) {
-        let cut = tokio::select! {
-            cut = self.wait() => cut,
-            _ = signals.stop(|| tracing::info!("{ignored}")) => {
-                tracing::warn!("asked again; stopping at once");
-                return self.quit().await;
+        // A slot that still wants to tell something must not wait for a reader.
+        self.events.close();
+        let mut cut = 0;
+        loop {
+            tokio::select! {
+                slot = self.slots.join_next() => match slot {
+                    Some(slot) => cut += slot.unwrap_or_default(),
+                    None => return report(cut),
+                },
+                _ = signals.stop(|| tracing::info!("{ignored}")) => break,
+                Some(order) = next_order(&mut self.console) => {
+                    if self.refuse(order) {
+                        break;
+                    }
+                }
             }
-        };
-        report(cut);
+        }
+        tracing::warn!("asked again; stopping at once");
+        self.quit().await;
     }
 
     /// Ends the workers at once.

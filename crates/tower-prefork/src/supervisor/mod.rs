@@ -9,6 +9,7 @@ mod channel;
 mod end;
 mod fleet;
 mod handover;
+mod orders;
 mod out_of_memory;
 mod plans;
 mod process;

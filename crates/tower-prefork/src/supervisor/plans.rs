@@ -30,8 +30,9 @@ pub(super) enum Outcome {
 pub(super) struct Plans {
     reload: Option<Vec<Reply>>,
     upgrade: Option<Vec<Reply>>,
-    /// The plan that is carried out, one task or none, and who waits for it.
+    /// The plan that is carried out, as one task or none, and who waits for it.
     running: JoinSet<Outcome>,
+    last: Option<Plan>,
     replies: Vec<Reply>,
 }
 
@@ -49,6 +50,11 @@ impl Plans {
         !self.running.is_empty()
     }
 
+    /// The plan that is carried out.
+    pub(super) fn running(&self) -> Option<Plan> {
+        self.last.filter(|_| self.are_running())
+    }
+
     /// The next plan, if none is carried out.
     pub(super) fn next(&mut self) -> Option<Plan> {
         if self.are_running() {
@@ -59,6 +65,7 @@ impl Plans {
             (None, upgrade) => (Plan::Upgrade, upgrade.take()?),
         };
         self.replies = replies;
+        self.last = Some(plan);
         Some(plan)
     }
 

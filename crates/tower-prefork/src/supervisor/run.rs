@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::{Config, ProgramConfig, Settings},
     listener::{Bound, Local},
+    operator::{Console, ControlSocket, Order},
     signals::Signals,
     system::{Credentials, PidFile},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) credentials: Option<Credentials>,
     /// Held until the end.
     pub(crate) pid_file: Option<PidFile>,
+    /// `None` as well while it is that of the supervisor that this one takes over from.
+    pub(crate) control_socket: Option<ControlSocket>,
     /// The supervisor that this one takes over from.
     pub(crate) predecessor: Option<Predecessor>,
 }
@@ -62,7 +65,8 @@ pub(crate) fn run(setup: Setup) -> Result<(), String> {
     runtime.block_on(async {
         let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
         let changes = watch_files(&setup.charges, &program)?;
-        let supervisor = Supervisor::start(setup, program, changes);
+        let mut supervisor = Supervisor::start(setup, program, changes);
+        supervisor.open_console()?;
         supervisor.run(signals).await
     })
 }
@@ -78,6 +82,11 @@ pub(super) struct Supervisor {
     /// For the slots.
     pub(super) events_sender: mpsc::Sender<Event>,
     pub(super) plans: Plans,
+    /// Workers that an operator has replaced one by one.
+    pub(super) restarts: JoinSet<()>,
+    /// Where operators order something.
+    pub(super) control_socket: Option<ControlSocket>,
+    pub(super) console: Option<Console>,
     /// Files that have changed, if they are watched.
     changes: Option<mpsc::Receiver<PathBuf>>,
     pub(super) config: ProgramConfig,
@@ -86,6 +95,7 @@ pub(super) struct Supervisor {
     /// The supervisor to relieve, as soon as this one serves.
     pub(super) predecessor: Option<Predecessor>,
     pub(super) started: Instant,
+    pub(super) is_ending: bool,
 }
 
 impl Supervisor {
@@ -108,12 +118,16 @@ impl Supervisor {
             events,
             events_sender,
             plans: Plans::default(),
+            restarts: JoinSet::new(),
+            control_socket: setup.control_socket,
+            console: None,
             changes,
             config: setup.config,
             credentials: setup.credentials,
             pid_file: setup.pid_file,
             predecessor: setup.predecessor,
             started: Instant::now(),
+            is_ending: false,
         }
     }
 
@@ -141,6 +155,8 @@ impl Supervisor {
                     }
                     Event::StartFailed(error) => Some(End::StartFailed(error)),
                 },
+                Some(order) = next_order(&mut self.console) => self.carry_out(order),
+                Some(_) = self.restarts.join_next() => None,
                 // A slot that was taken away.
                 Some(_) = self.slots.join_next() => None,
             };
@@ -173,6 +189,11 @@ fn watch_files(
 #[cfg(not(feature = "watch"))]
 fn watch_files(_: &[Charge], _: &Program) -> Result<Option<mpsc::Receiver<PathBuf>>, String> {
     Ok(None)
+}
+
+/// The next order of an operator.
+pub(super) async fn next_order(console: &mut Option<Console>) -> Option<Order> {
+    console.as_mut()?.recv().await
 }
 
 /// The next file that has changed.

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::{
-    fleet::Fleet,
+    fleet::{Current, Fleet},
     out_of_memory::OomKills,
     program::Program,
     reload::Place,
@@ -14,7 +14,8 @@ use super::{
     slot::{Slot, Stop},
 };
 use crate::{
-    listener::{Bound, Listener},
+    config::{Config, Settings},
+    listener::{Bound, Listener, Local},
     operator::ServerStatus,
 };
 
@@ -23,6 +24,10 @@ use crate::{
 pub(super) struct Supervised {
     pub(super) fleet: Arc<Fleet>,
     pub(super) bound: Arc<Bound>,
+    /// How its configuration comes about.
+    pub(super) settings: Settings,
+    /// What a reload that has replaced no worker goes back to.
+    before: Option<(Arc<Config>, Arc<Bound>)>,
     places: Vec<(Place, watch::Sender<Stop>)>,
     ready: usize,
 }
@@ -46,6 +51,8 @@ impl Supervised {
         Self {
             fleet: Arc::new(fleet),
             bound,
+            settings: charge.settings,
+            before: None,
             places: Vec::new(),
             ready: 0,
         }
@@ -78,6 +85,42 @@ impl Supervised {
                 orders,
             };
             self.places.push((place, stop));
+        }
+    }
+
+    /// Workers are started with this from now on.
+    pub(super) fn change(&mut self, config: Config, bound: Bound) {
+        let bound = Arc::new(bound);
+        let current = Current {
+            config: Arc::new(config),
+            bound: Arc::downgrade(&bound),
+        };
+        let Current { config, .. } = self.fleet.change(current);
+        let bound = std::mem::replace(&mut self.bound, bound);
+        self.before = Some((config, bound));
+    }
+
+    /// What was changed holds: listeners that are not needed any more are closed.
+    pub(super) fn keep_change(&mut self) {
+        let Some((_, before)) = self.before.take() else {
+            return;
+        };
+        for listener in added(&before, &self.bound) {
+            tracing::info!(server = self.fleet.name, address = %listener, "listening");
+        }
+        for listener in added(&self.bound, &before) {
+            tracing::info!(server = self.fleet.name, address = %listener, "no longer listening");
+        }
+    }
+
+    /// What was changed does not hold.
+    pub(super) fn undo_change(&mut self) {
+        if let Some((config, bound)) = self.before.take() {
+            self.fleet.change(Current {
+                config,
+                bound: Arc::downgrade(&bound),
+            });
+            self.bound = bound;
         }
     }
 
@@ -121,4 +164,10 @@ impl Supervised {
             workers: self.fleet.workers(),
         }
     }
+}
+
+/// Where `after` listens and `before` does not.
+fn added<'a>(before: &'a Bound, after: &'a Bound) -> impl Iterator<Item = &'a Local> {
+    let locals = |bound: &'a Bound| bound.listeners.iter().map(Listener::local);
+    locals(after).filter(move |local| locals(before).all(|other| other != *local))
 }

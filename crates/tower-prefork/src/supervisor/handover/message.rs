@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Set in the environment of a new supervisor. A program that it starts inherits it, but not the socket.
@@ -11,6 +13,8 @@ pub(super) enum ToSuccessor {
         server: String,
         addresses: Vec<String>,
     },
+    /// The control socket comes with it.
+    ControlSocket { path: PathBuf },
     /// That was the last one.
     Begin,
 }
@@ -18,6 +22,6 @@ pub(super) enum ToSuccessor {
 /// What the new supervisor tells the old one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToPredecessor {
-    /// It serves.
-    Ready,
+    /// It serves, and has taken the control socket over or not.
+    Ready { control_socket: bool },
 }

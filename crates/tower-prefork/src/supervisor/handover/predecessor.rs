@@ -1,7 +1,12 @@
-use std::{collections::HashMap, io};
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
 
 use super::message::{MARKER, ToPredecessor, ToSuccessor};
-use crate::{control::Socket, listener::Bound};
+use crate::{control::Socket, listener::Bound, operator::ControlSocket};
 
 /// The supervisor that this one takes over from.
 #[derive(Debug)]
@@ -9,6 +14,8 @@ pub(crate) struct Predecessor {
     socket: Socket,
     /// Where it listens, by server.
     bound: HashMap<String, Bound>,
+    control_socket: Option<(PathBuf, OwnedFd)>,
+    has_control_socket: bool,
 }
 
 impl Predecessor {
@@ -17,17 +24,25 @@ impl Predecessor {
         let Some(socket) = Socket::inherited(MARKER)? else {
             return Ok(None);
         };
-        let mut bound = HashMap::new();
+        let mut this = Self {
+            socket,
+            bound: HashMap::new(),
+            control_socket: None,
+            has_control_socket: false,
+        };
         loop {
-            match socket.recv()? {
+            match this.socket.recv()? {
                 Some((ToSuccessor::Listeners { server, addresses }, sockets)) => {
                     let addresses: Result<Vec<_>, String> =
                         addresses.iter().map(|address| address.parse()).collect();
                     let addresses = addresses.map_err(io::Error::other)?;
                     let sockets = addresses.into_iter().zip(sockets).collect();
-                    bound.insert(server, Bound::inherited(sockets)?);
+                    this.bound.insert(server, Bound::inherited(sockets)?);
                 }
-                Some((ToSuccessor::Begin, _)) => return Ok(Some(Self { socket, bound })),
+                Some((ToSuccessor::ControlSocket { path }, sockets)) => {
+                    this.control_socket = sockets.into_iter().next().map(|one| (path, one));
+                }
+                Some((ToSuccessor::Begin, _)) => return Ok(Some(this)),
                 None => return Err(io::Error::other("the supervisor before this one has ended")),
             }
         }
@@ -38,12 +53,36 @@ impl Predecessor {
         self.bound.get(server)
     }
 
+    /// Whether its control socket has this path.
+    pub(crate) fn has_control_socket(&self, at: &Path) -> bool {
+        let socket = self.control_socket.as_ref();
+        socket.is_some_and(|(path, _)| path == at)
+    }
+
+    /// Takes its control socket over, if that has this path.
+    pub(in crate::supervisor) fn control_socket(&mut self, at: &Path) -> Option<ControlSocket> {
+        let (path, socket) = self.control_socket.take_if(|(path, _)| path == at)?;
+        match ControlSocket::inherited(&path, socket) {
+            Ok(socket) => {
+                self.has_control_socket = true;
+                Some(socket)
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot take the control socket over");
+                None
+            }
+        }
+    }
+
     /// This supervisor serves: the one before may go.
     pub(in crate::supervisor) fn relieve(self) {
         for bound in self.bound.values() {
             bound.own_files();
         }
-        if let Err(error) = self.socket.send(&ToPredecessor::Ready, &[]) {
+        let ready = ToPredecessor::Ready {
+            control_socket: self.has_control_socket,
+        };
+        if let Err(error) = self.socket.send(&ready, &[]) {
             tracing::warn!(%error, "the supervisor before this one has ended already");
         }
     }

@@ -6,6 +6,7 @@ use super::message::{MARKER, ToPredecessor, ToSuccessor};
 use crate::{
     control::Socket,
     listener::{Bound, Listener},
+    operator::ControlSocket,
     supervisor::{cause, channel::Channel, program::Program},
 };
 
@@ -15,12 +16,14 @@ pub(in crate::supervisor) struct Successor {
     child: Child,
     channel: Channel<ToPredecessor>,
     has_taken_over: bool,
+    has_control_socket: bool,
 }
 
 /// Starts a new supervisor, and hands it the listeners of all servers.
 pub(in crate::supervisor) fn start(
     program: &Program,
     servers: &[(String, Arc<Bound>)],
+    control_socket: Option<&ControlSocket>,
 ) -> io::Result<Successor> {
     let (socket, theirs) = Socket::pair()?;
     for (server, bound) in servers {
@@ -32,11 +35,17 @@ pub(in crate::supervisor) fn start(
         let sockets: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
         socket.send(&listeners, &sockets)?;
     }
+    if let Some(control_socket) = control_socket {
+        let path = control_socket.path().to_owned();
+        let message = ToSuccessor::ControlSocket { path };
+        socket.send(&message, &[control_socket.as_fd()])?;
+    }
     socket.send(&ToSuccessor::Begin, &[])?;
     Ok(Successor {
         channel: Channel::new(socket)?,
         child: program.start_again(MARKER, theirs)?,
         has_taken_over: false,
+        has_control_socket: false,
     })
 }
 
@@ -46,7 +55,7 @@ impl Successor {
         let outcome = timeout(limit, async {
             tokio::select! {
                 biased;
-                ToPredecessor::Ready = self.channel.recv() => Ok(()),
+                ToPredecessor::Ready { control_socket } = self.channel.recv() => Ok(control_socket),
                 status = self.child.wait() => Err(match status {
                     Ok(status) => format!("the new supervisor {}", cause::describe(status, || false)),
                     Err(error) => format!("cannot learn how the new supervisor ended: {error}"),
@@ -60,8 +69,9 @@ impl Successor {
             ))
         });
         match outcome {
-            Ok(()) => {
+            Ok(has_control_socket) => {
                 self.has_taken_over = true;
+                self.has_control_socket = has_control_socket;
                 Ok(self)
             }
             Err(reason) => {
@@ -70,6 +80,11 @@ impl Successor {
                 Err(reason)
             }
         }
+    }
+
+    /// Whether it has taken the control socket over as well.
+    pub(in crate::supervisor) fn has_control_socket(&self) -> bool {
+        self.has_control_socket
     }
 
     pub(in crate::supervisor) fn pid(&self) -> Option<u32> {
