@@ -215,6 +215,30 @@ impl Running {
         })
     }
 
+    /// Waits until another supervisor has taken over for the `count`th time, and the one before it has
+    /// ended. From then on this is the other one.
+    ///
+    /// # Panics
+    ///
+    /// When it does not take over.
+    pub fn upgraded(&mut self, count: usize) {
+        let lines = self.wait_for_count("the new supervisor has taken over", count);
+        let line = lines.last().expect("at least one upgrade");
+        let pid = line
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("pid="));
+        let pid = pid.and_then(|pid| pid.parse().ok()).expect("a pid");
+        let successor = Process::open(pid).expect("the new supervisor runs");
+        let before = std::mem::replace(&mut self.process, successor);
+        assert!(
+            before.ends_within(PATIENCE),
+            "the old supervisor does not end:\n{}",
+            self.log().join("\n")
+        );
+        // Only the first one is a child of the test.
+        let _ = self.child.wait();
+    }
+
     /// Waits until the supervisor has ended.
     ///
     /// # Panics

@@ -8,9 +8,11 @@ mod machine;
 mod out_of_memory;
 mod reload;
 mod reload_under_load;
+mod scale;
 mod spread;
 mod start;
 mod stop;
+mod upgrade;
 mod watch;
 
 use tests::{Program, Running, wait_until};

@@ -29,6 +29,8 @@ pub(super) struct Supervised {
     /// What a reload that has replaced no worker goes back to.
     before: Option<(Arc<Config>, Arc<Bound>)>,
     places: Vec<(Place, watch::Sender<Stop>)>,
+    /// Slots that were taken away, and may still have something to finish.
+    leaving: Vec<watch::Sender<Stop>>,
     ready: usize,
 }
 
@@ -54,6 +56,7 @@ impl Supervised {
             settings: charge.settings,
             before: None,
             places: Vec::new(),
+            leaving: Vec::new(),
             ready: 0,
         }
     }
@@ -73,7 +76,9 @@ impl Supervised {
         let deadline = self.fleet.deadline();
         for (_, stop) in surplus {
             stop.send_replace(Stop::Retire(deadline));
+            self.leaving.push(stop);
         }
+        self.leaving.retain(|stop| !stop.is_closed());
         for index in self.places.len()..workers {
             let (orders, receiver) = mpsc::channel(1);
             let (stop, stopped) = watch::channel(Stop::No);
@@ -126,7 +131,8 @@ impl Supervised {
 
     /// Tells all slots to stop.
     pub(super) fn stop(&self, how: Stop) {
-        for (_, stop) in &self.places {
+        let places = self.places.iter().map(|(_, stop)| stop);
+        for stop in places.chain(&self.leaving) {
             stop.send_replace(how);
         }
     }

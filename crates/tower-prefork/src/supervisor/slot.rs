@@ -116,10 +116,7 @@ impl Slot {
         let is_its_turn = self.spent.is_some() && self.has_room();
         tokio::select! {
             biased;
-            changed = self.stop.changed() => {
-                let stop = *self.stop.borrow_and_update();
-                self.stop(if changed.is_ok() { stop } else { Stop::Now });
-            }
+            stop = changed(&mut self.stop) => self.stop(stop),
             happening = next(&mut self.serving) => match happening {
                 Happening::Ready => self.serves().await,
                 Happening::Beat => self.balance(),
@@ -405,6 +402,18 @@ impl Slot {
         if self.is_stopping() {
             self.cut += ended.cut;
         }
+    }
+}
+
+/// What the slot is told next.
+async fn changed(stop: &mut watch::Receiver<Stop>) -> Stop {
+    if stop.changed().await.is_ok() {
+        return *stop.borrow_and_update();
+    }
+    // Nobody is left to tell it anything.
+    match *stop.borrow() {
+        Stop::No => Stop::Now,
+        _ => std::future::pending().await,
     }
 }
 
