@@ -49,4 +49,4 @@ pub use connection::{Connection, RequestBody};
 pub use error::BoxError;
 pub use http_service::HttpService;
 pub use server::{Arbiter, Server};
-pub use worker::Worker;
+pub use worker::{AbandonedJob, Work, Worker};

@@ -51,6 +51,7 @@ impl Shared {
     pub(crate) fn new(
         mut http: Http,
         drain: watch::Receiver<Option<Duration>>,
+        load: Load,
         access_log: Option<Log>,
     ) -> Self {
         for time in [
@@ -66,14 +67,9 @@ impl Shared {
         Self {
             http,
             drain,
-            load: Load::default(),
+            load,
             access_log,
         }
-    }
-
-    /// The counters that the connections keep.
-    pub(crate) fn load(&self) -> &Load {
-        &self.load
     }
 
     fn builder(&self) -> http1::Builder {

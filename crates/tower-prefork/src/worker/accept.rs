@@ -36,6 +36,9 @@ const REJOIN: usize = 16;
 /// How long a busy worker leaves waiting connections to its siblings.
 const POLITE: Duration = Duration::from_millis(2);
 
+/// The same for one that is to be replaced because it hangs.
+const HELD_BACK: Duration = Duration::from_secs(1);
+
 /// How long to wait when the machine or the process is out of descriptors or memory.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -136,13 +139,20 @@ impl Acceptor {
 
     fn is_busy(&self) -> bool {
         let handed_over = self.sender.max_capacity() - self.sender.capacity();
-        handed_over == HAND_OVER || self.load.busy() + handed_over >= self.enough
+        handed_over == HAND_OVER
+            || self.load.busy() + handed_over >= self.enough
+            || self.load.is_held_back()
     }
 
     /// Gives the siblings time to take what waits. Ends early, and says so, when the worker has
     /// become free.
     fn stays_busy(&self) -> io::Result<bool> {
-        let end = Instant::now() + POLITE;
+        let polite = if self.load.is_held_back() {
+            HELD_BACK
+        } else {
+            POLITE
+        };
+        let end = Instant::now() + polite;
         while !self.gate.is_closed() {
             self.gate.wake_at_next_end();
             let left = end.saturating_duration_since(Instant::now());

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::work::{Watches, Work};
 use crate::config::Config;
 
 /// The worker process that a service is built for.
@@ -8,6 +9,7 @@ pub struct Worker {
     server: Arc<str>,
     slot: usize,
     config: Arc<Config>,
+    watches: Watches,
 }
 
 impl Worker {
@@ -16,6 +18,7 @@ impl Worker {
             server: server.into(),
             slot,
             config: Arc::new(config),
+            watches: Watches::default(),
         }
     }
 
@@ -36,5 +39,53 @@ impl Worker {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Lets the server know what the threads of the service do: `look` is called on the event loop about
+    /// once a second, so it must be quick and wait for nothing. A service with several pools calls this
+    /// for each.
+    ///
+    /// The numbers go to whoever asks the server how it is. And a job that nobody waits for any more is
+    /// taken to hang when it has run for longer than the
+    /// [`request_timeout`](crate::Http::request_timeout): the log tells of it, and another worker takes the
+    /// place of this one, which ends when its other requests are done, or at the
+    /// [deadline](crate::Config::graceful_timeout). With 0 workers the log is all.
+    ///
+    /// With a `BlockingPool` of the crate `tower-wsgi`:
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # struct Stats { queued: usize, refused: u64, oldest: Option<Duration> }
+    /// # struct Job { since: Instant, method: http::Method, path: String, thread: String }
+    /// # struct BlockingPool;
+    /// # impl BlockingPool {
+    /// #     fn stats(&self) -> Stats { unreachable!() }
+    /// #     fn abandoned(&self) -> Option<Job> { unreachable!() }
+    /// # }
+    /// use tower_prefork::{AbandonedJob, Work, Worker};
+    ///
+    /// fn watch(worker: &Worker, pool: BlockingPool) {
+    ///     worker.watch_work(move || {
+    ///         let stats = pool.stats();
+    ///         Work {
+    ///             queued: stats.queued,
+    ///             refused: stats.refused,
+    ///             oldest: stats.oldest,
+    ///             abandoned: pool.abandoned().map(|job| AbandonedJob {
+    ///                 since: job.since,
+    ///                 method: job.method,
+    ///                 path: job.path,
+    ///                 thread: job.thread,
+    ///             }),
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    pub fn watch_work(&self, look: impl Fn() -> Work + Send + 'static) {
+        self.watches.add(look);
+    }
+
+    pub(super) fn work(&self) -> Work {
+        self.watches.look()
     }
 }

@@ -2,12 +2,12 @@ use std::{io, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Worker, application::Job, runtime, stop::Stop};
+use super::{Worker, application::Job, runtime, spent, stop::Stop, vitals::vitals};
 use crate::{
     BoxError, Server,
     config::Config,
     connection::Load,
-    control::{Socket, ToSupervisor, ToWorker, Vitals},
+    control::{Socket, ToSupervisor, ToWorker},
     error::Reason,
     listener::Listener,
     signals::{Signals, leave_plans_to_supervisor},
@@ -49,13 +49,14 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
     listen_to_supervisor(socket.clone(), stop.clone())?;
     let runtime = runtime::build(config.thread_workers)?;
     leave_plans_to_supervisor(&runtime)?;
+    let worker = Worker::new(&name, slot, config);
     let job = Job {
-        worker: Worker::new(&name, slot, config),
+        worker: worker.clone(),
         listeners,
         stop: drain.clone(),
         ready: {
             let (socket, stop) = (socket.clone(), stop.clone());
-            Box::new(move |load| begin(load, socket, stop))
+            Box::new(move |load| begin(worker, load, socket, stop))
         },
     };
     let served = runtime.block_on(application.serve(job));
@@ -136,23 +137,21 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
 }
 
 /// The service is built: tells the supervisor, now and every second.
-fn begin(load: Load, socket: Arc<Socket>, stop: Stop) {
+fn begin(worker: Worker, load: Load, socket: Arc<Socket>, stop: Stop) {
     stop.begin(load.clone());
     match Signals::new() {
         Ok(signals) => drop(tokio::spawn(stop.obey(signals))),
         Err(error) => tracing::error!(%error, "cannot take signals"),
     }
     let _ = socket.send(&ToSupervisor::Ready, &[]);
+    let spent = spent::watch(worker.clone(), load.clone(), socket.clone());
+    tokio::spawn(spent);
     tokio::spawn(async move {
         let mut beats = interval(HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;
-            let heartbeat = ToSupervisor::Heartbeat(Vitals {
-                connections: load.connections(),
-                in_flight: load.requests(),
-                ..Vitals::default()
-            });
+            let heartbeat = ToSupervisor::Heartbeat(vitals(&worker, &load));
             // Lost when the supervisor does not read; then nobody waits for it, either.
             let _ = socket.send(&heartbeat, &[]);
         }

@@ -1,4 +1,8 @@
-use std::{io, time::Instant};
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Instant,
+};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -7,8 +11,10 @@ const SPARE_THREADS: usize = 8;
 
 /// The event loop of this process, with so many threads for the application's blocking work.
 pub(super) fn build(thread_workers: usize) -> io::Result<Runtime> {
+    let count = AtomicUsize::new(0);
     Builder::new_current_thread()
         .enable_all()
+        .thread_name_fn(move || format!("blocking-{}", count.fetch_add(1, Relaxed)))
         .max_blocking_threads(thread_workers + SPARE_THREADS)
         .build()
 }

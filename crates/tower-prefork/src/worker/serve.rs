@@ -18,7 +18,7 @@ use crate::{
     BoxError, HttpService,
     access_log::Log,
     config::Config,
-    connection::{self, Shared},
+    connection::{self, Load, Shared},
     error::panic_text,
 };
 
@@ -52,8 +52,9 @@ where
     let (drain, draining) = watch::channel(None);
     let log = config.access_log.as_ref();
     let log = log.map(|log| Log::start(log, worker.slot())).transpose()?;
-    let shared = Arc::new(Shared::new(config.http.clone(), draining, log));
-    let load = shared.load().clone();
+    let load = Load::new(max_requests(config));
+    let shared = Shared::new(config.http.clone(), draining, load.clone(), log);
+    let shared = Arc::new(shared);
     ready(load.clone());
     let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
 
@@ -142,4 +143,10 @@ fn max_connections(config: &Config) -> usize {
     });
     let possible = files.saturating_sub(SPARE_FILES + config.thread_workers);
     config.max_connections.min(possible.max(1))
+}
+
+/// Up to a tenth less than what is set, so that workers that started together are not replaced together.
+fn max_requests(config: &Config) -> u64 {
+    let most = config.max_requests;
+    most - fastrand::u64(0..=most / 10)
 }

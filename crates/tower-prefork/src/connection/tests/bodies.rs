@@ -299,7 +299,7 @@ async fn a_response_that_fails_never_ends_cleanly() {
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         assert!(client.next_answer().await.is_none());
         bounded(client.served).await.expect("no panic");
-        assert_eq!(server.shared.load().requests(), 0);
+        assert_eq!(server.load.requests(), 0);
     }
 }
 
@@ -436,5 +436,5 @@ async fn a_service_that_fails_is_answered_for() {
         );
         client.ended().await;
     }
-    assert_eq!(server.shared.load().requests(), 0);
+    assert_eq!(server.load.requests(), 0);
 }

@@ -34,7 +34,7 @@ use tokio::{
 };
 use tower::{Service, service_fn};
 
-use super::{Connection, RequestBody, Shared, serve};
+use super::{Connection, Load, RequestBody, Shared, serve};
 use crate::{BoxError, access_log::Log, config::Http};
 
 /// More than every time-out of a connection together.
@@ -47,6 +47,7 @@ const AT_ONCE: Option<Duration> = Some(Duration::from_millis(10));
 struct Server {
     shared: Arc<Shared>,
     drain: watch::Sender<Option<Duration>>,
+    load: Load,
 }
 
 impl Server {
@@ -62,9 +63,11 @@ impl Server {
         let mut http = Http::default();
         change(&mut http);
         let (drain, observed) = watch::channel(None);
+        let load = Load::new(0);
         Self {
-            shared: Arc::new(Shared::new(http, observed, log)),
+            shared: Arc::new(Shared::new(http, observed, load.clone(), log)),
             drain,
+            load,
         }
     }
 

@@ -50,7 +50,7 @@ async fn a_service_that_does_not_answer_is_answered_for_with_504_and_dropped() {
     assert!(answer.closes());
     assert!(dropped.await.is_err(), "the service goes on");
     client.ended().await;
-    assert_eq!(server.shared.load().requests(), 0);
+    assert_eq!(server.load.requests(), 0);
 }
 
 #[tokio::test(start_paused = true)]

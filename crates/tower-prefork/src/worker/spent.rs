@@ -1,0 +1,125 @@
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{AbandonedJob, Worker, stuck::StuckJobs};
+use crate::{
+    connection::Load,
+    control::{Socket, ToSupervisor},
+};
+
+/// A supervisor that has no room for a message is told again after so long.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Characters of a path that the supervisor is told.
+const LONGEST_PATH: usize = 200;
+
+/// Has the supervisor replace this worker, when one of its jobs hangs or it has had enough requests.
+pub(super) async fn watch(worker: Worker, load: Load, supervisor: Arc<Socket>) {
+    let mut stuck_jobs = StuckJobs::new(worker);
+    let mut is_stuck = false;
+    loop {
+        let spent = tokio::select! {
+            job = stuck_jobs.next() => {
+                // The siblings can do what this one may not have the threads for.
+                load.hold_back();
+                if std::mem::replace(&mut is_stuck, true) {
+                    continue;
+                }
+                ToSupervisor::Spent { reason: hangs(&job), stuck: true }
+            }
+            () = load.enough() => {
+                let reason = format!("max_requests: it has had {} requests", load.total());
+                ToSupervisor::Spent { reason, stuck: false }
+            }
+        };
+        while let Err(error) = supervisor.send(&spent, &[]) {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                // It is gone, and so will this worker be.
+                return;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+}
+
+fn hangs(job: &AbandonedJob) -> String {
+    let AbandonedJob {
+        since,
+        method,
+        path,
+        thread,
+    } = job;
+    let age = since.elapsed().as_secs_f64();
+    let path: String = path.chars().take(LONGEST_PATH).collect();
+    format!("a job has been on thread {thread} for {age:.1} s: {method} {path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::fd::OwnedFd, sync::Mutex, time::Instant};
+
+    use http::Method;
+    use rustix::net::{RecvFlags, recv};
+
+    use super::*;
+    use crate::{Config, Work};
+
+    /// The next message to the supervisor.
+    async fn told(supervisor: &OwnedFd) -> (String, bool) {
+        let mut bytes = [0; 4096];
+        let length = loop {
+            match recv(supervisor, &mut bytes, RecvFlags::DONTWAIT) {
+                Ok((length, _)) => break length,
+                Err(_) => sleep(Duration::from_millis(1)).await,
+            }
+        };
+        match serde_json::from_slice(&bytes[..length]).unwrap() {
+            ToSupervisor::Spent { reason, stuck } => (reason, stuck),
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_supervisor_is_told_once_of_each_reason() {
+        let (socket, supervisor) = Socket::pair().unwrap();
+        let mut config = Config::default();
+        config.http.request_timeout = Duration::from_millis(1);
+        let worker = Worker::new("test", 0, config);
+        let jobs = Arc::new(Mutex::new(None));
+        worker.watch_work({
+            let jobs = jobs.clone();
+            move || Work {
+                abandoned: jobs.lock().unwrap().clone(),
+                ..Work::default()
+            }
+        });
+        let hang = |path: &str| {
+            *jobs.lock().unwrap() = Some(AbandonedJob {
+                since: Instant::now(),
+                method: Method::GET,
+                path: path.into(),
+                thread: "blocking-3".into(),
+            });
+        };
+        let load = Load::new(2);
+        let watching = tokio::spawn(watch(worker, load.clone(), Arc::new(socket)));
+
+        hang(&format!("/report{}", "é".repeat(100_000)));
+        let (reason, stuck) = told(&supervisor).await;
+        let (start, end) = ("a job has been on thread blocking-3 for 0.", "é");
+        assert!(reason.starts_with(start) && reason.ends_with(end) && stuck);
+        assert!(reason.contains(" s: GET /reporté"), "{reason}");
+        assert!(load.is_held_back());
+
+        hang("/another");
+        load.request_began();
+        load.request_began();
+        let told = told(&supervisor).await;
+        assert_eq!(
+            told,
+            ("max_requests: it has had 2 requests".to_owned(), false)
+        );
+        watching.abort();
+    }
+}
