@@ -66,6 +66,12 @@ use crate::{
 /// why. A `SIGHUP` during the start or during a reload is one more reload afterwards, however many
 /// come. A stop ends a reload at once, and the deadline is the same for old and new workers.
 ///
+/// # Names of the processes
+///
+/// With a server `shop`, `top` and `ps -o comm` show `sho: supervisor` and `shop: worker 2`: the kernel keeps
+/// 15 bytes, and the role is never cut. Of several servers the supervisor has the first one's name. `ps -o args`
+/// shows `shop: worker 2` and the arguments for a worker, and the command line as it was for the supervisor.
+///
 /// # Exit codes
 ///
 /// | code | meaning |
@@ -175,6 +181,7 @@ impl Server {
 #[must_use = "an arbiter does nothing until it runs"]
 pub struct Arbiter {
     servers: Vec<Server>,
+    keeps_name: bool,
 }
 
 impl Arbiter {
@@ -189,12 +196,21 @@ impl Arbiter {
         self
     }
 
+    /// Starts workers under the name that this program was called by: their `argv[0]`. Without it that is
+    /// `shop: worker 2`, so that `ps` tells them apart.
+    ///
+    /// For a program that looks at the name: an interpreter, for example, finds its libraries by it.
+    pub fn keep_name(mut self) -> Self {
+        self.keeps_name = true;
+        self
+    }
+
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
     #[must_use = "the exit code tells whether the servers could start"]
     pub fn run(self) -> ExitCode {
         match Socket::inherited(control::MARKER) {
             Ok(Some(socket)) => worker::run(self.servers, socket),
-            Ok(None) => match start(self.servers) {
+            Ok(None) => match start(self.servers, self.keeps_name) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => failure.report(),
             },

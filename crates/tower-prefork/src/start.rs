@@ -9,7 +9,7 @@ use crate::{
     listener::Bound,
     operator::ControlSocket,
     supervisor::{self, Charge, Predecessor, Setup},
-    system::{Credentials, PidFile, set_umask},
+    system::{Credentials, PidFile, Title, set_umask},
     worker::{self, Alone},
 };
 
@@ -39,7 +39,7 @@ impl Failure {
 }
 
 /// Serves until an operator stops the program.
-pub(crate) fn start(servers: Vec<Server>) -> Result<(), Failure> {
+pub(crate) fn start(servers: Vec<Server>, keeps_name: bool) -> Result<(), Failure> {
     let predecessor = Predecessor::inherited()
         .map_err(|error| Failure::of_start(format!("cannot take over: {error}")))?;
     let all = check(&servers).map_err(Failure::of_settings)?;
@@ -51,7 +51,8 @@ pub(crate) fn start(servers: Vec<Server>) -> Result<(), Failure> {
         }
         serve_alone(servers, all, &program)
     } else {
-        supervise(servers, all, program, predecessor)
+        Title::supervisor(&servers[0].name).set();
+        supervise(servers, all, program, predecessor, keeps_name)
     }
     .map_err(Failure::of_start)
 }
@@ -84,6 +85,7 @@ fn supervise(
     all: Vec<Resolved>,
     program: ProgramConfig,
     predecessor: Option<Predecessor>,
+    keeps_name: bool,
 ) -> Result<(), String> {
     set_umask(program.umask);
     let credentials = Credentials::of(program.user.as_deref(), program.group.as_deref())?;
@@ -117,6 +119,7 @@ fn supervise(
         charges,
         config: program,
         credentials,
+        keeps_name,
         pid_file,
         control_socket,
         predecessor,

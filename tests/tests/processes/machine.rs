@@ -4,7 +4,7 @@ use std::{
     path::Path,
 };
 
-use tests::{Client, Program, Running, Signal};
+use tests::{Client, PATIENCE, Process, Program, Running, Signal};
 
 use crate::{probe, wait_until};
 
@@ -28,6 +28,31 @@ fn the_pid_file_is_there_as_long_as_the_server() {
         assert_eq!(running.exit().code(), Some(0));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn the_pid_file_follows_an_upgrade() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("probe.pid");
+    let mut running = probe(&format!("-w 1 --pid-file {}", file.display())).start();
+    let address = running.ready();
+    let old = pid_of(&running);
+    running.signal(Signal::USR2);
+    running.wait_for("the new supervisor has taken over");
+    // It is ended with the test.
+    let _ = running.workers();
+    let new = fs::read_to_string(&file).unwrap();
+    assert_ne!(new, old);
+    let new = Process::open(new.trim().parse().unwrap()).unwrap();
+    assert_eq!(running.exit().code(), Some(0));
+    assert_eq!(
+        fs::read_to_string(&file).unwrap().trim(),
+        new.pid().to_string()
+    );
+    assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
+    new.signal(Signal::TERM);
+    assert!(new.ends_within(PATIENCE));
+    assert!(!file.exists());
 }
 
 #[test]
@@ -100,6 +125,28 @@ fn the_umask_is_that_of_all_files() {
         let mode = fs::metadata(&log).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o640, "{mode:o}");
     }
+}
+
+#[test]
+fn processes_have_titles() {
+    let read = |pid: i32, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let running = probe("-w 2").start();
+    let _ = running.ready();
+    let supervisor = running.process().pid();
+    assert_eq!(read(supervisor, "comm"), "pro: supervisor\n");
+    assert!(!read(supervisor, "cmdline").contains("supervisor"));
+    let mut titles: Vec<_> = running
+        .workers()
+        .iter()
+        .map(|worker| {
+            let arguments = read(worker.pid(), "cmdline");
+            let title = arguments.split('\0').next().unwrap();
+            assert_eq!(read(worker.pid(), "comm").trim_end(), title);
+            title.to_owned()
+        })
+        .collect();
+    titles.sort();
+    assert_eq!(titles, ["probe: worker 0", "probe: worker 1"]);
 }
 
 fn is_root() -> bool {

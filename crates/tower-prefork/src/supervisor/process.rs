@@ -13,6 +13,7 @@ use crate::{
     error::Reason,
     listener::{Bound, Listener, Local},
     operator::{Role, State, WorkerStatus},
+    system::Title,
 };
 
 /// A stuck worker gets SIGABRT, which may leave a core to look at, and so long afterwards SIGKILL.
@@ -119,8 +120,9 @@ impl Process {
         // Before the process is there: nothing that happens to it can make this fail.
         socket.send(&start, &fds)?;
         let channel = Channel::new(socket)?;
+        let title = Title::worker(&fleet.name, slot);
         let oom_kills_before = fleet.oom_kills.count();
-        let child = fleet.program.start_worker(theirs)?;
+        let child = fleet.program.start_worker(&title, theirs)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         Ok(Self {
             fleet: fleet.clone(),

@@ -15,7 +15,10 @@ use std::{
 use tokio::process::Child;
 
 use super::handover;
-use crate::{control, system::Credentials};
+use crate::{
+    control,
+    system::{Credentials, Title},
+};
 
 /// This program, to be started again.
 ///
@@ -26,8 +29,10 @@ pub(super) struct Program {
     path: PathBuf,
     /// The directory that the program was started in, by the name that the shell gave it.
     directory: Option<PathBuf>,
-    /// Who it is run as, if that is not who this process is.
+    /// Whom the workers run as, if not as this process.
     credentials: Option<Credentials>,
+    /// Workers are called as this process was, and not by their title.
+    keeps_name: bool,
 }
 
 impl Program {
@@ -46,13 +51,15 @@ impl Program {
             path,
             directory: named,
             credentials: None,
+            keeps_name: false,
         })
     }
 
-    /// Says who it is run as.
-    pub(super) fn run_as(self, credentials: Option<Credentials>) -> Self {
+    /// Says who workers are run as, and whether by their own titles.
+    pub(super) fn run_as(self, credentials: Option<Credentials>, keeps_name: bool) -> Self {
         Self {
             credentials,
+            keeps_name,
             ..self
         }
     }
@@ -64,9 +71,15 @@ impl Program {
     }
 
     /// Starts it as a worker. A Ctrl-C is the supervisor's alone.
-    pub(super) fn start_worker(&self, stdin: OwnedFd) -> io::Result<Child> {
+    pub(super) fn start_worker(&self, title: &Title<'_>, stdin: OwnedFd) -> io::Result<Child> {
         let mut command = self.command(control::MARKER, stdin);
         command.process_group(0);
+        if !self.keeps_name {
+            command.arg0(title.to_string());
+        }
+        if let Some(credentials) = &self.credentials {
+            credentials.assume(&mut command);
+        }
         tokio::process::Command::from(command).spawn()
     }
 
@@ -84,9 +97,6 @@ impl Program {
         }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
-        }
-        if let Some(credentials) = &self.credentials {
-            credentials.assume(&mut command);
         }
         command
             .args(arguments)

@@ -35,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) config: ProgramConfig,
     /// Who the workers run as, if not as this process.
     pub(crate) credentials: Option<Credentials>,
+    /// Workers are called as this process was, and not by their title.
+    pub(crate) keeps_name: bool,
     /// Held until the end.
     pub(crate) pid_file: Option<PidFile>,
     /// `None` as well while it is that of the supervisor that this one takes over from.
@@ -59,7 +61,8 @@ pub(crate) fn run(setup: Setup) -> Result<(), String> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        Ok((Program::current()?.run_as(setup.credentials), runtime))
+        let program = Program::current()?.run_as(setup.credentials, setup.keeps_name);
+        Ok((program, runtime))
     };
     let (program, runtime) = start().map_err(|error| format!("cannot supervise: {error}"))?;
     runtime.block_on(async {

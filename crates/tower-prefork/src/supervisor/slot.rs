@@ -411,10 +411,10 @@ async fn changed(stop: &mut watch::Receiver<Stop>) -> Stop {
         return *stop.borrow_and_update();
     }
     // Nobody is left to tell it anything.
-    match *stop.borrow() {
-        Stop::No => Stop::Now,
-        _ => std::future::pending().await,
+    if matches!(*stop.borrow(), Stop::No) {
+        return Stop::Now;
     }
+    std::future::pending().await
 }
 
 /// Waits until no other worker is replaced for being spent, and not less than until `again`.

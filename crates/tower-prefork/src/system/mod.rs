@@ -2,8 +2,10 @@
 
 mod credentials;
 mod pid_file;
+mod title;
 mod umask;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use pid_file::PidFile;
+pub(crate) use title::Title;
 pub(crate) use umask::set_umask;

@@ -11,6 +11,7 @@ use crate::{
     error::Reason,
     listener::Listener,
     signals::{Signals, leave_plans_to_supervisor},
+    system::Title,
 };
 
 /// How often the supervisor hears that the event loop is alive.
@@ -40,6 +41,7 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
         config,
         listeners,
     } = start;
+    Title::worker(&name, slot).set();
     let server = servers.into_iter().find(|server| server.name == name);
     let server = server.ok_or_else(|| format!("this program has no server {name:?} any more"))?;
     let application = server.application.ok_or("no service was given")?;

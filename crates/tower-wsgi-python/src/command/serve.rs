@@ -1,6 +1,7 @@
 //! A server of `tower-prefork` whose service is a Python application.
 
 use std::{
+    fs,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -43,10 +44,28 @@ pub(super) fn server(charge: Charge) -> Server {
     settings.server(&name).service(move |worker| async move {
         LOADED.store(true, Ordering::Relaxed);
         Python::attach(|py| {
+            set_title(py, &worker);
             let app = load(py).and_then(|callable| app(callable.bind(py), &worker, &settings));
             app.map_err(|error| BoxError::from(LoadError::new(py, &place, &error)))
         })
     })
+}
+
+/// Makes the command line of a worker say what it is, where the package `setproctitle` is installed: as
+/// gunicorn does.
+fn set_title(py: Python<'_>, worker: &Worker) {
+    if matches!(worker.config().workers, Workers::Count(0)) {
+        return;
+    }
+    let Ok(package) = py.import("setproctitle") else {
+        return;
+    };
+    let title = format!("{}: worker {}", worker.server(), worker.slot());
+    // The package makes the beginning of the title the short name, too, and there the end says more.
+    let short = fs::read("/proc/self/comm");
+    // Nothing depends on a title.
+    let _ = package.call_method1("setproctitle", (title,));
+    let _ = short.and_then(|name| fs::write("/proc/self/comm", name));
 }
 
 fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyResult<PythonApp> {
@@ -114,7 +133,9 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
     leave_interrupts_to_the_server(py)?;
     let code = py.detach(|| {
         let servers = charges.into_iter().map(server);
-        servers.fold(Arbiter::new(), Arbiter::server).run()
+        // The interpreter finds its environment by the name that it was called by.
+        let arbiter = Arbiter::new().keep_name();
+        servers.fold(arbiter, Arbiter::server).run()
     });
     let code = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
     let code = code.unwrap_or(1);
