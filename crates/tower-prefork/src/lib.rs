@@ -15,7 +15,7 @@
 //!
 //! | feature | what it brings |
 //! |---|---|
-//! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log |
+//! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log; `cli::Ctl`: the command that talks to it while it runs |
 //! | `watch` | `Config::watch`: a reload whenever a file changes, for development; part of `cli` |
 //!
 //! # Platform

@@ -1,4 +1,4 @@
-//! The command line of a server: [`Args`], and its log.
+//! The command line of a server: [`Args`], its log, and [`Ctl`], which talks to it while it runs.
 //!
 //! ```no_run
 //! use clap::Parser;
@@ -28,3 +28,5 @@ mod values;
 pub use args::Args;
 pub use log::LogFormat;
 pub use values::seconds;
+
+pub use crate::operator::Ctl;

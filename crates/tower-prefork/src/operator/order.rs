@@ -12,13 +12,13 @@ pub(crate) enum Command {
     Reload,
     /// Answered when so many workers serve. The server may be left out when there is one.
     Scale {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         server: Option<String>,
         workers: usize,
     },
     /// Answered when the new worker serves.
     Restart {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         server: Option<String>,
         slot: usize,
     },

@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Command, Status};
+use super::{Answer, Command};
 
 /// Bytes of a request, without the end of its line.
 pub(super) const MAX_REQUEST: usize = 4 << 10;
 
 /// One line of answer.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Reply {
+pub(super) struct Reply<S> {
     pub(super) ok: bool,
     /// Why not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
     /// What was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<S>,
 }
 
 /// Understands one line of request. The error is a sentence for the operator.
@@ -52,7 +52,7 @@ pub(super) fn line(message: &impl Serialize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Status, *};
 
     fn scale(server: Option<&str>) -> Command {
         Command::Scale {
@@ -134,7 +134,7 @@ mod tests {
             "{\"ok\":true,\"status\":{\"version\":\"1.0\",\"pid\":7,\"phase\":\"ready\",\
              \"uptime_s\":3,\"servers\":[]}}\n"
         );
-        let reply: Reply = serde_json::from_slice(&text).unwrap();
+        let reply: Reply<Status> = serde_json::from_slice(&text).unwrap();
         assert_eq!(reply.status, Some(status));
     }
 }

@@ -1,0 +1,9 @@
+use std::io::{self, Write};
+
+/// Writes to standard output. Whoever reads it may have enough and go away.
+pub(super) fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}
