@@ -11,6 +11,7 @@ mod load;
 mod port;
 mod process;
 mod program;
+mod stress;
 mod wait;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use port::Port;
 pub use process::Process;
 pub use program::{Program, Running};
 pub use rustix::process::Signal;
+pub use stress::stress;
 pub use wait::wait_until;
 
 /// The longest wait for anything that must happen, however slow the machine is.

@@ -1,8 +1,8 @@
 //! Reloads during continuous load: no request may fail.
 
-use std::{env, path::Path};
+use std::path::Path;
 
-use tests::{Address, Load, Signal};
+use tests::{Address, Load, Signal, stress};
 
 use crate::{probe, workers_become};
 
@@ -12,14 +12,9 @@ const RELOADS: &str = "STRESS_RELOADS";
 /// Milliseconds that a worker takes to build its service.
 const BUILD: &str = "STRESS_BUILD_MS";
 
-fn number(variable: &str, default: usize) -> usize {
-    let number = env::var(variable).map(|text| text.parse().expect("a number"));
-    number.unwrap_or(default)
-}
-
 fn reload_under_load(workers: usize, path: &Path) {
-    let reloads = number(RELOADS, 5);
-    let build = number(BUILD, 200);
+    let reloads = stress(RELOADS, 5);
+    let build = stress(BUILD, 200);
     let arguments = format!("-w {workers} -b 127.0.0.1:0 --slow-start {build}");
     let running = probe(&arguments)
         .arg("-b")

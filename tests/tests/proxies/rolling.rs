@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use tests::{Address, Load, Process, Running, Signal, wait_until};
+use tests::{Address, Load, Process, Running, Signal, stress, wait_until};
 
 use crate::{probe, proxy::Proxy};
 
@@ -14,9 +14,12 @@ pub(crate) fn reloads(start: Start) -> Option<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let unix = format!("unix:{}", path.display());
+    // As in the test of reloads under load.
+    let reloads = stress("STRESS_RELOADS", 5);
+    let build = stress("STRESS_BUILD_MS", 200);
     let mut log = String::new();
     for (workers, bind) in [(2, "127.0.0.1:0"), (4, &unix)] {
-        let arguments = format!("-w {workers} --slow-start 200 -b");
+        let arguments = format!("-w {workers} --slow-start {build} -b");
         let server = probe(&arguments).arg(bind).start();
         server.wait_for(" ready ");
         let address = if bind == unix {
@@ -27,7 +30,7 @@ pub(crate) fn reloads(start: Start) -> Option<String> {
         let proxy = start(&[address])?;
         let load = Load::start(CLIENTS, &[proxy.address()]);
         let mut generations = Vec::new();
-        for count in 1..=5 {
+        for count in 1..=reloads {
             generations.extend(pids(&server));
             server.signal(Signal::HUP);
             let _ = server.wait_for_count(" reloaded ", count);
@@ -44,7 +47,10 @@ pub(crate) fn reloads(start: Start) -> Option<String> {
         seen.assert_nothing_failed();
         let answered = |pid: &&String| seen.pids.contains(*pid);
         let answered = generations.iter().filter(answered).count();
-        assert!(answered > 5, "{answered} of {generations:?} have answered");
+        assert!(
+            answered > reloads,
+            "{answered} of {generations:?} have answered"
+        );
         log += &proxy.log();
     }
     Some(log)
