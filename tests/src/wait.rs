@@ -1,4 +1,7 @@
-use std::{thread, time::Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::PATIENCE;
 
@@ -11,6 +14,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "{what} does not happen");
-        thread::yield_now();
+        // Not in a tight loop: what is waited for needs the processor.
+        thread::sleep(Duration::from_millis(1));
     }
 }

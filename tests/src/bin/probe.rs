@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write},
     path::PathBuf,
     process::{self, ExitCode},
     thread,
@@ -133,7 +133,9 @@ async fn obey(file: &std::path::Path, slot: usize) -> Result<(), BoxError> {
             "never" => std::future::pending().await,
             "wait" => {
                 if !std::mem::replace(&mut said, true) {
-                    eprintln!("waiting slot={slot} waiting_pid={}", process::id());
+                    let line = format!("waiting slot={slot} waiting_pid={}\n", process::id());
+                    // At once: other workers say something, too.
+                    io::stderr().write_all(line.as_bytes())?;
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
