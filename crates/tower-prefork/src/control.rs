@@ -219,6 +219,26 @@ impl AsFd for Socket {
     }
 }
 
+/// What this process will find in its first message, when it is a worker.
+#[cfg(feature = "cli")]
+pub(crate) fn announced() -> Option<Box<Config>> {
+    let stdin = io::stdin();
+    let is_worker = env::var_os(MARKER).is_some() && is_control_socket(stdin.as_fd());
+    is_worker.then(|| peek(stdin.as_fd()).unwrap_or_default())
+}
+
+/// Looks at the first message, and leaves it there.
+#[cfg(feature = "cli")]
+fn peek(socket: BorrowedFd<'_>) -> Option<Box<Config>> {
+    let mut bytes = vec![0; MAX_MESSAGE];
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (_, length) = rustix::net::recv(socket, &mut bytes[..], flags).ok()?;
+    match serde_json::from_slice(&bytes[..length]) {
+        Ok(ToWorker::Start { config, .. }) => Some(config),
+        _ => None,
+    }
+}
+
 fn is_control_socket(fd: BorrowedFd<'_>) -> bool {
     sockopt::socket_domain(fd) == Ok(AddressFamily::UNIX)
         && sockopt::socket_type(fd) == Ok(SocketType::SEQPACKET)
@@ -248,6 +268,8 @@ mod tests {
             }),
         };
         supervisor.send(&start, &[listener.as_fd()]).unwrap();
+        #[cfg(feature = "cli")]
+        assert_eq!(peek(worker.as_fd()).unwrap().bind, ["8000"]);
 
         let (message, mut fds) = worker.recv::<ToWorker>().unwrap().unwrap();
         let ToWorker::Start {

@@ -16,6 +16,7 @@
 //! | feature | what it brings |
 //! |---|---|
 //! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log; `cli::Ctl`: the command that talks to it while it runs |
+//! | `config-file` | `Server::config_file`: settings from a TOML file; part of `cli` |
 //! | `watch` | `Config::watch`: a reload whenever a file changes, for development; part of `cli` |
 //!
 //! # Platform

@@ -78,7 +78,7 @@ use crate::{
 /// |---|---|
 /// | 0 | stopped by a signal, also when the deadline cut requests: a line in the log counts them |
 /// | 1 | could not start: an address is taken, a file cannot be opened, a service cannot be built |
-/// | 2 | what was configured makes no sense: an address that is none, a number out of its limits |
+/// | 2 | what was configured makes no sense: an address that is none, a number out of its limits, a configuration file that cannot be read |
 #[derive(Debug)]
 #[must_use = "a server does nothing until it runs"]
 pub struct Server {
@@ -142,9 +142,39 @@ impl Server {
         self
     }
 
-    /// Lets the command line and the environment override what was set before.
+    /// Lets a file override what was set before: a table of TOML without others in it.
+    ///
+    /// ```toml
+    /// bind = ["127.0.0.1:8000", "unix:/run/shop.sock"]
+    /// workers = 4                 # or "auto"
+    /// graceful_timeout = 30       # seconds
+    /// max_rss = "512M"            # or a number of bytes
+    /// umask = "027"
+    /// access_log = "access.log"
+    /// access_log_format = "json"
+    /// ```
+    ///
+    /// The keys are the fields of [`Config`] and [`Http`](crate::Http), and the names of the options in
+    /// `cli::Args` where these differ: `reload`, `reload_dir`, `log_level` and `log_format`. Paths
+    /// are relative to the directory that the program was started in.
+    ///
+    /// The supervisor reads the file at the start and again at each [reload](Self#reload); workers
+    /// never do. A file that cannot be read, is no TOML or is longer than 1 MiB, a key that is
+    /// none, and a value that makes no sense are refused as a whole, with the line: the program
+    /// does not start, or goes on as it was.
+    #[cfg(feature = "config-file")]
+    pub fn config_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.settings.file(path.into());
+        self
+    }
+
+    /// Lets the configuration file of the command line, and then the environment and the command
+    /// line itself, override what was set before.
     #[cfg(feature = "cli")]
-    pub fn args(self, args: &crate::cli::Args) -> Self {
+    pub fn args(mut self, args: &crate::cli::Args) -> Self {
+        if let Some(path) = &args.config {
+            self = self.config_file(path);
+        }
         let args = args.clone();
         self.configure(move |config| args.apply(config))
     }

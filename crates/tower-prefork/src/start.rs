@@ -68,7 +68,7 @@ fn serve_alone(
     let _pid_file = pid_file.map(PidFile::create).transpose()?;
     let mut alone = Vec::new();
     for (server, resolved) in servers.into_iter().zip(all) {
-        let bound = bind(&server.name, &resolved, &Bound::default(), None)?;
+        let bound = bind(&resolved, &Bound::default(), None)?;
         alone.push(Alone {
             name: server.name,
             config: resolved.config,
@@ -107,7 +107,7 @@ fn supervise(
     for (server, resolved) in servers.into_iter().zip(all) {
         let before = predecessor.as_ref().and_then(|one| one.bound(&server.name));
         let before = before.unwrap_or(&unbound);
-        let bound = bind(&server.name, &resolved, before, credentials.as_ref())?;
+        let bound = bind(&resolved, before, credentials.as_ref())?;
         charges.push(Charge {
             name: server.name,
             settings: server.settings,
@@ -128,16 +128,15 @@ fn supervise(
 
 /// Listens for one server, and sees to the files that its workers will open.
 pub(crate) fn bind(
-    server: &str,
     resolved: &Resolved,
     before: &Bound,
     credentials: Option<&Credentials>,
 ) -> Result<Bound, String> {
-    let of_server = |error| format!("{server}: {error}");
     if let Some(log) = &resolved.config.access_log {
-        access_log::check(log).map_err(of_server)?;
+        let placed = |error| format!("{}: {error}", resolved.place("access_log"));
+        access_log::check(log).map_err(placed)?;
         if let Some(owner) = credentials {
-            owner.give_file(&log.path).map_err(of_server)?;
+            owner.give_file(&log.path).map_err(placed)?;
         }
     }
     let bound = resolved.bind(before)?;

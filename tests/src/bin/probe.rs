@@ -106,8 +106,10 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
         }
     }
     let name = worker.server().to_owned();
+    let threads = worker.config().thread_workers;
     Ok(Router::new()
         .route("/", get(|| async { process::id().to_string() }))
+        .route("/threads", get(move || async move { threads.to_string() }))
         .route("/name", get(|| async { name }))
         .route("/version", get(version))
         .route("/peer", get(peer))

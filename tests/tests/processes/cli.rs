@@ -1,6 +1,7 @@
 use crate::probe;
 
-const OPTIONS: [&str; 19] = [
+const OPTIONS: [&str; 31] = [
+    "config",
     "bind",
     "workers",
     "thread-workers",
@@ -9,6 +10,17 @@ const OPTIONS: [&str; 19] = [
     "graceful-timeout",
     "start-timeout",
     "heartbeat-timeout",
+    "shutdown-delay",
+    "readiness-path",
+    "max-requests",
+    "max-lifetime",
+    "max-rss",
+    "pid-file",
+    "control-socket",
+    "user",
+    "group",
+    "umask",
+    "request-timeout",
     "header-timeout",
     "keep-alive-timeout",
     "body-timeout",

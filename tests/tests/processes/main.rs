@@ -3,6 +3,7 @@
 mod access_log;
 mod addresses;
 mod cli;
+mod config_file;
 mod death;
 mod machine;
 mod out_of_memory;
@@ -25,6 +26,14 @@ fn probe(arguments: &str) -> Program {
     } else {
         program.args("-b 127.0.0.1:0")
     }
+}
+
+/// The exit code and the only line that a start ended with.
+fn refused(program: Program) -> (i32, String) {
+    let (code, output) = program.env("RUST_BACKTRACE", "0").run();
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines.len(), 1, "one line: {lines:?}");
+    (code.expect("no signal"), output)
 }
 
 /// A value of a log line.

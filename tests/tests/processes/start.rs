@@ -1,16 +1,8 @@
 use std::{net::TcpListener, time::Instant};
 
-use tests::{Client, Program};
+use tests::Client;
 
-use crate::probe;
-
-/// The exit code and the only line that a start ended with.
-fn refused(program: Program) -> (i32, String) {
-    let (code, output) = program.env("RUST_BACKTRACE", "0").run();
-    let lines: Vec<_> = output.lines().collect();
-    assert_eq!(lines.len(), 1, "one line: {lines:?}");
-    (code.expect("no signal"), output)
-}
+use crate::{probe, refused};
 
 #[test]
 fn a_port_that_is_taken() {

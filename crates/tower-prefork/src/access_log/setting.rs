@@ -74,6 +74,7 @@ impl AccessLog {
 
 /// How the lines of an [`AccessLog`] look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum AccessLogFormat {
     /// Apache's common log format.

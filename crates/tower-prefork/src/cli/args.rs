@@ -2,11 +2,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args as ClapArgs;
 
-use super::{
-    LogFormat, seconds,
-    values::{filter, mode, size},
+use super::{LogFormat, seconds, values::filter};
+use crate::{
+    AccessLogFormat, Config, Workers,
+    config::{mode, size},
 };
-use crate::{AccessLog, AccessLogFormat, Config, Workers};
 
 /// The options of a server, to flatten into a clap program.
 ///
@@ -16,6 +16,19 @@ use crate::{AccessLog, AccessLogFormat, Config, Workers};
 #[command(next_help_heading = "Server")]
 #[non_exhaustive]
 pub struct Args {
+    /// File with settings, in TOML. Each option is a key in it, by the option's name with `_` for
+    /// `-`; what the environment and the command line say goes over the file. See
+    /// [`Server::config_file`](crate::Server::config_file).
+    #[arg(
+        help = "TOML file with settings, each by its option's name with \"_\" for \"-\". It is read \
+                again at a reload; the environment and the command line go over it [default: none]",
+        short,
+        long,
+        value_name = "FILE",
+        env = "TOWER_PREFORK_CONFIG"
+    )]
+    pub config: Option<PathBuf>,
+
     /// Addresses to listen on, in the forms of [`Server::bind`](crate::Server::bind).
     #[arg(
         help = "Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (IPv4 and IPv6), PORT \
@@ -194,7 +207,7 @@ impl Args {
         } else if self.reload {
             config.watch = vec![".".into()];
         }
-        self.apply_access_log(&mut config.access_log);
+        config.log_requests(self.access_log.as_deref(), self.access_log_format);
         let http = &mut config.http;
         set(&mut http.header_timeout, self.header_timeout);
         set(&mut http.keep_alive_timeout, self.keep_alive_timeout);
@@ -203,17 +216,6 @@ impl Args {
         set(&mut http.request_timeout, self.request_timeout);
         set(&mut http.max_headers, self.max_headers);
         set(&mut http.max_header_size, self.max_header_size);
-    }
-
-    /// The format alone changes the log that the program has set, if it has.
-    fn apply_access_log(&self, log: &mut Option<AccessLog>) {
-        if let Some(path) = &self.access_log {
-            let format = log.as_ref().map(|log| log.format).unwrap_or_default();
-            *log = Some(AccessLog::new(path).format(format));
-        }
-        if let Some(log) = log {
-            set(&mut log.format, self.access_log_format);
-        }
     }
 }
 
@@ -234,6 +236,7 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::*;
+    use crate::AccessLog;
 
     #[derive(Parser)]
     struct Cli {
@@ -300,16 +303,24 @@ mod tests {
     #[test]
     fn the_access_log_and_its_format() {
         let mut config = Config::default();
-        let arguments = ["--access-log-format", "json"];
-        parse(&arguments).unwrap().apply(&mut config);
-        assert_eq!(config.access_log, None);
         parse(&["--access-log", "-"]).unwrap().apply(&mut config);
         assert_eq!(config.access_log, Some(AccessLog::new("-")));
+        let arguments = ["--access-log-format", "json"];
         parse(&arguments).unwrap().apply(&mut config);
         parse(&["--access-log", "a.log"])
             .unwrap()
             .apply(&mut config);
         let log = AccessLog::new("a.log").format(AccessLogFormat::Json);
+        assert_eq!(config.access_log, Some(log));
+    }
+
+    #[test]
+    fn a_format_may_be_chosen_before_there_is_an_access_log() {
+        let mut config = Config::default();
+        let arguments = ["--access-log-format", "json"];
+        parse(&arguments).unwrap().apply(&mut config);
+        parse(&["--access-log", "-"]).unwrap().apply(&mut config);
+        let log = AccessLog::new("-").format(AccessLogFormat::Json);
         assert_eq!(config.access_log, Some(log));
     }
 

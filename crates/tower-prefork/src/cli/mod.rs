@@ -26,7 +26,9 @@ mod log;
 mod values;
 
 pub use args::Args;
+pub(crate) use log::FileLog;
 pub use log::LogFormat;
+pub(crate) use values::filter;
 pub use values::seconds;
 
 pub use crate::operator::Ctl;

@@ -1,13 +1,20 @@
 //! What can be set: [`Config`], its defaults and its limits, and how a server comes to it.
 
+#[cfg(feature = "config-file")]
+mod file;
 mod http;
 mod limits;
+mod origins;
 mod program;
 mod resolved;
 mod settings;
 mod steps;
+#[cfg(feature = "config-file")]
+mod units;
 mod workers;
 
+#[cfg(feature = "cli")]
+pub(crate) use file::read_log;
 pub use http::Http;
 use limits::Refusal;
 pub(crate) use program::ProgramConfig;
@@ -15,4 +22,6 @@ pub(crate) use resolved::Resolved;
 pub use settings::Config;
 use settings::DEFAULT_ADDRESS;
 pub(crate) use steps::{Settings, resolve_all};
+#[cfg(feature = "cli")]
+pub(crate) use units::{mode, size};
 pub use workers::Workers;

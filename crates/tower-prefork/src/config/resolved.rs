@@ -1,4 +1,4 @@
-use super::Config;
+use super::{Config, origins::Origins};
 use crate::{
     Workers,
     control::MAX_LISTENERS,
@@ -8,8 +8,10 @@ use crate::{
 /// What the settings of a server have come to.
 #[derive(Debug)]
 pub(crate) struct Resolved {
+    pub(super) server: String,
     pub(crate) config: Config,
     pub(super) addresses: Vec<Address>,
+    pub(super) origins: Origins,
 }
 
 impl Resolved {
@@ -18,15 +20,30 @@ impl Resolved {
         self.config.workers == Workers::Count(0)
     }
 
+    /// Where an error about this setting is to be looked for: in a line of a file, or else in the
+    /// server of this name.
+    pub(crate) fn place(&self, setting: &str) -> String {
+        let place = self.origins.place(setting, 0);
+        place.unwrap_or_else(|| self.server.clone())
+    }
+
     /// Listens on the addresses; where `before` listens on one of them, with the same socket. The
     /// error is a sentence for the operator.
     pub(crate) fn bind(&self, before: &Bound) -> Result<Bound, String> {
         let bound = listener::bind(&self.addresses, self.config.backlog, before);
-        let bound = bound.map_err(|error| error.to_string())?;
+        let bound = bound.map_err(|error| {
+            let mut addresses = self.addresses.iter();
+            let index = addresses.position(|address| address == error.address());
+            match self.origins.place("bind", index.unwrap_or(0)) {
+                Some(place) => format!("{place}: {error}"),
+                None => error.to_string(),
+            }
+        })?;
         let count = bound.listeners.len();
         if count > MAX_LISTENERS {
             return Err(format!(
-                "{count} addresses are too many for one server; give at most {MAX_LISTENERS}"
+                "{}: {count} addresses are too many for one server; give at most {MAX_LISTENERS}",
+                self.place("bind")
             ));
         }
         Ok(bound)

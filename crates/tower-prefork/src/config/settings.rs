@@ -1,9 +1,15 @@
+#[cfg(feature = "config-file")]
+use std::path::Path;
 use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Http, Workers};
 use crate::AccessLog;
+#[cfg(feature = "config-file")]
+use crate::AccessLogFormat;
+#[cfg(feature = "cli")]
+use crate::cli::FileLog;
 
 /// Where a server listens when nothing else is said.
 pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
@@ -107,6 +113,14 @@ pub struct Config {
     pub watch: Vec<PathBuf>,
     /// Where the requests are logged. Default: nowhere.
     pub access_log: Option<AccessLog>,
+    /// What was said of the access log's format, also before there is a log.
+    #[cfg(feature = "config-file")]
+    #[serde(skip)]
+    pub(crate) access_log_format: Option<AccessLogFormat>,
+    /// What a file says of the program's log.
+    #[cfg(feature = "cli")]
+    #[serde(flatten)]
+    pub(crate) log: FileLog,
     /// Limits of the HTTP connections.
     #[serde(flatten)]
     pub http: Http,
@@ -120,6 +134,21 @@ impl Config {
         #[cfg(not(feature = "watch"))]
         let (Self { .. }, watch) = (self, &[]);
         watch
+    }
+
+    /// Changes where the requests are logged, or how, or both. The format alone changes the log that
+    /// there is, or that is set later.
+    #[cfg(feature = "config-file")]
+    pub(crate) fn log_requests(&mut self, path: Option<&Path>, format: Option<AccessLogFormat>) {
+        self.access_log_format = format.or(self.access_log_format);
+        if let Some(path) = path {
+            let before = self.access_log.take();
+            let format = before.map(|log| log.format).unwrap_or_default();
+            self.access_log = Some(AccessLog::new(path).format(format));
+        }
+        if let (Some(log), Some(format)) = (&mut self.access_log, self.access_log_format) {
+            log.format = format;
+        }
     }
 }
 
@@ -147,6 +176,10 @@ impl Default for Config {
             #[cfg(feature = "watch")]
             watch: Vec::new(),
             access_log: None,
+            #[cfg(feature = "config-file")]
+            access_log_format: None,
+            #[cfg(feature = "cli")]
+            log: FileLog::default(),
             http: Http::default(),
         }
     }

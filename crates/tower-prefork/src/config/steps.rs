@@ -1,7 +1,11 @@
 use std::fmt;
+#[cfg(feature = "config-file")]
+use std::path::PathBuf;
 
-use super::{Config, DEFAULT_ADDRESS, ProgramConfig, Refusal, Resolved};
-use crate::control::ToWorker;
+#[cfg(feature = "config-file")]
+use super::file;
+use super::{Config, DEFAULT_ADDRESS, ProgramConfig, Refusal, Resolved, origins::Origins};
+use crate::{control::ToWorker, listener::Address};
 
 /// How the settings of a server come about, one step after the other: a later step goes over an
 /// earlier one.
@@ -12,32 +16,67 @@ pub(crate) struct Settings {
     steps: Vec<Step>,
 }
 
-/// A change that the program, or its command line, makes.
-type Step = Box<dyn Fn(&mut Config)>;
+enum Step {
+    /// What the program, or its command line, changes.
+    Change(Box<dyn Fn(&mut Config)>),
+    #[cfg(feature = "config-file")]
+    File(PathBuf),
+}
 
 impl Settings {
     pub(crate) fn change(&mut self, change: impl Fn(&mut Config) + 'static) {
-        self.steps.push(Box::new(change));
+        self.steps.push(Step::Change(Box::new(change)));
+    }
+
+    #[cfg(feature = "config-file")]
+    pub(crate) fn file(&mut self, path: PathBuf) {
+        self.steps.push(Step::File(path));
     }
 
     /// Takes all steps, and checks what comes out. The error is a sentence for the operator.
     pub(crate) fn resolve(&self, server: &str) -> Result<Resolved, String> {
         let mut config = Config::default();
+        let mut origins = Origins::default();
         for step in &self.steps {
-            step(&mut config);
+            match step {
+                Step::Change(change) => {
+                    let before = config.clone();
+                    change(&mut config);
+                    origins.forget_changed(&before, &config);
+                }
+                #[cfg(feature = "config-file")]
+                Step::File(path) => file::apply(path, &mut config, &mut origins)?,
+            }
         }
-        let named = |problem| format!("{server}: {problem}");
-        let limits = config.validate();
-        limits.map_err(|Refusal { problem, .. }| named(problem))?;
-        ToWorker::check_start(server, &config).map_err(named)?;
-        let mut addresses = config.bind.iter().map(String::as_str).collect::<Vec<_>>();
-        if addresses.is_empty() {
-            addresses.push(DEFAULT_ADDRESS);
-        }
-        let addresses = addresses.into_iter().map(str::parse);
-        let addresses = addresses.collect::<Result<_, String>>()?;
-        Ok(Resolved { config, addresses })
+        config.validate().map_err(|Refusal { setting, problem }| {
+            let place = origins.place(setting, 0);
+            format!("{}: {problem}", place.as_deref().unwrap_or(server))
+        })?;
+        ToWorker::check_start(server, &config).map_err(|problem| format!("{server}: {problem}"))?;
+        Ok(Resolved {
+            server: server.to_owned(),
+            addresses: addresses(&config, &origins)?,
+            config,
+            origins,
+        })
     }
+}
+
+/// The addresses to listen on.
+fn addresses(config: &Config, origins: &Origins) -> Result<Vec<Address>, String> {
+    let default = [DEFAULT_ADDRESS.to_owned()];
+    let texts = match &*config.bind {
+        [] => &default,
+        texts => texts,
+    };
+    let parse = |(index, text): (usize, &String)| {
+        text.parse()
+            .map_err(|error| match origins.place("bind", index) {
+                Some(place) => format!("{place}: {error}"),
+                None => error,
+            })
+    };
+    texts.iter().enumerate().map(parse).collect()
 }
 
 impl fmt::Debug for Settings {

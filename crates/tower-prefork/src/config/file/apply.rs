@@ -1,0 +1,256 @@
+use std::path::Path;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    keys::{KEYS, nearest},
+    read::{line, read},
+    value::Value,
+};
+#[cfg(feature = "cli")]
+use crate::cli::FileLog;
+use crate::config::{Config, origins::Origins};
+
+/// Lets a file change the settings. The error is a sentence for the operator, after the file and
+/// the line; the settings are of no use then.
+pub(in crate::config) fn apply(
+    path: &Path,
+    config: &mut Config,
+    origins: &mut Origins,
+) -> Result<(), String> {
+    let text = read(path)?;
+    let line = |place| line(text.as_bytes(), place);
+    let refuse =
+        |line: usize, problem: String| Err(format!("{}:{line}: {problem}", path.display()));
+    let table = match DeTable::parse(&text) {
+        Ok(table) => table.into_inner(),
+        Err(error) => {
+            let place = error.span().map_or(0, |span| span.start);
+            return refuse(line(place), error.message().replace('\n', ", "));
+        }
+    };
+    let unknown = |name: &Spanned<_>| KEYS.iter().all(|key| key.name != *name.get_ref());
+    let unknown = table.iter().filter(|(name, _)| unknown(name));
+    if let Some((name, value)) = unknown.min_by_key(|(name, _)| name.span().start) {
+        let problem = describe_unknown(name.get_ref(), value.get_ref());
+        return refuse(line(name.span().start), problem);
+    }
+    for key in KEYS {
+        let Some(value) = table.get(key.name) else {
+            continue;
+        };
+        let lines = match value.get_ref() {
+            DeValue::Array(items) => items.iter().map(|item| line(item.span().start)).collect(),
+            _ => vec![line(value.span().start)],
+        };
+        if let Err(problem) = (key.set)(config, Value(value.get_ref())) {
+            return refuse(line(value.span().start), format!("{}: {problem}", key.name));
+        }
+        origins.set(key.name, path, lines);
+    }
+    Ok(())
+}
+
+/// What a file that is accepted says of the program's log.
+#[cfg(feature = "cli")]
+pub(crate) fn read_log(path: &Path) -> FileLog {
+    let mut config = Config::default();
+    match apply(path, &mut config, &mut Origins::default()) {
+        Ok(()) => config.log,
+        Err(_) => FileLog::default(),
+    }
+}
+
+fn describe_unknown(name: &str, value: &DeValue<'_>) -> String {
+    if matches!(value, DeValue::Table(_)) {
+        return format!("{name} is a table; write all keys without one");
+    }
+    match nearest(name) {
+        Some(nearest) => format!("there is no key {name:?}; {nearest:?} is one"),
+        None => format!("there is no key {name:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{AccessLog, AccessLogFormat, Workers, config::Settings};
+
+    /// What a file comes to, or what is said of it, for a file that is called `F`.
+    fn applied(text: &str) -> Result<Config, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, text).unwrap();
+        let mut settings = Settings::default();
+        settings.file(file.path().to_owned());
+        let resolved = settings.resolve("shop");
+        resolved
+            .map(|resolved| resolved.config)
+            .map_err(|error| error.replace(&file.path().display().to_string(), "F"))
+    }
+
+    #[test]
+    fn every_form_of_value() {
+        let config = applied(
+            r#"
+            bind = ["127.0.0.1:0", "unix:a", 8001]
+            workers = "auto"
+            thread_workers = 1_000
+            graceful_timeout = 0.5
+            start_timeout = 7
+            max_rss = "512M"
+            umask = "027"
+            user = 1000
+            group = "www-data"
+            pid_file = "run/shop.pid"
+            access_log_format = "json"
+            access_log = "access.log"
+            max_header_size = 0x4000
+            "#,
+        );
+        let config = config.unwrap();
+        assert_eq!(config.bind, ["127.0.0.1:0", "unix:a", "8001"]);
+        assert_eq!(config.workers, Workers::Auto);
+        assert_eq!(config.thread_workers, 1000);
+        assert_eq!(config.graceful_timeout.as_millis(), 500);
+        assert_eq!(config.start_timeout.as_secs(), 7);
+        assert_eq!(config.max_rss, Some(512 << 20));
+        assert_eq!(config.umask, Some(0o27));
+        assert_eq!(config.user.as_deref(), Some("1000"));
+        assert_eq!(config.group.as_deref(), Some("www-data"));
+        assert_eq!(config.pid_file, Some("run/shop.pid".into()));
+        let log = AccessLog::new("access.log").format(AccessLogFormat::Json);
+        assert_eq!(config.access_log, Some(log));
+        assert_eq!(config.http.max_header_size, 0x4000);
+
+        let config = applied("bind = 8001\nworkers = 3\numask = 0o22\nmax_rss = 2097152").unwrap();
+        assert_eq!(config.bind, ["8001"]);
+        assert_eq!(config.workers, Workers::Count(3));
+        assert_eq!((config.umask, config.max_rss), (Some(0o22), Some(2 << 20)));
+        assert!(applied("").is_ok());
+        assert!(applied("# nothing\r\n\r\n").is_ok());
+    }
+
+    #[cfg(feature = "watch")]
+    #[test]
+    fn files_are_watched_where_it_is_said() {
+        let watched = |text: &str| applied(text).unwrap().watch;
+        assert_eq!(
+            watched("reload = true"),
+            ["."].map(std::path::PathBuf::from)
+        );
+        let directories = ["a", "b"].map(std::path::PathBuf::from);
+        assert_eq!(
+            watched("reload_dir = ['a', 'b']\nreload = true"),
+            directories
+        );
+        assert!(watched("reload = false").is_empty());
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for (text, error) in [
+            (
+                "workers = 2\n\nworker = 3\nnonsense = 1",
+                "F:3: there is no key \"worker\"; \"workers\" is one",
+            ),
+            ("chdir = '/'", "F:1: there is no key \"chdir\""),
+            (
+                "\n[http]\nmax_headers = 3",
+                "F:2: http is a table; write all keys without one",
+            ),
+            (
+                "# shop\nworkers = true",
+                "F:2: workers: expected a number or \"auto\"",
+            ),
+            (
+                "workers = -1",
+                "F:1: workers: expected a number or \"auto\"",
+            ),
+            (
+                "backlog = 4294967296",
+                "F:1: backlog: expected a whole number, 0 or more",
+            ),
+            (
+                "max_headers = 1.5",
+                "F:1: max_headers: expected a whole number, 0 or more",
+            ),
+            (
+                "graceful_timeout = \"30\"",
+                "F:1: graceful_timeout: expected seconds as a number, as in 30 or 0.5",
+            ),
+            (
+                "graceful_timeout = -1",
+                "F:1: graceful_timeout: expected seconds as a number, as in 30 or 0.5",
+            ),
+            (
+                "graceful_timeout = nan",
+                "F:1: graceful_timeout: expected seconds as a number, as in 30 or 0.5",
+            ),
+            (
+                "umask = 27",
+                "F:1: umask: expected an octal number in quotes, as in \"027\"",
+            ),
+            (
+                "pid_file = 1979-05-27",
+                "F:1: pid_file: expected a text in quotes",
+            ),
+            (
+                "access_log_format = \"xml\"",
+                "F:1: access_log_format: unknown variant `xml`, \
+                 expected one of `common`, `combined`, `json`",
+            ),
+            // The limits.
+            (
+                "\n\nmax_header_size = 100",
+                "F:3: max_header_size is 100; choose a number from 8192 to 16777216",
+            ),
+            (
+                "bind = [\n  '8000',\n  'nowhere',\n]",
+                "F:3: cannot listen on \"nowhere\": \
+                 expected HOST:PORT, [IPV6]:PORT, :PORT, PORT or unix:PATH",
+            ),
+        ] {
+            assert_eq!(applied(text).unwrap_err(), error, "{text}");
+        }
+        for (text, start) in [
+            ("workers = 1\nworkers = 2", "F:2: duplicate key"),
+            ("workers = 1\nbind = '", "F:2: "),
+            ("workers", "F:1: "),
+        ] {
+            let error = applied(text).unwrap_err();
+            assert!(error.starts_with(start), "{text}: {error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_named_while_its_setting_holds() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, "backlog = 5\nthread_workers = 5000\n").unwrap();
+        let mut settings = Settings::default();
+        settings.change(|config| config.thread_workers = 3);
+        settings.file(file.path().to_owned());
+        let line = format!("{}:2: thread_workers is 5000", file.path().display());
+        let error = settings.resolve("shop").unwrap_err();
+        assert!(error.starts_with(&line), "{error}");
+
+        settings.change(|config| config.thread_workers += 1);
+        let error = settings.resolve("shop").unwrap_err();
+        assert!(error.starts_with("shop: thread_workers is 5001"), "{error}");
+
+        settings.change(|config| config.thread_workers = 4);
+        let config = settings.resolve("shop").unwrap().config;
+        assert_eq!((config.backlog, config.thread_workers), (5, 4));
+        // The file is read each time.
+        fs::write(&file, "backlog = 6").unwrap();
+        assert_eq!(settings.resolve("shop").unwrap().config.backlog, 6);
+        drop(file);
+        let error = settings.resolve("shop").unwrap_err();
+        assert!(error.starts_with("cannot read the configuration file "));
+    }
+}
