@@ -9,6 +9,7 @@ use std::{
 use rustix::{
     fs::{FlockOperation, OFlags, flock},
     io::Errno,
+    process::{Pid, getppid},
 };
 
 /// Bytes that are read of a pid file; a number has less.
@@ -32,6 +33,17 @@ impl PidFile {
     /// Writes the file. It is refused while the process that it names runs. The error is a sentence for
     /// the operator.
     pub(crate) fn create(path: &Path) -> Result<Self, String> {
+        Self::put(path, None)
+    }
+
+    /// The same, but the file of the process that has started this one is replaced while that still runs.
+    /// It finds the file to be another's then, and does not remove it.
+    pub(crate) fn take_over(path: &Path) -> Result<Self, String> {
+        Self::put(path, getppid())
+    }
+
+    fn put(path: &Path, predecessor: Option<Pid>) -> Result<Self, String> {
+        let predecessor = predecessor.map(|pid| pid.as_raw_nonzero().to_string());
         let draft = Draft::write(path).map_err(|error| cannot_write(path, &error))?;
         loop {
             match draft.put_where_none_is() {
@@ -43,7 +55,8 @@ impl PidFile {
                 continue;
             };
             let pid = before.pid(path)?;
-            if !before.lock().map_err(|error| cannot_write(path, &error))? {
+            let is_stale = before.lock().map_err(|error| cannot_write(path, &error))?;
+            if !is_stale && predecessor.as_ref() != Some(&pid) {
                 return Err(format!(
                     "{} names the running process {pid}; stop it or choose another file",
                     path.display()
@@ -51,21 +64,16 @@ impl PidFile {
             }
             // Another process may have replaced the file before the lock was there.
             if is_at(&before.0, path) {
-                tracing::info!(
-                    path = %path.display(),
-                    pid,
-                    "the pid file is of a process that is gone; it is replaced"
-                );
+                if is_stale {
+                    tracing::info!(
+                        path = %path.display(),
+                        pid,
+                        "the pid file is of a process that is gone; it is replaced"
+                    );
+                }
                 return draft.done(draft.replace());
             }
         }
-    }
-
-    /// Replaces the file of the process that this one takes over from, and that still runs. It finds
-    /// the file to be another's then, and does not remove it.
-    pub(crate) fn take_over(path: &Path) -> Result<Self, String> {
-        let draft = Draft::write(path).map_err(|error| cannot_write(path, &error))?;
-        draft.done(draft.replace())
     }
 }
 
@@ -246,7 +254,8 @@ mod tests {
     fn a_successor_takes_it_over() {
         let (directory, path) = place();
         let old = PidFile::create(&path).unwrap();
-        let new = PidFile::take_over(&path).unwrap();
+        assert!(PidFile::put(&path, Pid::from_raw(1)).is_err());
+        let new = PidFile::put(&path, Some(rustix::process::getpid())).unwrap();
         drop(old);
         assert_eq!(fs::read_to_string(&path).unwrap(), own());
         assert!(PidFile::create(&path).is_err(), "it is locked");
