@@ -222,3 +222,60 @@ fn the_death_of_the_supervisor_ends_stuck_and_starting_workers() {
         assert!(worker.ends_within(PATIENCE), "the start takes 100 s");
     }
 }
+
+#[test]
+fn queued_connections_outlive_a_worker() {
+    let running = probe("-w 4 --max-connections 1").start();
+    let address = running.ready();
+    // One connection for each worker, which then takes no more.
+    let mut taken: Vec<_> = (0..4)
+        .map(|_| {
+            let mut client = Client::connect(address);
+            let pid = client.get("/").unwrap().text();
+            (client, pid)
+        })
+        .collect();
+    let mut queued: Vec<_> = (0..200)
+        .map(|_| {
+            let mut client = Client::connect(address);
+            let request = "GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+            client.send(request).unwrap();
+            client
+        })
+        .collect();
+    let victim = running.workers().remove(0);
+    victim.signal(Signal::KILL);
+    for client in &mut queued {
+        assert_eq!(client.response().unwrap().status, 200);
+    }
+    taken.retain(|(_, pid)| *pid != victim.pid().to_string());
+    assert_eq!(taken.len(), 3);
+    for (client, _) in &mut taken {
+        assert_eq!(client.get("/").unwrap().status, 200);
+    }
+}
+
+#[test]
+fn a_halted_worker_that_goes_on_does_no_harm() {
+    let running = probe("-w 2 --heartbeat-timeout 2").start();
+    let address = running.ready();
+    let halted = running.workers().remove(0);
+    halted.signal(Signal::STOP);
+    running.wait_for("worker replaced");
+    // It was killed; in whatever state it is, it answers nobody.
+    halted.signal(Signal::CONT);
+    assert!(halted.ends_within(PATIENCE));
+    for _ in 0..20 {
+        let answer = Client::connect(address).get("/").unwrap();
+        assert_ne!(answer.text(), halted.pid().to_string());
+    }
+    workers_become(&running, 2);
+
+    // Shorter than the time-out: it goes on as if nothing had been.
+    let halted = running.workers().remove(0);
+    halted.signal(Signal::STOP);
+    halted.signal(Signal::CONT);
+    wait_until("an answer of the halted one", || {
+        Client::connect(address).get("/").unwrap().text() == halted.pid().to_string()
+    });
+}

@@ -8,11 +8,11 @@ mod death;
 mod machine;
 mod out_of_memory;
 mod reload;
-mod reload_under_load;
 mod scale;
 mod spread;
 mod start;
 mod stop;
+mod under_load;
 mod upgrade;
 mod watch;
 
