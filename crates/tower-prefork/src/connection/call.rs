@@ -199,6 +199,10 @@ where
             .take()
             .expect("a future is not polled after its end");
         answering.progress().due().set_answered();
+        if matches!(answer, Err(Failure::Overdue(..))) {
+            // After the service's future is dropped.
+            answering.given_up();
+        }
         let mut response = respond(answer, answering);
         ResponseBody::record(&mut response);
         Poll::Ready(Ok(response))

@@ -1,6 +1,6 @@
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use tokio::sync::Notify;
@@ -21,7 +21,9 @@ struct Counters {
     /// So many requests are enough.
     limit: u64,
     enough: Notify,
-    held_back: AtomicBool,
+    given_up: Notify,
+    /// Threads of jobs that nobody waits for.
+    lost: AtomicUsize,
 }
 
 impl Load {
@@ -34,7 +36,8 @@ impl Load {
             ended: AtomicU64::new(0),
             limit,
             enough: Notify::new(),
-            held_back: AtomicBool::new(false),
+            given_up: Notify::new(),
+            lost: AtomicUsize::new(0),
         }))
     }
 
@@ -55,9 +58,9 @@ impl Load {
         usize::try_from(self.total().saturating_sub(ended)).unwrap_or(usize::MAX)
     }
 
-    /// Running requests, and connections that have not sent their first request yet.
+    /// Running requests, connections that have not sent their first request yet, and threads that are lost.
     pub(crate) fn busy(&self) -> usize {
-        self.requests() + self.0.fresh.load(Relaxed)
+        self.requests() + self.0.fresh.load(Relaxed) + self.lost()
     }
 
     /// Waits until there were so many requests as the limit says, once.
@@ -65,13 +68,23 @@ impl Load {
         self.0.enough.notified().await;
     }
 
-    /// From now on the siblings are to have what they can take.
-    pub(crate) fn hold_back(&self) {
-        self.0.held_back.store(true, Relaxed);
+    /// Waits until a request was given up.
+    pub(crate) async fn given_up(&self) {
+        self.0.given_up.notified().await;
     }
 
-    pub(crate) fn is_held_back(&self) -> bool {
-        self.0.held_back.load(Relaxed)
+    /// So many threads are held by jobs that nobody waits for. Says whether there were fewer before.
+    pub(crate) fn set_lost(&self, threads: usize) -> bool {
+        self.0.lost.swap(threads, Relaxed) < threads
+    }
+
+    pub(crate) fn lost(&self) -> usize {
+        self.0.lost.load(Relaxed)
+    }
+
+    /// The service is waited for no longer.
+    pub(super) fn request_given_up(&self) {
+        self.0.given_up.notify_one();
     }
 
     /// A connection was opened, and has yet to send its first request.

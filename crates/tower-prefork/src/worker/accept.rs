@@ -14,16 +14,18 @@ use std::{
 use rustix::{
     buffer::spare_capacity,
     event::{
-        Timespec,
+        PollFd, PollFlags, Timespec,
         epoll::{self, CreateFlags, EventData, EventFlags},
+        poll,
     },
-    io::Errno,
+    io::{Errno, retry_on_intr},
 };
 use tokio::sync::mpsc;
 
 use super::{
     accepted::{self, Accepted},
     gate::{Gate, Permit},
+    polite::Polite,
 };
 use crate::{connection::Load, listener::Listener};
 
@@ -32,12 +34,6 @@ const HAND_OVER: usize = 16;
 
 /// A worker goes to the end of the kernel's queue of waiters after so many connections.
 const REJOIN: usize = 16;
-
-/// How long a busy worker leaves waiting connections to its siblings.
-const POLITE: Duration = Duration::from_millis(2);
-
-/// The same for one that is to be replaced because it hangs.
-const HELD_BACK: Duration = Duration::from_secs(1);
 
 /// How long to wait when the machine or the process is out of descriptors or memory.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -139,20 +135,27 @@ impl Acceptor {
 
     fn is_busy(&self) -> bool {
         let handed_over = self.sender.max_capacity() - self.sender.capacity();
-        handed_over == HAND_OVER
-            || self.load.busy() + handed_over >= self.enough
-            || self.load.is_held_back()
+        handed_over == HAND_OVER || self.load.busy() + handed_over >= self.enough
     }
 
-    /// Gives the siblings time to take what waits. Ends early, and says so, when the worker has
+    /// Gives the siblings time to take what waits. Whether something is left, and this worker has not
     /// become free.
     fn stays_busy(&self) -> io::Result<bool> {
-        let polite = if self.load.is_held_back() {
-            HELD_BACK
-        } else {
-            POLITE
-        };
-        let end = Instant::now() + polite;
+        let polite = Polite::with(&self.load);
+        let mut pause = polite.first;
+        for _ in 0..polite.looks {
+            self.wait_while_busy(pause)?;
+            if self.gate.is_closed() || !self.is_busy() || !self.has_waiting()? {
+                return Ok(false);
+            }
+            pause = polite.pause;
+        }
+        Ok(true)
+    }
+
+    /// Waits for this long. Ends early when the worker has become free.
+    fn wait_while_busy(&self, time: Duration) -> io::Result<()> {
+        let end = Instant::now() + time;
         while !self.gate.is_closed() {
             self.gate.wake_at_next_end();
             let left = end.saturating_duration_since(Instant::now());
@@ -161,7 +164,17 @@ impl Acceptor {
             }
             self.wait(Some(left))?;
         }
-        Ok(self.is_busy())
+        Ok(())
+    }
+
+    /// Whether a connection waits to be accepted.
+    fn has_waiting(&self) -> io::Result<bool> {
+        let listeners = self.listeners.iter();
+        let mut fds: Vec<_> = listeners
+            .map(|listener| PollFd::new(listener, PollFlags::IN))
+            .collect();
+        let waiting = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())))?;
+        Ok(waiting > 0)
     }
 
     /// Accepts without waiting, at most so many.

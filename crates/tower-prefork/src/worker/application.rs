@@ -1,9 +1,9 @@
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
 use super::{Worker, serve::serve, stop::Drain};
-use crate::{BoxError, HttpService, connection::Load, listener::Listener};
+use crate::{BoxError, HttpService, connection::Load, control::Socket, listener::Listener};
 
 /// Builds a service and serves it; the types of the service are forgotten here.
 pub(crate) struct Application(Box<dyn FnOnce(Job) -> Served>);
@@ -14,6 +14,8 @@ type Served = Pin<Box<dyn Future<Output = Result<usize, BoxError>>>>;
 pub(super) struct Job {
     pub(super) worker: Worker,
     pub(super) listeners: Vec<Listener>,
+    /// If there is one.
+    pub(super) supervisor: Option<Arc<Socket>>,
     /// Called when the service is built, before the first connection is accepted.
     pub(super) ready: Box<dyn FnOnce(Load)>,
     /// Set when it is to drain.

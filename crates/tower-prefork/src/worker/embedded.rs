@@ -2,7 +2,7 @@ use std::{future::Future, mem, pin::pin};
 
 use tokio::sync::watch;
 
-use super::{Alone, Worker, application::Job, runtime, stop::Drain, stuck::StuckJobs};
+use super::{Alone, Worker, application::Job, runtime, stop::Drain};
 use crate::{BoxError, listener::Listener};
 
 /// Serves on this thread until `stop` is ready, and drains. Gives the number of requests that did not
@@ -24,15 +24,11 @@ pub(crate) fn run_until(
     let graceful_timeout = config.graceful_timeout;
     let runtime = runtime::build(config.thread_workers)?;
     let (drain, watching) = watch::channel(None);
-    let worker = Worker::new(&name, 0, config);
-    let stuck_jobs = StuckJobs::new(worker.clone());
     let job = Job {
-        worker,
+        worker: Worker::new(&name, 0, config),
         listeners,
-        ready: Box::new(|_| {
-            tokio::spawn(stuck_jobs.log());
-            ready(addresses);
-        }),
+        supervisor: None,
+        ready: Box::new(|_| ready(addresses)),
         stop: watching,
     };
     let served = runtime.block_on(async {

@@ -60,23 +60,24 @@ impl Worker {
     /// # struct BlockingPool;
     /// # impl BlockingPool {
     /// #     fn stats(&self) -> Stats { unreachable!() }
-    /// #     fn abandoned(&self) -> Option<Job> { unreachable!() }
+    /// #     fn abandoned(&self) -> Vec<Job> { unreachable!() }
     /// # }
     /// use tower_prefork::{AbandonedJob, Work, Worker};
     ///
     /// fn watch(worker: &Worker, pool: BlockingPool) {
     ///     worker.watch_work(move || {
     ///         let stats = pool.stats();
+    ///         let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
+    ///             since: job.since,
+    ///             method: job.method,
+    ///             path: job.path,
+    ///             thread: job.thread,
+    ///         });
     ///         Work {
     ///             queued: stats.queued,
     ///             refused: stats.refused,
     ///             oldest: stats.oldest,
-    ///             abandoned: pool.abandoned().map(|job| AbandonedJob {
-    ///                 since: job.since,
-    ///                 method: job.method,
-    ///                 path: job.path,
-    ///                 thread: job.thread,
-    ///             }),
+    ///             abandoned: abandoned.collect(),
     ///         }
     ///     });
     /// }

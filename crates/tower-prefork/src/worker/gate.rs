@@ -91,7 +91,8 @@ impl Gate {
         let _ = self.0.permits.acquire_many(self.0.limit).await;
     }
 
-    fn wake(&self) {
+    /// Has the thread look at the worker again.
+    pub(super) fn wake(&self) {
         // Fails only when it is at its maximum, and then it wakes anyway.
         let _ = rustix::io::write(&self.0.wake, &1_u64.to_ne_bytes());
     }

@@ -2,7 +2,7 @@ use std::{io, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Worker, application::Job, runtime, spent, stop::Stop, vitals::vitals};
+use super::{Worker, application::Job, runtime, stop::Stop, vitals::vitals};
 use crate::{
     BoxError, Server,
     config::Config,
@@ -55,6 +55,7 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
     let job = Job {
         worker: worker.clone(),
         listeners,
+        supervisor: Some(socket.clone()),
         stop: drain.clone(),
         ready: {
             let (socket, stop) = (socket.clone(), stop.clone());
@@ -146,8 +147,6 @@ fn begin(worker: Worker, load: Load, socket: Arc<Socket>, stop: Stop) {
         Err(error) => tracing::error!(%error, "cannot take signals"),
     }
     let _ = socket.send(&ToSupervisor::Ready, &[]);
-    let spent = spent::watch(worker.clone(), load.clone(), socket.clone());
-    tokio::spawn(spent);
     tokio::spawn(async move {
         let mut beats = interval(HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);

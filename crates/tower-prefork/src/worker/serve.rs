@@ -13,6 +13,8 @@ use super::{
     accepted::{Accepted, Stream},
     application::Job,
     gate::Gate,
+    spent,
+    stuck::StuckJobs,
 };
 use crate::{
     BoxError, HttpService,
@@ -38,6 +40,7 @@ where
     let Job {
         worker,
         listeners,
+        supervisor,
         ready,
         mut stop,
     } = job;
@@ -56,6 +59,8 @@ where
     let shared = Shared::new(config.http.clone(), draining, load.clone(), log);
     let shared = Arc::new(shared);
     ready(load.clone());
+    let stuck_jobs = StuckJobs::new(worker.clone(), load.clone(), gate.clone());
+    tokio::spawn(spent::watch(stuck_jobs, load.clone(), supervisor));
     let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
 
     let spawn = |accepted: Accepted| {

@@ -2,7 +2,7 @@ use std::{io, mem, thread, time::Duration};
 
 use futures_util::future::try_join_all;
 
-use super::{Application, Worker, application::Job, runtime, stop::Stop, stuck::StuckJobs};
+use super::{Application, Worker, application::Job, runtime, stop::Stop};
 use crate::{
     config::Config, error::Reason, listener::Bound, signals::Signals, supervisor::log_ready,
 };
@@ -43,18 +43,17 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
         bounds.push(bound);
         let addresses: Vec<_> = listeners.iter().map(|one| one.local().clone()).collect();
         let stop = stop.clone();
-        let worker = Worker::new(&name, 0, config);
         let ready = {
-            let (name, worker) = (name.clone(), worker.clone());
+            let name = name.clone();
             move |load| {
                 stop.begin(load);
-                tokio::spawn(StuckJobs::new(worker).log());
                 log_ready(&name, &addresses, 0);
             }
         };
         let job = Job {
-            worker,
+            worker: Worker::new(&name, 0, config),
             listeners,
+            supervisor: None,
             ready: Box::new(ready),
             stop: drain.clone(),
         };

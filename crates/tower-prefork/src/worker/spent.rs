@@ -2,7 +2,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{AbandonedJob, Worker, stuck::StuckJobs};
+use super::{AbandonedJob, stuck::StuckJobs};
 use crate::{
     connection::Load,
     control::{Socket, ToSupervisor},
@@ -14,15 +14,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Characters of a path that the supervisor is told.
 const LONGEST_PATH: usize = 200;
 
-/// Has the supervisor replace this worker, when one of its jobs hangs or it has had enough requests.
-pub(super) async fn watch(worker: Worker, load: Load, supervisor: Arc<Socket>) {
-    let mut stuck_jobs = StuckJobs::new(worker);
+/// Has the supervisor, if there is one, replace this worker when one of its jobs hangs or it has had
+/// enough requests.
+pub(super) async fn watch(mut stuck_jobs: StuckJobs, load: Load, supervisor: Option<Arc<Socket>>) {
     let mut is_stuck = false;
     loop {
         let spent = tokio::select! {
             job = stuck_jobs.next() => {
-                // The siblings can do what this one may not have the threads for.
-                load.hold_back();
                 if std::mem::replace(&mut is_stuck, true) {
                     continue;
                 }
@@ -32,6 +30,9 @@ pub(super) async fn watch(worker: Worker, load: Load, supervisor: Arc<Socket>) {
                 let reason = format!("max_requests: it has had {} requests", load.total());
                 ToSupervisor::Spent { reason, stuck: false }
             }
+        };
+        let Some(supervisor) = &supervisor else {
+            continue;
         };
         while let Err(error) = supervisor.send(&spent, &[]) {
             if error.kind() != io::ErrorKind::WouldBlock {
@@ -63,7 +64,10 @@ mod tests {
     use rustix::net::{RecvFlags, recv};
 
     use super::*;
-    use crate::{Config, Work};
+    use crate::{
+        Config, Work,
+        worker::{Worker, gate::Gate},
+    };
 
     /// The next message to the supervisor.
     async fn told(supervisor: &OwnedFd) -> (String, bool) {
@@ -86,7 +90,7 @@ mod tests {
         let mut config = Config::default();
         config.http.request_timeout = Duration::from_millis(1);
         let worker = Worker::new("test", 0, config);
-        let jobs = Arc::new(Mutex::new(None));
+        let jobs = Arc::new(Mutex::new(Vec::new()));
         worker.watch_work({
             let jobs = jobs.clone();
             move || Work {
@@ -95,22 +99,23 @@ mod tests {
             }
         });
         let hang = |path: &str| {
-            *jobs.lock().unwrap() = Some(AbandonedJob {
+            *jobs.lock().unwrap() = vec![AbandonedJob {
                 since: Instant::now(),
                 method: Method::GET,
                 path: path.into(),
                 thread: "blocking-3".into(),
-            });
+            }];
         };
         let load = Load::new(2);
-        let watching = tokio::spawn(watch(worker, load.clone(), Arc::new(socket)));
+        let stuck_jobs = StuckJobs::new(worker, load.clone(), Gate::new(1).unwrap());
+        let watching = watch(stuck_jobs, load.clone(), Some(Arc::new(socket)));
+        let watching = tokio::spawn(watching);
 
         hang(&format!("/report{}", "é".repeat(100_000)));
         let (reason, stuck) = told(&supervisor).await;
         let (start, end) = ("a job has been on thread blocking-3 for 0.", "é");
         assert!(reason.starts_with(start) && reason.ends_with(end) && stuck);
         assert!(reason.contains(" s: GET /reporté"), "{reason}");
-        assert!(load.is_held_back());
 
         hang("/another");
         load.request_began();

@@ -2,71 +2,76 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::{AbandonedJob, Worker};
+use super::{AbandonedJob, Worker, gate::Gate};
+use crate::connection::Load;
 
-/// How soon a job that is old enough, and for whose answer somebody still waits, is looked at again.
-const AGAIN: Duration = Duration::from_millis(250);
+/// How often to look whether clients have left their jobs.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often to look at jobs that nobody waits for.
+const LOOK_CLOSELY: Duration = Duration::from_millis(250);
 
 /// Watches for jobs that hang: those that have run for too long, and that nobody waits for.
 #[derive(Debug)]
 pub(super) struct StuckJobs {
     worker: Worker,
+    load: Load,
+    gate: Gate,
     limit: Duration,
-    /// When the last one that was told of was given its thread.
-    told: Option<Instant>,
+    /// When those that were told of were given their threads.
+    told: Vec<Instant>,
 }
 
 impl StuckJobs {
-    pub(super) fn new(worker: Worker) -> Self {
+    pub(super) fn new(worker: Worker, load: Load, gate: Gate) -> Self {
         Self {
             limit: worker.config().http.request_timeout,
             worker,
-            told: None,
+            load,
+            gate,
+            told: Vec::new(),
         }
     }
 
-    /// Logs every job that hangs, where nobody can replace the worker.
-    pub(super) async fn log(mut self) {
-        loop {
-            self.next().await;
-        }
-    }
-
-    /// Waits for a job that hangs, and logs it. One that hides behind it is not seen.
+    /// Waits for a job that hangs. All of them are logged.
     pub(super) async fn next(&mut self) -> AbandonedJob {
         loop {
-            match self.look() {
-                Ok(job) => {
-                    tracing::error!(
-                        server = self.worker.server(),
-                        slot = self.worker.slot(),
-                        method = job.method.as_str(),
-                        path = job.path,
-                        age_s = job.since.elapsed().as_secs_f64(),
-                        thread = job.thread,
-                        "a job hangs: nobody waits for it, and it keeps its thread"
-                    );
-                    return job;
-                }
-                Err(wait) => sleep(wait).await,
+            let (jobs, wait) = self.look();
+            for job in &jobs {
+                tracing::error!(
+                    server = self.worker.server(),
+                    slot = self.worker.slot(),
+                    method = job.method.as_str(),
+                    path = job.path,
+                    age_s = job.since.elapsed().as_secs_f64(),
+                    thread = job.thread,
+                    "a job hangs: nobody waits for it, and it keeps its thread"
+                );
+            }
+            if let Some(job) = jobs.into_iter().next() {
+                return job;
+            }
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.load.given_up() => {}
             }
         }
     }
 
-    /// A job that hangs, or how long there can be none.
-    fn look(&mut self) -> Result<AbandonedJob, Duration> {
-        let work = self.worker.work();
-        let told = self.told;
-        let job = work.abandoned.filter(|job| told != Some(job.since));
-        if let Some(job) = job
-            && job.since.elapsed() >= self.limit
-        {
-            self.told = Some(job.since);
-            return Ok(job);
+    /// Jobs that hang and were not told of, and when to look again. The threads that are lost for now are
+    /// not counted on.
+    fn look(&mut self) -> (Vec<AbandonedJob>, Duration) {
+        let mut jobs = self.worker.work().abandoned;
+        if self.load.set_lost(jobs.len()) {
+            self.gate.wake();
         }
-        // What runs is not older than the oldest, and what begins is younger.
-        let oldest = work.oldest.unwrap_or_default();
-        Err(self.limit.saturating_sub(oldest).max(AGAIN))
+        let wait = if jobs.is_empty() { LOOK } else { LOOK_CLOSELY };
+        self.told
+            .retain(|told| jobs.iter().any(|job| job.since == *told));
+        let is_new = |job: &AbandonedJob| !self.told.contains(&job.since);
+        jobs.retain(|job| job.since.elapsed() >= self.limit && is_new(job));
+        self.told.extend(jobs.iter().map(|job| job.since));
+        (jobs, wait)
     }
 }
 
@@ -79,43 +84,38 @@ mod tests {
     use super::*;
     use crate::{Config, Work};
 
-    fn job(since: Instant) -> AbandonedJob {
-        AbandonedJob {
-            since,
-            method: Method::GET,
-            path: "/report".into(),
-            thread: "blocking-3".into(),
-        }
-    }
-
     #[test]
     fn a_job_hangs_when_it_is_old_and_nobody_waits_for_it() {
-        let limit = Duration::from_secs(300);
         let worker = Worker::new("test", 0, Config::default());
-        let work = Arc::new(Mutex::new(Work::default()));
+        let abandoned = Arc::new(Mutex::new(Vec::new()));
         worker.watch_work({
-            let work = work.clone();
-            move || work.lock().unwrap().clone()
+            let abandoned = abandoned.clone();
+            move || Work {
+                abandoned: abandoned.lock().unwrap().clone(),
+                ..Work::default()
+            }
         });
-        let set = |oldest, abandoned| {
-            let mut work = work.lock().unwrap();
-            (work.oldest, work.abandoned) = (oldest, abandoned);
-        };
-        let mut stuck = StuckJobs::new(worker);
+        let load = Load::new(0);
+        let mut stuck = StuckJobs::new(worker, load.clone(), Gate::new(1).unwrap());
         let now = Instant::now();
-        let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
-
-        assert_eq!(stuck.look().unwrap_err(), limit, "there is none");
-        set(Some(Duration::from_secs(100)), None);
-        assert_eq!(stuck.look().unwrap_err(), Duration::from_secs(200));
-        set(Some(Duration::from_secs(400)), None);
-        assert_eq!(stuck.look().unwrap_err(), AGAIN, "somebody waits for it");
-        set(Some(Duration::from_secs(400)), Some(job(ago(299))));
-        assert_eq!(stuck.look().unwrap_err(), AGAIN, "it is too young");
-        set(Some(Duration::from_secs(400)), Some(job(ago(301))));
-        assert_eq!(stuck.look().unwrap().thread, "blocking-3");
-        assert_eq!(stuck.look().unwrap_err(), AGAIN, "it was told of");
-        set(Some(Duration::from_secs(400)), Some(job(ago(302))));
-        assert!(stuck.look().is_ok(), "another one");
+        let mut look = |ages: &[u64]| {
+            let jobs = ages.iter().map(|age| AbandonedJob {
+                since: now.checked_sub(Duration::from_secs(*age)).unwrap(),
+                method: Method::GET,
+                path: format!("/{age}"),
+                thread: String::new(),
+            });
+            *abandoned.lock().unwrap() = jobs.collect();
+            let (jobs, wait) = stuck.look();
+            let paths: Vec<_> = jobs.into_iter().map(|job| job.path).collect();
+            (paths.join(" "), wait, load.lost())
+        };
+        let told = |paths: &str, lost| (paths.to_owned(), LOOK_CLOSELY, lost);
+        assert_eq!(look(&[]), (String::new(), LOOK, 0));
+        assert_eq!(look(&[1, 290]), told("", 2));
+        assert_eq!(look(&[301, 2, 302]), told("/301 /302", 3));
+        assert_eq!(look(&[301, 302]), told("", 2));
+        assert_eq!(look(&[303, 302]), told("/303", 2));
+        assert_eq!(look(&[]), (String::new(), LOOK, 0));
     }
 }

@@ -16,8 +16,8 @@ pub struct Work {
     pub refused: u64,
     /// How long the oldest of the running jobs has been running.
     pub oldest: Option<Duration>,
-    /// The oldest of the jobs that run though nobody waits for their answer any more.
-    pub abandoned: Option<AbandonedJob>,
+    /// The jobs that run though nobody waits for their answer any more.
+    pub abandoned: Vec<AbandonedJob>,
 }
 
 /// A job that runs though nobody waits for its answer any more.
@@ -53,8 +53,7 @@ impl Watches {
             sum.queued += work.queued;
             sum.refused += work.refused;
             sum.oldest = sum.oldest.max(work.oldest);
-            let abandoned = sum.abandoned.into_iter().chain(work.abandoned);
-            sum.abandoned = abandoned.min_by_key(|job| job.since);
+            sum.abandoned.extend(work.abandoned);
         }
         sum
     }
@@ -84,12 +83,12 @@ mod tests {
                 queued: 2,
                 refused: 3,
                 oldest: Some(Duration::from_secs(age)),
-                abandoned: Some(AbandonedJob {
+                abandoned: vec![AbandonedJob {
                     since,
                     method: Method::GET,
                     path: format!("/{age}"),
                     thread: String::new(),
-                }),
+                }],
             });
         }
         watches.add(Work::default);
@@ -97,6 +96,7 @@ mod tests {
         let work = watches.look();
         assert_eq!((work.queued, work.refused), (6, 9));
         assert_eq!(work.oldest, Some(Duration::from_secs(3)));
-        assert_eq!(work.abandoned.unwrap().path, "/3");
+        let paths: Vec<_> = work.abandoned.iter().map(|job| &*job.path).collect();
+        assert_eq!(paths, ["/2", "/3", "/1"]);
     }
 }

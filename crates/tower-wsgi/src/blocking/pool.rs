@@ -144,17 +144,18 @@ impl BlockingPool {
         }
     }
 
-    /// The oldest of the jobs that run though nobody waits for their answer any more: the client has left,
-    /// or the server has given up the wait. One that is too old probably hangs.
+    /// The jobs that run though nobody waits for their answer any more: the client has left, or the server
+    /// has given up the wait. One that is too old probably hangs.
     #[must_use]
-    pub fn abandoned(&self) -> Option<AbandonedJob> {
+    pub fn abandoned(&self) -> Vec<AbandonedJob> {
         let queue = self.queue();
-        queue.abandoned().map(|run| AbandonedJob {
+        let jobs = queue.abandoned().map(|run| AbandonedJob {
             since: run.since,
             method: run.label.method.clone(),
             path: run.label.path().to_owned(),
             thread: run.thread.name().unwrap_or_default().to_owned(),
-        })
+        });
+        jobs.collect()
     }
 
     /// Refuses new jobs, and waits until the queued and the running ones are done.

@@ -296,11 +296,10 @@ impl Queue {
         running.map(|run| run.since).min()
     }
 
-    /// The oldest of those that nobody waits for.
-    pub(super) fn abandoned(&self) -> Option<&Run> {
+    /// Those that nobody waits for.
+    pub(super) fn abandoned(&self) -> impl Iterator<Item = &Run> {
         let running = self.running.iter().flatten();
-        let abandoned = running.filter(|run| run.abandoned);
-        abandoned.min_by_key(|run| run.since)
+        running.filter(|run| run.abandoned)
     }
 }
 

@@ -59,6 +59,11 @@ impl Answering {
         &self.progress
     }
 
+    /// The service is waited for no longer.
+    pub(in crate::connection) fn given_up(&self) {
+        self.progress.load.request_given_up();
+    }
+
     pub(in crate::connection) fn record(&mut self) -> Option<&mut Record> {
         self.record.as_deref_mut()
     }
