@@ -11,7 +11,7 @@ use tower_layer::Layer as _;
 use tower_service::Service;
 use tower_wsgi::{
     Body, BoxError,
-    blocking::{Blocking, BlockingLayer, BlockingPool, Stats},
+    blocking::{AbandonedJob, Blocking, BlockingLayer, BlockingPool, Stats},
     wait_for_body::{WaitForBody, WaitForBodyLayer},
     wsgi::{Ends, WsgiService},
 };
@@ -122,6 +122,15 @@ impl PythonApp {
         match &self.inner {
             Inner::Pool(_, pool) => Some(pool.stats()),
             Inner::Loop(_) => None,
+        }
+    }
+
+    /// The calls that go on though nobody waits for their answer any more. On the event loop there are none.
+    #[must_use]
+    pub fn abandoned(&self) -> Vec<AbandonedJob> {
+        match &self.inner {
+            Inner::Pool(_, pool) => pool.abandoned(),
+            Inner::Loop(_) => Vec::new(),
         }
     }
 

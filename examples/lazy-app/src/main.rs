@@ -41,7 +41,7 @@ use axum::{Router, routing::get, routing::get_service};
 use clap::Parser;
 use http::{Request, Response};
 use tower::{Layer as _, Service};
-use tower_prefork::{BoxError, Server, cli};
+use tower_prefork::{AbandonedJob, BoxError, Server, Work, Worker, cli};
 use tower_wsgi::{
     Body,
     blocking::{BlockingLayer, BlockingPool, blocking_fn},
@@ -81,12 +81,13 @@ fn main() -> ExitCode {
     let options = cli.application;
     Server::new("primes")
         .args(&cli.server)
-        .service(|worker| router(worker.config().thread_workers, options))
+        .service(|worker| router(worker, options))
         .run()
 }
 
-/// What a worker serves, on so many threads.
-async fn router(threads: usize, options: Options) -> Result<Router, BoxError> {
+/// What a worker serves.
+async fn router(worker: Worker, options: Options) -> Result<Router, BoxError> {
+    let threads = worker.config().thread_workers;
     if threads == 0 {
         return Err("the sieve takes long to build: give --thread-workers 1 or more".into());
     }
@@ -108,10 +109,30 @@ async fn router(threads: usize, options: Options) -> Result<Router, BoxError> {
         primes.warm().await?;
     }
     let pool = BlockingPool::new(threads);
+    watch(&worker, pool.clone());
     let primes = BlockingLayer::new(&pool).layer(primes);
     Ok(Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/prime/{number}", get_service(primes)))
+}
+
+/// Tells the server what the threads do, so that it finds a job that hangs.
+fn watch(worker: &Worker, pool: BlockingPool) {
+    worker.watch_work(move || {
+        let stats = pool.stats();
+        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
+            since: job.since,
+            method: job.method,
+            path: job.path,
+            thread: job.thread,
+        });
+        Work {
+            queued: stats.queued,
+            refused: stats.refused,
+            oldest: stats.oldest,
+            abandoned: abandoned.collect(),
+        }
+    });
 }
 
 /// The expensive start.

@@ -30,7 +30,7 @@ mod site;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use tower_prefork::{Arbiter, BoxError, Server, Worker, Workers, cli};
+use tower_prefork::{AbandonedJob, Arbiter, BoxError, Server, Work, Worker, Workers, cli};
 use tower_wsgi::blocking::BlockingPool;
 
 #[derive(Parser)]
@@ -74,7 +74,9 @@ fn main() -> ExitCode {
             if threads == 0 {
                 return Err("the site reads files: give --thread-workers 1 or more".into());
             }
-            site::handler(&BlockingPool::new(threads), root)
+            let pool = BlockingPool::new(threads);
+            watch(&worker, pool.clone());
+            site::handler(&pool, root)
         });
     let admin = Server::new("admin")
         .args(&for_admin)
@@ -83,6 +85,25 @@ fn main() -> ExitCode {
             Ok::<_, BoxError>(admin::router(worker.config().workers))
         });
     Arbiter::new().server(site).server(admin).run()
+}
+
+/// Tells the server what the threads do, so that it finds a job that hangs.
+fn watch(worker: &Worker, pool: BlockingPool) {
+    worker.watch_work(move || {
+        let stats = pool.stats();
+        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
+            since: job.since,
+            method: job.method,
+            path: job.path,
+            thread: job.thread,
+        });
+        Work {
+            queued: stats.queued,
+            refused: stats.refused,
+            oldest: stats.oldest,
+            abandoned: abandoned.collect(),
+        }
+    });
 }
 
 /// Shows which worker this is in `ps -A`, `top` and `/processes`.

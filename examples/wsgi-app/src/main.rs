@@ -27,7 +27,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Parser;
 use http::Extensions;
 use tower::{Layer as _, util::Either};
-use tower_prefork::{Connection, HttpService, Server, Worker, cli};
+use tower_prefork::{AbandonedJob, Connection, HttpService, Server, Work, Worker, cli};
 use tower_wsgi::{
     blocking::{BlockingLayer, BlockingPool},
     wait_for_body::WaitForBodyLayer,
@@ -68,7 +68,28 @@ fn service(worker: &Worker, news: PathBuf) -> impl HttpService + use<> {
         return Either::Left(WaitForBodyLayer::new(1 << 30).layer(wsgi));
     }
     // On a thread it can; a client that sends slowly holds the thread then.
-    Either::Right(BlockingLayer::new(&BlockingPool::new(threads)).layer(wsgi))
+    let pool = BlockingPool::new(threads);
+    watch(worker, pool.clone());
+    Either::Right(BlockingLayer::new(&pool).layer(wsgi))
+}
+
+/// Tells the server what the threads do, so that it finds a job that hangs.
+fn watch(worker: &Worker, pool: BlockingPool) {
+    worker.watch_work(move || {
+        let stats = pool.stats();
+        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
+            since: job.since,
+            method: job.method,
+            path: job.path,
+            thread: job.thread,
+        });
+        Work {
+            queued: stats.queued,
+            refused: stats.refused,
+            oldest: stats.oldest,
+            abandoned: abandoned.collect(),
+        }
+    });
 }
 
 fn ends(extensions: &Extensions) -> Ends {

@@ -1,10 +1,13 @@
 //! A server that misbehaves on request, for the process tests.
 
 use std::{
+    convert::Infallible,
     fs::File,
     io::{self, Write},
     path::PathBuf,
+    pin::Pin,
     process::{self, ExitCode},
+    task::{Context, Poll},
     thread,
     time::Duration,
 };
@@ -15,8 +18,15 @@ use axum::{
     extract::Path,
     routing::{get, post},
 };
+use bytes::Bytes;
 use clap::Parser;
-use tower_prefork::{Arbiter, BoxError, Connection, Server, Worker, Workers, cli};
+use http::{Request, Response, Uri};
+use http_body::Frame;
+use tower::Layer as _;
+use tower_prefork::{
+    AbandonedJob, Arbiter, BoxError, Connection, Server, Work, Worker, Workers, cli,
+};
+use tower_wsgi::blocking::{BlockingLayer, BlockingPool, blocking_fn};
 
 /// A server for tests.
 #[derive(Clone, Parser)]
@@ -107,7 +117,14 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
     }
     let name = worker.server().to_owned();
     let threads = worker.config().thread_workers;
+    let pool = BlockingPool::new(worker.config().thread_workers.max(1));
+    watch(&worker, pool.clone());
+    let blocking = BlockingLayer::new(&pool);
+    let work = blocking_fn(|request: Request<Body>| work(number(request.uri())));
+    let trickle = blocking_fn(|request: Request<Body>| trickle(number(request.uri())));
     Ok(Router::new()
+        .route_service("/work/{ms}", blocking.layer(work))
+        .route_service("/trickle/{ms}", blocking.layer(trickle))
         .route("/", get(|| async { process::id().to_string() }))
         .route("/threads", get(move || async move { threads.to_string() }))
         .route("/name", get(|| async { name }))
@@ -118,6 +135,66 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
         .route("/memory/{megabytes}", get(memory))
         .route("/upload", post(upload))
         .route("/bytes/{count}", get(bytes)))
+}
+
+fn watch(worker: &Worker, pool: BlockingPool) {
+    worker.watch_work(move || {
+        let stats = pool.stats();
+        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
+            since: job.since,
+            method: job.method,
+            path: job.path,
+            thread: job.thread,
+        });
+        Work {
+            queued: stats.queued,
+            refused: stats.refused,
+            oldest: stats.oldest,
+            abandoned: abandoned.collect(),
+        }
+    });
+}
+
+/// The last part of the path.
+fn number(target: &Uri) -> u64 {
+    let last = target.path().rsplit('/').next();
+    last.and_then(|last| last.parse().ok()).unwrap_or_default()
+}
+
+type Done<B> = Result<Response<B>, Infallible>;
+
+/// Blocks one of the worker's threads.
+fn work(ms: u64) -> Done<String> {
+    thread::sleep(Duration::from_millis(ms));
+    Ok(Response::new(process::id().to_string()))
+}
+
+/// Answers at once, and blocks one of the worker's threads with the body.
+fn trickle(ms: u64) -> Done<Trickle> {
+    Ok(Response::new(Trickle { ms }))
+}
+
+struct Trickle {
+    /// What is left.
+    ms: u64,
+}
+
+impl http_body::Body for Trickle {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.ms == 0 {
+            return Poll::Ready(None);
+        }
+        let pause = self.ms.min(50);
+        self.ms -= pause;
+        thread::sleep(Duration::from_millis(pause));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+    }
 }
 
 async fn obey(file: &std::path::Path, slot: usize) -> Result<(), BoxError> {

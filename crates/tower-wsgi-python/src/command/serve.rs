@@ -13,7 +13,7 @@ use pyo3::{
     prelude::*,
     types::{PyDict, PyString},
 };
-use tower_prefork::{Arbiter, BoxError, Connection, Server, Worker, Workers};
+use tower_prefork::{AbandonedJob, Arbiter, BoxError, Connection, Server, Work, Worker, Workers};
 use tower_wsgi::wsgi::Ends;
 
 use super::settings::Settings;
@@ -80,7 +80,28 @@ fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyR
     let py = callable.py();
     let cfg = cfg(py, worker, settings)?;
     app.callable().set(py, "pulsar.cfg", &cfg)?;
+    let watched = app.clone();
+    worker.watch_work(move || work(&watched));
     Ok(app)
+}
+
+/// What the threads of an application do, for the server.
+fn work(app: &PythonApp) -> Work {
+    let Some(stats) = app.stats() else {
+        return Work::default();
+    };
+    let abandoned = app.abandoned().into_iter().map(|job| AbandonedJob {
+        since: job.since,
+        method: job.method,
+        path: job.path,
+        thread: job.thread,
+    });
+    Work {
+        queued: stats.queued,
+        refused: stats.refused,
+        oldest: stats.oldest,
+        abandoned: abandoned.collect(),
+    }
 }
 
 fn ends(extensions: &Extensions) -> Ends {

@@ -51,14 +51,13 @@ impl Gate {
 }
 
 pub(crate) fn build(
-    threads: usize,
-    max_queued: usize,
+    pool: &BlockingPool,
 ) -> impl Service<Request<AxumBody>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + Sync
-+ 'static {
-    let pool = BlockingPool::new(threads).max_queued(max_queued);
++ 'static
++ use<> {
     let gate = Arc::new(Gate::default());
     let control = {
         let (pool, gate) = (pool.clone(), Arc::clone(&gate));
@@ -79,7 +78,7 @@ pub(crate) fn build(
         .middleware(control)
         .wait_for_body(WaitForBodyLayer::new(1 << 20))
         .in_executor(
-            &pool,
+            pool,
             move |request: &mut Request<BufferedBody>| match request.uri().path() {
                 "/hold" => {
                     gate.wait();

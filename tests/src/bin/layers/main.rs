@@ -8,7 +8,8 @@ use std::{io, process::ExitCode};
 
 use axum::Router;
 use clap::Parser;
-use tower_prefork::{BoxError, Server, cli};
+use tower_prefork::{AbandonedJob, BoxError, Server, Work, Worker, cli};
+use tower_wsgi::blocking::BlockingPool;
 
 /// The layers, for tests.
 #[derive(Parser)]
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.server.init_logging();
     if cli.axum {
-        return match serve(router(2, cli.max_queued)) {
+        return match serve(router(&BlockingPool::new(2).max_queued(cli.max_queued))) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -41,13 +42,33 @@ fn main() -> ExitCode {
         .args(&cli.server)
         .service(move |worker| async move {
             let threads = worker.config().thread_workers;
-            Ok::<_, BoxError>(router(threads, cli.max_queued))
+            let pool = BlockingPool::new(threads).max_queued(cli.max_queued);
+            watch(&worker, pool.clone());
+            Ok::<_, BoxError>(router(&pool))
         })
         .run()
 }
 
-fn router(threads: usize, max_queued: usize) -> Router {
-    places::router().fallback_service(handler::build(threads, max_queued))
+fn router(pool: &BlockingPool) -> Router {
+    places::router().fallback_service(handler::build(pool))
+}
+
+fn watch(worker: &Worker, pool: BlockingPool) {
+    worker.watch_work(move || {
+        let stats = pool.stats();
+        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
+            since: job.since,
+            method: job.method,
+            path: job.path,
+            thread: job.thread,
+        });
+        Work {
+            queued: stats.queued,
+            refused: stats.refused,
+            oldest: stats.oldest,
+            abandoned: abandoned.collect(),
+        }
+    });
 }
 
 /// As an axum user does; the log lines are those of the other server, for the tests.
