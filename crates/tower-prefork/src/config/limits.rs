@@ -24,6 +24,13 @@ impl Config {
                  choose 1 or more, or watch no files",
             );
         }
+        if self.workers.count() == 0 && self.control_socket.is_some() {
+            return refuse(
+                "control_socket",
+                "control_socket is given and workers is 0, so there is no supervisor to answer \
+                 there; choose 1 or more workers, or no control socket",
+            );
+        }
         between("thread_workers", self.thread_workers, 0..=4096)?;
         between("backlog", self.backlog as usize, 1..=i32::MAX as usize)?;
         between("max_connections", self.max_connections, 1..=1 << 20)?;

@@ -82,8 +82,25 @@ pub struct Config {
     /// This, and each setting below that says so, belongs to the whole program: in one with several
     /// servers, those that set it must agree.
     pub pid_file: Option<PathBuf>,
-    /// A Unix socket, for the supervisor's user alone, on which the program is asked and told what
-    /// `ctl` offers. Default: none. Belongs to the whole program.
+    /// A Unix socket, for the supervisor's user and root alone, at which `cli::Ctl`, or any other
+    /// program, asks and tells this one. Default: none. Belongs to the whole program; there must be a
+    /// supervisor, so not with 0 workers.
+    ///
+    /// A request is a JSON object on a line of its own, of at most 4 KiB, and so is its answer:
+    /// `{"ok":true}`, for `status` with the state of all workers in `"status"`, or
+    /// `{"ok":false,"error":"…"}`. Up to 16 connections are open at once, each for as many requests as it
+    /// likes; one that asks nothing for 30 seconds is closed.
+    ///
+    /// | request | what happens |
+    /// |---|---|
+    /// | `{"command":"status"}` | answered at once, also while the program starts or stops |
+    /// | `{"command":"reload"}` | as `SIGHUP`; answered when the reload is over |
+    /// | `{"command":"scale","workers":4}` | from now on so many workers |
+    /// | `{"command":"restart","slot":0}` | replaces this worker; answered when the new one serves |
+    /// | `{"command":"upgrade"}` | as `SIGUSR2`; answered when the new supervisor serves |
+    /// | `{"command":"stop"}` | answered at once; then as `SIGTERM` |
+    ///
+    /// `scale` and `restart` take a `"server"`, by its name, where the program has several.
     pub control_socket: Option<PathBuf>,
     /// The user, by name or number, that workers run as; the supervisor must be root. Default: the
     /// supervisor's own. Belongs to the whole program.
