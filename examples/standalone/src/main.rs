@@ -10,6 +10,9 @@
 //! curl http://127.0.0.1:8000/health                                    takes no thread
 //! ```
 //!
+//! With `--control-socket guestbook.ctl`, the same program tells how the running one is, and what it
+//! is to do: `standalone ctl status --control-socket guestbook.ctl`.
+//!
 //! The code that answers (`app`) blocks as it likes: it reads bodies as files and waits for the
 //! database. `service` puts the layers around it, and `tower_prefork` runs it in four processes.
 
@@ -26,10 +29,13 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tower_prefork::{Server, Worker};
 
-use crate::options::Options;
+use crate::options::{Command, Options};
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(Command::Ctl(ctl)) = &options.command {
+        return ctl.run();
+    }
     options.server.init_logging();
     Server::new("guest-book")
         .args(&options.server)

@@ -1,13 +1,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tower_prefork::cli;
 
 /// A guest book on SQLite, served by several processes with several threads each.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// The file with the entries; created where missing
     #[arg(
         long,
@@ -52,6 +55,12 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     pub(crate) server: cli::Args,
+}
+
+/// What the program does besides serving.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Ctl(cli::Ctl),
 }
 
 #[cfg(test)]

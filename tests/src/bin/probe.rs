@@ -30,7 +30,11 @@ use tower_wsgi::blocking::{BlockingLayer, BlockingPool, blocking_fn};
 
 /// A server for tests.
 #[derive(Clone, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
+    #[command(subcommand)]
+    command: Option<Subcommand>,
+
     #[command(flatten)]
     server: cli::Args,
 
@@ -57,6 +61,11 @@ struct Cli {
     second: Option<String>,
 }
 
+#[derive(Clone, clap::Subcommand)]
+enum Subcommand {
+    Ctl(cli::Ctl),
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum BadStart {
     Error,
@@ -69,6 +78,9 @@ enum BadStart {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(Subcommand::Ctl(ctl)) = &cli.command {
+        return ctl.run();
+    }
     cli.server.init_logging();
     let server = |name: &str| {
         let cli = cli.clone();

@@ -1,6 +1,6 @@
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tower_prefork::cli;
 
 use super::settings::Settings;
@@ -10,18 +10,35 @@ use super::settings::Settings;
 /// Each worker is a process of its own that imports the application; each of its threads answers one
 /// request at a time. Stop it with SIGTERM or Ctrl-C: running requests finish.
 #[derive(Debug, Parser)]
-#[command(name = "tower-wsgi", version)]
+#[command(
+    name = "tower-wsgi",
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    subcommand_negates_reqs = true
+)]
 struct Command {
+    #[command(subcommand)]
+    action: Option<Action>,
+
     /// The application: MODULE:CALLABLE, as in `mysite.wsgi:application`, or a factory, as in
     /// `mysite:create_app()`; without a callable it is `application`
-    #[arg(value_name = "MODULE:CALLABLE")]
-    application: String,
+    #[arg(value_name = "MODULE:CALLABLE", required = true)]
+    application: Option<String>,
 
     #[command(flatten)]
     place: Place,
 
     #[command(flatten)]
     options: Options,
+}
+
+/// What the command does besides serving.
+///
+/// An application in a module of such a name is served by its callable, as in `ctl:application`.
+#[derive(Debug, Subcommand)]
+enum Action {
+    Ctl(cli::Ctl),
 }
 
 /// Where the application lives.
@@ -77,7 +94,13 @@ impl Options {
 }
 
 /// A command line of `tower-wsgi`.
-pub(super) struct Parsed {
+pub(super) enum Parsed {
+    Serve(Box<Serve>),
+    Ctl(cli::Ctl),
+}
+
+/// An application to serve.
+pub(super) struct Serve {
     pub(super) application: String,
     pub(super) place: Place,
     pub(super) options: Options,
@@ -87,16 +110,21 @@ pub(super) struct Parsed {
 pub(super) fn parse(argv: Vec<OsString>) -> Result<Parsed, u8> {
     let matches = command(Command::command(), &argv).try_get_matches_from(argv);
     let Command {
+        action,
         application,
         place,
         options,
     } = matches
         .and_then(|matches| Command::from_arg_matches(&matches))
         .map_err(|error| print(&error))?;
-    Ok(Parsed {
-        application,
-        place,
-        options,
+    Ok(match action {
+        Some(Action::Ctl(ctl)) => Parsed::Ctl(ctl),
+        None => Parsed::Serve(Box::new(Serve {
+            // There is one, or the parser has refused.
+            application: application.unwrap_or_default(),
+            place,
+            options,
+        })),
     })
 }
 
@@ -148,6 +176,13 @@ mod tests {
         line.split(' ').map(OsString::from).collect()
     }
 
+    fn serve(line: &str) -> Serve {
+        match parse(argv(line)) {
+            Ok(Parsed::Serve(serve)) => *serve,
+            _ => panic!("{line}"),
+        }
+    }
+
     #[test]
     fn clap_accepts_the_definition() {
         Command::command().debug_assert();
@@ -155,10 +190,9 @@ mod tests {
 
     #[test]
     fn an_application_and_its_options() {
-        let parsed = parse(argv(
+        let parsed = serve(
             "tower-wsgi site:app -w 4 --thread-workers 0 --env A=1 --env B=c=d --script-name /x",
-        ))
-        .unwrap();
+        );
         assert_eq!(parsed.application, "site:app");
         assert_eq!(parsed.options.server.thread_workers, Some(0));
         let variables = [("A", "1"), ("B", "c=d")].map(|(n, v)| (n.to_owned(), v.to_owned()));
@@ -172,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_watched_is_where_the_application_lives() {
         let watched = |line: &str| {
-            let parsed = parse(argv(line)).unwrap();
+            let parsed = serve(line);
             let mut settings = Settings::default();
             parsed.options.apply(&mut settings);
             settings.watch(&parsed.place);
@@ -189,6 +223,22 @@ mod tests {
             watched("tower-wsgi a:b --reload-dir z --chdir x"),
             paths(&["z"])
         );
+    }
+
+    #[test]
+    fn a_word_is_a_command_and_a_callable_is_an_application() {
+        for line in ["ctl status", "ctl scale 3 --control-socket a"] {
+            let parsed = parse(argv(&format!("tower-wsgi {line}")));
+            assert!(matches!(parsed, Ok(Parsed::Ctl(_))), "{line}");
+        }
+        for application in ["ctl:app", "ctl:application", "ctl.wsgi", "help"] {
+            let parsed = serve(&format!("tower-wsgi {application} -w 1"));
+            assert_eq!(parsed.application, application);
+        }
+        assert_eq!(serve("tower-wsgi -w 1 ctl:app").application, "ctl:app");
+        assert_eq!(parse(argv("tower-wsgi ctl")).err(), Some(2));
+        assert_eq!(parse(argv("tower-wsgi ctl dance")).err(), Some(2));
+        assert_eq!(parse(argv("tower-wsgi ctl --help")).err(), Some(0));
     }
 
     #[test]

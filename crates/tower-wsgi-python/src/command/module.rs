@@ -6,7 +6,7 @@ use pyo3::{
 };
 
 use super::{
-    args::{self, Place},
+    args::{self, Parsed, Place},
     live::LiveServer,
     serve::{self, Charge},
     settings::Settings,
@@ -95,7 +95,8 @@ fn run(
 #[pyfunction]
 fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     let parsed = match args::parse(argv) {
-        Ok(parsed) => parsed,
+        Ok(Parsed::Serve(parsed)) => *parsed,
+        Ok(Parsed::Ctl(ctl)) => return serve::talk(py, &ctl),
         Err(code) => return Ok(code),
     };
     let mut settings = Settings::default();

@@ -13,7 +13,9 @@ use pyo3::{
     prelude::*,
     types::{PyDict, PyString},
 };
-use tower_prefork::{AbandonedJob, Arbiter, BoxError, Connection, Server, Work, Worker, Workers};
+use tower_prefork::{
+    AbandonedJob, Arbiter, BoxError, Connection, Server, Work, Worker, Workers, cli,
+};
 use tower_wsgi::wsgi::Ends;
 
 use super::settings::Settings;
@@ -136,9 +138,10 @@ fn cfg(py: Python<'_>, worker: &Worker, settings: &Settings) -> PyResult<Py<PyAn
     Ok(namespace.call((), Some(&values))?.unbind())
 }
 
-/// Python's own handler is called as well as the server's, and raises `KeyboardInterrupt` in whatever Python
-/// code runs next: after a clean stop, or in a request on the event loop.
-fn leave_interrupts_to_the_server(py: Python<'_>) -> PyResult<()> {
+/// Python's own handler ends no wait of Rust's. It is called as well as the server's, and raises
+/// `KeyboardInterrupt` in whatever Python code runs next: after a clean stop, or in a request on the
+/// event loop.
+fn leave_interrupts_to_rust(py: Python<'_>) -> PyResult<()> {
     let signal = py.import("signal")?;
     let arguments = (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?);
     match signal.call_method1("signal", arguments) {
@@ -151,19 +154,29 @@ fn leave_interrupts_to_the_server(py: Python<'_>) -> PyResult<()> {
 /// Serves until stopped. Gives the exit code, except in a process that has run an application: that ends
 /// here.
 pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
-    leave_interrupts_to_the_server(py)?;
+    leave_interrupts_to_rust(py)?;
     let code = py.detach(|| {
         let servers = charges.into_iter().map(server);
         // The interpreter finds its environment by the name that it was called by.
         let arbiter = Arbiter::new().keep_name();
         servers.fold(arbiter, Arbiter::server).run()
     });
-    let code = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
-    let code = code.unwrap_or(1);
+    let code = number(code);
     if LOADED.load(Ordering::Relaxed) {
         exit(py, code)?;
     }
     Ok(code)
+}
+
+/// Talks to a server that runs. Gives the exit code.
+pub(super) fn talk(py: Python<'_>, ctl: &cli::Ctl) -> PyResult<u8> {
+    leave_interrupts_to_rust(py)?;
+    Ok(py.detach(|| number(ctl.run())))
+}
+
+fn number(code: ExitCode) -> u8 {
+    let number = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
+    number.unwrap_or(1)
 }
 
 /// Ends the process as Python does, but for the interpreter's end, which a thread that is stuck in the
