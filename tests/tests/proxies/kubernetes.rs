@@ -1,20 +1,22 @@
 //! The objects of `deploy/kubernetes/deployment.yaml`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use saphyr::{LoadableYamlNode, Yaml};
+use tests::Program;
 use tower_prefork::Config;
 
 use crate::deployed;
 
-fn env<'a>(container: &'a Yaml<'_>, name: &str) -> &'a str {
-    let variables = container["env"].as_sequence().unwrap();
-    let mut named = variables
-        .iter()
-        .filter(|variable| variable["name"].as_str() == Some(name));
-    let variable = named.next().unwrap_or_else(|| panic!("no {name}"));
+/// The environment variables of the container, by name.
+fn environment<'a>(deployment: &'a Yaml<'_>) -> BTreeMap<&'a str, &'a str> {
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let variables = container["env"].as_sequence().unwrap().iter();
     // A value that is not a text is refused by Kubernetes.
-    variable["value"].as_str().expect("a text")
+    let text = |variable: &'a Yaml<'_>, key: &str| variable[key].as_str().expect("a text");
+    variables
+        .map(|variable| (text(variable, "name"), text(variable, "value")))
+        .collect()
 }
 
 fn seconds(number: &Yaml<'_>) -> Duration {
@@ -37,7 +39,8 @@ fn its_parts_agree_with_each_other_and_with_the_server() {
 
     let pod = &template["spec"];
     let container = &pod["containers"][0];
-    let env = |name: &str| env(container, name);
+    let environment = environment(deployment);
+    let env = |name: &str| environment[name];
     let port = &container["ports"][0];
     assert_eq!(&service["spec"]["ports"][0]["targetPort"], &port["name"]);
     let number = port["containerPort"].as_integer().unwrap();
@@ -62,4 +65,26 @@ fn its_parts_agree_with_each_other_and_with_the_server() {
     let rss = mebibytes(env("TOWER_PREFORK_MAX_RSS"), "M");
     let limit = container["resources"]["limits"]["memory"].as_str().unwrap();
     assert!(workers * rss < mebibytes(limit, "Gi") << 10);
+}
+
+#[test]
+fn the_server_understands_its_environment() {
+    let text = deployed("kubernetes/deployment.yaml", &[]);
+    let objects = Yaml::load_from_str(&text).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("control.sock");
+    let mut environment = environment(&objects[0]);
+    environment.insert("TOWER_PREFORK_BIND", "127.0.0.1:0");
+    environment.insert("TOWER_PREFORK_CONTROL_SOCKET", socket.to_str().unwrap());
+    let program = || Program::new(env!("CARGO_BIN_EXE_probe"));
+    let (_, help) = program().args("--help").run();
+    let mut program = program();
+    for (name, value) in &environment {
+        assert!(help.contains(&format!("[env: {name}=]")), "{name}");
+        program = program.env(name, value);
+    }
+    let running = program.start();
+    running.wait_for("\"message\":\"ready\"");
+    let workers = environment["TOWER_PREFORK_WORKERS"];
+    assert_eq!(running.workers().len().to_string(), workers);
 }

@@ -25,9 +25,6 @@ fn deployed(file: &str, replaced: &[(&str, &str)]) -> String {
     text
 }
 
-/// As `shutdown_delay` of the servers that the files are for.
-const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
-
 /// The time that follows this name, which is in the file once.
 fn seconds(text: &str, name: &str) -> Duration {
     let mut lines = text
@@ -39,9 +36,14 @@ fn seconds(text: &str, name: &str) -> Duration {
     Duration::from_secs(number.parse().expect("seconds"))
 }
 
-/// A server as the files of `deploy` expect it.
-fn probe(arguments: &str) -> Program {
+/// A server with the settings of `shop.toml`, which has its files in this directory.
+fn shop(directory: &Path, arguments: &str) -> Program {
+    let socket = directory.join("control.sock").display().to_string();
+    let settings = deployed("shop.toml", &[("/run/shop/control.sock", &socket)]);
+    let file = directory.join("shop.toml");
+    fs::write(&file, settings).unwrap();
     Program::new(env!("CARGO_BIN_EXE_probe"))
-        .args("--thread-workers 10 --readiness-path /-/ready --shutdown-delay 5")
+        .arg("--config")
+        .arg(file)
         .args(arguments)
 }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use tests::{Address, Load, Process, Running, Signal, stress, wait_until};
 
-use crate::{probe, proxy::Proxy};
+use crate::{proxy::Proxy, shop};
 
 /// Starts a proxy in front of one server or two; `None` where it is not installed.
 type Start = fn(&[Address]) -> Option<Proxy>;
@@ -20,7 +20,7 @@ pub(crate) fn reloads(start: Start) -> Option<String> {
     let mut log = String::new();
     for (workers, bind) in [(2, "127.0.0.1:0"), (4, &unix)] {
         let arguments = format!("-w {workers} --slow-start {build} -b");
-        let server = probe(&arguments).arg(bind).start();
+        let server = shop(directory.path(), &arguments).arg(bind).start();
         server.wait_for(" ready ");
         let address = if bind == unix {
             Address::Unix(path.clone())

@@ -5,7 +5,7 @@ use std::fs;
 use tests::installed;
 use tower_prefork::Config;
 
-use crate::{SHUTDOWN_DELAY, deployed, seconds};
+use crate::{deployed, seconds, shop};
 
 #[test]
 fn the_units_are_accepted() {
@@ -32,6 +32,16 @@ fn the_times_agree_with_the_servers() {
     let socket = deployed("systemd/shop.socket", &[]);
     let config = Config::default();
     assert!(seconds(&service, "TimeoutStartSec=") > config.start_timeout);
-    assert!(seconds(&service, "TimeoutStopSec=") > SHUTDOWN_DELAY + config.graceful_timeout);
+    let delay = seconds(&deployed("shop.toml", &[]), "shutdown_delay = ");
+    assert!(seconds(&service, "TimeoutStopSec=") > delay + config.graceful_timeout);
     assert!(socket.contains(&format!("\nBacklog={}\n", config.backlog)));
+}
+
+#[test]
+fn the_server_understands_its_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = shop(directory.path(), "-b 127.0.0.1:0").start();
+    let _ = running.ready();
+    assert_eq!(running.workers().len(), 4);
+    assert!(directory.path().join("control.sock").exists());
 }
