@@ -10,6 +10,7 @@ mod machine;
 mod out_of_memory;
 mod recycle;
 mod reload;
+mod reload_config;
 mod scale;
 mod spread;
 mod start;

@@ -173,7 +173,7 @@ impl Supervisor {
             .map(|server| server.fleet.config().start_timeout);
         let limit = limits.max().unwrap_or_default() + UPGRADE_GRACE;
         self.plans
-            .run(async move { Outcome::Upgraded(successor.ready(limit).await) });
+            .run(async move { Outcome::Upgraded(successor.ready(limit).await.map(Box::new)) });
         Ok(())
     }
 

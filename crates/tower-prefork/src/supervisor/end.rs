@@ -18,7 +18,7 @@ pub(super) enum End {
     Drain,
     Quit,
     /// Another supervisor serves.
-    TakenOver(Successor),
+    TakenOver(Box<Successor>),
     StartFailed(String),
 }
 

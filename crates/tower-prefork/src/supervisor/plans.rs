@@ -22,7 +22,7 @@ pub(super) enum Plan {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Reloaded(Reloaded),
-    Upgraded(Result<Successor, String>),
+    Upgraded(Result<Box<Successor>, String>),
 }
 
 /// The plans that were asked for. What is asked for more than once before it begins is done once.
