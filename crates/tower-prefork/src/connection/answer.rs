@@ -57,7 +57,9 @@ pub(super) fn respond<B>(
         }
         Ok(response) => {
             let mut response = response;
-            if answering.progress().closing() {
+            let progress = answering.progress();
+            let says = || response.headers().contains_key(header::CONNECTION);
+            if progress.closing() || progress.has_surplus() && !says() && progress.take_surplus() {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));

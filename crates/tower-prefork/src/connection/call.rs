@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use pin_project_lite::pin_project;
@@ -107,6 +107,9 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.progress.set_old(request.version() < Version::HTTP_11);
+        if self.progress.has_surplus() {
+            self.progress.set_leaving(asks_to_close(request.headers()));
+        }
         let record = self.access_log.as_ref().map(|log| match self.answer {
             // It is not the client's.
             Some(_) => log.unknown_request(),
@@ -131,6 +134,13 @@ where
             answering,
         }
     }
+}
+
+/// Whether the client wants no more of the connection.
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(header::CONNECTION).into_iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 /// The status that hyper answers a malformed request with, if it does.

@@ -24,6 +24,8 @@ struct Counters {
     given_up: Notify,
     /// Threads of jobs that nobody waits for.
     lost: AtomicUsize,
+    /// Connections that are to close with their next response.
+    surplus: AtomicUsize,
 }
 
 impl Load {
@@ -38,6 +40,7 @@ impl Load {
             enough: Notify::new(),
             given_up: Notify::new(),
             lost: AtomicUsize::new(0),
+            surplus: AtomicUsize::new(0),
         }))
     }
 
@@ -82,6 +85,24 @@ impl Load {
         self.0.lost.load(Relaxed)
     }
 
+    /// From now on, so many connections are to close with their next response.
+    pub(crate) fn shed(&self, connections: usize) {
+        self.0.surplus.store(connections, Relaxed);
+    }
+
+    /// Whether connections are to close.
+    pub(super) fn has_surplus(&self) -> bool {
+        self.0.surplus.load(Relaxed) != 0
+    }
+
+    /// Whether the connection that asks is one of those that are to close.
+    pub(super) fn take_surplus(&self) -> bool {
+        let surplus = &self.0.surplus;
+        surplus
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+            .is_ok()
+    }
+
     /// The service is waited for no longer.
     pub(super) fn request_given_up(&self) {
         self.0.given_up.notify_one();
@@ -118,6 +139,18 @@ mod tests {
     use tokio_test::{assert_pending, assert_ready, task::spawn};
 
     use super::*;
+
+    #[test]
+    fn a_surplus_is_counted_down() {
+        let load = Load::new(0);
+        assert!(!load.has_surplus() && !load.take_surplus());
+        load.shed(2);
+        assert!(load.has_surplus() && load.take_surplus() && load.take_surplus());
+        assert!(!load.has_surplus() && !load.take_surplus());
+        load.shed(2);
+        load.shed(0);
+        assert!(!load.take_surplus());
+    }
 
     #[test]
     fn enough_is_said_once_at_the_limit() {

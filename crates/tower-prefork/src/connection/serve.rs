@@ -167,6 +167,8 @@ where
                     calls.malformed(error);
                 }
                 let more = rest || timed_out || progress.body() != BodyState::Complete;
+                // A client that was not told yet may be sending its next request.
+                let more = more || progress.shed();
                 return finish(io, end, more, clock.draining(), &progress).await;
             }
         }

@@ -3,6 +3,7 @@
 //! One thread, and none of the application's code.
 
 mod backoff;
+mod balance;
 mod cause;
 mod change;
 mod channel;

@@ -240,8 +240,20 @@ impl Process {
         self.cut.is_some()
     }
 
+    /// Its threads for blocking work.
+    pub(super) fn threads(&self) -> usize {
+        self.config.thread_workers
+    }
+
     /// Asks it to have so many connections end with their next response.
     pub(super) fn shed(&self, connections: usize) {
+        tracing::debug!(
+            server = self.fleet.name,
+            slot = self.slot,
+            pid = self.pid(),
+            connections,
+            "siblings are idle; connections are to go there"
+        );
         // A worker that reads no messages answers nobody, either.
         let _ = self.channel.send(&ToWorker::Shed { connections });
     }

@@ -7,6 +7,7 @@ use tokio::{
 
 use super::{
     backoff::Backoff,
+    balance::surplus,
     fleet::Fleet,
     process::{Ended, Happening, Process, Spent},
     reload::Replace,
@@ -235,7 +236,16 @@ impl Slot {
     }
 
     /// Lets connections go to siblings that have more room.
-    fn balance(&mut self) {}
+    fn balance(&self) {
+        let Some(process) = &self.serving else {
+            return;
+        };
+        let now = process.status(Role::Serving, self.deaths);
+        let surplus = surplus(&now, &self.fleet.workers(), process.threads());
+        if surplus > 0 {
+            process.shed(surplus);
+        }
+    }
 
     /// Starts to carry out an order, as soon as there is room for another process.
     fn replace(&mut self) {

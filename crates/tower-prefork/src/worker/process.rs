@@ -123,7 +123,8 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
                     Duration::from_millis(idle_milliseconds),
                     queues,
                 ),
-                Ok(Some((ToWorker::Start { .. } | ToWorker::Shed { .. }, _))) => {}
+                Ok(Some((ToWorker::Shed { connections }, _))) => stop.shed(connections),
+                Ok(Some((ToWorker::Start { .. }, _))) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     tracing::warn!(%error, "the supervisor sent a message that is not understood");
                 }
@@ -155,6 +156,8 @@ fn begin(worker: Worker, load: Load, socket: Arc<Socket>, stop: Stop) {
             let heartbeat = ToSupervisor::Heartbeat(vitals(&worker, &load));
             // Lost when the supervisor does not read; then nobody waits for it, either.
             let _ = socket.send(&heartbeat, &[]);
+            // What was to be shed after the last one is no longer true.
+            load.shed(0);
         }
     });
 }

@@ -95,6 +95,14 @@ impl Stop {
         }
     }
 
+    /// Has so many connections close with their next response.
+    pub(super) fn shed(&self, connections: usize) {
+        if let Phase::Serving(loads) = &*self.phase() {
+            // A worker of a supervisor has one.
+            loads.iter().for_each(|load| load.shed(connections));
+        }
+    }
+
     /// Drains within the graceful time-out.
     pub(super) fn drain(&self) {
         self.drain_within(self.0.graceful_timeout);

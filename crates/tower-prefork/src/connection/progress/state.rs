@@ -50,6 +50,10 @@ pub(in crate::connection) struct Progress {
     broken: AtomicBool,
     old: AtomicBool,
     upgrade: AtomicBool,
+    /// The client wants no more of the connection.
+    leaving: AtomicBool,
+    /// The client may want more of the connection, which another worker is to have.
+    shed: AtomicBool,
 
     /// The last response that hyper has got all of, until it is written.
     unsent: Mutex<Option<Box<Record>>>,
@@ -90,6 +94,8 @@ impl Progress {
             broken: AtomicBool::new(false),
             old: AtomicBool::new(false),
             upgrade: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+            shed: AtomicBool::new(false),
             unsent: Mutex::default(),
         }
     }
@@ -220,6 +226,30 @@ impl Progress {
     /// Whether one did, since this was asked before.
     pub(in crate::connection) fn take_upgrade(&self) -> bool {
         self.upgrade.swap(false, Relaxed)
+    }
+
+    /// Whether the worker is to have fewer connections.
+    pub(in crate::connection) fn has_surplus(&self) -> bool {
+        self.load.has_surplus()
+    }
+
+    pub(in crate::connection) fn set_leaving(&self, leaving: bool) {
+        self.leaving.store(leaving, Relaxed);
+    }
+
+    /// Whether the connection, which would be kept otherwise, is to be closed for the worker to have fewer.
+    pub(in crate::connection) fn take_surplus(&self) -> bool {
+        let stays = || !self.old.load(Relaxed) && !self.leaving.load(Relaxed);
+        let shed = stays() && self.load.take_surplus();
+        if shed {
+            self.shed.store(true, Relaxed);
+        }
+        shed
+    }
+
+    /// Whether it is.
+    pub(in crate::connection) fn shed(&self) -> bool {
+        self.shed.load(Relaxed)
     }
 
     /// hyper has got all of a response. When it gets the next one already, the one before counts as sent:

@@ -248,3 +248,49 @@ async fn the_load_counts_connections_and_requests() {
     client.ended().await;
     assert_eq!(counts(), (0, 0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_surplus_of_connections_closes_with_the_next_responses() {
+    let server = Server::new();
+    server.load.shed(2);
+    for (request, closes, surplus) in [
+        (
+            "GET / HTTP/1.0\r\nhost: a\r\nconnection: keep-alive\r\n\r\n",
+            false,
+            true,
+        ),
+        (
+            "GET / HTTP/1.1\r\nhost: a\r\nconnection: Foo, Close\r\n\r\n",
+            true,
+            true,
+        ),
+        (GET, true, true),
+        (GET, true, false),
+        (GET, false, false),
+    ] {
+        let mut client = server.connect(echo());
+        client.send(request).await;
+        assert_eq!(client.answer().await.closes(), closes, "{request}");
+        assert_eq!(server.load.has_surplus(), surplus, "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_shed_reads_on_for_a_while() {
+    let server = Server::new();
+    server.load.shed(1);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let io = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+    let (io, accepted) = tokio::join!(io, listener.accept());
+    let (connection, shared) = (Connection::unix(None), server.shared.clone());
+    let served = tokio::spawn(serve(accepted.unwrap().0, connection, echo(), shared));
+    let mut client = Client::new(io.unwrap(), served);
+    client.send(GET).await;
+    // It has not looked for the answer, and sends the next one.
+    while server.load.total() == 0 {
+        tokio::task::yield_now().await;
+    }
+    client.send(GET).await;
+    assert!(client.answer().await.closes(), "and is not reset");
+    client.ended().await;
+}

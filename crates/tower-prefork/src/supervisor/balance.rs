@@ -1,0 +1,99 @@
+//! Which worker has too much to do while others have too little.
+//!
+//! Clients that keep their connections stay with their worker, however busy it is. So it sends some away,
+//! and they come back to whoever has room.
+
+use crate::operator::{Role, State, WorkerStatus};
+
+/// How many of its connections a worker is to send away, after a heartbeat: what evens it out with the
+/// siblings that are idle. `board`: what each worker, this one too, said before.
+///
+/// A worker has too much to do when it has had more requests than threads at two heartbeats in a row, and a
+/// sibling is idle when half of its threads are. Without threads a request holds nobody up.
+pub(super) fn surplus(now: &WorkerStatus, board: &[WorkerStatus], threads: usize) -> usize {
+    let is_serving =
+        |worker: &&WorkerStatus| worker.role == Role::Serving && worker.state == State::Ready;
+    let serving = || board.iter().filter(is_serving);
+    let before = serving().find(|worker| worker.pid == now.pid);
+    let before = before.map_or(0, |worker| worker.in_flight);
+    if threads == 0 || before.min(now.in_flight) <= threads {
+        return 0;
+    }
+
+    let requests = |worker: &WorkerStatus| worker.in_flight;
+    let siblings = || {
+        serving()
+            .filter(|worker| worker.pid != now.pid)
+            .map(requests)
+    };
+    let idle = || siblings().filter(|requests| requests * 2 <= threads);
+    // The others that have too much to do send away their part.
+    let busy = 1 + siblings().filter(|requests| *requests > threads).count();
+    let room = idle().map(|requests| threads - requests).sum::<usize>() / busy;
+    let even = (now.in_flight + idle().sum::<usize>()) / (1 + idle().count());
+    room.min(now.in_flight.saturating_sub(even))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(slot: usize, in_flight: usize) -> WorkerStatus {
+        WorkerStatus {
+            pid: i32::try_from(slot).ok(),
+            role: Role::Serving,
+            state: State::Ready,
+            in_flight,
+            ..WorkerStatus::waiting(slot, 0)
+        }
+    }
+
+    /// Of the first worker with 10 threads, which has had so many requests before, and now.
+    fn shed(before: usize, now: usize, siblings: &[usize]) -> usize {
+        let all = [&[before], siblings].concat();
+        let board: Vec<_> = (0..)
+            .zip(all)
+            .map(|(slot, count)| worker(slot, count))
+            .collect();
+        surplus(&worker(0, now), &board, 10)
+    }
+
+    #[test]
+    fn what_evens_it_out_goes_to_idle_siblings() {
+        assert_eq!(shed(20, 20, &[0]), 10);
+        assert_eq!(shed(14, 14, &[4]), 5, "both have 9 then");
+        assert_eq!(shed(40, 40, &[0]), 10, "it has 10 threads");
+        assert_eq!(shed(20, 20, &[2, 2, 2]), 14);
+        assert_eq!(shed(100, 100, &[5, 5, 0]), 20);
+    }
+
+    #[test]
+    fn nothing_goes_where_there_is_no_room_or_no_need() {
+        assert_eq!(shed(10, 10, &[0]), 0, "each has its thread");
+        assert_eq!(shed(10, 30, &[0]), 0, "it may be over at once");
+        assert_eq!(shed(30, 10, &[0]), 0, "it is over");
+        assert_eq!(shed(30, 30, &[6, 9, 40]), 0, "nobody is idle");
+        assert_eq!(shed(30, 30, &[]), 0, "nobody else is there");
+        assert_eq!(surplus(&worker(0, 9), &[worker(0, 9), worker(1, 0)], 0), 0);
+    }
+
+    #[test]
+    fn several_busy_workers_share_the_room() {
+        assert_eq!(shed(30, 30, &[30, 0]), 5);
+        assert_eq!(shed(30, 30, &[30, 30, 1]), 3);
+    }
+
+    #[test]
+    fn only_workers_that_serve_have_room() {
+        let starts = WorkerStatus {
+            state: State::Starting,
+            ..worker(1, 0)
+        };
+        let retired = WorkerStatus {
+            role: Role::Retired,
+            ..worker(2, 0)
+        };
+        let board = [worker(0, 30), starts, retired, WorkerStatus::waiting(3, 0)];
+        assert_eq!(surplus(&worker(0, 30), &board, 10), 0);
+    }
+}
