@@ -81,16 +81,21 @@ fn main() -> ExitCode {
     let options = cli.application;
     Server::new("primes")
         .args(&cli.server)
-        .service(|worker| router(worker, options))
+        .service(|worker| async move {
+            let threads = worker.config().thread_workers;
+            if threads == 0 {
+                let hint = "the sieve takes long to build: give --thread-workers 1 or more";
+                return Err(hint.into());
+            }
+            let pool = BlockingPool::new(threads);
+            watch(&worker, pool.clone());
+            router(&pool, options).await
+        })
         .run()
 }
 
-/// What a worker serves.
-async fn router(worker: Worker, options: Options) -> Result<Router, BoxError> {
-    let threads = worker.config().thread_workers;
-    if threads == 0 {
-        return Err("the sieve takes long to build: give --thread-workers 1 or more".into());
-    }
+/// What a worker serves, on the threads of this pool.
+async fn router(pool: &BlockingPool, options: Options) -> Result<Router, BoxError> {
     let eager = options.eager;
     let failed = AtomicBool::new(!options.fail_first);
     let build = Arc::new(move || {
@@ -108,9 +113,7 @@ async fn router(worker: Worker, options: Options) -> Result<Router, BoxError> {
         // It blocks the event loop, which has nothing else to do yet.
         primes.warm().await?;
     }
-    let pool = BlockingPool::new(threads);
-    watch(&worker, pool.clone());
-    let primes = BlockingLayer::new(&pool).layer(primes);
+    let primes = BlockingLayer::new(pool).layer(primes);
     Ok(Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/prime/{number}", get_service(primes)))
@@ -182,7 +185,9 @@ mod tests {
             fail_first: true,
             ..OPTIONS
         };
-        let router = router(2, options).await.expect("nothing is built yet");
+        let router = router(&BlockingPool::new(2), options)
+            .await
+            .expect("nothing is built yet");
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         assert_eq!(ask(&router, "/prime/7").await, unavailable);
         assert_eq!(ask(&router, "/prime/7").await, StatusCode::OK);
@@ -196,7 +201,9 @@ mod tests {
             fail_first: true,
             ..OPTIONS
         };
-        let error = router(1, options).await.expect_err("the build fails");
+        let error = router(&BlockingPool::new(1), options)
+            .await
+            .expect_err("the build fails");
         assert!(error.to_string().contains("--fail-first"));
     }
 
@@ -206,7 +213,9 @@ mod tests {
             eager: true,
             ..OPTIONS
         };
-        let router = router(1, options).await.expect("it can be built");
+        let router = router(&BlockingPool::new(1), options)
+            .await
+            .expect("it can be built");
         assert_eq!(ask(&router, "/prime/7").await, StatusCode::OK);
     }
 }

@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
     pin::Pin,
     process::{self, ExitCode},
+    sync::Mutex,
     task::{Context, Poll},
     thread,
     time::Duration,
@@ -145,6 +146,8 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
         .route("/sleep/{ms}", get(sleep))
         .route("/block/{ms}", get(block))
         .route("/memory/{megabytes}", get(memory))
+        .route("/files/fill", get(fill_files))
+        .route("/files/close", get(close_files))
         .route("/upload", post(upload))
         .route("/bytes/{count}", get(bytes)))
 }
@@ -275,6 +278,18 @@ async fn memory(Path(megabytes): Path<usize>) -> String {
 /// All of it at once.
 async fn bytes(Path(count): Path<usize>) -> Vec<u8> {
     vec![b'x'; count]
+}
+
+/// Every descriptor that the process may have.
+static FILES: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
+async fn fill_files() {
+    let open = std::iter::from_fn(|| File::open("/dev/null").ok());
+    FILES.lock().expect("nobody panics with it").extend(open);
+}
+
+async fn close_files() {
+    FILES.lock().expect("nobody panics with it").clear();
 }
 
 async fn upload(body: Body) -> Result<String, String> {

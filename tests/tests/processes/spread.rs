@@ -1,52 +1,95 @@
-use std::{collections::HashMap, thread, time::Instant};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
 
-use tests::Client;
+use tests::{Client, PATIENCE, Program, Running, wait_until};
 
 use crate::probe;
 
+/// A server, and how to connect to it.
+struct Place {
+    running: Running,
+    /// Of its Unix socket, if that is where it listens.
+    socket: Option<PathBuf>,
+}
+
+impl Place {
+    fn connect(&self) -> Client {
+        match &self.socket {
+            Some(path) => Client::connect_unix(path).unwrap(),
+            None => self.running.client(),
+        }
+    }
+
+    /// The worker that answers on a fresh connection.
+    fn ask(&self) -> String {
+        self.connect().get("/").unwrap().text()
+    }
+}
+
+/// Over TCP and over a Unix socket.
+fn everywhere(options: &str, test: impl Fn(&Place)) {
+    let running = probe(options).start();
+    let _ = running.ready();
+    test(&Place {
+        running,
+        socket: None,
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let address = format!(" -b unix:{}", path.display());
+    let running = probe(&(options.to_owned() + &address)).start();
+    running.wait_for(" ready ");
+    test(&Place {
+        running,
+        socket: Some(path),
+    });
+}
+
 #[test]
 fn fresh_connections_spread_evenly() {
-    let running = probe("-w 4").start();
-    let address = running.ready();
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for _ in 0..400 {
-        let pid = Client::connect(address).get("/").unwrap().text();
-        *counts.entry(pid).or_default() += 1;
-    }
-    assert_eq!(counts.len(), 4, "{counts:?}");
-    let near = 60..=140;
-    assert!(
-        counts.values().all(|count| near.contains(count)),
-        "{counts:?}"
-    );
+    everywhere("-w 4", |place| {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for _ in 0..2000 {
+            *counts.entry(place.ask()).or_default() += 1;
+        }
+        assert_eq!(counts.len(), 4, "{counts:?}");
+        let near = 300..=700;
+        let mut counts = counts.values();
+        assert!(counts.all(|count| near.contains(count)), "{counts:?}");
+    });
 }
 
 #[test]
 fn a_busy_worker_leaves_connections_to_its_siblings() {
-    let running = probe("-w 2 --thread-workers 3").start();
-    let address = running.ready();
-    // As many requests as it has threads, all on one of the two.
-    let busy = Client::connect(address).get("/").unwrap().text();
-    let mut long = Vec::new();
-    while long.len() < 3 {
-        let mut client = Client::connect(address);
-        if client.get("/").unwrap().text() == busy {
-            long.push(client);
-        }
+    for workers in [2, 4] {
+        let options = format!("-w {workers} --thread-workers 3");
+        everywhere(&options, |place| {
+            // As many requests as it has threads, all on one of them.
+            let busy = place.ask();
+            let mut long = Vec::new();
+            while long.len() < 3 {
+                let mut client = place.connect();
+                if client.get("/").unwrap().text() == busy {
+                    long.push(client);
+                }
+            }
+            for client in &mut long {
+                client
+                    .send("GET /work/100000 HTTP/1.1\r\nhost: test\r\n\r\n")
+                    .unwrap();
+            }
+            let taken = (0..200).filter(|_| place.ask() == busy).count();
+            assert!(long.iter().all(|client| !client.has_answer()), "too slow");
+            // One that it waited for already when it became busy, and what came while its siblings had
+            // no core.
+            assert!(taken <= 200 / workers / 3, "{taken} of 200");
+        });
     }
-    for client in &mut long {
-        client
-            .send("GET /sleep/10000 HTTP/1.1\r\nhost: test\r\n\r\n")
-            .unwrap();
-    }
-    let mut taken = 0;
-    for _ in 0..200 {
-        let pid = Client::connect(address).get("/").unwrap().text();
-        taken += usize::from(pid == busy);
-    }
-    assert!(long.iter().all(|client| !client.has_answer()), "too slow");
-    // Evenly would be 100.
-    assert!(taken <= 60, "{taken} of 200");
 }
 
 #[test]
@@ -117,4 +160,127 @@ fn without_threads_any_number_of_requests_runs() {
         }
         assert!(running_ones.iter().all(|client| !client.has_answer()));
     }
+}
+
+/// Clients that keep their connections would stay with the one worker for ever.
+#[test]
+fn a_busy_worker_sheds_connections_to_an_idle_sibling() {
+    let running = probe("-w 2 --thread-workers 1").start();
+    let address = running.ready();
+    let busy = Client::connect(address).get("/").unwrap().text();
+    let moved = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let mut client = Client::connect(address);
+            while client.get("/").unwrap().text() != busy {
+                client = Client::connect(address);
+            }
+            let (moved, busy) = (&moved, &busy);
+            scope.spawn(move || {
+                let end = Instant::now() + PATIENCE;
+                while !moved.load(Relaxed) {
+                    assert!(Instant::now() < end, "nobody moves");
+                    let answer = client.get("/work/20").unwrap();
+                    assert_eq!(answer.status, 200);
+                    moved.fetch_or(answer.text() != *busy, Relaxed);
+                    if answer.header("connection") == Some("close") {
+                        client = Client::connect(address);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// What nobody has accepted counts for nothing, and a connection without a request only once it had one.
+#[test]
+fn idle_connections_do_not_make_a_worker_busy() {
+    let running = probe("-w 2 --thread-workers 1").start();
+    let address = running.ready();
+    let full = Client::connect(address).get("/").unwrap().text();
+    let mut idle = Vec::new();
+    while idle.len() < 50 {
+        let mut client = Client::connect(address);
+        if client.get("/").unwrap().text() == full {
+            idle.push(client);
+        }
+    }
+    let mut taken = 0;
+    wait_until("the worker with idle connections takes another", || {
+        taken += usize::from(Client::connect(address).get("/").unwrap().text() == full);
+        taken == 50
+    });
+}
+
+/// A client that always has the next request ready is not served before those that came earlier.
+#[test]
+fn a_chatty_client_does_not_jump_the_queue() {
+    let running = probe("-w 1 --thread-workers 1").start();
+    let address = running.ready();
+    let mut chatty = Client::connect(address);
+    let request = "GET /work/20 HTTP/1.1\r\nhost: test\r\n\r\n";
+    // 2 s of work, sent at once, on a connection that is served one request after the other.
+    chatty.send(request.repeat(100)).unwrap();
+    chatty.response().unwrap();
+    let mut others: Vec<_> = (0..10).map(|_| Client::connect(address)).collect();
+    for other in &mut others {
+        other.send(request).unwrap();
+    }
+    for other in &mut others {
+        assert_eq!(other.response().unwrap().status, 200);
+    }
+    let mut answered = 1;
+    while chatty.has_answer() {
+        chatty.response().unwrap();
+        answered += 1;
+    }
+    // One of the others' requests goes between two of its own.
+    assert!(answered < 60, "{answered} of 100");
+}
+
+#[test]
+fn a_worker_without_descriptors_waits_and_then_goes_on() {
+    let probe = env!("CARGO_BIN_EXE_probe");
+    let command = format!("ulimit -n 300; exec {probe} -w 1 -b 127.0.0.1:0");
+    let running = Program::new("/bin/sh").arg("-c").arg(command).start();
+    let address = running.ready();
+    let mut control = Client::connect(address);
+    let pid = control.get("/").unwrap().text();
+    assert_eq!(control.get("/files/fill").unwrap().status, 200);
+
+    let mut waiting = Client::connect(address);
+    waiting
+        .send("GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+        .unwrap();
+    running.wait_for("cannot accept connections");
+    let before = cpu_time(&pid);
+    // It has nothing to do meanwhile; a loop would take all the time that there is.
+    thread::sleep(Duration::from_secs(2));
+    let used = cpu_time(&pid) - before;
+    assert!(used < Duration::from_millis(500), "{used:?}");
+    assert!(!waiting.has_answer());
+    assert_eq!(
+        control.get("/").unwrap().text(),
+        pid,
+        "it serves what it has"
+    );
+
+    assert_eq!(control.get("/files/close").unwrap().status, 200);
+    assert_eq!(waiting.response().unwrap().text(), pid);
+    assert_eq!(Client::connect(address).get("/").unwrap().text(), pid);
+    let log = running.log();
+    let said = log.iter().filter(|line| line.contains("cannot accept"));
+    assert_eq!(said.count(), 1, "{log:?}");
+}
+
+/// What a process has spent in its own code and in the kernel.
+fn cpu_time(pid: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    let ticks: u64 = fields
+        .skip(11)
+        .take(2)
+        .map(|it| it.parse::<u64>().unwrap())
+        .sum();
+    Duration::from_millis(ticks * 10)
 }
