@@ -4,6 +4,7 @@ mod access_log;
 mod addresses;
 mod cli;
 mod config_file;
+mod control_socket;
 mod death;
 mod hung;
 mod machine;
