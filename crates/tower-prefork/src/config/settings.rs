@@ -95,7 +95,7 @@ pub struct Config {
     /// |---|---|
     /// | `{"command":"status"}` | answered at once, also while the program starts or stops |
     /// | `{"command":"reload"}` | as `SIGHUP`; answered when the reload is over |
-    /// | `{"command":"scale","workers":4}` | from now on so many workers |
+    /// | `{"command":"scale","workers":4}` | so many workers, up to the next reload |
     /// | `{"command":"restart","slot":0}` | replaces this worker; answered when the new one serves |
     /// | `{"command":"upgrade"}` | as `SIGUSR2`; answered when the new supervisor serves |
     /// | `{"command":"stop"}` | answered at once; then as `SIGTERM` |

@@ -54,7 +54,7 @@ const MISUSED: u8 = 2;
 /// | `status` | prints a table of all workers; with `--json` the answer as it comes |
 /// | `top` | the same over and over, until `q` or Ctrl-C |
 /// | `reload` | as `SIGHUP`; waits until the reload is over |
-/// | `scale N` | changes the number of workers |
+/// | `scale N` | changes the number of workers, up to the next reload |
 /// | `restart SLOT` | replaces one worker; waits until the new one serves |
 /// | `upgrade` | as `SIGUSR2`; waits until the new supervisor serves |
 /// | `stop` | as `SIGTERM`; does not wait |
@@ -95,9 +95,9 @@ enum Action {
     },
     /// Read the configuration again and replace the workers, and wait until it is done
     Reload,
-    /// Change the number of workers
+    /// Change the number of workers; the next reload makes it what the configuration says
     Scale {
-        /// So many from now on
+        /// So many there are to be
         #[arg(value_name = "NUMBER")]
         workers: usize,
         #[command(flatten)]
