@@ -46,6 +46,8 @@ pub(crate) enum ToWorker {
         slot: usize,
         config: Box<Config>,
     },
+    /// The program will stop: serve on, and answer that new requests had better go elsewhere.
+    NotReady,
     /// The program stops: serve what the kernel has queued, finish what runs, and end within
     /// this time.
     Drain { milliseconds: u64 },

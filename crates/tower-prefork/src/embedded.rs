@@ -66,13 +66,14 @@ impl Server {
     ) -> Result<usize, BoxError> {
         let mut resolved = check(slice::from_ref(&self))?;
         let resolved = resolved.pop().ok_or("no settings")?;
+        let phases = self.phases;
         let alone = Alone {
             bound: resolved.bind(&Bound::default())?,
             name: self.name,
             config: resolved.config,
             application: self.application.ok_or("nothing to serve")?,
         };
-        worker::run_until(alone, stop, ready)
+        worker::run_until(alone, phases, stop, ready)
     }
 }
 
@@ -92,6 +93,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::Phase;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -188,6 +190,22 @@ mod tests {
         let broken = Server::new("test").bind("127.0.0.1:0");
         let broken = broken.service(|_| async { Err::<Router, _>("no database") });
         assert!(fail(broken).contains("no database"));
+    }
+
+    #[test]
+    fn its_phases_can_be_watched() {
+        let server = server(Router::new());
+        let phases = server.phases();
+        let in_ready = phases.clone();
+        let seen = Arc::new(Mutex::new(None));
+        let phase = seen.clone();
+        assert_eq!(*phases.borrow(), Phase::Starting);
+        let served = server.run_until(ready(()), move |_| {
+            *phase.lock().unwrap() = Some(*in_ready.borrow());
+        });
+        assert_eq!(served.unwrap(), 0);
+        assert_eq!(*seen.lock().unwrap(), Some(Phase::Ready));
+        assert_eq!(*phases.borrow(), Phase::Stopped);
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod http_service;
 mod listener;
 #[allow(dead_code, unused_imports)] // The supervisor gets to know them next.
 mod operator;
+mod phase;
 mod server;
 mod signals;
 mod start;
@@ -49,5 +50,6 @@ pub use config::{Config, Http, Workers};
 pub use connection::{Connection, RequestBody};
 pub use error::BoxError;
 pub use http_service::HttpService;
+pub use phase::Phase;
 pub use server::{Arbiter, Server};
 pub use worker::{AbandonedJob, Work, Worker};

@@ -2,10 +2,13 @@
 
 use std::{future::Future, process::ExitCode};
 
+use tokio::sync::watch;
+
 use crate::{
-    BoxError, Config, HttpService, Worker, Workers,
+    BoxError, Config, HttpService, Phase, Worker, Workers,
     config::Settings,
     control::{self, Socket},
+    phase::Phases,
     start::{Failure, start},
     worker::{self, Application},
 };
@@ -85,6 +88,7 @@ pub struct Server {
     pub(crate) name: String,
     pub(crate) settings: Settings,
     pub(crate) application: Option<Application>,
+    pub(crate) phases: Phases,
 }
 
 impl Server {
@@ -94,6 +98,7 @@ impl Server {
             name: name.into(),
             settings: Settings::default(),
             application: None,
+            phases: Phases::default(),
         }
     }
 
@@ -195,6 +200,15 @@ impl Server {
         self
     }
 
+    /// What the program is doing, from now on: for those of its own threads that wait for it, as tests do.
+    ///
+    /// It is told in the process that the program was started as: the supervisor, or the one that serves. In a
+    /// worker nothing is; [`Worker::phases`] is for that.
+    #[must_use]
+    pub fn phases(&self) -> watch::Receiver<Phase> {
+        self.phases.subscribe()
+    }
+
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
     #[must_use = "the exit code tells whether the server could start"]
     pub fn run(self) -> ExitCode {
@@ -212,6 +226,7 @@ impl Server {
 pub struct Arbiter {
     servers: Vec<Server>,
     keeps_name: bool,
+    phases: Phases,
 }
 
 impl Arbiter {
@@ -235,12 +250,18 @@ impl Arbiter {
         self
     }
 
+    /// What the program is doing, from now on, as [`Server::phases`] tells it: all servers are in one phase.
+    #[must_use]
+    pub fn phases(&self) -> watch::Receiver<Phase> {
+        self.phases.subscribe()
+    }
+
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
     #[must_use = "the exit code tells whether the servers could start"]
     pub fn run(self) -> ExitCode {
         match Socket::inherited(control::MARKER) {
             Ok(Some(socket)) => worker::run(self.servers, socket),
-            Ok(None) => match start(self.servers, self.keeps_name) {
+            Ok(None) => match start(self.servers, self.keeps_name, self.phases) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => failure.report(),
             },

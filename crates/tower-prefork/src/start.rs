@@ -8,8 +8,9 @@ use crate::{
     config::{self, ProgramConfig, Resolved},
     listener::Bound,
     operator::ControlSocket,
+    phase::Phases,
     supervisor::{self, Charge, Predecessor, Setup},
-    system::{Credentials, PidFile, Title, set_umask},
+    system::{Announcer, Credentials, PidFile, Title, set_umask},
     worker::{self, Alone},
 };
 
@@ -39,20 +40,22 @@ impl Failure {
 }
 
 /// Serves until an operator stops the program.
-pub(crate) fn start(servers: Vec<Server>, keeps_name: bool) -> Result<(), Failure> {
+pub(crate) fn start(servers: Vec<Server>, keeps_name: bool, phases: Phases) -> Result<(), Failure> {
     let predecessor = Predecessor::inherited()
         .map_err(|error| Failure::of_start(format!("cannot take over: {error}")))?;
     let all = check(&servers).map_err(Failure::of_settings)?;
+    let phases = phases.with(servers.iter().map(|server| &server.phases));
+    let announcer = Announcer::of_program(phases);
     let program = ProgramConfig::of(&all).map_err(Failure::of_settings)?;
     if all.iter().all(Resolved::is_alone) {
         if predecessor.is_some() {
             let error = "0 workers cannot take over from a supervisor; stop it first, then start";
             return Err(Failure::of_settings(error.into()));
         }
-        serve_alone(servers, all, &program)
+        serve_alone(servers, all, &program, &announcer)
     } else {
         Title::supervisor(&servers[0].name).set();
-        supervise(servers, all, program, predecessor, keeps_name)
+        supervise(servers, all, program, predecessor, keeps_name, announcer)
     }
     .map_err(Failure::of_start)
 }
@@ -62,6 +65,7 @@ fn serve_alone(
     servers: Vec<Server>,
     all: Vec<Resolved>,
     program: &ProgramConfig,
+    announcer: &Announcer,
 ) -> Result<(), String> {
     set_umask(program.umask);
     let pid_file = program.pid_file.as_deref();
@@ -76,7 +80,7 @@ fn serve_alone(
             bound,
         });
     }
-    worker::run_single(alone)
+    worker::run_single(alone, announcer)
 }
 
 /// Serves in worker processes.
@@ -86,6 +90,7 @@ fn supervise(
     program: ProgramConfig,
     predecessor: Option<Predecessor>,
     keeps_name: bool,
+    announcer: Announcer,
 ) -> Result<(), String> {
     set_umask(program.umask);
     let credentials = Credentials::of(program.user.as_deref(), program.group.as_deref())?;
@@ -120,6 +125,7 @@ fn supervise(
         config: program,
         credentials,
         keeps_name,
+        announcer,
         pid_file,
         control_socket,
         predecessor,

@@ -67,7 +67,9 @@ pub(super) fn respond<B>(
             return response.map(|body| ResponseBody::service(body, answering));
         }
         Err(Failure::Refused(page)) => {
-            tracing::debug!(status = page.status.as_u16(), "refused: {}", page.text);
+            if page.is_refusal {
+                tracing::debug!(status = page.status.as_u16(), "refused: {}", page.text);
+            }
             return page.into_response(answering);
         }
         Err(Failure::Overdue(name, age)) => {

@@ -20,6 +20,7 @@ use super::{
     check::check,
     page::Page,
     progress::{Answering, Progress},
+    readiness::Readiness,
     response_body::ResponseBody,
 };
 use crate::{BoxError, access_log::Client};
@@ -41,6 +42,7 @@ pub(super) struct Calls<S> {
     connection: Connection,
     progress: Arc<Progress>,
     access_log: Option<Client>,
+    readiness: Option<Readiness>,
     /// The answer to every request, without a call of the service.
     answer: Option<Page>,
 }
@@ -51,12 +53,14 @@ impl<S> Calls<S> {
         connection: Connection,
         progress: Arc<Progress>,
         access_log: Option<Client>,
+        readiness: Option<Readiness>,
     ) -> Self {
         Self {
             service,
             connection,
             progress,
             access_log,
+            readiness,
             answer: None,
         }
     }
@@ -89,6 +93,10 @@ impl<S> Calls<S> {
             return Err(DOUBTFUL);
         }
         check(&mut request)?;
+        let report = self.readiness.as_ref().map(|one| one.answer(&request));
+        if let Some(page) = report.flatten() {
+            return Err(page);
+        }
         request.extensions_mut().insert(self.connection.clone());
         Ok(request)
     }

@@ -7,6 +7,7 @@
 //! | `check`, `host` | requests that RFC 9110 and RFC 9112 forbid are answered with 4xx or 501 before the service is called |
 //! | `call`, `answer` | calls the service; turns its errors and panics into answers, and its silence |
 //! | `request_body`, `response_body` | broken and stalled bodies are never taken for whole ones |
+//! | `readiness` | answers the path that load balancers ask |
 //! | `clock` | the deadlines of a connection, on one timer |
 //! | `io`, `progress` | how the parts above learn what the socket and the others do |
 //! | `close` | a close that does not destroy the answer, and one that does |
@@ -29,6 +30,7 @@ mod io;
 mod load;
 mod page;
 mod progress;
+mod readiness;
 mod request_body;
 mod response_body;
 mod serve;
@@ -37,5 +39,6 @@ mod tests;
 
 pub use facts::Connection;
 pub(crate) use load::Load;
+pub(crate) use readiness::Readiness;
 pub use request_body::RequestBody;
 pub(crate) use serve::{Shared, serve};

@@ -22,6 +22,7 @@ use super::{
     close::{End, finish},
     io::{Io, is_blank},
     progress::{BodyState, Open, Progress},
+    readiness::Readiness,
 };
 use crate::{HttpService, access_log::Log, config::Http, error::panic_text};
 
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     drain: watch::Receiver<Option<Duration>>,
     load: Load,
     access_log: Option<Log>,
+    readiness: Option<Readiness>,
 }
 
 impl Shared {
@@ -53,6 +55,7 @@ impl Shared {
         drain: watch::Receiver<Option<Duration>>,
         load: Load,
         access_log: Option<Log>,
+        readiness: Option<Readiness>,
     ) -> Self {
         for time in [
             &mut http.header_timeout,
@@ -69,6 +72,7 @@ impl Shared {
             drain,
             load,
             access_log,
+            readiness,
         }
     }
 
@@ -105,7 +109,13 @@ where
     let access_log = shared.access_log.as_ref();
     let access_log = access_log.map(|log| log.client(&connection));
     let is_logged = access_log.is_some();
-    let mut calls = Calls::new(service, connection, progress.clone(), access_log);
+    let mut calls = Calls::new(
+        service,
+        connection,
+        progress.clone(),
+        access_log,
+        shared.readiness.clone(),
+    );
     let mut timed_out = false;
 
     loop {

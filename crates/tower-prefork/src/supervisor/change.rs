@@ -11,6 +11,7 @@ use super::{
     server::Supervised,
 };
 use crate::{
+    Phase,
     config::{ProgramConfig, Resolved, resolve_all},
     signals::Request,
     start,
@@ -31,7 +32,7 @@ impl Supervisor {
             Request::Upgrade => self.plan(Plan::Upgrade, None),
             Request::More => self.step(1),
             Request::Fewer => self.step(-1),
-            Request::Drain => return Some(End::Drain),
+            Request::Drain => return self.stop_asked(),
             Request::Quit => return Some(End::Quit),
         }
         None
@@ -43,6 +44,14 @@ impl Supervisor {
             Plan::Reload => "reload",
             Plan::Upgrade => "upgrade",
         };
+        if self.drain_at.is_some() {
+            tracing::info!("the server stops; the {what} is ignored");
+            if let Some(reply) = reply {
+                // An operator who has gone needs no answer.
+                let _ = reply.send(Err("the server stops; nothing else is planned".into()));
+            }
+            return;
+        }
         if !self.is_ready() {
             tracing::info!("{what} asked for; it begins when the start is complete");
         } else if self.plans.are_running() {
@@ -58,6 +67,12 @@ impl Supervisor {
 
     pub(super) fn one_more_ready(&mut self, server: usize) {
         self.servers[server].one_more_ready();
+        if self.is_ready() {
+            if self.predecessor.is_some() {
+                self.announcer.take_over();
+            }
+            self.announcer.started();
+        }
         if self.is_ready()
             && let Some(predecessor) = self.predecessor.take()
         {
@@ -86,10 +101,14 @@ impl Supervisor {
     /// Begins what was asked for, if it can begin now.
     pub(super) fn begin_plan(&mut self) {
         while self.is_ready()
+            && self.drain_at.is_none()
             && let Some(plan) = self.plans.next()
         {
             let begun = match plan {
-                Plan::Reload => self.begin_reload(),
+                Plan::Reload => {
+                    self.announcer.announce(Phase::Reloading);
+                    self.begin_reload()
+                }
                 Plan::Upgrade => self.begin_upgrade(),
             };
             if let Err(reason) = begun {
@@ -101,6 +120,7 @@ impl Supervisor {
                         Plan::Upgrade => "the upgrade has failed; this supervisor goes on",
                     }
                 );
+                self.announcer.announce(Phase::Ready);
                 self.plans.answer(&Err(reason));
             }
         }
@@ -180,7 +200,10 @@ impl Supervisor {
     /// A plan is over.
     pub(super) fn over(&mut self, outcome: Outcome) -> Option<End> {
         let result = match outcome {
-            Outcome::Reloaded(reloaded) => self.reloaded(reloaded),
+            Outcome::Reloaded(reloaded) => {
+                self.announcer.announce(Phase::Ready);
+                self.reloaded(reloaded)
+            }
             Outcome::Upgraded(Ok(successor)) => {
                 self.plans.answer(&Ok(()));
                 return Some(End::TakenOver(successor));

@@ -9,7 +9,7 @@ use super::{
     run::{Supervisor, next_order},
     slot::Stop,
 };
-use crate::signals::Signals;
+use crate::{Phase, signals::Signals};
 
 /// Why the supervisor ends.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ impl Supervisor {
                 return Err(error);
             }
         }
+        self.announcer.announce(Phase::Stopped);
         tracing::info!("stopped");
         Ok(())
     }
@@ -53,6 +54,7 @@ impl Supervisor {
     async fn drain(&mut self, signals: &mut Signals) {
         let deadline = self.longest_timeout();
         log_stopping(deadline);
+        self.announcer.announce(Phase::Draining);
         self.stop(Stop::Drain(Instant::now() + deadline));
         // Before the workers close theirs, so that a new connection is refused at the end and
         // not left to wait for nobody.
@@ -71,6 +73,7 @@ impl Supervisor {
             deadline_s = deadline.as_secs_f64(),
             "the new supervisor has taken over; running requests of this one may finish until the deadline"
         );
+        self.announcer.leave();
         if let Some(socket) = self.control_socket.take()
             && successor.has_control_socket()
         {
@@ -109,6 +112,7 @@ impl Supervisor {
                     None => return report(cut),
                 },
                 _ = signals.stop(|| tracing::info!("{ignored}")) => break,
+                () = self.announcer.alive() => {}
                 Some(order) = next_order(&mut self.console) => {
                     if self.refuse(order) {
                         break;

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use super::{out_of_memory::OomKills, program::Program};
 use crate::{config::Config, listener::Bound, operator::WorkerStatus};
@@ -30,6 +33,8 @@ pub(super) struct Fleet {
     pub(super) turn: Arc<Semaphore>,
     current: Mutex<Current>,
     established: AtomicBool,
+    /// Whether the program will stop, and new requests had better go elsewhere.
+    stopping: watch::Sender<bool>,
     /// What each slot says of its processes; slots of the same index are told apart by a number.
     board: Mutex<BTreeMap<(usize, u64), Vec<WorkerStatus>>>,
     numbers: AtomicU64,
@@ -63,6 +68,7 @@ impl Fleet {
                 bound: Arc::downgrade(bound),
             }),
             established: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             board: Mutex::default(),
             numbers: AtomicU64::new(0),
         }
@@ -84,6 +90,15 @@ impl Fleet {
     /// All workers were ready at once: from now on a worker that dies is replaced.
     pub(super) fn establish(&self) {
         self.established.store(true, Relaxed);
+    }
+
+    /// The program will stop: the workers that serve, and those that follow them, are not ready.
+    pub(super) fn stops(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     pub(super) fn is_established(&self) -> bool {

@@ -7,6 +7,7 @@ mod balance;
 mod cause;
 mod change;
 mod channel;
+mod delay;
 mod end;
 mod fleet;
 mod handover;
@@ -20,6 +21,7 @@ mod run;
 mod server;
 mod slot;
 
+pub(crate) use delay::log_delay;
 pub(crate) use end::log_stopping;
 pub(crate) use handover::Predecessor;
 pub(crate) use run::{Charge, Setup, log_ready, run};

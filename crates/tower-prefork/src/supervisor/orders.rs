@@ -41,7 +41,7 @@ impl Supervisor {
             },
             Command::Stop => {
                 let _ = answer.send(Ok(Answer::Done));
-                return Some(End::Drain);
+                return self.stop_asked();
             }
         };
         let _ = answer.send(result);
@@ -61,7 +61,11 @@ impl Supervisor {
     }
 
     fn status(&self) -> Status {
-        let phase = match (self.is_ending, self.is_ready(), self.plans.running()) {
+        let phase = match (
+            self.is_ending || self.drain_at.is_some(),
+            self.is_ready(),
+            self.plans.running(),
+        ) {
             (true, ..) => "stopping",
             (_, false, _) => "starting",
             (_, true, None) => "ready",

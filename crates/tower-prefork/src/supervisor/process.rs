@@ -3,6 +3,7 @@ use std::{collections::VecDeque, io, num::NonZeroI32, os::fd::AsFd, sync::Arc, t
 use rustix::process::{Pid, Signal};
 use tokio::{
     process::Child,
+    sync::watch,
     time::{Instant, sleep_until},
 };
 
@@ -49,6 +50,8 @@ pub(super) struct Process {
     cut: Option<usize>,
     reason: Option<Reason>,
     oom_kills_before: u64,
+    /// Whether the program will stop, until the worker has been told so.
+    stopping: Option<watch::Receiver<bool>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +146,7 @@ impl Process {
             cut: None,
             reason: None,
             oom_kills_before,
+            stopping: Some(fleet.stopping()),
         })
     }
 
@@ -165,6 +169,11 @@ impl Process {
                 status = self.child.wait() => return Happening::Ended(self.ended(status)),
                 () = sleep_until(self.deadline), if self.phase != Phase::Killed => self.overdue(),
                 () = sleep_until(expiry), if self.expiry.is_some() => self.expired(),
+                () = stopping(&mut self.stopping) => {
+                    self.stopping = None;
+                    // A worker that cannot hear it is as good as not ready.
+                    let _ = self.channel.send(&ToWorker::NotReady);
+                }
             }
         }
     }
@@ -424,6 +433,15 @@ impl Process {
 fn locals(bound: &Bound) -> Vec<Local> {
     let listeners = bound.listeners.iter();
     listeners.map(Listener::local).cloned().collect()
+}
+
+/// Waits until the worker is to be told that the program will stop.
+async fn stopping(stopping: &mut Option<watch::Receiver<bool>>) {
+    match stopping {
+        // An error would mean that there is no fleet any more, of which the process has a part.
+        Some(stopping) => drop(stopping.wait_for(|stopping| *stopping).await),
+        None => std::future::pending().await,
+    }
 }
 
 fn milliseconds(time: Duration) -> u64 {

@@ -17,7 +17,7 @@ use tokio::process::Child;
 use super::handover;
 use crate::{
     control,
-    system::{Credentials, Title},
+    system::{Credentials, NOTIFY_SOCKET, Title, WATCHDOG_PID, WATCHDOG_USEC},
 };
 
 /// This program, to be started again.
@@ -74,6 +74,10 @@ impl Program {
     pub(super) fn start_worker(&self, title: &Title<'_>, stdin: OwnedFd) -> io::Result<Child> {
         let mut command = self.command(control::MARKER, stdin);
         command.process_group(0);
+        // The service manager hears of the program as a whole.
+        for name in [NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID] {
+            command.env_remove(name);
+        }
         if !self.keeps_name {
             command.arg0(title.to_string());
         }
@@ -85,7 +89,10 @@ impl Program {
 
     /// Starts it as it was started, with this variable set.
     pub(super) fn start_again(&self, marker: &str, stdin: OwnedFd) -> io::Result<Child> {
-        tokio::process::Command::from(self.command(marker, stdin)).spawn()
+        let mut command = self.command(marker, stdin);
+        // It is that of this process, and the new one takes its place.
+        command.env_remove(WATCHDOG_PID);
+        tokio::process::Command::from(command).spawn()
     }
 
     /// The program with the arguments of this process.

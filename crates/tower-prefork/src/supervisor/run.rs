@@ -3,6 +3,7 @@ use std::{io, path::PathBuf, sync::Arc};
 use tokio::{runtime, sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
+    delay::reached,
     end::End,
     handover::Predecessor,
     out_of_memory::OomKills,
@@ -15,7 +16,7 @@ use crate::{
     listener::{Bound, Local},
     operator::{Console, ControlSocket, Order},
     signals::Signals,
-    system::{Credentials, PidFile},
+    system::{Announcer, Credentials, PidFile},
 };
 
 /// A server to supervise: its name, its settings, what they have come to, and its listeners.
@@ -41,6 +42,7 @@ pub(crate) struct Setup {
     pub(crate) pid_file: Option<PidFile>,
     /// `None` as well while it is that of the supervisor that this one takes over from.
     pub(crate) control_socket: Option<ControlSocket>,
+    pub(crate) announcer: Announcer,
     /// The supervisor that this one takes over from.
     pub(crate) predecessor: Option<Predecessor>,
 }
@@ -98,7 +100,10 @@ pub(super) struct Supervisor {
     /// The supervisor to relieve, as soon as this one serves.
     pub(super) predecessor: Option<Predecessor>,
     pub(super) started: Instant,
+    /// When a stop that was asked for begins.
+    pub(super) drain_at: Option<Instant>,
     pub(super) is_ending: bool,
+    pub(super) announcer: Announcer,
 }
 
 impl Supervisor {
@@ -130,7 +135,9 @@ impl Supervisor {
             pid_file: setup.pid_file,
             predecessor: setup.predecessor,
             started: Instant::now(),
+            drain_at: None,
             is_ending: false,
+            announcer: setup.announcer,
         }
     }
 
@@ -159,6 +166,8 @@ impl Supervisor {
                     Event::StartFailed(error) => Some(End::StartFailed(error)),
                 },
                 Some(order) = next_order(&mut self.console) => self.carry_out(order),
+                () = reached(self.drain_at) => Some(End::Drain),
+                () = self.announcer.alive() => None,
                 Some(_) = self.restarts.join_next() => None,
                 // A slot that was taken away.
                 Some(_) = self.slots.join_next() => None,

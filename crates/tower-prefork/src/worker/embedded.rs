@@ -3,12 +3,13 @@ use std::{future::Future, mem, pin::pin};
 use tokio::sync::watch;
 
 use super::{Alone, Worker, application::Job, runtime, stop::Drain};
-use crate::{BoxError, listener::Listener};
+use crate::{BoxError, Phase, listener::Listener, phase::Phases};
 
 /// Serves on this thread until `stop` is ready, and drains. Gives the number of requests that did not
 /// finish in time.
 pub(crate) fn run_until(
     server: Alone,
+    phases: Phases,
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(Vec<String>) + 'static,
 ) -> Result<usize, BoxError> {
@@ -24,11 +25,17 @@ pub(crate) fn run_until(
     let graceful_timeout = config.graceful_timeout;
     let runtime = runtime::build(config.thread_workers)?;
     let (drain, watching) = watch::channel(None);
+    let worker = Worker::new(&name, 0, config);
+    let phases = phases.with([worker.own_phases()]);
+    let started = phases.clone();
     let job = Job {
-        worker: Worker::new(&name, 0, config),
+        worker,
         listeners,
         supervisor: None,
-        ready: Box::new(|_| ready(addresses)),
+        ready: Box::new(move |_| {
+            started.started();
+            ready(addresses);
+        }),
         stop: watching,
     };
     let served = runtime.block_on(async {
@@ -38,9 +45,11 @@ pub(crate) fn run_until(
             served = &mut serving => return served,
             () = stop => {}
         }
+        phases.set(Phase::Draining);
         drain.send_replace(Some(Drain::for_good(graceful_timeout)));
         serving.await
     });
     runtime::finish(runtime, drain.borrow().map(|drain: Drain| drain.deadline));
+    phases.set(Phase::Stopped);
     served
 }

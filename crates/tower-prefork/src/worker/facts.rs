@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::work::{Watches, Work};
-use crate::config::Config;
+use crate::{Phase, config::Config, phase::Phases};
 
 /// The worker process that a service is built for.
 #[derive(Clone, Debug)]
@@ -10,6 +12,7 @@ pub struct Worker {
     slot: usize,
     config: Arc<Config>,
     watches: Watches,
+    phases: Phases,
 }
 
 impl Worker {
@@ -19,6 +22,7 @@ impl Worker {
             slot,
             config: Arc::new(config),
             watches: Watches::default(),
+            phases: Phases::default(),
         }
     }
 
@@ -84,6 +88,20 @@ impl Worker {
     /// ```
     pub fn watch_work(&self, look: impl Fn() -> Work + Send + 'static) {
         self.watches.add(look);
+    }
+
+    /// What this worker is doing, for an answer to those who ask whether to send requests here.
+    ///
+    /// `Starting` while the service is built, then `Ready`; `Stopping` for the
+    /// [`shutdown_delay`](crate::Config::shutdown_delay) of the program, and `Draining` when that is over. A worker
+    /// that only leaves its place to another stays `Ready`: the server as a whole is.
+    #[must_use]
+    pub fn phases(&self) -> watch::Receiver<Phase> {
+        self.phases.subscribe()
+    }
+
+    pub(super) fn own_phases(&self) -> &Phases {
+        &self.phases
     }
 
     pub(super) fn work(&self) -> Work {

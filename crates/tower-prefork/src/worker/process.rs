@@ -11,7 +11,7 @@ use crate::{
     error::Reason,
     listener::Listener,
     signals::{Signals, leave_plans_to_supervisor},
-    system::Title,
+    system::{Announcer, Title},
 };
 
 /// How often the supervisor hears that the event loop is alive.
@@ -46,12 +46,15 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
     let server = server.ok_or_else(|| format!("this program has no server {name:?} any more"))?;
     let application = server.application.ok_or("no service was given")?;
 
-    let stop = Stop::new(Some(socket.clone()), config.graceful_timeout);
+    let graceful_timeout = config.graceful_timeout;
+    let threads = config.thread_workers;
+    let worker = Worker::new(&name, slot, config);
+    let announcer = Announcer::within(worker.own_phases().clone());
+    let stop = Stop::of_worker(socket.clone(), announcer, graceful_timeout);
     let drain = stop.watch();
     listen_to_supervisor(socket.clone(), stop.clone())?;
-    let runtime = runtime::build(config.thread_workers)?;
+    let runtime = runtime::build(threads)?;
     leave_plans_to_supervisor(&runtime)?;
-    let worker = Worker::new(&name, slot, config);
     let job = Job {
         worker: worker.clone(),
         listeners,
@@ -123,6 +126,7 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
                     Duration::from_millis(idle_milliseconds),
                     queues,
                 ),
+                Ok(Some((ToWorker::NotReady, _))) => stop.not_ready(),
                 Ok(Some((ToWorker::Shed { connections }, _))) => stop.shed(connections),
                 Ok(Some((ToWorker::Start { .. }, _))) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {

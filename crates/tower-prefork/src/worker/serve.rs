@@ -20,7 +20,7 @@ use crate::{
     BoxError, HttpService,
     access_log::Log,
     config::Config,
-    connection::{self, Load, Shared},
+    connection::{self, Load, Readiness, Shared},
     error::panic_text,
 };
 
@@ -56,8 +56,11 @@ where
     let log = config.access_log.as_ref();
     let log = log.map(|log| Log::start(log, worker.slot())).transpose()?;
     let load = Load::new(max_requests(config));
-    let shared = Shared::new(config.http.clone(), draining, load.clone(), log);
+    let readiness = config.readiness_path.as_deref();
+    let readiness = readiness.map(|path| Readiness::new(path, worker.phases()));
+    let shared = Shared::new(config.http.clone(), draining, load.clone(), log, readiness);
     let shared = Arc::new(shared);
+    worker.own_phases().started();
     ready(load.clone());
     let stuck_jobs = StuckJobs::new(worker.clone(), load.clone(), gate.clone());
     tokio::spawn(spent::watch(stuck_jobs, load.clone(), supervisor));

@@ -1,10 +1,11 @@
-use std::{io, mem, thread, time::Duration};
+use std::{cell::Cell, io, mem, rc::Rc, thread, time::Duration};
 
 use futures_util::future::try_join_all;
 
 use super::{Application, Worker, application::Job, runtime, stop::Stop};
 use crate::{
-    config::Config, error::Reason, listener::Bound, signals::Signals, supervisor::log_ready,
+    Phase, config::Config, error::Reason, listener::Bound, signals::Signals, supervisor::log_ready,
+    system::Announcer,
 };
 
 /// A server that runs without workers.
@@ -18,12 +19,23 @@ pub(crate) struct Alone {
 
 /// Serves all of them in this process until an operator stops it. The error is a line for the
 /// operator.
-pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
+pub(crate) fn run(servers: Vec<Alone>, announcer: &Announcer) -> Result<(), String> {
     let longest = |time: fn(&Config) -> Duration| {
         let times = servers.iter().map(|server| time(&server.config));
         times.max().unwrap_or_default()
     };
-    let stop = Stop::new(None, longest(|config| config.graceful_timeout));
+    let workers = servers.iter().map(|server| {
+        let config = server.config.clone();
+        Worker::new(&server.name, 0, config)
+    });
+    let workers: Vec<_> = workers.collect();
+    let all = announcer.with(workers.iter().map(Worker::own_phases));
+    let stop = Stop::alone(
+        all.clone(),
+        longest(|config| config.graceful_timeout),
+        longest(|config| config.shutdown_delay),
+    );
+    let starting = Rc::new(Cell::new(servers.len()));
     let drain = stop.watch();
     let threads = servers.iter().map(|server| server.config.thread_workers);
     let runtime =
@@ -32,26 +44,36 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
     // Their socket files are removed at the end.
     let mut bounds = Vec::new();
     let mut jobs = Vec::new();
-    for Alone {
-        name,
-        config,
-        application,
-        mut bound,
-    } in mem::take(&mut servers)
-    {
+    for (server, worker) in servers.into_iter().zip(workers) {
+        let Alone {
+            name,
+            application,
+            mut bound,
+            ..
+        } = server;
         let listeners = mem::take(&mut bound.listeners);
         bounds.push(bound);
         let addresses: Vec<_> = listeners.iter().map(|one| one.local().clone()).collect();
         let stop = stop.clone();
         let ready = {
             let name = name.clone();
+            let (all, starting) = (all.clone(), starting.clone());
             move |load| {
                 stop.begin(load);
                 log_ready(&name, &addresses, 0);
+                starting.set(starting.get() - 1);
+                if starting.get() == 0 {
+                    all.started();
+                    tokio::spawn(async move {
+                        loop {
+                            all.alive().await;
+                        }
+                    });
+                }
             }
         };
         let job = Job {
-            worker: Worker::new(&name, 0, config),
+            worker,
             listeners,
             supervisor: None,
             ready: Box::new(ready),
@@ -67,6 +89,7 @@ pub(crate) fn run(mut servers: Vec<Alone>) -> Result<(), String> {
     let served = runtime.block_on(try_join_all(jobs));
     runtime::finish(runtime, drain.borrow().map(|drain| drain.deadline));
     stop.report(served?.into_iter().sum());
+    announcer.announce(Phase::Stopped);
     tracing::info!("stopped");
     Ok(())
 }

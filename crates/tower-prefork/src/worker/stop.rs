@@ -12,7 +12,8 @@ use crate::{
     connection::Load,
     control::{Socket, ToSupervisor},
     signals::{Request, Signals},
-    supervisor::log_stopping,
+    supervisor::{log_delay, log_stopping},
+    system::Announcer,
 };
 
 /// What the event loop and the runtime get, after the deadline, to end by themselves.
@@ -31,7 +32,9 @@ struct Inner {
     drain: watch::Sender<Option<Drain>>,
     phase: Mutex<Phase>,
     supervisor: Option<Arc<Socket>>,
+    announcer: Announcer,
     graceful_timeout: Duration,
+    shutdown_delay: Duration,
 }
 
 /// How this process is to drain.
@@ -66,12 +69,42 @@ enum Phase {
 }
 
 impl Stop {
-    pub(super) fn new(supervisor: Option<Arc<Socket>>, graceful_timeout: Duration) -> Self {
+    /// For a worker, whose supervisor sees to the delay of a stop.
+    pub(super) fn of_worker(
+        supervisor: Arc<Socket>,
+        announcer: Announcer,
+        graceful_timeout: Duration,
+    ) -> Self {
+        Self::new(
+            Some(supervisor),
+            announcer,
+            graceful_timeout,
+            Duration::ZERO,
+        )
+    }
+
+    /// For a process without a supervisor.
+    pub(super) fn alone(
+        announcer: Announcer,
+        graceful_timeout: Duration,
+        shutdown_delay: Duration,
+    ) -> Self {
+        Self::new(None, announcer, graceful_timeout, shutdown_delay)
+    }
+
+    fn new(
+        supervisor: Option<Arc<Socket>>,
+        announcer: Announcer,
+        graceful_timeout: Duration,
+        shutdown_delay: Duration,
+    ) -> Self {
         Self(Arc::new(Inner {
             drain: watch::Sender::new(None),
             phase: Mutex::new(Phase::Building),
             supervisor,
+            announcer,
             graceful_timeout,
+            shutdown_delay,
         }))
     }
 
@@ -103,6 +136,11 @@ impl Stop {
         }
     }
 
+    /// The program will stop: new requests had better go elsewhere.
+    pub(super) fn not_ready(&self) {
+        self.0.announcer.announce(crate::Phase::Stopping);
+    }
+
     /// Drains within the graceful time-out.
     pub(super) fn drain(&self) {
         self.drain_within(self.0.graceful_timeout);
@@ -110,6 +148,7 @@ impl Stop {
 
     /// Drains because the program stops.
     pub(super) fn drain_within(&self, left: Duration) {
+        self.0.announcer.announce(crate::Phase::Draining);
         self.begin_drain(left, IDLE, u64::MAX);
     }
 
@@ -207,12 +246,28 @@ impl Stop {
             }
         };
         let ignored = || tracing::warn!("{why}");
-        if signals.stop(ignored).await == Request::Drain {
+        if signals.stop(ignored).await == Request::Drain
+            && self.delay(&mut signals, ignored).await == Request::Drain
+        {
             self.drain();
             signals.stop(ignored).await;
         }
         tracing::warn!("stopping at once");
         self.quit()
+    }
+
+    /// Goes on for a while, but for readiness. Then it is time to drain, unless an operator asks again.
+    async fn delay(&self, signals: &mut Signals, ignored: impl Fn()) -> Request {
+        let delay = self.0.shutdown_delay;
+        if delay.is_zero() || !matches!(*self.phase(), Phase::Serving(_)) {
+            return Request::Drain;
+        }
+        log_delay(delay);
+        self.not_ready();
+        tokio::select! {
+            _ = signals.stop(ignored) => Request::Quit,
+            () = tokio::time::sleep(delay) => Request::Drain,
+        }
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {

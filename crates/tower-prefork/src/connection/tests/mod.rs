@@ -65,7 +65,7 @@ impl Server {
         let (drain, observed) = watch::channel(None);
         let load = Load::new(0);
         Self {
-            shared: Arc::new(Shared::new(http, observed, load.clone(), log)),
+            shared: Arc::new(Shared::new(http, observed, load.clone(), log, None)),
             drain,
             load,
         }

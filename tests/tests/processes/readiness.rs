@@ -1,0 +1,115 @@
+use std::{net::SocketAddr, time::Instant};
+
+use tests::{Client, Signal};
+
+use crate::{probe, wait_until, workers_become};
+
+fn readiness(address: SocketAddr) -> (u16, String) {
+    let answer = Client::connect(address).get("/ready").unwrap();
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    (answer.status, answer.text())
+}
+
+/// Whether as many new connections as make it likely that all workers were asked say so.
+fn all_say(address: SocketAddr, status: u16) -> bool {
+    (0..16).all(|_| readiness(address).0 == status)
+}
+
+#[test]
+fn the_path_is_answered_while_the_service_is_busy() {
+    for workers in [1, 0] {
+        let arguments = format!("-w {workers} --thread-workers 1 --readiness-path /ready");
+        let running = probe(&arguments).start();
+        let address = running.ready();
+        let mut busy = Client::connect(address);
+        busy.send("GET /sleep/100000 HTTP/1.1\r\nhost: test\r\n\r\n")
+            .unwrap();
+        let mut client = Client::connect(address);
+        for target in ["/ready", "/ready?verbose"] {
+            let answer = client.get(target).unwrap();
+            assert_eq!((answer.status, answer.text()), (200, "ready\n".into()));
+            assert_eq!(answer.header("connection"), None, "it stays open");
+        }
+        client
+            .send("HEAD /ready HTTP/1.1\r\nhost: test\r\n\r\n")
+            .unwrap();
+        assert_eq!(client.head().unwrap().0, 200);
+
+        // What else there is, is the service's.
+        assert_eq!(client.get("/ready/").unwrap().status, 404);
+        client
+            .send("POST /ready HTTP/1.1\r\nhost: test\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+        assert_eq!(client.response().unwrap().status, 404);
+    }
+    let running = probe("-w 1").start();
+    assert_eq!(running.client().get("/ready").unwrap().status, 404);
+}
+
+#[test]
+fn a_delayed_stop_serves_on_and_says_that_it_is_not_ready() {
+    for workers in [2, 0] {
+        let mut running = probe(&format!(
+            "-w {workers} --shutdown-delay 1000 --readiness-path /ready"
+        ))
+        .start();
+        let address = running.ready();
+        assert!(all_say(address, 200));
+        let mut kept = Client::connect(address);
+        assert_eq!(kept.get("/").unwrap().status, 200);
+
+        running.signal(Signal::TERM);
+        running.wait_for("stopping after the delay");
+        wait_until("all workers say so", || all_say(address, 503));
+        assert_eq!(readiness(address).1, "stopping\n");
+        let answer = kept.get("/").unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (200, None));
+        assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
+
+        running.signal(Signal::HUP);
+        running.wait_for("ignored");
+        if workers > 0 {
+            running.workers()[0].signal(Signal::KILL);
+            running.wait_for("worker replaced");
+            workers_become(&running, 2);
+            wait_until("the new one says so", || all_say(address, 503));
+        }
+        assert!(!kept.has_answer());
+        running.signal(Signal::TERM);
+        assert_eq!(running.exit().code(), Some(0));
+        assert!(running.log().join(" ").contains("stopping at once"));
+    }
+}
+
+#[test]
+fn a_delayed_stop_drains_after_the_delay() {
+    for workers in [2, 0] {
+        let mut running = probe(&format!("-w {workers} --shutdown-delay 0.5")).start();
+        let address = running.ready();
+        let mut client = Client::connect(address);
+        client
+            .send("GET /sleep/1500 HTTP/1.1\r\nhost: test\r\n\r\n")
+            .unwrap();
+        let mut other = Client::connect(address);
+        assert_eq!(other.get("/").unwrap().status, 200);
+        let asked = Instant::now();
+        running.signal(Signal::TERM);
+        running.wait_for("running requests may finish");
+        assert!(asked.elapsed().as_millis() >= 500);
+        assert_eq!(client.response().unwrap().status, 200);
+        assert_eq!(running.exit().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_worker_that_is_replaced_stays_ready() {
+    let running = probe("-w 1 --readiness-path /ready").start();
+    let address = running.ready();
+    let mut old = Client::connect(address);
+    assert_eq!(old.get("/ready").unwrap().status, 200);
+    running.signal(Signal::HUP);
+    running.wait_for("worker replaced");
+    let answer = old.get("/ready").unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("connection"), Some("close"));
+}
