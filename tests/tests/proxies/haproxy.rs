@@ -6,7 +6,12 @@ use rustix::process::{getgid, getuid};
 use tests::{Address, Port, installed};
 use tower_prefork::Config;
 
-use crate::{deployed, proxy::Proxy, rolling::reloads, seconds};
+use crate::{
+    deployed,
+    proxy::Proxy,
+    rolling::{reloads, restarts},
+    seconds,
+};
 
 fn start(servers: &[Address]) -> Option<Proxy> {
     let program = installed("haproxy")?;
@@ -19,8 +24,6 @@ fn start(servers: &[Address]) -> Option<Proxy> {
     let config = deployed(
         "haproxy/haproxy.cfg",
         &[
-            // The server does not know its readiness path yet.
-            ("uri /-/ready", "uri /name"),
             // Nobody reads its standard output here.
             ("log stdout", "log stderr"),
             ("user haproxy", &format!("uid {}", getuid().as_raw())),
@@ -70,5 +73,20 @@ fn a_rolling_reload_is_not_noticed() {
     };
     assert!(!log.contains("DOWN"), "{log}");
     // A request is in this log when it was sent again.
+    assert!(!log.contains(" web app/"), "{log}");
+}
+
+#[test]
+fn servers_that_restart_one_after_another_are_not_missed() {
+    let Some(log) = restarts(start) else {
+        return;
+    };
+    for server in ["one", "two"] {
+        for state in ["DOWN", "UP"] {
+            let line = format!("Server app/{server} is {state}");
+            assert!(log.contains(&line), "no {line:?} in\n{log}");
+        }
+    }
+    // Nobody was sent to a closed door.
     assert!(!log.contains(" web app/"), "{log}");
 }

@@ -5,7 +5,12 @@ use std::{fs, path::Path};
 use tests::{Address, Port, Program, installed};
 use tower_prefork::Config;
 
-use crate::{deployed, proxy::Proxy, rolling::reloads, seconds};
+use crate::{
+    deployed,
+    proxy::Proxy,
+    rolling::{reloads, restarts},
+    seconds,
+};
 
 /// What it writes into directories that only root may write to, on Debian.
 const TEMPORARY: [&str; 5] = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -98,4 +103,9 @@ fn a_rolling_reload_is_not_noticed() {
     };
     // Each connection that the server did not keep to its word would be an error here.
     assert!(!log.contains("[error]"), "{log}");
+}
+
+#[test]
+fn servers_that_restart_one_after_another_are_not_missed() {
+    let _ = restarts(start);
 }

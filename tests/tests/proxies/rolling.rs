@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
-use tests::{Address, Load, Process, Running, Signal, stress, wait_until};
+use tempfile::TempDir;
+use tests::{Address, Load, Port, Process, Running, Signal, stress, wait_until};
 
 use crate::{proxy::Proxy, shop};
 
@@ -54,6 +55,42 @@ pub(crate) fn reloads(start: Start) -> Option<String> {
         log += &proxy.log();
     }
     Some(log)
+}
+
+/// Each of two servers is stopped and started again, one after the other. Gives what the proxy has told.
+pub(crate) fn restarts(start: Start) -> Option<String> {
+    let places = [(), ()].map(|()| (tempfile::tempdir().unwrap(), Port::take()));
+    let server = |(directory, port): &(TempDir, Port)| {
+        let arguments = format!("-w 2 -b {}", port.address());
+        let server = shop(directory.path(), &arguments).start();
+        let _ = server.ready();
+        server
+    };
+    let mut servers = places.each_ref().map(server);
+    let addresses = places
+        .each_ref()
+        .map(|(_, port)| Address::Tcp(port.address()));
+    let proxy = start(&addresses)?;
+    let load = Load::start(CLIENTS, &[proxy.address()]);
+    for _ in 0..stress("STRESS_RESTARTS", 1) {
+        for (running, place) in servers.iter_mut().zip(&places) {
+            answered_by(&proxy, running);
+            running.signal(Signal::TERM);
+            assert_eq!(running.exit().code(), Some(0));
+            let log = running.log().join("\n");
+            assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+            *running = server(place);
+            // So the proxy knows that it is back.
+            answered_by(&proxy, running);
+        }
+    }
+    let seen = load.stop();
+    println!(
+        "{} answers, the longest after {:?}",
+        seen.answers, seen.longest
+    );
+    seen.assert_nothing_failed();
+    Some(proxy.log())
 }
 
 /// Waits until a worker of this server has answered through the proxy.
