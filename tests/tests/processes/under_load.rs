@@ -129,26 +129,22 @@ fn upgrades_lose_no_request() {
 #[test]
 fn workers_that_are_worn_out_lose_no_request() {
     let directory = tempfile::tempdir().unwrap();
+    let time = Duration::from_secs(stress(SECONDS, 2) as u64);
     for &workers in fleets() {
-        let options = "--max-requests 100 --max-lifetime 2";
-        let loaded = Loaded::start(workers, options, directory.path());
-        let time = Duration::from_secs(stress(SECONDS, 3) as u64);
-        let started = Instant::now();
-        let running = &loaded.running;
-        wait_until("workers wear out for both reasons", || {
-            let log = running.log().join("\n");
-            let both = log.contains("max_lifetime: ") && log.contains("max_requests: ");
-            both && started.elapsed() >= time
-        });
-        // The load goes on, and so do the replacements: only what is answered counts.
-        let seen = loaded.load.stop();
-        println!(
-            "{workers} workers: {} answers of {}",
-            seen.answers,
-            seen.pids.len()
-        );
-        seen.assert_nothing_failed();
-        assert!(seen.pids.len() > workers, "{} workers", seen.pids.len());
+        for (setting, value) in [("max_requests", 200), ("max_lifetime", 1)] {
+            let options = format!("--{} {value}", setting.replace('_', "-"));
+            let loaded = Loaded::start(workers, &options, directory.path());
+            let started = Instant::now();
+            let reason = format!("reason=\"{setting}: ");
+            let _ = loaded.running.wait_for_count(&reason, workers);
+            wait_until("the end of the time", || started.elapsed() >= time);
+            // The load goes on, and so do the replacements: only what is answered counts.
+            let seen = loaded.load.stop();
+            let (answers, pids) = (seen.answers, seen.pids.len());
+            println!("{workers} workers, {setting} {value}: {answers} answers of {pids} workers");
+            seen.assert_nothing_failed();
+            assert!(pids > workers, "{pids} workers");
+        }
     }
 }
 
