@@ -34,9 +34,16 @@ impl Args {
     ///
     /// Does nothing when the program has a subscriber already.
     pub fn init_logging(&self) {
+        self.init_logging_over(&Self::default());
+    }
+
+    /// The same, over what the program itself has chosen: its `log_level` and `log_format` hold
+    /// where neither the file nor the options say anything.
+    pub fn init_logging_over(&self, program: &Self) {
         let file = self.file_log();
         let level = self.log_level.as_ref().or(file.log_level.as_ref());
-        let format = self.log_format.or(file.log_format);
+        let level = level.or(program.log_level.as_ref());
+        let format = self.log_format.or(file.log_format).or(program.log_format);
         let builder = fmt()
             // The parsers of the option and of the file have refused what is wrong.
             .with_env_filter(EnvFilter::new(level.map_or("info", String::as_str)))

@@ -89,7 +89,9 @@ impl Options {
         if let Some(bytes) = self.wsgi.max_body {
             settings.max_body = bytes;
         }
+        let file = settings.given.config.take();
         settings.given = self.server;
+        settings.given.config = settings.given.config.take().or(file);
     }
 }
 
@@ -201,6 +203,18 @@ mod tests {
         parsed.options.apply(&mut settings);
         assert_eq!(settings.script_name, "/x");
         assert_eq!(settings.max_body, 1 << 30);
+    }
+
+    #[test]
+    fn the_file_of_the_command_line_goes_over_the_programs() {
+        let file = |line: &str| {
+            let mut settings = Settings::default();
+            settings.given.config = Some("program.toml".into());
+            serve(line).options.apply(&mut settings);
+            settings.given.config.unwrap()
+        };
+        assert_eq!(file("tower-wsgi a:b"), PathBuf::from("program.toml"));
+        assert_eq!(file("tower-wsgi a:b -c x.toml"), PathBuf::from("x.toml"));
     }
 
     #[test]

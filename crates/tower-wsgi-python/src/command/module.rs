@@ -84,7 +84,7 @@ fn run(
             charge.settings.init_logging();
         } else {
             // One address cannot be that of several servers: the first has it.
-            charge.settings.given.bind.clear();
+            charge.settings.only_own_addresses = true;
         }
         all.push(charge);
     }

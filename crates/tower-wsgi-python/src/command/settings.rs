@@ -20,8 +20,10 @@ const THREAD_WORKERS: usize = 5;
 pub(super) struct Settings {
     /// What the program sets, in the form of the command line.
     server: cli::Args,
-    /// What the command line says, which goes first.
+    /// What the command line says, which goes first, and the configuration file, which goes between.
     pub(super) given: cli::Args,
+    /// Another server of the program has the addresses of the command line and the file.
+    pub(super) only_own_addresses: bool,
     pub(super) script_name: String,
     pub(super) max_body: u64,
 }
@@ -33,6 +35,7 @@ impl Default for Settings {
         Self {
             server,
             given: cli::Args::default(),
+            only_own_addresses: false,
             script_name: String::new(),
             max_body: 1 << 30,
         }
@@ -42,7 +45,12 @@ impl Default for Settings {
 impl Settings {
     /// A server with them.
     pub(super) fn server(&self, name: &str) -> Server {
-        Server::new(name).args(&self.server).args(&self.given)
+        let server = Server::new(name).args(&self.server).args(&self.given);
+        if !self.only_own_addresses {
+            return server;
+        }
+        let own = self.server.bind.clone();
+        server.configure(move |config| config.bind.clone_from(&own))
     }
 
     /// Lets `--reload` watch where the application lives: that is not where the supervisor is.
@@ -57,10 +65,7 @@ impl Settings {
 
     /// Starts the log.
     pub(super) fn init_logging(&self) {
-        let mut args = self.given.clone();
-        args.log_level = args.log_level.or_else(|| self.server.log_level.clone());
-        args.log_format = args.log_format.or(self.server.log_format);
-        args.init_logging();
+        self.given.init_logging_over(&self.server);
     }
 
     pub(super) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<Self> {
@@ -83,6 +88,7 @@ impl Settings {
     fn set(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let server = &mut self.server;
         match name {
+            "config" => self.given.config = Some(value.extract()?),
             "bind" => server.bind = addresses(value)?,
             "workers" => server.workers = Some(parse(value)?),
             "thread_workers" => server.thread_workers = Some(value.extract()?),
@@ -91,6 +97,17 @@ impl Settings {
             "graceful_timeout" => server.graceful_timeout = Some(seconds(value)?),
             "start_timeout" => server.start_timeout = Some(seconds(value)?),
             "heartbeat_timeout" => server.heartbeat_timeout = Some(seconds(value)?),
+            "shutdown_delay" => server.shutdown_delay = Some(seconds(value)?),
+            "readiness_path" => server.readiness_path = Some(value.extract()?),
+            "max_requests" => server.max_requests = Some(value.extract()?),
+            "max_lifetime" => server.max_lifetime = Some(seconds(value)?),
+            "max_rss" => server.max_rss = Some(value.extract()?),
+            "pid_file" => server.pid_file = Some(value.extract()?),
+            "control_socket" => server.control_socket = Some(value.extract()?),
+            "user" => server.user = Some(value.str()?.to_string()),
+            "group" => server.group = Some(value.str()?.to_string()),
+            "umask" => server.umask = Some(value.extract()?),
+            "request_timeout" => server.request_timeout = Some(seconds(value)?),
             "header_timeout" => server.header_timeout = Some(seconds(value)?),
             "keep_alive_timeout" => server.keep_alive_timeout = Some(seconds(value)?),
             "body_timeout" => server.body_timeout = Some(seconds(value)?),
