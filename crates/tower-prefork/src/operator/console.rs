@@ -258,12 +258,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_no_answer_is_sent_away() {
         let (mut stream, connection) = connect();
+        let start = Instant::now();
         let request = "{\"command\":\"stop\"}\n".repeat(1 << 10);
         // Until neither side has room any more.
         while let Ok(written) = timeout(PAUSE, stream.write_all(request.as_bytes())).await {
             written.unwrap();
         }
         connection.await.unwrap();
+        assert!((IDLE..IDLE * 2).contains(&start.elapsed()));
     }
 
     #[test]
