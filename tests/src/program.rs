@@ -53,6 +53,13 @@ impl Program {
         self
     }
 
+    /// Gives it this as its standard input.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.0.stdin(stdin);
+        self
+    }
+
     /// Sets the directory that it runs in.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {

@@ -69,6 +69,18 @@ use crate::{
 /// why. A `SIGHUP` during the start or during a reload is one more reload afterwards, however many
 /// come. A stop ends a reload at once, and the deadline is the same for old and new workers.
 ///
+/// # systemd
+///
+/// Sockets that are passed to the program (`LISTEN_FDS`, as by a `.socket` unit) take the place of the addresses
+/// that are configured. They must be stream sockets that listen. In a program with several servers each has the
+/// name of its server (`FileDescriptorName=`); a server without one binds its own addresses. A reload and an
+/// upgrade keep them. At a stop they are not closed, as systemd holds them: a new connection waits for the next
+/// start. Their files are systemd's to remove.
+///
+/// With `Type=notify` systemd hears (`NOTIFY_SOCKET`) when all workers are ready, of reloads and of stops, which
+/// process is the main one after an upgrade (set `NotifyAccess=all`), and, if `WatchdogSec=` is set, in half of
+/// that time that the supervisor is well.
+///
 /// # Names of the processes
 ///
 /// With a server `shop`, `top` and `ps -o comm` show `sho: supervisor` and `shop: worker 2`: the kernel keeps

@@ -1,7 +1,7 @@
 //! What is done before anything is served: the settings are checked, the machine is asked for what they
 //! need, and the listeners are bound.
 
-use std::process::ExitCode;
+use std::{collections::HashMap, process::ExitCode};
 
 use crate::{
     Server, access_log,
@@ -10,7 +10,7 @@ use crate::{
     operator::ControlSocket,
     phase::Phases,
     supervisor::{self, Charge, Predecessor, Setup},
-    system::{Announcer, Credentials, PidFile, Title, set_umask},
+    system::{Announcer, Credentials, PidFile, Title, passed_sockets, set_umask},
     worker::{self, Alone},
 };
 
@@ -70,9 +70,11 @@ fn serve_alone(
     set_umask(program.umask);
     let pid_file = program.pid_file.as_deref();
     let _pid_file = pid_file.map(PidFile::create).transpose()?;
+    let mut passed = passed(&servers)?;
     let mut alone = Vec::new();
     for (server, resolved) in servers.into_iter().zip(all) {
-        let bound = bind(&resolved, &Bound::default(), None)?;
+        let passed = passed.remove(&server.name).unwrap_or_default();
+        let bound = bind(&resolved, &passed, None)?;
         alone.push(Alone {
             name: server.name,
             config: resolved.config,
@@ -107,11 +109,12 @@ fn supervise(
         (Some(path), Some(before)) if before.has_control_socket(path) => None,
         (path, _) => path.as_deref().map(ControlSocket::bind).transpose()?,
     };
-    let unbound = Bound::default();
+    let mut passed = passed(&servers)?;
     let mut charges = Vec::new();
     for (server, resolved) in servers.into_iter().zip(all) {
+        let passed = passed.remove(&server.name).unwrap_or_default();
         let before = predecessor.as_ref().and_then(|one| one.bound(&server.name));
-        let before = before.unwrap_or(&unbound);
+        let before = before.unwrap_or(&passed);
         let bound = bind(&resolved, before, credentials.as_ref())?;
         charges.push(Charge {
             name: server.name,
@@ -130,6 +133,12 @@ fn supervise(
         control_socket,
         predecessor,
     })
+}
+
+/// What the service manager listens on for these servers.
+fn passed(servers: &[Server]) -> Result<HashMap<String, Bound>, String> {
+    let names: Vec<_> = servers.iter().map(|server| &*server.name).collect();
+    passed_sockets(&names)
 }
 
 /// Listens for one server, and sees to the files that its workers will open.

@@ -1,6 +1,7 @@
 //! The processes of a server: how they start, share work, die and stop.
 
 mod access_log;
+mod activation;
 mod addresses;
 mod cli;
 mod config_file;

@@ -27,9 +27,13 @@ impl Resolved {
         place.unwrap_or_else(|| self.server.clone())
     }
 
-    /// Listens on the addresses; where `before` listens on one of them, with the same socket. The
-    /// error is a sentence for the operator.
+    /// Listens on the addresses; where `before` listens on one of them, with the same socket. Sockets that
+    /// were passed take the place of all addresses. The error is a sentence for the operator.
     pub(crate) fn bind(&self, before: &Bound) -> Result<Bound, String> {
+        if let Some(passed) = before.passed_again() {
+            return passed
+                .map_err(|error| format!("cannot keep the sockets that were passed: {error}"));
+        }
         let bound = listener::bind(&self.addresses, self.config.backlog, before);
         let bound = bound.map_err(|error| {
             let mut addresses = self.addresses.iter();

@@ -51,20 +51,46 @@ pub(crate) fn bind(
 }
 
 impl Bound {
-    /// What another process has bound to these addresses, each with its socket. The files are the other's
+    /// What another process has bound to these addresses, each with its socket; without an address it was
+    /// [passed](Self::passed) to that. The files are the other's
     /// until [`own_files`](Self::own_files).
-    pub(crate) fn inherited(sockets: Vec<(Address, OwnedFd)>) -> io::Result<Self> {
+    pub(crate) fn inherited(sockets: Vec<(Option<Address>, OwnedFd)>) -> io::Result<Self> {
         let mut bound = Self::default();
         for (address, socket) in sockets {
-            if let Address::Unix(path) = &address {
+            if let Some(Address::Unix(path)) = &address {
                 let file = SocketFile::new(path)?;
                 file.leave();
                 bound.files.push(Arc::new(file));
             }
-            let listener = Listener::from_fd(socket)?.at(&address);
+            let listener = Listener::from_fd(socket)?;
+            let listener = match &address {
+                Some(address) => listener.at(address),
+                None => listener,
+            };
             bound.listeners.push(listener);
         }
         Ok(bound)
+    }
+
+    /// What the service manager has bound, to whatever address. It removes the files itself.
+    pub(crate) fn passed(sockets: Vec<OwnedFd>) -> io::Result<Self> {
+        let listeners = sockets.into_iter().map(Listener::passed);
+        Ok(Self {
+            files: Vec::new(),
+            listeners: listeners.collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// The same once more, if it is what the service manager has bound.
+    pub(crate) fn passed_again(&self) -> Option<io::Result<Self>> {
+        if self.listeners.iter().all(|one| one.address().is_some()) {
+            return None;
+        }
+        let listeners = self.listeners.iter().map(Listener::try_clone);
+        Some(listeners.collect::<io::Result<_>>().map(|listeners| Self {
+            files: Vec::new(),
+            listeners,
+        }))
     }
 
     /// Another process has taken the sockets over, and will remove their files.
@@ -336,8 +362,8 @@ mod tests {
         let address = Address::Unix(path.clone());
         let ours = bind(std::slice::from_ref(&address), 16, &Bound::default()).unwrap();
         let socket = ours.listeners[0].as_fd().try_clone_to_owned().unwrap();
-        let copy = (address.clone(), socket.try_clone().unwrap());
-        let theirs = Bound::inherited(vec![(address, socket)]).unwrap();
+        let copy = (Some(address.clone()), socket.try_clone().unwrap());
+        let theirs = Bound::inherited(vec![(Some(address), socket)]).unwrap();
         drop(Bound::inherited(vec![copy]).unwrap());
         assert!(path.exists(), "it was not theirs yet");
         ours.leave_files();

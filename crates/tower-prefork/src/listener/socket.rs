@@ -15,7 +15,8 @@ use super::Address;
 pub(crate) struct Listener {
     socket: Socket,
     local: Local,
-    /// As the operator wrote it; known to the process that listens on it, not to its workers.
+    /// As the operator wrote it; known to the process that listens on it, not to its workers. One that the
+    /// service manager has bound has none.
     address: Option<Address>,
 }
 
@@ -85,6 +86,13 @@ impl Listener {
     /// Takes a listener that the supervisor made.
     pub(crate) fn from_fd(fd: OwnedFd) -> io::Result<Self> {
         Self::new(Socket::from(fd))
+    }
+
+    /// Takes one that the service manager has passed.
+    pub(super) fn passed(fd: OwnedFd) -> io::Result<Self> {
+        let listener = Self::from_fd(fd)?;
+        listener.socket.set_nonblocking(true)?;
+        Ok(listener)
     }
 
     pub(crate) fn local(&self) -> &Local {

@@ -17,7 +17,7 @@ use tokio::process::Child;
 use super::handover;
 use crate::{
     control,
-    system::{Credentials, NOTIFY_SOCKET, Title, WATCHDOG_PID, WATCHDOG_USEC},
+    system::{Credentials, LISTEN_VARIABLES, NOTIFY_SOCKET, Title, WATCHDOG_PID, WATCHDOG_USEC},
 };
 
 /// This program, to be started again.
@@ -104,6 +104,9 @@ impl Program {
         }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
+        }
+        for name in LISTEN_VARIABLES {
+            command.env_remove(name);
         }
         command
             .args(arguments)

@@ -105,6 +105,8 @@ impl Credentials {
 }
 
 fn socket_path(listener: &Listener) -> Option<&Path> {
+    // What was passed is whose the service manager says.
+    listener.address()?;
     match listener.local() {
         Local::Unix(path) => path.as_deref(),
         Local::Tcp(_) => None,

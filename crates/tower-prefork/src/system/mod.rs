@@ -1,5 +1,6 @@
 //! What the program has to do with the machine that it runs on.
 
+mod activation;
 mod announcer;
 mod credentials;
 mod pid_file;
@@ -7,6 +8,7 @@ mod service_manager;
 mod title;
 mod umask;
 
+pub(crate) use activation::{LISTEN_VARIABLES, passed_sockets};
 pub(crate) use announcer::Announcer;
 pub(crate) use credentials::Credentials;
 pub(crate) use pid_file::PidFile;

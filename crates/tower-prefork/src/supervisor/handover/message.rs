@@ -8,10 +8,11 @@ pub(in crate::supervisor) const MARKER: &str = "TOWER_PREFORK_UPGRADE";
 /// What the old supervisor tells the new one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToSuccessor {
-    /// Where a server listens, as its operator wrote it. The sockets come with it, in the same order.
+    /// Where a server listens, as its operator wrote it; nothing for a socket that was passed. The sockets
+    /// come with it, in the same order.
     Listeners {
         server: String,
-        addresses: Vec<String>,
+        addresses: Vec<Option<String>>,
     },
     /// The control socket comes with it.
     ControlSocket { path: PathBuf },

@@ -33,8 +33,11 @@ impl Predecessor {
         loop {
             match this.socket.recv()? {
                 Some((ToSuccessor::Listeners { server, addresses }, sockets)) => {
+                    let parse = |address: Option<String>| {
+                        address.map(|address| address.parse()).transpose()
+                    };
                     let addresses: Result<Vec<_>, String> =
-                        addresses.iter().map(|address| address.parse()).collect();
+                        addresses.into_iter().map(parse).collect();
                     let addresses = addresses.map_err(io::Error::other)?;
                     let sockets = addresses.into_iter().zip(sockets).collect();
                     this.bound.insert(server, Bound::inherited(sockets)?);

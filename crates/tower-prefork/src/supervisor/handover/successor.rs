@@ -30,7 +30,7 @@ pub(in crate::supervisor) fn start(
         let address = |listener: &Listener| listener.address().map(ToString::to_string);
         let listeners = ToSuccessor::Listeners {
             server: server.clone(),
-            addresses: bound.listeners.iter().filter_map(address).collect(),
+            addresses: bound.listeners.iter().map(address).collect(),
         };
         let sockets: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
         socket.send(&listeners, &sockets)?;
