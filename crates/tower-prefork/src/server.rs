@@ -46,17 +46,25 @@ use crate::{
 /// |---|---|
 /// | `SIGTERM`, `SIGINT` | the listeners close, running requests finish, connections that the kernel has queued are served; what is left at the [deadline](Config::graceful_timeout) is cut |
 /// | the same again, or `SIGQUIT` | all ends at once |
-/// | `SIGHUP` | the workers are [replaced](#reload), and no request fails |
+/// | `SIGHUP` | the configuration is read again and the workers are [replaced](#reload); no request fails |
+/// | `SIGUSR2` | a new supervisor [takes over](#upgrade); no request fails |
+/// | `SIGTTIN`, `SIGTTOU` | one worker more, one less, of each server; the next reload goes back to what is configured |
 ///
 /// A worker that gets `SIGTERM` or `SIGQUIT` itself does the same and is replaced; it ignores
-/// `SIGHUP`, as does a program with 0 workers. When the supervisor dies, its workers drain and end.
+/// the others, as does a program with 0 workers. When the supervisor dies, its workers drain and end.
 ///
 /// # Reload
 ///
 /// At `SIGHUP` the workers are replaced one after another. A new worker is this program executed
 /// again, found as it was at the start: another binary at its path is picked up, also where a
-/// symbolic link now leads elsewhere. The addresses, the number of workers and the supervisor's
-/// own time-outs stay as they are.
+/// symbolic link now leads elsewhere.
+///
+/// Before that the supervisor goes through the settings again: the configuration file, and the closures of
+/// [`configure`](Self::configure). What is wrong is refused as a whole, with a line in the log, and everything
+/// stays as it is. Otherwise new addresses are listened on, and those that are gone are closed once the workers
+/// are replaced; where the server listens already the socket stays, with what waits in its queue. A worker that
+/// dies later is started with the settings that were accepted, whatever the file says by then. The program's own
+/// settings (`pid_file`, `control_socket`, `user`, `group`, `umask`) are those of its start.
 ///
 /// The old worker serves until the new one is ready. Then it leaves new connections to the
 /// others, finishes its requests, and ends within the [deadline](Config::graceful_timeout). The
@@ -66,8 +74,24 @@ use crate::{
 /// a process that still drains.
 ///
 /// When a new worker cannot start, the old one goes on, the reload ends there, and the log says
-/// why. A `SIGHUP` during the start or during a reload is one more reload afterwards, however many
+/// why; if it was the first, the settings before the reload hold again. A `SIGHUP` during the start or during a reload is one more reload afterwards, however many
 /// come. A stop ends a reload at once, and the deadline is the same for old and new workers.
+///
+/// # Upgrade
+///
+/// At `SIGUSR2` the program is executed again, as at its start, and gets the listeners. When all of the new
+/// workers are ready, the new supervisor takes over the pid file and the control socket, and the old one retires
+/// its workers and ends with code 0. When the new one ends before, or is not ready within the longest
+/// [`start_timeout`](Config::start_timeout) and 10 seconds, it is killed and the old one goes on. When the old one
+/// dies meanwhile, the new one goes on. A program that is process 1 of its container refuses: the container would
+/// end with it.
+///
+/// # Worn-out and stuck workers
+///
+/// A worker that has had its [`max_requests`](Config::max_requests), [`max_lifetime`](Config::max_lifetime) or
+/// [`max_rss`](Config::max_rss), or on a thread of which a job is past the
+/// [`request_timeout`](crate::Http::request_timeout), is replaced as in a reload, one of a server at a time. One
+/// whose event loop is stuck for the [`heartbeat_timeout`](Config::heartbeat_timeout) cannot drain: it is killed.
 ///
 /// # systemd
 ///

@@ -1,6 +1,17 @@
 //! What the parent process does: start the workers, watch them, replace the dead, stop.
 //!
 //! One thread, and none of the application's code.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `run` | the event loop: what happens to the supervisor |
+//! | `change`, `plans`, `reload`, `orders` | what operators ask for while it runs |
+//! | `handover` | another supervisor takes over |
+//! | `end`, `delay` | how it stops |
+//! | `server`, `fleet` | one server: its listeners, its slots, and what its workers are started with |
+//! | `slot`, `process` | the place of one worker, and one worker process |
+//! | `program`, `channel` | what is executed, and the messages to it |
+//! | `backoff`, `balance`, `cause`, `out_of_memory` | decisions and their reasons |
 
 mod backoff;
 mod balance;
