@@ -31,6 +31,7 @@ mod connection;
 mod control;
 mod embedded;
 mod error;
+mod hooks;
 mod http_service;
 mod listener;
 #[allow(dead_code, unused_imports)] // The supervisor gets to know them next.
@@ -49,6 +50,7 @@ pub use access_log::{AccessLog, AccessLogFormat};
 pub use config::{Config, Http, Workers};
 pub use connection::{Connection, RequestBody};
 pub use error::BoxError;
+pub use hooks::{ConnectionStep, WorkerStep};
 pub use http_service::HttpService;
 pub use phase::Phase;
 pub use server::{Arbiter, Server};

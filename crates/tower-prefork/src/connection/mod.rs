@@ -27,6 +27,7 @@ mod close;
 mod facts;
 mod host;
 mod io;
+mod life;
 mod load;
 mod page;
 mod progress;

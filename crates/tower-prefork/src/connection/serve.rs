@@ -21,10 +21,11 @@ use super::{
     clock::{Alarm, Clock, Expiry},
     close::{End, finish},
     io::{Io, is_blank},
+    life::Life,
     progress::{BodyState, Open, Progress},
     readiness::Readiness,
 };
-use crate::{HttpService, access_log::Log, config::Http, error::panic_text};
+use crate::{HttpService, access_log::Log, config::Http, error::panic_text, hooks::Hooks};
 
 /// hyper's default; to name it costs an allocation per request.
 const DEFAULT_MAX_HEADERS: usize = 100;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     load: Load,
     access_log: Option<Log>,
     readiness: Option<Readiness>,
+    hooks: Hooks,
 }
 
 impl Shared {
@@ -56,6 +58,7 @@ impl Shared {
         load: Load,
         access_log: Option<Log>,
         readiness: Option<Readiness>,
+        hooks: Hooks,
     ) -> Self {
         for time in [
             &mut http.header_timeout,
@@ -73,7 +76,12 @@ impl Shared {
             load,
             access_log,
             readiness,
+            hooks,
         }
+    }
+
+    pub(super) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     fn builder(&self) -> http1::Builder {
@@ -102,6 +110,7 @@ where
 {
     let progress = Arc::new(Progress::new(shared.load.clone(), shared.http.body_timeout));
     let _open = Open::begin(&progress);
+    let _life = Life::begin(&shared, &connection, &progress);
     let mut clock = Clock::new(&shared.http);
     let mut drain = pin!(drained(shared.drain.clone(), None));
     let builder = shared.builder();

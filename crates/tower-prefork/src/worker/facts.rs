@@ -1,9 +1,11 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
 use super::work::{Watches, Work};
-use crate::{Phase, config::Config, phase::Phases};
+use crate::{
+    Connection, ConnectionStep, Phase, WorkerStep, config::Config, hooks::Hooks, phase::Phases,
+};
 
 /// The worker process that a service is built for.
 #[derive(Clone, Debug)]
@@ -13,6 +15,7 @@ pub struct Worker {
     config: Arc<Config>,
     watches: Watches,
     phases: Phases,
+    hooks: Arc<Mutex<Hooks>>,
 }
 
 impl Worker {
@@ -23,6 +26,7 @@ impl Worker {
             config: Arc::new(config),
             watches: Watches::default(),
             phases: Phases::default(),
+            hooks: Arc::default(),
         }
     }
 
@@ -102,6 +106,66 @@ impl Worker {
 
     pub(super) fn own_phases(&self) -> &Phases {
         &self.phases
+    }
+
+    /// Has `hook` called when a connection is opened, and when it has ended. It is to be set while the service
+    /// is built. It is called on the event loop, so it must be quick; a panic in it is logged.
+    ///
+    /// ```
+    /// # use std::{io::{Read, Write}, net::TcpStream, sync::mpsc};
+    /// # use axum::{Router, routing::get};
+    /// # use tower_prefork::{BoxError, Server};
+    /// use tower_prefork::{ConnectionStep, WorkerStep};
+    ///
+    /// let (told, hears) = mpsc::sync_channel(10);
+    /// let server = Server::new("hello").bind("127.0.0.1:0").service(|worker| async move {
+    ///     let told_too = told.clone();
+    ///     worker.on_step(move |step| told_too.send(format!("{step:?}")).unwrap());
+    ///     worker.on_connection(move |connection, step| {
+    ///         assert!(connection.peer().is_some());
+    ///         told.send(format!("{step:?}")).unwrap();
+    ///     });
+    ///     Ok::<_, BoxError>(Router::new().route("/", get(|| async { "hello" })))
+    /// });
+    /// # let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// # let (ready, address) = mpsc::sync_channel(1);
+    /// # let client = std::thread::spawn(move || {
+    /// #     let addresses: Vec<String> = address.recv().unwrap();
+    /// #     let mut client = TcpStream::connect(addresses[0].trim_start_matches("http://")).unwrap();
+    /// #     client.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+    /// #     client.read_to_end(&mut Vec::new()).unwrap();
+    /// #     drop(stop);
+    /// # });
+    /// # server.run_until(async { drop(stopped.await) }, move |addresses| drop(ready.send(addresses))).unwrap();
+    /// # client.join().unwrap();
+    ///
+    /// // A client asks for one page, then the server stops.
+    /// let mut told: Vec<String> = hears.try_iter().collect();
+    /// assert_eq!(told.remove(0), "Ready");
+    /// assert_eq!(told.pop().unwrap(), "Exiting");
+    /// assert!(told.contains(&"Opened".into()) && told.contains(&"Closed { requests: 1 }".into()));
+    /// ```
+    pub fn on_connection(
+        &self,
+        hook: impl Fn(&Connection, ConnectionStep) + Send + Sync + 'static,
+    ) {
+        self.with_hooks(|hooks| hooks.add_on_connection(Arc::new(hook)));
+    }
+
+    /// Has `hook` called at each step of this worker's life from now on. It is to be set while the service is
+    /// built. It is called on the event loop, and the step waits for it; a panic in it is logged. What the
+    /// program as a whole does is told by [`phases`](Self::phases).
+    pub fn on_step(&self, hook: impl Fn(WorkerStep) + Send + Sync + 'static) {
+        self.with_hooks(|hooks| hooks.add_on_step(Arc::new(hook)));
+    }
+
+    /// Those that were set until now.
+    pub(super) fn hooks(&self) -> Hooks {
+        self.with_hooks(|hooks| hooks.clone())
+    }
+
+    fn with_hooks<T>(&self, change: impl FnOnce(&mut Hooks) -> T) -> T {
+        change(&mut self.hooks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn work(&self) -> Work {

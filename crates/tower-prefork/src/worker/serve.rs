@@ -17,7 +17,7 @@ use super::{
     stuck::StuckJobs,
 };
 use crate::{
-    BoxError, HttpService,
+    BoxError, HttpService, WorkerStep,
     access_log::Log,
     config::Config,
     connection::{self, Load, Readiness, Shared},
@@ -58,10 +58,12 @@ where
     let load = Load::new(max_requests(config));
     let readiness = config.readiness_path.as_deref();
     let readiness = readiness.map(|path| Readiness::new(path, worker.phases()));
-    let shared = Shared::new(config.http.clone(), draining, load.clone(), log, readiness);
+    let (http, hooks) = (config.http.clone(), worker.hooks());
+    let shared = Shared::new(http, draining, load.clone(), log, readiness, hooks.clone());
     let shared = Arc::new(shared);
     worker.own_phases().started();
     ready(load.clone());
+    hooks.step(WorkerStep::Ready);
     let stuck_jobs = StuckJobs::new(worker.clone(), load.clone(), gate.clone());
     tokio::spawn(spent::watch(stuck_jobs, load.clone(), supervisor));
     let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
@@ -85,6 +87,7 @@ where
     };
     let how = how.ok_or("nobody is left to stop it")?;
 
+    hooks.step(WorkerStep::Draining);
     drain.send_replace(Some(how.idle));
     gate.close(how.queues);
     let finish = async {
@@ -105,7 +108,9 @@ where
             () = hurry => {}
         }
     };
-    if timeout_at(how.deadline.into(), finish).await.is_ok() {
+    let finished = timeout_at(how.deadline.into(), finish).await;
+    if finished.is_ok() {
+        hooks.step(WorkerStep::Exiting);
         return Ok(0);
     }
     let (connections, requests) = (load.connections(), load.requests());
@@ -116,6 +121,7 @@ where
         requests,
         "the deadline of the stop is over; what still runs is cut"
     );
+    hooks.step(WorkerStep::Exiting);
     Ok(requests)
 }
 

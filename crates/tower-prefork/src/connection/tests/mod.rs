@@ -35,7 +35,7 @@ use tokio::{
 use tower::{Service, service_fn};
 
 use super::{Connection, Load, RequestBody, Shared, serve};
-use crate::{BoxError, access_log::Log, config::Http};
+use crate::{BoxError, access_log::Log, config::Http, hooks::Hooks};
 
 /// More than every time-out of a connection together.
 const LONG: Duration = Duration::from_secs(600);
@@ -65,7 +65,14 @@ impl Server {
         let (drain, observed) = watch::channel(None);
         let load = Load::new(0);
         Self {
-            shared: Arc::new(Shared::new(http, observed, load.clone(), log, None)),
+            shared: Arc::new(Shared::new(
+                http,
+                observed,
+                load.clone(),
+                log,
+                None,
+                Hooks::default(),
+            )),
             drain,
             load,
         }

@@ -1,0 +1,109 @@
+//! What an application is told of the server that runs it.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use crate::{Connection, error::panic_text};
+
+/// A step in the life of a connection: see [`Worker::on_connection`](crate::Worker::on_connection).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum ConnectionStep {
+    /// It was accepted.
+    Opened,
+    /// It has ended, by whichever side, after so many requests; those that were refused are counted, too.
+    Closed {
+        /// The requests that came on it.
+        requests: u64,
+    },
+}
+
+/// A step in the life of a worker: see [`Worker::on_step`](crate::Worker::on_step).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerStep {
+    /// The service is built; the worker is about to accept connections.
+    Ready,
+    /// It has its last requests: the program stops, or another worker has taken over.
+    Draining,
+    /// Its requests are done, or cut at the deadline. A process that is killed does not come to this.
+    Exiting,
+}
+
+type OnConnection = dyn Fn(&Connection, ConnectionStep) + Send + Sync;
+type OnStep = dyn Fn(WorkerStep) + Send + Sync;
+
+/// Those who want to be told.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    on_connection: Vec<Arc<OnConnection>>,
+    on_step: Vec<Arc<OnStep>>,
+}
+
+impl Hooks {
+    pub(crate) fn add_on_connection(&mut self, hook: Arc<OnConnection>) {
+        self.on_connection.push(hook);
+    }
+
+    pub(crate) fn add_on_step(&mut self, hook: Arc<OnStep>) {
+        self.on_step.push(hook);
+    }
+
+    /// Whether anybody wants to be told of connections.
+    pub(crate) fn want_connections(&self) -> bool {
+        !self.on_connection.is_empty()
+    }
+
+    pub(crate) fn connection(&self, connection: &Connection, step: ConnectionStep) {
+        for hook in &self.on_connection {
+            guard(|| hook(connection, step));
+        }
+    }
+
+    pub(crate) fn step(&self, step: WorkerStep) {
+        for hook in &self.on_step {
+            guard(|| hook(step));
+        }
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").finish_non_exhaustive()
+    }
+}
+
+/// A hook that panics is logged, and nothing else: the server goes on.
+fn guard(call: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+        tracing::error!(panic = panic_text(&*panic), "a hook panicked");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn all_are_told_whatever_one_does() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let mut hooks = Hooks::default();
+        hooks.add_on_step(Arc::new(|_| panic!("out of order")));
+        hooks.add_on_step({
+            let told = told.clone();
+            Arc::new(move |step| told.lock().unwrap().push(step))
+        });
+        hooks.step(WorkerStep::Ready);
+        hooks.step(WorkerStep::Draining);
+        assert_eq!(
+            *told.lock().unwrap(),
+            [WorkerStep::Ready, WorkerStep::Draining]
+        );
+        assert!(!hooks.want_connections());
+    }
+}
