@@ -33,8 +33,63 @@ pub enum WorkerStep {
     Exiting,
 }
 
+/// A step in the life of a worker process, as the supervisor sees it: see
+/// [`Server::on_process`](crate::Server::on_process).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessEvent<'a> {
+    /// The name of the server.
+    pub server: &'a str,
+    /// Which of its workers this is, from 0.
+    pub slot: usize,
+    /// The process id.
+    pub pid: i32,
+    /// What has happened.
+    pub step: ProcessStep<'a>,
+}
+
+/// What has happened to a worker process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProcessStep<'a> {
+    /// It was executed, and will build the service.
+    Started,
+    /// It serves.
+    Ready,
+    /// It was told to finish what it runs.
+    Draining,
+    /// It has ended.
+    Ended {
+        /// How, as in the log: `exited with code 0`, or `killed by SIGKILL: out of memory`.
+        cause: &'a str,
+    },
+}
+
 type OnConnection = dyn Fn(&Connection, ConnectionStep) + Send + Sync;
 type OnStep = dyn Fn(WorkerStep) + Send + Sync;
+type OnProcess = dyn Fn(ProcessEvent<'_>) + Send + Sync;
+
+/// Those who want to be told of the processes of a server.
+#[derive(Clone, Default)]
+pub(crate) struct ProcessHooks(Vec<Arc<OnProcess>>);
+
+impl ProcessHooks {
+    pub(crate) fn add(&mut self, hook: Arc<OnProcess>) {
+        self.0.push(hook);
+    }
+
+    pub(crate) fn tell(&self, event: ProcessEvent<'_>) {
+        for hook in &self.0 {
+            guard(|| hook(event));
+        }
+    }
+}
+
+impl fmt::Debug for ProcessHooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessHooks").finish_non_exhaustive()
+    }
+}
 
 /// Those who want to be told.
 #[derive(Clone, Default)]

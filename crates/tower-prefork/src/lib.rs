@@ -50,7 +50,7 @@ pub use access_log::{AccessLog, AccessLogFormat};
 pub use config::{Config, Http, Workers};
 pub use connection::{Connection, RequestBody};
 pub use error::BoxError;
-pub use hooks::{ConnectionStep, WorkerStep};
+pub use hooks::{ConnectionStep, ProcessEvent, ProcessStep, WorkerStep};
 pub use http_service::HttpService;
 pub use phase::Phase;
 pub use server::{Arbiter, Server};

@@ -1,6 +1,6 @@
 //! The builders: [`Server`] and [`Arbiter`].
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -8,6 +8,7 @@ use crate::{
     BoxError, Config, HttpService, Phase, Worker, Workers,
     config::Settings,
     control::{self, Socket},
+    hooks::{ProcessEvent, ProcessHooks},
     phase::Phases,
     start::{Failure, start},
     worker::{self, Application},
@@ -123,6 +124,7 @@ use crate::{
 pub struct Server {
     pub(crate) name: String,
     pub(crate) settings: Settings,
+    pub(crate) hooks: ProcessHooks,
     pub(crate) application: Option<Application>,
     pub(crate) phases: Phases,
 }
@@ -134,6 +136,7 @@ impl Server {
             name: name.into(),
             settings: Settings::default(),
             application: None,
+            hooks: ProcessHooks::default(),
             phases: Phases::default(),
         }
     }
@@ -218,6 +221,31 @@ impl Server {
         }
         let args = args.clone();
         self.configure(move |config| args.apply(config))
+    }
+
+    /// Calls `hook` in the supervisor at each step of a worker process: to count deaths, to warn somebody.
+    ///
+    /// It runs on the supervisor's only thread, which waits for it: hand over what takes its time. A panic is
+    /// logged, and nothing else. What happens inside of a worker is told there: see
+    /// [`Worker::on_step`](crate::Worker::on_step) and [`Worker::on_connection`](crate::Worker::on_connection).
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use tower_prefork::{ProcessStep, Server};
+    ///
+    /// static ENDED: AtomicUsize = AtomicUsize::new(0);
+    ///
+    /// let server = Server::new("shop").on_process(|event| {
+    ///     if let ProcessStep::Ended { cause } = event.step {
+    ///         ENDED.fetch_add(1, Ordering::Relaxed);
+    ///         println!("{}: worker {} (pid {}) {cause}", event.server, event.slot, event.pid);
+    ///     }
+    /// });
+    /// # drop(server);
+    /// ```
+    pub fn on_process(mut self, hook: impl Fn(ProcessEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.hooks.add(Arc::new(hook));
+        self
     }
 
     /// What to serve. `make` is called once in each worker, before it accepts; it may block.

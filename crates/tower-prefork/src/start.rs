@@ -120,6 +120,7 @@ fn supervise(
             name: server.name,
             settings: server.settings,
             config: resolved.config,
+            hooks: server.hooks,
             bound,
         });
     }

@@ -87,6 +87,11 @@ fn main() -> ExitCode {
         let cli = cli.clone();
         Server::new(name)
             .args(&cli.server.clone())
+            .on_process(|event| {
+                // At once: the workers say something, too.
+                let line = format!("hook {event:?}\n");
+                let _ = io::stderr().write_all(line.as_bytes());
+            })
             .service(|worker| build(worker, cli))
     };
     let Some(second) = cli.second.clone() else {

@@ -7,6 +7,7 @@ mod cli;
 mod config_file;
 mod control_socket;
 mod death;
+mod hooks;
 mod hung;
 mod machine;
 mod out_of_memory;

@@ -10,7 +10,7 @@ pub(crate) enum Command {
     Status,
     /// Answered when the reload is over.
     Reload,
-    /// Answered when so many workers serve. The server may be left out when there is one.
+    /// Answered when the change has begun: `status` shows how far it is. The server may be left out when there is one.
     Scale {
         #[serde(skip_serializing_if = "Option::is_none")]
         server: Option<String>,

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{out_of_memory::OomKills, program::Program};
-use crate::{config::Config, listener::Bound, operator::WorkerStatus};
+use crate::{config::Config, hooks::ProcessHooks, listener::Bound, operator::WorkerStatus};
 
 /// How long an idle connection of a retired worker may wait for one more request, which is
 /// answered and told to be the last. Few clients that are still there pause for longer.
@@ -29,6 +29,8 @@ pub(super) struct Fleet {
     pub(super) name: String,
     pub(super) program: Program,
     pub(super) oom_kills: Arc<OomKills>,
+    /// Who wants to be told of the processes.
+    pub(super) hooks: ProcessHooks,
     /// Workers that are worn out are replaced one after another: each takes this turn.
     pub(super) turn: Arc<Semaphore>,
     current: Mutex<Current>,
@@ -54,6 +56,7 @@ impl Fleet {
         name: String,
         program: Program,
         oom_kills: Arc<OomKills>,
+        hooks: ProcessHooks,
         bound: &Arc<Bound>,
         config: Config,
     ) -> Self {
@@ -62,6 +65,7 @@ impl Fleet {
             name,
             program,
             oom_kills,
+            hooks,
             turn: Arc::new(Semaphore::new(1)),
             current: Mutex::new(Current {
                 config: Arc::new(config),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::{Config, ProgramConfig, Settings},
+    hooks::ProcessHooks,
     listener::{Bound, Local},
     operator::{Console, ControlSocket, Order},
     signals::Signals,
@@ -26,6 +27,7 @@ pub(crate) struct Charge {
     #[allow(dead_code)] // The reload resolves them again.
     pub(crate) settings: Settings,
     pub(crate) config: Config,
+    pub(crate) hooks: ProcessHooks,
     pub(crate) bound: Bound,
 }
 

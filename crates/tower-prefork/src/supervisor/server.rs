@@ -47,6 +47,7 @@ impl Supervised {
             charge.name,
             program.clone(),
             oom_kills.clone(),
+            charge.hooks,
             &bound,
             charge.config,
         );

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     control::{ToSupervisor, ToWorker},
     error::Reason,
+    hooks::ProcessStep,
     supervisor::{cause, slot::Stop},
 };
 
@@ -87,6 +88,7 @@ impl Process {
             self.phase = Phase::Draining;
             self.deadline = deadline + DRAIN_GRACE;
             self.expiry = None;
+            self.tell(ProcessStep::Draining);
         }
     }
 
@@ -159,6 +161,7 @@ impl Process {
             Some(Reason { line, details }) => (format!("{line} ({status})"), details),
             None => (status, String::new()),
         };
+        self.tell(ProcessStep::Ended { cause: &cause });
         Ended {
             pid: Some(self.pid()),
             cause,

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{Happening, Process, Spent, start::Phase};
 use crate::{
     control::{ToSupervisor, Vitals},
+    hooks::ProcessStep,
     operator::{Role, State, WorkerStatus},
 };
 
@@ -23,6 +24,7 @@ impl Process {
                 // Up to a tenth less, so that workers that started together do not end together.
                 let lifetime = lifetime.map(|time| time.mul_f64(1.0 - 0.1 * fastrand::f64()));
                 self.expiry = lifetime.map(|time| now + time);
+                self.tell(ProcessStep::Ready);
                 self.news.push_back(Happening::Ready);
             }
             ToSupervisor::Ready => {}

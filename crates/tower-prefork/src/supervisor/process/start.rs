@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     control::{self, ToSupervisor, ToWorker, Vitals},
     error::Reason,
+    hooks::{ProcessEvent, ProcessStep},
     listener::{Bound, Listener, Local},
     supervisor::{channel::Channel, fleet::Fleet},
     system::Title,
@@ -76,7 +77,7 @@ impl Process {
         let oom_kills_before = fleet.oom_kills.count();
         let child = fleet.program.start_worker(&title, theirs)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        Ok(Self {
+        let this = Self {
             fleet: fleet.clone(),
             slot,
             child,
@@ -96,7 +97,19 @@ impl Process {
             reason: None,
             oom_kills_before,
             stopping: Some(fleet.stopping()),
-        })
+        };
+        this.tell(ProcessStep::Started);
+        Ok(this)
+    }
+
+    /// Tells those who want to know of a step.
+    pub(super) fn tell(&self, step: ProcessStep<'_>) {
+        self.fleet.hooks.tell(ProcessEvent {
+            server: &self.fleet.name,
+            slot: self.slot,
+            pid: self.pid().get(),
+            step,
+        });
     }
 
     pub(in crate::supervisor) fn pid(&self) -> NonZeroI32 {
