@@ -56,7 +56,8 @@ pub struct Config {
     /// How long a stop goes on serving before anything is closed. Default: 0.
     ///
     /// Meanwhile [`readiness_path`](Self::readiness_path) answers 503, so that a load balancer sends new
-    /// requests elsewhere, and nobody who has not heard of it yet is refused.
+    /// requests elsewhere, and nobody who has not heard of it yet is refused. Each response is the last of its
+    /// connection, so that hardly any is idle when they are closed: a proxy could be about to use it again.
     pub shutdown_delay: Duration,
     /// A path that the server answers by itself: 200 while it serves, 503 during the
     /// [`shutdown_delay`](Self::shutdown_delay) and the drain. The service is not asked, so it is answered

@@ -5,6 +5,9 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
+/// A surplus that is not counted down.
+const ALL: usize = usize::MAX;
+
 /// How much a worker has to do: counters that its connections keep.
 ///
 /// Clones share the counters.
@@ -87,7 +90,14 @@ impl Load {
 
     /// From now on, so many connections are to close with their next response.
     pub(crate) fn shed(&self, connections: usize) {
-        self.0.surplus.store(connections, Relaxed);
+        let change = |now| (now != ALL).then_some(connections);
+        // All are more than some.
+        let _ = self.0.surplus.fetch_update(Relaxed, Relaxed, change);
+    }
+
+    /// From now on, every connection is to close with its next response.
+    pub(crate) fn shed_all(&self) {
+        self.0.surplus.store(ALL, Relaxed);
     }
 
     /// Whether connections are to close.
@@ -98,9 +108,11 @@ impl Load {
     /// Whether the connection that asks is one of those that are to close.
     pub(super) fn take_surplus(&self) -> bool {
         let surplus = &self.0.surplus;
-        surplus
-            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
-            .is_ok()
+        let take = |left| match left {
+            ALL => Some(ALL),
+            left => left.checked_sub(1),
+        };
+        surplus.fetch_update(Relaxed, Relaxed, take).is_ok()
     }
 
     /// The service is waited for no longer.
@@ -150,6 +162,9 @@ mod tests {
         load.shed(2);
         load.shed(0);
         assert!(!load.take_surplus());
+        load.shed_all();
+        load.shed(0);
+        assert!(load.take_surplus() && load.take_surplus());
     }
 
     #[test]

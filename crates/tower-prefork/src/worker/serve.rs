@@ -17,7 +17,7 @@ use super::{
     stuck::StuckJobs,
 };
 use crate::{
-    BoxError, HttpService, WorkerStep,
+    BoxError, HttpService, Phase, WorkerStep,
     access_log::Log,
     config::Config,
     connection::{self, Load, Readiness, Shared},
@@ -62,6 +62,7 @@ where
     let shared = Shared::new(http, draining, load.clone(), log, readiness, hooks.clone());
     let shared = Arc::new(shared);
     worker.own_phases().started();
+    tokio::spawn(shed_before_stop(worker.phases(), load.clone()));
     ready(load.clone());
     hooks.step(WorkerStep::Ready);
     let stuck_jobs = StuckJobs::new(worker.clone(), load.clone(), gate.clone());
@@ -123,6 +124,15 @@ where
     );
     hooks.step(WorkerStep::Exiting);
     Ok(requests)
+}
+
+/// Has connections close with their next response as soon as the program is to stop. So at the stop hardly any is
+/// left that a proxy holds open for its next request, which might be on its way just when the connection closes.
+async fn shed_before_stop(mut phases: watch::Receiver<Phase>, load: Load) {
+    let stopping = phases.wait_for(|phase| *phase == Phase::Stopping);
+    if stopping.await.is_ok() {
+        load.shed_all();
+    }
 }
 
 /// Serves one connection; its place is free again afterwards.
