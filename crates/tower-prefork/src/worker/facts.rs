@@ -104,6 +104,11 @@ impl Worker {
         self.phases.subscribe()
     }
 
+    /// Nobody looks at the threads any more.
+    pub(super) fn end_watches(&self) {
+        self.watches.end();
+    }
+
     pub(super) fn own_phases(&self) -> &Phases {
         &self.phases
     }

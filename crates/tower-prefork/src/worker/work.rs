@@ -58,6 +58,12 @@ impl Watches {
         sum
     }
 
+    /// Nobody looks any more. A watch may hold the pool that it looks at, whose threads would not end.
+    pub(super) fn end(&self) {
+        let watches = std::mem::take(&mut *self.all());
+        drop(watches);
+    }
+
     fn all(&self) -> MutexGuard<'_, Vec<Watch>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,5 +104,19 @@ mod tests {
         assert_eq!(work.oldest, Some(Duration::from_secs(3)));
         let paths: Vec<_> = work.abandoned.iter().map(|job| &*job.path).collect();
         assert_eq!(paths, ["/2", "/3", "/1"]);
+    }
+
+    #[test]
+    fn what_is_watched_is_let_go_at_the_end() {
+        let watches = Watches::default();
+        let pool = Arc::new(());
+        let watched = pool.clone();
+        watches.clone().add(move || {
+            let _ = &watched;
+            Work::default()
+        });
+        assert_eq!(Arc::strong_count(&pool), 2);
+        watches.end();
+        assert_eq!(Arc::strong_count(&pool), 1);
     }
 }
