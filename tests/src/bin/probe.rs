@@ -57,6 +57,10 @@ struct Cli {
     #[arg(long)]
     start: Option<PathBuf>,
 
+    /// Tell of each step of a worker process.
+    #[arg(long)]
+    tell_steps: bool,
+
     /// A second server, on this address.
     #[arg(long)]
     second: Option<String>,
@@ -87,10 +91,12 @@ fn main() -> ExitCode {
         let cli = cli.clone();
         Server::new(name)
             .args(&cli.server.clone())
-            .on_process(|event| {
-                // At once: the workers say something, too.
-                let line = format!("hook {event:?}\n");
-                let _ = io::stderr().write_all(line.as_bytes());
+            .on_process(move |event| {
+                if cli.tell_steps {
+                    // At once: the workers say something, too.
+                    let line = format!("hook {event:?}\n");
+                    let _ = io::stderr().write_all(line.as_bytes());
+                }
             })
             .service(|worker| build(worker, cli))
     };

@@ -4,7 +4,7 @@ use crate::probe;
 
 #[test]
 fn the_supervisor_tells_of_each_process() {
-    let mut running = probe("-w 1").start();
+    let mut running = probe("-w 1 --tell-steps").start();
     let _ = running.ready();
     let first = running.workers().remove(0);
     running.signal(Signal::HUP);

@@ -154,8 +154,14 @@ fn workers_hold_no_terminal_and_a_group_of_their_own() {
     let worker = running.workers()[0].pid();
     let stdin = std::fs::read_link(format!("/proc/{worker}/fd/0")).unwrap();
     assert_eq!(stdin.to_str(), Some("/dev/null"));
-    // pid (name) state parent group
+    // pid (name) state parent group; there may be spaces in the name.
     let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
-    let group = stat.split_whitespace().nth(4).unwrap();
+    let group = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .nth(2)
+        .unwrap();
     assert_eq!(group, worker.to_string());
 }
