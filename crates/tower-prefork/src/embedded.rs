@@ -13,7 +13,8 @@ impl Server {
     /// Serves on the calling thread until `stop` is ready: for the tests of an application, and for a
     /// program that does something else besides.
     ///
-    /// There is no supervisor and no worker, whatever is set, and signals are left to the program.
+    /// There is no supervisor and no worker, whatever is set, and signals are left to the program. So are its
+    /// user, its umask, a pid file and a control socket; `shutdown_delay` is for those who stop by signals.
     /// `ready` gets the addresses, with the ports that they really have, before the first connection is
     /// accepted: `http://127.0.0.1:41234`, or `unix:` and a path.
     ///

@@ -45,7 +45,7 @@ use crate::{
 ///
 /// | signal | what happens |
 /// |---|---|
-/// | `SIGTERM`, `SIGINT` | the listeners close, running requests finish, connections that the kernel has queued are served; what is left at the [deadline](Config::graceful_timeout) is cut |
+/// | `SIGTERM`, `SIGINT` | after the [delay](Config::shutdown_delay), which is none by default, the listeners close, running requests finish, connections that the kernel has queued are served; what is left at the [deadline](Config::graceful_timeout) is cut |
 /// | the same again, or `SIGQUIT` | all ends at once |
 /// | `SIGHUP` | the configuration is read again and the workers are [replaced](#reload); no request fails |
 /// | `SIGUSR2` | a new supervisor [takes over](#upgrade); no request fails |

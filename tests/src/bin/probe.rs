@@ -23,9 +23,10 @@ use bytes::Bytes;
 use clap::Parser;
 use http::{Request, Response, Uri};
 use http_body::Frame;
+use tokio::sync::watch;
 use tower::Layer as _;
 use tower_prefork::{
-    AbandonedJob, Arbiter, BoxError, Connection, Server, Work, Worker, Workers, cli,
+    AbandonedJob, Arbiter, BoxError, Connection, Phase, Server, Work, Worker, Workers, cli,
 };
 use tower_wsgi::blocking::{BlockingLayer, BlockingPool, blocking_fn};
 
@@ -61,6 +62,10 @@ struct Cli {
     #[arg(long)]
     tell_steps: bool,
 
+    /// Print the phases of the program.
+    #[arg(long)]
+    phases: bool,
+
     /// A second server, on this address.
     #[arg(long)]
     second: Option<String>,
@@ -89,10 +94,11 @@ fn main() -> ExitCode {
     cli.server.init_logging();
     let server = |name: &str| {
         let cli = cli.clone();
+        let tell_steps = cli.tell_steps;
         Server::new(name)
             .args(&cli.server.clone())
             .on_process(move |event| {
-                if cli.tell_steps {
+                if tell_steps {
                     // At once: the workers say something, too.
                     let line = format!("hook {event:?}\n");
                     let _ = io::stderr().write_all(line.as_bytes());
@@ -101,10 +107,26 @@ fn main() -> ExitCode {
             .service(|worker| build(worker, cli))
     };
     let Some(second) = cli.second.clone() else {
-        return server("probe").run();
+        let server = server("probe");
+        if cli.phases {
+            print_phases(server.phases());
+        }
+        return server.run();
     };
     let second = server("second").configure(move |config| config.bind = vec![second.clone()]);
     Arbiter::new().server(server("probe")).server(second).run()
+}
+
+/// Prints each phase, until the program ends.
+fn print_phases(mut phases: watch::Receiver<Phase>) {
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.expect("a runtime").block_on(async {
+            while phases.changed().await.is_ok() {
+                eprintln!("phase {:?}", *phases.borrow_and_update());
+            }
+        });
+    });
 }
 
 async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {

@@ -225,6 +225,7 @@ fn workers_are_another_user() {
     // A reload starts them as the same user.
     running.signal(Signal::HUP);
     running.wait_for(" reloaded ");
+    let _ = running.wait_for_count("retired worker ended", 2);
     for worker in running.workers() {
         assert_eq!(identity(worker.pid())[0], "Uid: 65534 65534 65534 65534");
     }

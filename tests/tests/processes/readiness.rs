@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, time::Instant};
+use std::{collections::BTreeMap, net::SocketAddr, time::Instant};
 
 use tests::{Client, Signal};
 
@@ -10,9 +10,20 @@ fn readiness(address: SocketAddr) -> (u16, String) {
     (answer.status, answer.text())
 }
 
-/// Whether as many new connections as make it likely that all workers were asked say so.
-fn all_say(address: SocketAddr, status: u16) -> bool {
-    (0..16).all(|_| readiness(address).0 == status)
+/// Waits until all workers, of which there are so many, say so.
+fn all_say(address: SocketAddr, workers: usize, status: u16) {
+    let mut clients = BTreeMap::new();
+    wait_until("a connection to each worker", || {
+        let mut client = Client::connect(address);
+        let pid = client.get("/").unwrap().text();
+        clients.insert(pid, client);
+        clients.len() == workers.max(1)
+    });
+    for client in clients.values_mut() {
+        wait_until("the answer", || {
+            client.get("/ready").unwrap().status == status
+        });
+    }
 }
 
 #[test]
@@ -54,13 +65,13 @@ fn a_delayed_stop_serves_on_and_says_that_it_is_not_ready() {
         ))
         .start();
         let address = running.ready();
-        assert!(all_say(address, 200));
+        all_say(address, workers, 200);
         let mut kept = Client::connect(address);
         assert_eq!(kept.get("/").unwrap().status, 200);
 
         running.signal(Signal::TERM);
         running.wait_for("stopping after the delay");
-        wait_until("all workers say so", || all_say(address, 503));
+        all_say(address, workers, 503);
         assert_eq!(readiness(address).1, "stopping\n");
         let answer = kept.get("/").unwrap();
         let connection = answer.header("connection");
@@ -70,10 +81,13 @@ fn a_delayed_stop_serves_on_and_says_that_it_is_not_ready() {
         running.signal(Signal::HUP);
         running.wait_for("ignored");
         if workers > 0 {
-            running.workers()[0].signal(Signal::KILL);
+            let holder = answer.text();
+            let other = running.workers().into_iter();
+            let mut other = other.filter(|worker| worker.pid().to_string() != holder);
+            other.next().unwrap().signal(Signal::KILL);
             running.wait_for("worker replaced");
             workers_become(&running, 2);
-            wait_until("the new one says so", || all_say(address, 503));
+            all_say(address, workers, 503);
         }
         running.signal(Signal::TERM);
         assert_eq!(running.exit().code(), Some(0));
@@ -109,7 +123,33 @@ fn a_worker_that_is_replaced_stays_ready() {
     assert_eq!(old.get("/ready").unwrap().status, 200);
     running.signal(Signal::HUP);
     running.wait_for("worker replaced");
-    let answer = old.get("/ready").unwrap();
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("connection"), Some("close"));
+    wait_until("the last answer of the old one", || {
+        let answer = old.get("/ready").unwrap();
+        assert_eq!(answer.status, 200);
+        answer.header("connection") == Some("close")
+    });
+}
+
+#[test]
+fn a_program_can_watch_its_phases() {
+    for workers in [1, 0] {
+        let arguments = format!("-w {workers} --shutdown-delay 0.5 --phases");
+        let mut running = probe(&arguments).start();
+        running.wait_for("phase Ready");
+        let address = running.ready();
+        if workers > 0 {
+            running.signal(Signal::HUP);
+            running.wait_for("phase Reloading");
+            assert_eq!(running.wait_for_count("phase Ready", 2).len(), 2);
+        }
+        let mut client = Client::connect(address);
+        client
+            .send("GET /sleep/2000 HTTP/1.1\r\nhost: test\r\n\r\n")
+            .unwrap();
+        running.signal(Signal::TERM);
+        running.wait_for("phase Stopping");
+        running.wait_for("phase Draining");
+        assert_eq!(client.response().unwrap().status, 200);
+        assert_eq!(running.exit().code(), Some(0));
+    }
 }

@@ -120,6 +120,21 @@ fn two_upgrades_at_once_are_one_after_the_other() {
 }
 
 #[test]
+fn a_delayed_stop_in_the_middle_ends_the_new_one_at_once() {
+    let (mut running, directory) = obedient("-w 1 --shutdown-delay 1000");
+    let address = running.ready();
+    say(directory.path(), "wait");
+    running.signal(Signal::USR2);
+    let successor = successor(&running);
+    running.wait_for("waiting slot=0");
+    running.signal(Signal::TERM);
+    assert!(successor.ends_within(PATIENCE));
+    assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
+    running.signal(Signal::TERM);
+    assert_eq!(running.exit().code(), Some(0));
+}
+
+#[test]
 fn a_stop_in_the_middle_ends_both() {
     let (mut running, directory) = obedient("-w 2");
     say(directory.path(), "wait");

@@ -62,6 +62,10 @@ pub struct Config {
     /// A path that the server answers by itself: 200 while it serves, 503 during the
     /// [`shutdown_delay`](Self::shutdown_delay) and the drain. The service is not asked, so it is answered
     /// when all threads are busy, too. Default: none.
+    ///
+    /// For `GET` and `HEAD` of exactly this path; anything else is the service's. During a reload or an upgrade
+    /// the answer stays 200, as the server as a whole is ready. It is a request as others are for the access log
+    /// and for [`max_requests`](Self::max_requests).
     pub readiness_path: Option<String>,
     /// A worker is replaced after it has been sent so many requests. Default: 0, never.
     ///

@@ -22,6 +22,8 @@ impl Supervisor {
             return Some(End::Drain);
         }
         log_delay(delay);
+        // It would serve on, as nobody has told it to stop.
+        self.plans.break_off_upgrade();
         self.drain_at = Some(Instant::now() + delay);
         self.announcer.announce(Phase::Stopping);
         for server in &self.servers {

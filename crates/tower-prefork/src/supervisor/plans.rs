@@ -87,6 +87,13 @@ impl Plans {
         }
     }
 
+    /// Nobody is to take over any more: a new supervisor that is on its way ends.
+    pub(super) fn break_off_upgrade(&mut self) {
+        if self.running() == Some(Plan::Upgrade) {
+            self.running.abort_all();
+        }
+    }
+
     /// The program stops: nothing is planned any more.
     pub(super) async fn give_up(&mut self) {
         self.reload = None;

@@ -150,7 +150,9 @@ impl Supervisor {
                 Some(outcome) = self.plans.over() => match outcome {
                     Ok(outcome) => self.over(outcome),
                     Err(error) => {
-                        tracing::error!(%error, "a plan broke off");
+                        if !error.is_cancelled() {
+                            tracing::error!(%error, "a plan broke off");
+                        }
                         self.plans.answer(&Err("it broke off".into()));
                         None
                     }
