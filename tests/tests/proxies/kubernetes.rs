@@ -78,13 +78,22 @@ fn the_server_understands_its_environment() {
     environment.insert("TOWER_PREFORK_CONTROL_SOCKET", socket.to_str().unwrap());
     let program = || Program::new(env!("CARGO_BIN_EXE_probe"));
     let (_, help) = program().args("--help").run();
-    let mut program = program();
+    let (mut server, mut alive) = (program(), program());
     for (name, value) in &environment {
         assert!(help.contains(&format!("[env: {name}=]")), "{name}");
-        program = program.env(name, value);
+        server = server.env(name, value);
+        alive = alive.env(name, value);
     }
-    let running = program.start();
+    let running = server.start();
     running.wait_for("\"message\":\"ready\"");
     let workers = environment["TOWER_PREFORK_WORKERS"];
     assert_eq!(running.workers().len().to_string(), workers);
+
+    let container = &objects[0]["spec"]["template"]["spec"]["containers"][0];
+    let command = container["livenessProbe"]["exec"]["command"].as_sequence();
+    for argument in &command.unwrap()[1..] {
+        alive = alive.arg(argument.as_str().unwrap());
+    }
+    let (code, output) = alive.run();
+    assert_eq!(code, Some(0), "{output}");
 }
