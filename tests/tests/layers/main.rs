@@ -75,11 +75,15 @@ fn every_layer_works_in_every_place_under_both_servers() {
                 assert_eq!(marked, layer == "response_middleware", "{path}");
             }
         }
-        let large = "x".repeat((1 << 20) + 1);
         for place in ["route_service", "service_builder", "fallback/x", "layer"] {
             let mut client = running.client();
             let path = format!("/wait_for_body/{place}");
-            assert_eq!(post(&mut client, &path, &large).status, 413, "{path}");
+            // The head says enough. axum's server would reset a client that still sends the body.
+            let length = (1 << 20) + 1;
+            let head =
+                format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
+            client.send(head).unwrap();
+            assert_eq!(client.response().unwrap().status, 413, "{path}");
         }
     }
 }

@@ -122,9 +122,14 @@ fn requests_and_idle_connections_of_a_retired_worker_get_their_answers() {
     running.signal(Signal::HUP);
     running.wait_for("reloaded");
     // One more request of a connection that was idle is answered, and told to be the last.
-    let response = idle.get("/").unwrap();
-    assert_eq!(response.text(), old.pid().to_string());
-    assert_eq!(response.header("connection"), Some("close"));
+    wait_until(
+        "the last answer, when the old worker has heard of it",
+        || {
+            let response = idle.get("/").unwrap();
+            assert_eq!(response.text(), old.pid().to_string());
+            response.header("connection") == Some("close")
+        },
+    );
     assert_eq!(slow.response().unwrap().text(), old.pid().to_string());
     assert_ne!(
         running.client().get("/").unwrap().text(),
