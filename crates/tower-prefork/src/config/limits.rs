@@ -13,10 +13,13 @@ pub(super) struct Refusal {
     pub(super) problem: String,
 }
 
+/// Worker processes of one server.
+pub(crate) const MAX_WORKERS: usize = 1024;
+
 impl Config {
     /// Checks every limit.
     pub(super) fn validate(&self) -> Result<(), Refusal> {
-        between("workers", self.workers.count(), 0..=1024)?;
+        between("workers", self.workers.count(), 0..=MAX_WORKERS)?;
         if self.workers.count() == 0 && !self.watched().is_empty() {
             return refuse(
                 "workers",

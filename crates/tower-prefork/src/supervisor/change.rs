@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Phase,
-    config::{ProgramConfig, Resolved, resolve_all},
+    config::{MAX_WORKERS, ProgramConfig, Resolved, resolve_all},
     signals::Request,
     start,
     system::PidFile,
@@ -20,9 +20,6 @@ use crate::{
 
 /// What a new supervisor gets, beyond the time that its workers may take, to become ready.
 const UPGRADE_GRACE: Duration = Duration::from_secs(10);
-
-/// As `workers` of the configuration.
-const MAX_WORKERS: usize = 1024;
 
 impl Supervisor {
     /// Does what a signal asks for.

@@ -87,8 +87,15 @@ impl Slot {
 
     /// The worker has become ready.
     pub(super) async fn serves(&mut self) {
-        if self.fleet.is_established() {
+        if self.fleet.is_established() && self.deaths > 0 {
             self.log_replaced(None);
+        } else if self.fleet.is_established() {
+            tracing::info!(
+                server = self.fleet.name,
+                slot = self.index,
+                pid = self.serving.as_ref().map(Process::pid),
+                "worker added"
+            );
         }
         if self.replacement.is_none() {
             self.answer(Ok(()));
