@@ -6,12 +6,14 @@ use std::{
         unix::net::UnixStream,
     },
     path::Path,
+    sync::Arc,
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{Shutdown, shutdown},
 };
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 
 use crate::PATIENCE;
 
@@ -24,6 +26,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Stream {
     Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     Unix(UnixStream),
 }
 
@@ -55,12 +58,23 @@ impl Client {
     ///
     /// When nobody listens there.
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
         Ok(Self {
-            stream: BufReader::new(Stream::Tcp(stream)),
+            stream: BufReader::new(Stream::Tcp(tcp(address)?)),
+        })
+    }
+
+    /// Connects over TCP, and then with TLS to `localhost`.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens there, or the handshake fails: the server's certificate is not trusted.
+    pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+        let session = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(session, tcp(address)?);
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(Self {
+            stream: BufReader::new(Stream::Tls(Box::new(stream))),
         })
     }
 
@@ -215,6 +229,14 @@ impl Client {
     }
 }
 
+fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 impl Response {
     /// The first field of this name, which is in lower case.
     #[must_use]
@@ -234,6 +256,7 @@ impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.sock.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }
     }
@@ -243,6 +266,7 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
         }
     }
@@ -252,6 +276,11 @@ impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(buffer),
+            Self::Tls(stream) => {
+                let written = stream.write(buffer)?;
+                stream.flush()?;
+                Ok(written)
+            }
             Self::Unix(stream) => stream.write(buffer),
         }
     }
@@ -259,6 +288,7 @@ impl Write for Stream {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
             Self::Unix(stream) => stream.flush(),
         }
     }

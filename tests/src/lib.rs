@@ -5,6 +5,7 @@
 //! starts ends with it.
 
 mod build;
+mod certificate;
 mod client;
 mod installed;
 mod load;
@@ -17,6 +18,7 @@ mod wait;
 use std::time::Duration;
 
 pub use build::program;
+pub use certificate::Certificate;
 pub use client::{Client, Response};
 pub use installed::installed;
 pub use load::{Address, Load, Seen};

@@ -159,8 +159,14 @@ impl Running {
     pub fn ready(&self) -> SocketAddr {
         self.wait_for(" ready ");
         let addresses = self.addresses();
-        let http = addresses.iter().find_map(|one| one.strip_prefix("http://"));
-        let address = http.expect("a TCP address");
+        let tcp = |one: &String| {
+            let address = one
+                .strip_prefix("http://")
+                .or(one.strip_prefix("https://"))?;
+            Some(address.to_owned())
+        };
+        let address = addresses.iter().find_map(tcp);
+        let address = address.expect("a TCP address");
         address.parse().expect("an address")
     }
 

@@ -77,7 +77,7 @@ impl ToWorker {
         if bytes.len() > MAX_MESSAGE {
             return Err(format!(
                 "the settings are too long to tell them to a worker: {} bytes, of at most {MAX_MESSAGE}; \
-                 choose fewer or shorter addresses and paths",
+                 choose fewer or shorter addresses, paths and certificates",
                 bytes.len()
             ));
         }

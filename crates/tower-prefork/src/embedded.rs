@@ -2,6 +2,8 @@
 
 use std::{future::Future, slice};
 
+#[cfg(feature = "tls")]
+use crate::config::Resolved;
 use crate::{
     BoxError, Server,
     listener::Bound,
@@ -16,7 +18,7 @@ impl Server {
     /// There is no supervisor and no worker, whatever is set, and signals are left to the program. So are its
     /// user, its umask, a pid file and a control socket; `shutdown_delay` is for those who stop by signals.
     /// `ready` gets the addresses, with the ports that they really have, before the first connection is
-    /// accepted: `http://127.0.0.1:41234`, or `unix:` and a path.
+    /// accepted: `http://127.0.0.1:41234`, with a certificate `https://…`, or `unix:` and a path.
     ///
     /// Then the listeners close, and what runs may finish until the
     /// [deadline](crate::Config::graceful_timeout), as at `SIGTERM`. Gives the number of requests that
@@ -66,6 +68,10 @@ impl Server {
         ready: impl FnOnce(Vec<String>) + 'static,
     ) -> Result<usize, BoxError> {
         let mut resolved = check(slice::from_ref(&self))?;
+        #[cfg(feature = "tls")]
+        resolved
+            .iter_mut()
+            .try_for_each(Resolved::read_certificate)?;
         let resolved = resolved.pop().ok_or("no settings")?;
         let phases = self.phases;
         let alone = Alone {

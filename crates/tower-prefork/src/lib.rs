@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log; `cli::Ctl`: the command that talks to it while it runs |
 //! | `config-file` | `Server::config_file`: settings from a TOML file; part of `cli` |
+//! | `tls` | `Config::tls`: HTTPS; part of `cli` |
 //! | `watch` | `Config::watch`: a reload whenever a file changes, for development; part of `cli` |
 //!
 //! # Platform
@@ -31,10 +32,11 @@ mod connection;
 mod control;
 mod embedded;
 mod error;
+#[cfg(any(feature = "config-file", feature = "tls"))]
+mod file;
 mod hooks;
 mod http_service;
 mod listener;
-#[allow(dead_code, unused_imports)] // The supervisor gets to know them next.
 mod operator;
 mod phase;
 mod server;
@@ -42,6 +44,8 @@ mod signals;
 mod start;
 mod supervisor;
 mod system;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "watch")]
 mod watch;
 mod worker;
@@ -54,4 +58,6 @@ pub use hooks::{ConnectionStep, ProcessEvent, ProcessStep, WorkerStep};
 pub use http_service::HttpService;
 pub use phase::Phase;
 pub use server::{Arbiter, Server};
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 pub use worker::{AbandonedJob, Work, Worker};

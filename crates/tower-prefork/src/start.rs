@@ -72,9 +72,9 @@ fn serve_alone(
     let _pid_file = pid_file.map(PidFile::create).transpose()?;
     let mut passed = passed(&servers)?;
     let mut alone = Vec::new();
-    for (server, resolved) in servers.into_iter().zip(all) {
+    for (server, mut resolved) in servers.into_iter().zip(all) {
         let passed = passed.remove(&server.name).unwrap_or_default();
-        let bound = bind(&resolved, &passed, None)?;
+        let bound = bind(&mut resolved, &passed, None)?;
         alone.push(Alone {
             name: server.name,
             config: resolved.config,
@@ -111,11 +111,11 @@ fn supervise(
     };
     let mut passed = passed(&servers)?;
     let mut charges = Vec::new();
-    for (server, resolved) in servers.into_iter().zip(all) {
+    for (server, mut resolved) in servers.into_iter().zip(all) {
         let passed = passed.remove(&server.name).unwrap_or_default();
         let before = predecessor.as_ref().and_then(|one| one.bound(&server.name));
         let before = before.unwrap_or(&passed);
-        let bound = bind(&resolved, before, credentials.as_ref())?;
+        let bound = bind(&mut resolved, before, credentials.as_ref())?;
         charges.push(Charge {
             name: server.name,
             settings: server.settings,
@@ -142,12 +142,14 @@ fn passed(servers: &[Server]) -> Result<HashMap<String, Bound>, String> {
     passed_sockets(&names)
 }
 
-/// Listens for one server, and sees to the files that its workers will open.
+/// Listens for one server, and sees to the files that its workers need.
 pub(crate) fn bind(
-    resolved: &Resolved,
+    resolved: &mut Resolved,
     before: &Bound,
     credentials: Option<&Credentials>,
 ) -> Result<Bound, String> {
+    #[cfg(feature = "tls")]
+    resolved.read_certificate()?;
     if let Some(log) = &resolved.config.access_log {
         let placed = |error| format!("{}: {error}", resolved.place("access_log"));
         access_log::check(log).map_err(placed)?;

@@ -176,6 +176,7 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
         .route("/name", get(|| async { name }))
         .route("/version", get(version))
         .route("/peer", get(peer))
+        .route("/encrypted", get(encrypted))
         .route("/sleep/{ms}", get(sleep))
         .route("/block/{ms}", get(block))
         .route("/memory/{megabytes}", get(memory))
@@ -282,6 +283,10 @@ async fn peer(Extension(connection): Extension<Connection>) -> String {
         address(connection.local()),
         path.map_or("none".into(), |path| path.display().to_string()),
     )
+}
+
+async fn encrypted(Extension(connection): Extension<Connection>) -> String {
+    connection.is_encrypted().to_string()
 }
 
 /// What the program that was started calls itself.

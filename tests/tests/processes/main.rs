@@ -20,6 +20,7 @@ mod service_manager;
 mod spread;
 mod start;
 mod stop;
+mod tls;
 mod under_load;
 mod upgrade;
 mod watch;

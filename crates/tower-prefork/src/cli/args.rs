@@ -117,6 +117,15 @@ pub struct Args {
     #[arg(long, value_name = "MODE", env = "TOWER_PREFORK_UMASK", value_parser = mode)]
     pub umask: Option<u32>,
 
+    /// PEM file with the certificate of the server, and then those between it and a root: TCP addresses
+    /// speak HTTPS. Read again at a reload [default: none]
+    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_TLS_CERTIFICATE")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// PEM file with the private key of the certificate, without a passphrase [default: none]
+    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+
     /// For the service to begin its response; then the client gets 504 [default: 300]
     #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_REQUEST_TIMEOUT", value_parser = seconds)]
     pub request_timeout: Option<Duration>,
@@ -207,6 +216,7 @@ impl Args {
         } else if self.reload {
             config.watch = vec![".".into()];
         }
+        config.encrypt(self.tls_certificate.as_deref(), self.tls_key.as_deref());
         config.log_requests(self.access_log.as_deref(), self.access_log_format);
         let http = &mut config.http;
         set(&mut http.header_timeout, self.header_timeout);

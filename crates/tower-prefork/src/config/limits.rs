@@ -7,10 +7,10 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A setting that makes no sense.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) setting: &'static str,
+pub(crate) struct Refusal {
+    pub(crate) setting: &'static str,
     /// A sentence for the operator.
-    pub(super) problem: String,
+    pub(crate) problem: String,
 }
 
 /// Worker processes of one server.
@@ -75,6 +75,10 @@ impl Config {
                 "umask",
                 format!("umask is {umask:o}; choose from 000 to 777"),
             );
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            tls.validate()?;
         }
         within("header_timeout", self.http.header_timeout, moment)?;
         within("keep_alive_timeout", self.http.keep_alive_timeout, moment)?;

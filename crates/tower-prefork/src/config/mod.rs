@@ -16,8 +16,7 @@ mod workers;
 #[cfg(feature = "cli")]
 pub(crate) use file::read_log;
 pub use http::Http;
-pub(crate) use limits::MAX_WORKERS;
-use limits::Refusal;
+pub(crate) use limits::{MAX_WORKERS, Refusal};
 pub(crate) use program::ProgramConfig;
 pub(crate) use resolved::Resolved;
 pub use settings::Config;

@@ -1,4 +1,8 @@
+#[cfg(feature = "tls")]
+use super::Refusal;
 use super::{Config, origins::Origins};
+#[cfg(feature = "tls")]
+use crate::control::ToWorker;
 use crate::{
     Workers,
     control::MAX_LISTENERS,
@@ -25,6 +29,20 @@ impl Resolved {
     pub(crate) fn place(&self, setting: &str) -> String {
         let place = self.origins.place(setting, 0);
         place.unwrap_or_else(|| self.server.clone())
+    }
+
+    /// Reads the certificate and its key, for the workers. The error is a sentence for the operator.
+    #[cfg(feature = "tls")]
+    pub(crate) fn read_certificate(&mut self) -> Result<(), String> {
+        let Some(tls) = &mut self.config.tls else {
+            return Ok(());
+        };
+        tls.read().map_err(|Refusal { setting, problem }| {
+            let place = self.place(setting);
+            format!("{place}: {problem}")
+        })?;
+        ToWorker::check_start(&self.server, &self.config)
+            .map_err(|problem| format!("{}: {problem}", self.place("tls_certificate")))
     }
 
     /// Listens on the addresses; where `before` listens on one of them, with the same socket. Sockets that

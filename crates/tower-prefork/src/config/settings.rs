@@ -8,6 +8,8 @@ use super::{Http, Workers};
 use crate::AccessLog;
 #[cfg(feature = "config-file")]
 use crate::AccessLogFormat;
+#[cfg(feature = "tls")]
+use crate::Tls;
 #[cfg(feature = "cli")]
 use crate::cli::FileLog;
 
@@ -133,6 +135,11 @@ pub struct Config {
     /// once, and the next change ends it even if it still has requests.
     #[cfg(feature = "watch")]
     pub watch: Vec<PathBuf>,
+    /// The certificate with which all TCP addresses of the server speak HTTPS. Default: none, HTTP. Unix sockets
+    /// are never encrypted.
+    #[cfg(feature = "tls")]
+    #[serde(flatten)]
+    pub tls: Option<Tls>,
     /// Where the requests are logged. Default: nowhere.
     pub access_log: Option<AccessLog>,
     /// What was said of the access log's format, also before there is a log.
@@ -156,6 +163,30 @@ impl Config {
         #[cfg(not(feature = "watch"))]
         let (Self { .. }, watch) = (self, &[]);
         watch
+    }
+
+    /// Whether TCP connections are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        #[cfg(feature = "tls")]
+        let Self { tls, .. } = self;
+        #[cfg(not(feature = "tls"))]
+        let (Self { .. }, tls) = (self, None::<()>);
+        tls.is_some()
+    }
+
+    /// Changes the file of the certificate, or that of its key, or both.
+    #[cfg(all(feature = "config-file", feature = "tls"))]
+    pub(crate) fn encrypt(&mut self, certificate: Option<&Path>, key: Option<&Path>) {
+        if certificate.is_none() && key.is_none() {
+            return;
+        }
+        let tls = self.tls.get_or_insert_with(|| Tls::new("", ""));
+        if let Some(certificate) = certificate {
+            tls.certificate = certificate.to_owned();
+        }
+        if let Some(key) = key {
+            tls.key = key.to_owned();
+        }
     }
 
     /// Changes where the requests are logged, or how, or both. The format alone changes the log that
@@ -197,6 +228,8 @@ impl Default for Config {
             umask: None,
             #[cfg(feature = "watch")]
             watch: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             access_log: None,
             #[cfg(feature = "config-file")]
             access_log_format: None,

@@ -11,6 +11,7 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Connection {
     ends: Ends,
+    encrypted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -23,6 +24,7 @@ impl Connection {
     pub(crate) fn tcp(local: SocketAddr, peer: SocketAddr) -> Self {
         Self {
             ends: Ends::Tcp { local, peer },
+            encrypted: false,
         }
     }
 
@@ -31,7 +33,25 @@ impl Connection {
             ends: Ends::Unix {
                 path: path.map(Arc::from),
             },
+            encrypted: false,
         }
+    }
+
+    /// The same, with TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn encrypted(self) -> Self {
+        Self {
+            encrypted: true,
+            ..self
+        }
+    }
+
+    /// Whether the client speaks TLS with this server: HTTPS.
+    ///
+    /// Behind a proxy that does so for it, this is `false`.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 
     /// The client's address, or `None` on a Unix socket, whose clients have none.

@@ -13,6 +13,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 
 use super::progress::Progress;
 
@@ -146,7 +148,7 @@ pub(super) fn is_blank(bytes: &[u8]) -> bool {
 /// Lets a TCP connection end in a reset, so that what was sent cannot be taken for a whole response
 /// even where only the end of the connection would tell (RFC 9112 section 8).
 fn reset_on_drop<IO: 'static>(io: &IO) {
-    if let Some(stream) = (io as &dyn Any).downcast_ref::<TcpStream>() {
+    if let Some(stream) = tcp(io) {
         // A socket that is not connected any more needs no reset.
         let _ = stream.set_zero_linger();
     }
@@ -154,13 +156,24 @@ fn reset_on_drop<IO: 'static>(io: &IO) {
 
 /// Asks the kernel itself.
 fn has_unread<IO: 'static>(io: &IO) -> bool {
-    let io = io as &dyn Any;
-    let tcp = io.downcast_ref::<TcpStream>().map(AsFd::as_fd);
-    let Some(socket) = tcp.or_else(|| io.downcast_ref::<UnixStream>().map(AsFd::as_fd)) else {
+    let tcp = tcp(io).map(AsFd::as_fd);
+    let unix = || (io as &dyn Any).downcast_ref::<UnixStream>();
+    let Some(socket) = tcp.or_else(|| unix().map(AsFd::as_fd)) else {
         return false;
     };
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     recv(socket, &mut [0; 1], flags).is_ok_and(|(_, length)| length > 0)
+}
+
+fn tcp<IO: 'static>(io: &IO) -> Option<&TcpStream> {
+    let io = io as &dyn Any;
+    let tcp = io.downcast_ref();
+    #[cfg(feature = "tls")]
+    let tcp = tcp.or_else(|| {
+        let tls = io.downcast_ref::<TlsStream<TcpStream>>();
+        tls.map(|tls| tls.get_ref().0)
+    });
+    tcp
 }
 
 #[cfg(test)]

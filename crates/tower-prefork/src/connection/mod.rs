@@ -12,6 +12,7 @@
 //! | `io`, `progress` | how the parts above learn what the socket and the others do |
 //! | `close` | a close that does not destroy the answer, and one that does |
 //! | `serve` | drives all of them |
+//! | `tcp`, `handshake` | a TCP connection, which may have to become one with TLS first |
 //!
 //! `Content-Length` together with `Transfer-Encoding`: hyper takes the length out of the request before anyone
 //! sees it, reads the body as chunked, and closes the connection after the answer. So nothing that follows on
@@ -25,6 +26,8 @@ mod check;
 mod clock;
 mod close;
 mod facts;
+#[cfg(feature = "tls")]
+mod handshake;
 mod host;
 mod io;
 mod life;
@@ -35,6 +38,7 @@ mod readiness;
 mod request_body;
 mod response_body;
 mod serve;
+mod tcp;
 #[cfg(test)]
 mod tests;
 
@@ -43,3 +47,4 @@ pub(crate) use load::Load;
 pub(crate) use readiness::Readiness;
 pub use request_body::RequestBody;
 pub(crate) use serve::{Shared, serve};
+pub(crate) use tcp::serve_tcp;

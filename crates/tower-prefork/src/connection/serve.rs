@@ -14,6 +14,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
 };
+#[cfg(feature = "tls")]
+use tokio_rustls::rustls::ServerConfig;
 
 use super::{
     Connection, Load,
@@ -41,12 +43,15 @@ const NO_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: none\r\n\r\n";
 /// What the connections of one worker share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    http: Http,
-    drain: watch::Receiver<Option<Duration>>,
-    load: Load,
+    pub(super) http: Http,
+    pub(super) drain: watch::Receiver<Option<Duration>>,
+    pub(super) load: Load,
     access_log: Option<Log>,
     readiness: Option<Readiness>,
     hooks: Hooks,
+    /// For TCP connections.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Arc<ServerConfig>>,
 }
 
 impl Shared {
@@ -77,6 +82,17 @@ impl Shared {
             access_log,
             readiness,
             hooks,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// TCP connections begin with a handshake.
+    #[cfg(feature = "tls")]
+    pub(crate) fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
+        Self {
+            tls: Some(tls),
+            ..self
         }
     }
 
@@ -205,7 +221,7 @@ fn is_broken(polled: &Poll<End>) -> bool {
 }
 
 /// Waits until the worker is to stop, or to stop in another time than it was told before.
-async fn drained(
+pub(super) async fn drained(
     mut drain: watch::Receiver<Option<Duration>>,
     told: Option<Duration>,
 ) -> (Duration, watch::Receiver<Option<Duration>>) {

@@ -1,5 +1,5 @@
 use std::{
-    fmt, io,
+    io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
@@ -106,12 +106,14 @@ impl AsFd for Listener {
     }
 }
 
-impl fmt::Display for Local {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Local {
+    /// As an operator reads it.
+    pub(crate) fn url(&self, encrypted: bool) -> String {
         match self {
-            Self::Tcp(address) => write!(f, "http://{address}"),
-            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
-            Self::Unix(None) => f.write_str("unix:"),
+            Self::Tcp(address) if encrypted => format!("https://{address}"),
+            Self::Tcp(address) => format!("http://{address}"),
+            Self::Unix(Some(path)) => format!("unix:{}", path.display()),
+            Self::Unix(None) => "unix:".into(),
         }
     }
 }

@@ -138,9 +138,9 @@ impl Supervisor {
             );
         }
         let mut next = Vec::new();
-        for (server, resolved) in self.servers.iter().zip(all) {
+        for (server, mut resolved) in self.servers.iter().zip(all) {
             let credentials = self.credentials.as_ref();
-            let bound = start::bind(&resolved, &server.bound, credentials)?;
+            let bound = start::bind(&mut resolved, &server.bound, credentials)?;
             next.push((resolved.config, bound));
         }
         for (server, (config, bound)) in self.servers.iter_mut().zip(next) {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{Config, ProgramConfig, Settings},
     hooks::ProcessHooks,
-    listener::{Bound, Local},
+    listener::Bound,
     operator::{Console, ControlSocket, Order},
     signals::Signals,
     system::{Announcer, Credentials, PidFile},
@@ -218,11 +218,7 @@ async fn next(changes: &mut Option<mpsc::Receiver<PathBuf>>) -> Option<PathBuf> 
 }
 
 /// Tells the operator, and scripts that wait for it, where the server listens.
-pub(crate) fn log_ready<'a>(
-    server: &str,
-    addresses: impl IntoIterator<Item = &'a Local>,
-    workers: usize,
-) {
+pub(crate) fn log_ready(server: &str, addresses: impl IntoIterator<Item = String>, workers: usize) {
     for address in addresses {
         tracing::info!(server, %address, "listening");
     }

@@ -108,14 +108,16 @@ impl Supervised {
 
     /// What was changed holds: listeners that are not needed any more are closed.
     pub(super) fn keep_change(&mut self) {
-        let Some((_, before)) = self.before.take() else {
+        let Some((config, before)) = self.before.take() else {
             return;
         };
         for listener in added(&before, &self.bound) {
-            tracing::info!(server = self.fleet.name, address = %listener, "listening");
+            let address = listener.url(self.fleet.config().is_encrypted());
+            tracing::info!(server = self.fleet.name, %address, "listening");
         }
         for listener in added(&self.bound, &before) {
-            tracing::info!(server = self.fleet.name, address = %listener, "no longer listening");
+            let address = listener.url(config.is_encrypted());
+            tracing::info!(server = self.fleet.name, %address, "no longer listening");
         }
     }
 
@@ -155,19 +157,20 @@ impl Supervised {
             return;
         }
         self.fleet.establish();
+        log_ready(&self.fleet.name, self.addresses(), self.places.len());
+    }
+
+    /// Where it listens, as an operator reads it.
+    fn addresses(&self) -> Vec<String> {
+        let encrypted = self.fleet.config().is_encrypted();
         let listeners = self.bound.listeners.iter();
-        log_ready(
-            &self.fleet.name,
-            listeners.map(Listener::local),
-            self.places.len(),
-        );
+        listeners.map(|one| one.local().url(encrypted)).collect()
     }
 
     pub(super) fn status(&self) -> ServerStatus {
-        let listeners = self.bound.listeners.iter();
         ServerStatus {
             name: self.fleet.name.clone(),
-            addresses: listeners.map(|one| one.local().to_string()).collect(),
+            addresses: self.addresses(),
             workers: self.fleet.workers(),
         }
     }

@@ -20,7 +20,8 @@ pub(crate) fn run_until(
         mut bound,
     } = server;
     let listeners = mem::take(&mut bound.listeners);
-    let address = |listener: &Listener| listener.local().to_string();
+    let encrypted = config.is_encrypted();
+    let address = |listener: &Listener| listener.local().url(encrypted);
     let addresses = listeners.iter().map(address).collect();
     let graceful_timeout = config.graceful_timeout;
     let runtime = runtime::build(config.thread_workers)?;

@@ -60,6 +60,11 @@ where
     let readiness = readiness.map(|path| Readiness::new(path, worker.phases()));
     let (http, hooks) = (config.http.clone(), worker.hooks());
     let shared = Shared::new(http, draining, load.clone(), log, readiness, hooks.clone());
+    #[cfg(feature = "tls")]
+    let shared = match &config.tls {
+        Some(tls) => shared.encrypted(tls.server_config()?),
+        None => shared,
+    };
     let shared = Arc::new(shared);
     worker.own_phases().started();
     tokio::spawn(shed_before_stop(worker.phases(), load.clone()));
@@ -150,7 +155,7 @@ async fn connect<S: HttpService>(
     match stream {
         Stream::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
-            connection::serve(stream, connection, service, shared).await;
+            connection::serve_tcp(stream, connection, service, shared).await;
         }
         Stream::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;

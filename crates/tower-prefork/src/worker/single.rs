@@ -47,20 +47,24 @@ pub(crate) fn run(servers: Vec<Alone>, announcer: &Announcer) -> Result<(), Stri
     for (server, worker) in servers.into_iter().zip(workers) {
         let Alone {
             name,
+            config,
             application,
             mut bound,
-            ..
         } = server;
         let listeners = mem::take(&mut bound.listeners);
         bounds.push(bound);
-        let addresses: Vec<_> = listeners.iter().map(|one| one.local().clone()).collect();
+        let addresses: Vec<_> = {
+            let encrypted = config.is_encrypted();
+            let listeners = listeners.iter();
+            listeners.map(|one| one.local().url(encrypted)).collect()
+        };
         let stop = stop.clone();
         let ready = {
             let name = name.clone();
             let (all, starting) = (all.clone(), starting.clone());
             move |load| {
                 stop.begin(load);
-                log_ready(&name, &addresses, 0);
+                log_ready(&name, addresses, 0);
                 starting.set(starting.get() - 1);
                 if starting.get() == 0 {
                     all.started();

@@ -56,6 +56,10 @@ keys! {
     shutdown_delay(config, value) => config.shutdown_delay = value.seconds()?,
     start_timeout(config, value) => config.start_timeout = value.seconds()?,
     thread_workers(config, value) => config.thread_workers = value.number()?,
+    #[cfg(feature = "tls")]
+    tls_certificate(config, value) => config.encrypt(Some(&value.path()?), None),
+    #[cfg(feature = "tls")]
+    tls_key(config, value) => config.encrypt(None, Some(&value.path()?)),
     umask(config, value) => config.umask = Some(value.mode()?),
     user(config, value) => config.user = Some(value.word()?),
     workers(config, value) => config.workers = value.workers()?,

@@ -1,10 +1,6 @@
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use crate::file;
 
 /// Bytes of a file.
 const LONGEST: u64 = 1 << 20;
@@ -12,29 +8,13 @@ const LONGEST: u64 = 1 << 20;
 /// Reads a file as a whole. The error is a sentence for the operator.
 pub(super) fn read(path: &Path) -> Result<String, String> {
     let named = path.display();
-    let bytes = bytes(path)
+    let bytes = file::read(path, LONGEST)
         .map_err(|error| format!("cannot read the configuration file {named}: {error}"))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = line(valid, valid.len());
         format!("{named}:{line}: this is no UTF-8; save the file in that encoding")
     })
-}
-
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // A pipe that nobody writes to does not hold up the program.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other(
-            "it is no regular file, and could not be read again at a reload",
-        ));
-    }
-    let mut bytes = Vec::new();
-    if file.take(LONGEST + 1).read_to_end(&mut bytes)? as u64 > LONGEST {
-        return Err(io::Error::other("it is longer than 1 MiB"));
-    }
-    Ok(bytes)
 }
 
 /// The line of a place in a text, from 1.
@@ -61,7 +41,7 @@ mod tests {
         std::fs::write(&path, " ".repeat(1 << 20)).unwrap();
         assert!(read(&path).is_ok());
         std::fs::write(&path, " ".repeat((1 << 20) + 1)).unwrap();
-        assert!(refused().ends_with("longer than 1 MiB"));
+        assert!(refused().ends_with("longer than 1024 KiB"));
         let directory = read(directory.path()).unwrap_err();
         assert!(directory.contains("no regular file"), "{directory}");
     }

@@ -12,6 +12,8 @@ mod overdue;
 mod random;
 mod refused;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::{
     convert::Infallible,
@@ -153,9 +155,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
     }
 
     async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        bounded(self.io.write_all(bytes.as_ref()))
-            .await
-            .expect("the server reads");
+        let send = async {
+            self.io.write_all(bytes.as_ref()).await?;
+            self.io.flush().await
+        };
+        bounded(send).await.expect("the server reads");
     }
 
     /// Reads more; 0 at the end, in which a reset is one, too.

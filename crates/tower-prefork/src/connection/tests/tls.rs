@@ -1,0 +1,167 @@
+//! Connections that are encrypted.
+
+use tokio_rustls::{
+    TlsConnector, client,
+    rustls::{ServerConfig, pki_types::ServerName},
+};
+
+use super::{super::handshake::handshake, *};
+use crate::tls::testing;
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+/// Both sides of a certificate.
+struct Certified {
+    config: Arc<ServerConfig>,
+    connector: TlsConnector,
+}
+
+impl Certified {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut tls, root) = testing::certificate(directory.path());
+        tls.read().unwrap();
+        Self {
+            config: tls.server_config().unwrap(),
+            connector: testing::connector(root),
+        }
+    }
+
+    /// A connection without a handshake.
+    fn connect<S, B>(&self, server: &Server, service: S) -> (DuplexStream, JoinHandle<()>)
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (client, io) = tokio::io::duplex(4 << 10);
+        let (config, shared) = (self.config.clone(), server.shared.clone());
+        let served = tokio::spawn(async move {
+            if let Some(io) = handshake(io, &config, &shared).await {
+                serve(*io, Connection::unix(None).encrypted(), service, shared).await;
+            }
+        });
+        (client, served)
+    }
+
+    async fn shake(
+        &self,
+        (io, served): (DuplexStream, JoinHandle<()>),
+    ) -> Client<client::TlsStream<DuplexStream>> {
+        let name = ServerName::try_from(testing::NAME).unwrap();
+        let io = bounded(self.connector.connect(name, io)).await.unwrap();
+        Client::new(io, served)
+    }
+}
+
+/// Says whether the connection is encrypted.
+async fn scheme(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
+    let connection = request.extensions().get::<Connection>().unwrap();
+    let encrypted = connection.is_encrypted();
+    Ok(Response::new(
+        if encrypted { "https" } else { "http" }.to_owned(),
+    ))
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_answered_and_the_end_is_told() {
+    let (certified, server) = (Certified::new(), Server::new());
+    let mut plain = server.connect(service_fn(scheme));
+    plain.send(GET).await;
+    assert_eq!(plain.answer().await.text(), "http");
+
+    let mut client = certified
+        .shake(certified.connect(&server, service_fn(scheme)))
+        .await;
+    for _ in 0..3 {
+        client.send(GET).await;
+        assert_eq!(client.answer().await.text(), "https");
+    }
+    client
+        .send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await;
+    assert!(client.answer().await.closes());
+    let end = bounded(client.io.read(&mut [0; 1])).await;
+    assert_eq!(end.unwrap(), 0, "not an end that may be an attacker's");
+    client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_bodies_arrive() {
+    let (certified, server) = (Certified::new(), Server::new());
+    let mut client = certified.shake(certified.connect(&server, echo())).await;
+    let body = "x".repeat(1 << 20);
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    client.send(head + &body).await;
+    assert!(client.answer().await.text().ends_with(&body));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_response_of_http_1_0_does_not_look_whole() {
+    let broken = service_fn(async |_: Request<RequestBody>| {
+        let parts = [Ok(Bytes::from_static(b"half")), Err("broken")];
+        let parts = parts.map(|part| part.map(http_body::Frame::data));
+        let body = http_body_util::StreamBody::new(futures_util::stream::iter(parts));
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    let (certified, server) = (Certified::new(), Server::new());
+    let mut client = certified.shake(certified.connect(&server, broken)).await;
+    client.send("GET / HTTP/1.0\r\n\r\n").await;
+    let mut answer = Vec::new();
+    let end = bounded(client.io.read_to_end(&mut answer)).await;
+    assert!(end.is_err(), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_the_time_of_a_head() {
+    let (certified, server) = (Certified::new(), Server::new());
+    let start = Instant::now();
+    let (mut client, served) = certified.connect(&server, echo());
+    client.write_all(b"\x16\x03\x01").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((server.load.connections(), server.load.busy()), (1, 1));
+    bounded(served).await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!((server.load.connections(), server.load.busy()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_speaks_no_tls_is_refused_at_once() {
+    let (certified, server) = (Certified::new(), Server::new());
+    let start = Instant::now();
+    let (mut client, served) = certified.connect(&server, echo());
+    client.write_all(GET.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = bounded(client.read_to_end(&mut answer)).await;
+    assert!(!answer.starts_with(b"HTTP"));
+    bounded(served).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1));
+    // Neither does one do harm that has gone.
+    let (client, served) = certified.connect(&server, echo());
+    drop(client);
+    bounded(served).await.unwrap();
+    assert_eq!(server.load.connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_leaves_a_handshake_a_moment() {
+    let (certified, server) = (Certified::new(), Server::new());
+    let late = certified.connect(&server, echo());
+    let (_silent, served) = certified.connect(&server, echo());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    server.drain.send_replace(AT_ONCE);
+    let start = Instant::now();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut late = certified.shake(late).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    late.send(GET).await;
+    assert!(late.answer().await.closes());
+    late.ended().await;
+    bounded(served).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
