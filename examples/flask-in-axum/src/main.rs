@@ -57,7 +57,7 @@ fn router(worker: &Worker) -> Result<Router, BoxError> {
             Ends {
                 remote: connection.and_then(Connection::peer),
                 local: connection.and_then(Connection::local),
-                encrypted: false,
+                encrypted: connection.is_some_and(Connection::is_encrypted),
             }
         });
     Ok(Router::new()

@@ -97,7 +97,7 @@ fn ends(extensions: &Extensions) -> Ends {
     Ends {
         remote: connection.and_then(Connection::peer),
         local: connection.and_then(Connection::local),
-        encrypted: false,
+        encrypted: connection.is_some_and(Connection::is_encrypted),
     }
 }
 

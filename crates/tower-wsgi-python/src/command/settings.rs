@@ -104,6 +104,8 @@ impl Settings {
             "max_rss" => server.max_rss = Some(value.extract()?),
             "pid_file" => server.pid_file = Some(value.extract()?),
             "control_socket" => server.control_socket = Some(value.extract()?),
+            "tls_certificate" => server.tls_certificate = Some(value.extract()?),
+            "tls_key" => server.tls_key = Some(value.extract()?),
             "user" => server.user = Some(value.str()?.to_string()),
             "group" => server.group = Some(value.str()?.to_string()),
             "umask" => server.umask = Some(value.extract()?),

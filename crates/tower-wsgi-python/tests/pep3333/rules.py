@@ -108,7 +108,7 @@ ARGUED = [
         "environ Variables",
         "SHOULD",
         "With TLS, also the variables of Apache's mod_ssl.",
-        "The server speaks no TLS; `HTTPS` is `on` where a service in front says that the connection is encrypted.",
+        "The server has no such variables; `HTTPS` is `on` where the connection is encrypted.",
     ),
     Argued(
         "environ Variables",
