@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio_rustls::rustls::ClientConfig;
+
 use crate::{Client, Response};
 
 const BODY: usize = 16 << 10;
@@ -20,6 +22,8 @@ const BODY: usize = 16 << 10;
 pub enum Address {
     /// Over TCP.
     Tcp(SocketAddr),
+    /// Over TCP, with TLS.
+    Tls(SocketAddr, Arc<ClientConfig>),
     /// To a Unix socket.
     Unix(PathBuf),
 }
@@ -213,6 +217,7 @@ impl Address {
     fn connect(&self) -> io::Result<Client> {
         match self {
             Self::Tcp(address) => Client::try_connect(*address),
+            Self::Tls(address, config) => Client::connect_tls(*address, config),
             Self::Unix(path) => Client::connect_unix(path),
         }
     }

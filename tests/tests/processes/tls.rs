@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use tests::{Certificate, Client, PATIENCE, Process, Running, Signal, wait_until};
+use tests::{Address, Certificate, Client, Load, PATIENCE, Process, Running, Signal, wait_until};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use crate::{probe, refused};
@@ -120,6 +120,19 @@ fn a_reload_serves_a_new_certificate() {
         (0..8).all(|_| serves(address, &new)) && !serves(address, &old)
     });
     assert_eq!(open.response().unwrap().status, 200);
+}
+
+#[test]
+fn reloads_lose_no_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new();
+    let arguments = certificate.write(directory.path());
+    let running = probe(&format!("-w 2 {arguments}")).start();
+    let load = Load::start(9, &[Address::Tls(running.ready(), certificate.trusted())]);
+    for _ in 0..5 {
+        let _ = reload(&running, " reloaded ");
+    }
+    load.stop().assert_nothing_failed();
 }
 
 #[test]
