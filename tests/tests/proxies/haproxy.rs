@@ -19,6 +19,7 @@ fn start(servers: &[Address]) -> Option<Proxy> {
     let server = |name: &str, address: Option<&Address>| match address {
         None => String::new(),
         Some(Address::Tcp(address)) => format!("server {name} {address}"),
+        Some(Address::Tls(..)) => unreachable!("no server here speaks TLS"),
         Some(Address::Unix(path)) => format!("server {name} unix@{}", path.display()),
     };
     let config = deployed(

@@ -47,6 +47,7 @@ fn start(servers: &[Address]) -> Option<Proxy> {
     let server = |address: Option<&Address>| match address {
         None => String::new(),
         Some(Address::Tcp(address)) => format!("server {address} fail_timeout=1s;"),
+        Some(Address::Tls(..)) => unreachable!("no server here speaks TLS"),
         Some(Address::Unix(path)) => format!("server unix:{} fail_timeout=1s;", path.display()),
     };
     let directory = tempfile::tempdir().unwrap();
