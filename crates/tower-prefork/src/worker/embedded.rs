@@ -42,6 +42,8 @@ pub(crate) fn run_until(
     let served = runtime.block_on(async {
         let mut serving = pin!(application.serve(job));
         tokio::select! {
+            // In this order: who is told to stop at once has been ready before.
+            biased;
             // It could not start.
             served = &mut serving => return served,
             () = stop => {}
