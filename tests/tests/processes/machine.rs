@@ -4,7 +4,7 @@ use std::{
     path::Path,
 };
 
-use tests::{Client, PATIENCE, Process, Program, Running, Signal};
+use tests::{Certificate, Client, PATIENCE, Process, Program, Running, Signal};
 
 use crate::{probe, wait_until};
 
@@ -229,6 +229,22 @@ fn workers_are_another_user() {
     for worker in running.workers() {
         assert_eq!(identity(worker.pid())[0], "Uid: 65534 65534 65534 65534");
     }
+}
+
+#[test]
+fn only_root_need_read_the_key_of_a_certificate() {
+    if !is_root() {
+        return;
+    }
+    let directory = public_directory().unwrap();
+    let certificate = Certificate::new();
+    let arguments = certificate.write(directory.path());
+    let key = directory.path().join("key.pem");
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+    let arguments = format!("-w 1 --user nobody -b 127.0.0.1:0 {arguments}");
+    let running = public_probe(directory.path(), &arguments).start();
+    let mut client = Client::connect_tls(running.ready(), &certificate.trusted()).unwrap();
+    assert_eq!(client.get("/").unwrap().status, 200);
 }
 
 #[test]
