@@ -25,6 +25,7 @@
 //! Linux, 5.3 or later.
 
 mod access_log;
+mod arbiter;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
@@ -51,13 +52,14 @@ mod watch;
 mod worker;
 
 pub use access_log::{AccessLog, AccessLogFormat};
+pub use arbiter::Arbiter;
 pub use config::{Config, Http, Workers};
 pub use connection::{Connection, RequestBody};
 pub use error::BoxError;
 pub use hooks::{ConnectionStep, ProcessEvent, ProcessStep, WorkerStep};
 pub use http_service::HttpService;
 pub use phase::Phase;
-pub use server::{Arbiter, Server};
+pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 pub use worker::{AbandonedJob, Work, Worker};

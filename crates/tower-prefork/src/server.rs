@@ -1,17 +1,15 @@
-//! The builders: [`Server`] and [`Arbiter`].
+//! One application: [`Server`].
 
 use std::{future::Future, process::ExitCode, sync::Arc};
 
 use tokio::sync::watch;
 
 use crate::{
-    BoxError, Config, HttpService, Phase, Worker, Workers,
+    Arbiter, BoxError, Config, HttpService, Phase, Worker, Workers,
     config::Settings,
-    control::{self, Socket},
     hooks::{ProcessEvent, ProcessHooks},
     phase::Phases,
-    start::{Failure, start},
-    worker::{self, Application},
+    worker::Application,
 };
 
 /// One application on its addresses, served by its own worker processes.
@@ -277,59 +275,5 @@ impl Server {
     #[must_use = "the exit code tells whether the server could start"]
     pub fn run(self) -> ExitCode {
         Arbiter::new().server(self).run()
-    }
-}
-
-/// Several servers under one supervisor.
-///
-/// Each has its own addresses, workers and threads. They start and stop together: when one
-/// cannot start, none does, and a stop waits for the longest
-/// [`graceful_timeout`](Config::graceful_timeout).
-#[derive(Debug, Default)]
-#[must_use = "an arbiter does nothing until it runs"]
-pub struct Arbiter {
-    servers: Vec<Server>,
-    keeps_name: bool,
-    phases: Phases,
-}
-
-impl Arbiter {
-    /// An arbiter without servers.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a server. Their names must differ.
-    pub fn server(mut self, server: Server) -> Self {
-        self.servers.push(server);
-        self
-    }
-
-    /// Starts workers under the name that this program was called by: their `argv[0]`. Without it that is
-    /// `shop: worker 2`, so that `ps` tells them apart.
-    ///
-    /// For a program that looks at the name: an interpreter, for example, finds its libraries by it.
-    pub fn keep_name(mut self) -> Self {
-        self.keeps_name = true;
-        self
-    }
-
-    /// What the program is doing, from now on, as [`Server::phases`] tells it: all servers are in one phase.
-    #[must_use]
-    pub fn phases(&self) -> watch::Receiver<Phase> {
-        self.phases.subscribe()
-    }
-
-    /// Serves until an operator stops the program. See [`Server`] for the exit codes.
-    #[must_use = "the exit code tells whether the servers could start"]
-    pub fn run(self) -> ExitCode {
-        match Socket::inherited(control::MARKER) {
-            Ok(Some(socket)) => worker::run(self.servers, socket),
-            Ok(None) => match start(self.servers, self.keeps_name, self.phases) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => failure.report(),
-            },
-            Err(error) => Failure::of_start(format!("a worker cannot start: {error}")).report(),
-        }
     }
 }
