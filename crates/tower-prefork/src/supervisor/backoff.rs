@@ -5,6 +5,9 @@ const RECOVERED: Duration = Duration::from_secs(60);
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The same for a worker that was ready: its start works, and while it waits, its siblings have its requests.
+const LONGEST_AFTER_READY: Duration = Duration::from_secs(1);
+
 /// How long a slot waits before it starts its next worker.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
@@ -12,18 +15,20 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after a death: none at first, then 100 ms, doubling up to 30 s, each a little
-    /// longer or shorter by chance, so that slots that died together do not start together.
+    /// The wait after a death: none at first, then 100 ms, doubling up to 30 s, or up to 1 s after a worker
+    /// that was ready; each a little longer or shorter by chance, so that slots that died together do not
+    /// start together.
     pub(super) fn after(&mut self, ready_for: Option<Duration>) -> Duration {
         if ready_for.is_some_and(|time| time >= RECOVERED) {
             self.deaths = 0;
         }
+        let longest = ready_for.map_or(LONGEST, |_| LONGEST_AFTER_READY);
         let doublings = self.deaths.checked_sub(1);
         self.deaths = self.deaths.saturating_add(1);
         doublings.map_or(Duration::ZERO, |doublings| {
-            let wait = FIRST.saturating_mul(1 << doublings.min(16)).min(LONGEST);
+            let wait = FIRST.saturating_mul(1 << doublings.min(16)).min(longest);
             // Less than a half on both sides, so that the next wait is always longer.
-            wait.mul_f64(0.8 + 0.4 * fastrand::f64()).min(LONGEST)
+            wait.mul_f64(0.8 + 0.4 * fastrand::f64()).min(longest)
         })
     }
 }
@@ -41,6 +46,8 @@ mod tests {
         assert!(waits[..9].is_sorted_by(|a, b| a < b), "{waits:?}");
         assert!(waits[12..].iter().all(|wait| *wait >= LONGEST * 4 / 5));
         assert!(waits.iter().all(|wait| *wait <= LONGEST));
+        // Once it starts again, the next one does not wait for so long.
+        assert!(backoff.after(Some(Duration::ZERO)) <= LONGEST_AFTER_READY);
     }
 
     #[test]
