@@ -115,8 +115,11 @@ impl Supervised {
             let address = listener.url(self.fleet.config().is_encrypted());
             tracing::info!(server = self.fleet.name, %address, "listening");
         }
-        for listener in added(&self.bound, &before) {
-            let address = listener.url(config.is_encrypted());
+        let gone = added(&self.bound, &before).map(|listener| listener.url(config.is_encrypted()));
+        let gone: Vec<_> = gone.collect();
+        // What the log says is true then.
+        drop(before);
+        for address in gone {
             tracing::info!(server = self.fleet.name, %address, "no longer listening");
         }
     }
