@@ -67,7 +67,7 @@ impl Server {
         stop: impl Future<Output = ()>,
         ready: impl FnOnce(Vec<String>) + 'static,
     ) -> Result<usize, BoxError> {
-        let mut resolved = check(slice::from_ref(&self))?;
+        let (mut resolved, _) = check(slice::from_ref(&self))?;
         #[cfg(feature = "tls")]
         resolved
             .iter_mut()

@@ -43,10 +43,9 @@ impl Failure {
 pub(crate) fn start(servers: Vec<Server>, keeps_name: bool, phases: Phases) -> Result<(), Failure> {
     let predecessor = Predecessor::inherited()
         .map_err(|error| Failure::of_start(format!("cannot take over: {error}")))?;
-    let all = check(&servers).map_err(Failure::of_settings)?;
+    let (all, program) = check(&servers).map_err(Failure::of_settings)?;
     let phases = phases.with(servers.iter().map(|server| &server.phases));
     let announcer = Announcer::of_program(phases);
-    let program = ProgramConfig::of(&all).map_err(Failure::of_settings)?;
     if all.iter().all(Resolved::is_alone) {
         if predecessor.is_some() {
             let error = "0 workers cannot take over from a supervisor; stop it first, then start";
@@ -164,8 +163,8 @@ pub(crate) fn bind(
     Ok(bound)
 }
 
-/// Checks what needs no look at the machine. Gives what each server has come to.
-pub(crate) fn check(servers: &[Server]) -> Result<Vec<Resolved>, String> {
+/// Checks what needs no look at the machine. Gives what each server, and the program, has come to.
+pub(crate) fn check(servers: &[Server]) -> Result<(Vec<Resolved>, ProgramConfig), String> {
     if servers.is_empty() {
         return Err("no server was given; add one with Arbiter::server".into());
     }
@@ -201,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_plain_router_is_a_service() {
-        assert_eq!(check(&[server("shop")]).unwrap().len(), 1);
+        assert_eq!(check(&[server("shop")]).unwrap().0.len(), 1);
     }
 
     #[test]

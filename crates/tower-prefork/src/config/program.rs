@@ -14,7 +14,7 @@ pub(crate) struct ProgramConfig {
 
 impl ProgramConfig {
     /// What the servers say, who must agree. The error is a sentence for the operator.
-    pub(crate) fn of(servers: &[Resolved]) -> Result<Self, String> {
+    pub(super) fn of(servers: &[Resolved]) -> Result<Self, String> {
         let each = || servers.iter().map(|resolved| &resolved.config);
         let this = Self {
             pid_file: of_program(each(), "pid_file", |config| config.pid_file.as_ref())?.cloned(),

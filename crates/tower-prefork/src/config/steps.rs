@@ -85,19 +85,19 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Resolves the settings of all servers of a program, each with its name. The error is a sentence
-/// for the operator.
+/// Resolves the settings of all servers of a program, each with its name, and those of the program itself.
+/// The error is a sentence for the operator.
 pub(crate) fn resolve_all<'a>(
     servers: impl IntoIterator<Item = (&'a str, &'a Settings)>,
-) -> Result<Vec<Resolved>, String> {
+) -> Result<(Vec<Resolved>, ProgramConfig), String> {
     let servers = servers.into_iter();
     let all = servers.map(|(name, settings)| settings.resolve(name));
     let all = all.collect::<Result<Vec<_>, _>>()?;
     if all.iter().any(Resolved::is_alone) && !all.iter().all(Resolved::is_alone) {
         return Err("0 workers means one process: give 0 to all servers or to none".into());
     }
-    ProgramConfig::of(&all)?;
-    Ok(all)
+    let program = ProgramConfig::of(&all)?;
+    Ok((all, program))
 }
 
 #[cfg(test)]

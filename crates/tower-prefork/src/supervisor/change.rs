@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Phase,
-    config::{MAX_WORKERS, ProgramConfig, Resolved, resolve_all},
+    config::{MAX_WORKERS, Resolved, resolve_all},
     signals::Request,
     start,
     system::PidFile,
@@ -127,11 +127,12 @@ impl Supervisor {
     /// whole, or else taken over as a whole.
     fn begin_reload(&mut self) -> Result<(), String> {
         let servers = self.servers.iter();
-        let all = resolve_all(servers.map(|server| (&*server.fleet.name, &server.settings)))?;
+        let servers = servers.map(|server| (&*server.fleet.name, &server.settings));
+        let (all, program) = resolve_all(servers)?;
         if all.iter().any(Resolved::is_alone) {
             return Err("workers is 0, which only a new start can change".into());
         }
-        if ProgramConfig::of(&all)? != self.config {
+        if program != self.config {
             tracing::warn!(
                 "pid_file, control_socket, user, group and umask stay as they were: \
                  only a new start or an upgrade changes them"
