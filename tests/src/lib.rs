@@ -14,6 +14,7 @@ mod process;
 mod program;
 mod stress;
 mod wait;
+mod watch;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub use program::{Program, Running};
 pub use rustix::process::Signal;
 pub use stress::stress;
 pub use wait::wait_until;
+pub use watch::watch;
 
 /// The longest wait for anything that must happen, however slow the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -23,11 +23,10 @@ use bytes::Bytes;
 use clap::Parser;
 use http::{Request, Response, Uri};
 use http_body::Frame;
+use tests::watch;
 use tokio::sync::watch;
 use tower::Layer as _;
-use tower_prefork::{
-    AbandonedJob, Arbiter, BoxError, Connection, Phase, Server, Work, Worker, Workers, cli,
-};
+use tower_prefork::{Arbiter, BoxError, Connection, Phase, Server, Worker, Workers, cli};
 use tower_wsgi::blocking::{BlockingLayer, BlockingPool, blocking_fn};
 
 /// A server for tests.
@@ -184,24 +183,6 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
         .route("/files/close", get(close_files))
         .route("/upload", post(upload))
         .route("/bytes/{count}", get(bytes)))
-}
-
-fn watch(worker: &Worker, pool: BlockingPool) {
-    worker.watch_work(move || {
-        let stats = pool.stats();
-        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
-            since: job.since,
-            method: job.method,
-            path: job.path,
-            thread: job.thread,
-        });
-        Work {
-            queued: stats.queued,
-            refused: stats.refused,
-            oldest: stats.oldest,
-            abandoned: abandoned.collect(),
-        }
-    });
 }
 
 /// The last part of the path.

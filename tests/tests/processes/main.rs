@@ -21,6 +21,7 @@ mod spread;
 mod start;
 mod stop;
 mod tls;
+mod told;
 mod under_load;
 mod upgrade;
 mod watch;

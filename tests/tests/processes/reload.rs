@@ -8,54 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tempfile::TempDir;
 use tests::{Client, Process, Program, Running, Signal};
 
-use crate::{field, probe, wait_until, workers_become};
-
-/// A server whose workers do at each start what a file says.
-struct Told {
-    running: Running,
-    address: SocketAddr,
-    directory: TempDir,
-}
-
-impl Told {
-    fn start(arguments: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("start");
-        fs::write(&file, "").unwrap();
-        let running = probe(arguments).arg("--start").arg(&file).start();
-        Self {
-            address: running.ready(),
-            running,
-            directory,
-        }
-    }
-
-    /// From now on each start does this.
-    fn tell(&self, what: &str) {
-        // In one step: a worker may be reading it.
-        let new = self.directory.path().join("new");
-        fs::write(&new, what).unwrap();
-        fs::rename(new, self.directory.path().join("start")).unwrap();
-    }
-
-    fn reload(&self) {
-        self.running.signal(Signal::HUP);
-    }
-
-    /// Waits for the start of a worker that waits, the one after `before` others.
-    fn waiting(&self, before: usize) -> Process {
-        let lines = self.running.wait_for_count("waiting_pid=", before + 1);
-        let pid = field(&lines[before], "waiting_pid").parse().unwrap();
-        Process::open(pid).expect("it waits")
-    }
-
-    fn get(&self, path: &str) -> String {
-        Client::connect(self.address).get(path).unwrap().text()
-    }
-}
+use crate::{field, probe, told::Told, wait_until, workers_become};
 
 fn send(address: SocketAddr, path: &str) -> Client {
     let mut client = Client::connect(address);

@@ -1,25 +1,8 @@
-use std::{fs, path::Path};
+use std::fs;
 
 use tests::{Client, PATIENCE, Process, Running, Signal};
 
-use crate::{field, probe, wait_until, workers_become};
-
-/// A server whose starts do what a file says, and the directory with the file.
-fn obedient(arguments: &str) -> (Running, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    say(directory.path(), "go");
-    let file = directory.path().join("start").display().to_string();
-    let running = probe(&format!("{arguments} --start {file}")).start();
-    let _ = running.ready();
-    (running, directory)
-}
-
-fn say(directory: &Path, what: &str) {
-    // Whole from its first moment.
-    let draft = directory.join("draft");
-    fs::write(&draft, what).unwrap();
-    fs::rename(draft, directory.join("start")).unwrap();
-}
+use crate::{field, probe, told::Told, wait_until, workers_become};
 
 /// The new supervisor of an upgrade whose workers are starting.
 fn successor(running: &Running) -> Process {
@@ -66,84 +49,86 @@ fn another_supervisor_takes_over_and_the_old_one_ends() {
 #[test]
 fn a_new_supervisor_that_cannot_start_changes_nothing() {
     for problem in ["exit", "error"] {
-        let (running, directory) = obedient("-w 2");
-        let address = running.ready();
+        let told = Told::start("-w 2");
+        let address = told.address;
         let workers = || {
-            running
+            told.running
                 .workers()
                 .iter()
                 .map(Process::pid)
                 .collect::<Vec<_>>()
         };
         let before = workers();
-        say(directory.path(), problem);
-        running.signal(Signal::USR2);
-        running.wait_for("the upgrade has failed; this supervisor goes on");
+        told.tell(problem);
+        told.running.signal(Signal::USR2);
+        told.running
+            .wait_for("the upgrade has failed; this supervisor goes on");
         assert_eq!(workers(), before);
         for _ in 0..10 {
             assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
         }
-        say(directory.path(), "go");
-        running.signal(Signal::HUP);
-        running.wait_for(" reloaded ");
+        told.tell("go");
+        told.running.signal(Signal::HUP);
+        told.running.wait_for(" reloaded ");
     }
 }
 
 #[test]
 fn a_new_supervisor_that_is_late_is_killed() {
-    let (running, directory) = obedient("-w 1 --start-timeout 0.5");
-    say(directory.path(), "never");
-    running.signal(Signal::USR2);
+    let told = Told::start("-w 1 --start-timeout 0.5");
+    told.tell("never");
+    told.running.signal(Signal::USR2);
     // Its own limit comes first.
-    running.wait_for("not ready within 0.5 seconds");
-    running.wait_for("the upgrade has failed");
-    workers_become(&running, 1);
-    assert_eq!(running.client().get("/").unwrap().status, 200);
+    told.running.wait_for("not ready within 0.5 seconds");
+    told.running.wait_for("the upgrade has failed");
+    workers_become(&told.running, 1);
+    assert_eq!(told.running.client().get("/").unwrap().status, 200);
 }
 
 #[test]
 fn two_upgrades_at_once_are_one_after_the_other() {
-    let (mut running, directory) = obedient("-w 1");
-    let address = running.ready();
-    say(directory.path(), "wait");
-    running.signal(Signal::USR2);
-    let successor = successor(&running);
-    running.wait_for("waiting slot=0");
-    running.signal(Signal::USR2);
-    running.wait_for("upgrade asked for; it begins when the change that runs is over");
-    say(directory.path(), "go");
-    running.upgraded(1);
+    let mut told = Told::start("-w 1");
+    let address = told.address;
+    told.tell("wait");
+    told.running.signal(Signal::USR2);
+    let successor = successor(&told.running);
+    told.running.wait_for("waiting slot=0");
+    told.running.signal(Signal::USR2);
+    told.running
+        .wait_for("upgrade asked for; it begins when the change that runs is over");
+    told.tell("go");
+    told.running.upgraded(1);
     // The second one was for a supervisor that is gone.
-    assert_eq!(running.process().pid(), successor.pid());
-    workers_become(&running, 1);
+    assert_eq!(told.running.process().pid(), successor.pid());
+    workers_become(&told.running, 1);
     assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
 }
 
 #[test]
 fn a_delayed_stop_in_the_middle_ends_the_new_one_at_once() {
-    let (mut running, directory) = obedient("-w 1 --shutdown-delay 1000");
-    let address = running.ready();
-    say(directory.path(), "wait");
-    running.signal(Signal::USR2);
-    let successor = successor(&running);
-    running.wait_for("waiting slot=0");
-    running.signal(Signal::TERM);
+    let mut told = Told::start("-w 1 --shutdown-delay 1000");
+    let address = told.address;
+    told.tell("wait");
+    told.running.signal(Signal::USR2);
+    let successor = successor(&told.running);
+    told.running.wait_for("waiting slot=0");
+    told.running.signal(Signal::TERM);
     assert!(successor.ends_within(PATIENCE));
     assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
-    running.signal(Signal::TERM);
-    assert_eq!(running.exit().code(), Some(0));
+    told.running.signal(Signal::TERM);
+    assert_eq!(told.running.exit().code(), Some(0));
 }
 
 #[test]
 fn a_stop_in_the_middle_ends_both() {
-    let (mut running, directory) = obedient("-w 2");
-    say(directory.path(), "wait");
-    running.signal(Signal::USR2);
-    let successor = successor(&running);
-    running.wait_for("waiting slot=0");
+    let mut told = Told::start("-w 2");
+    told.tell("wait");
+    told.running.signal(Signal::USR2);
+    let successor = successor(&told.running);
+    told.running.wait_for("waiting slot=0");
     let workers = successor.children();
-    running.signal(Signal::TERM);
-    assert_eq!(running.exit().code(), Some(0));
+    told.running.signal(Signal::TERM);
+    assert_eq!(told.running.exit().code(), Some(0));
     assert!(successor.ends_within(PATIENCE));
     for worker in workers {
         assert!(worker.ends_within(PATIENCE));
@@ -152,22 +137,22 @@ fn a_stop_in_the_middle_ends_both() {
 
 #[test]
 fn the_death_of_the_old_one_in_the_middle_leaves_the_new_one() {
-    let (mut running, directory) = obedient("-w 2");
-    let address = running.ready();
-    let before = running.workers();
-    say(directory.path(), "wait");
-    running.signal(Signal::USR2);
-    let successor = successor(&running);
-    running.wait_for("waiting slot=0");
-    running.signal(Signal::KILL);
-    running.exit();
+    let mut told = Told::start("-w 2");
+    let address = told.address;
+    let before = told.running.workers();
+    told.tell("wait");
+    told.running.signal(Signal::USR2);
+    let successor = successor(&told.running);
+    told.running.wait_for("waiting slot=0");
+    told.running.signal(Signal::KILL);
+    told.running.exit();
     for worker in before {
         assert!(worker.ends_within(PATIENCE) || worker.pid() == successor.pid());
     }
     // In the queue, until somebody serves again.
     let mut client = Client::connect(address);
     client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
-    say(directory.path(), "go");
+    told.tell("go");
     assert_eq!(client.response().unwrap().status, 200);
     wait_until("two workers", || successor.children().len() == 2);
     successor.signal(Signal::TERM);
@@ -176,34 +161,36 @@ fn the_death_of_the_old_one_in_the_middle_leaves_the_new_one() {
 
 #[test]
 fn the_death_of_the_new_one_in_the_middle_leaves_the_old_one() {
-    let (running, directory) = obedient("-w 2");
-    let address = running.ready();
-    say(directory.path(), "wait");
-    running.signal(Signal::USR2);
-    let successor = successor(&running);
-    running.wait_for("waiting slot=0");
+    let told = Told::start("-w 2");
+    let address = told.address;
+    told.tell("wait");
+    told.running.signal(Signal::USR2);
+    let successor = successor(&told.running);
+    told.running.wait_for("waiting slot=0");
     let workers = successor.children();
     successor.signal(Signal::KILL);
-    running.wait_for("the new supervisor killed by SIGKILL");
+    told.running
+        .wait_for("the new supervisor killed by SIGKILL");
     for worker in workers {
         assert!(worker.ends_within(PATIENCE));
     }
-    workers_become(&running, 2);
+    workers_become(&told.running, 2);
     assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
 }
 
 #[test]
 fn a_reload_in_the_middle_waits_for_the_end() {
-    let (running, directory) = obedient("-w 1");
-    say(directory.path(), "wait");
-    running.signal(Signal::USR2);
-    let successor = successor(&running);
-    running.wait_for("waiting slot=0");
-    running.signal(Signal::HUP);
-    running.wait_for("reload asked for; it begins when the change that runs is over");
+    let told = Told::start("-w 1");
+    told.tell("wait");
+    told.running.signal(Signal::USR2);
+    let successor = successor(&told.running);
+    told.running.wait_for("waiting slot=0");
+    told.running.signal(Signal::HUP);
+    told.running
+        .wait_for("reload asked for; it begins when the change that runs is over");
     successor.signal(Signal::KILL);
-    running.wait_for("the upgrade has failed");
-    say(directory.path(), "go");
-    running.wait_for(" reloaded ");
-    assert_eq!(running.client().get("/").unwrap().status, 200);
+    told.running.wait_for("the upgrade has failed");
+    told.tell("go");
+    told.running.wait_for(" reloaded ");
+    assert_eq!(told.running.client().get("/").unwrap().status, 200);
 }

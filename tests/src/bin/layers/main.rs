@@ -8,7 +8,8 @@ use std::{io, process::ExitCode};
 
 use axum::Router;
 use clap::Parser;
-use tower_prefork::{AbandonedJob, BoxError, Server, Work, Worker, cli};
+use tests::watch;
+use tower_prefork::{BoxError, Server, cli};
 use tower_wsgi::blocking::BlockingPool;
 
 /// The layers, for tests.
@@ -51,24 +52,6 @@ fn main() -> ExitCode {
 
 fn router(pool: &BlockingPool) -> Router {
     places::router().fallback_service(handler::build(pool))
-}
-
-fn watch(worker: &Worker, pool: BlockingPool) {
-    worker.watch_work(move || {
-        let stats = pool.stats();
-        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
-            since: job.since,
-            method: job.method,
-            path: job.path,
-            thread: job.thread,
-        });
-        Work {
-            queued: stats.queued,
-            refused: stats.refused,
-            oldest: stats.oldest,
-            abandoned: abandoned.collect(),
-        }
-    });
 }
 
 /// As an axum user does; the log lines are those of the other server, for the tests.
