@@ -31,7 +31,9 @@ pub fn program(package: &str) -> Program {
 fn build(package: &str, directory: &Path) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "-p", package]);
+    // The features that `cargo xtask test` builds it with, so that nothing is compiled a second time.
+    command.args(["build", "--quiet", "--workspace", "--all-features"]);
+    command.args(["--bin", package]);
     if directory.ends_with("release") {
         command.arg("--release");
     }
