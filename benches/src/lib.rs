@@ -1,7 +1,5 @@
 //! What the benchmarks share: the runtime, the request, and the bare service that the layers go around.
 
-pub mod stats;
-
 use std::convert::Infallible;
 
 use bytes::Bytes;

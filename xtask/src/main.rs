@@ -3,8 +3,11 @@
 mod bench;
 mod browser;
 mod command;
+mod compare;
 mod debian;
+mod environment;
 mod interpreter;
+mod newest;
 mod proxies;
 mod python;
 mod setup;
@@ -34,12 +37,18 @@ enum Task {
     Test(test::Args),
     /// Runs the micro-benchmarks of the `benches` package, optimised, and prints their times
     Bench,
+    /// Measures ours and the servers that a user would pick instead, side by side
+    ///
+    /// Installs the peers into `target/peers`, builds ours, and writes `benches/results`. All rows take less than half an
+    /// hour.
+    Compare(compare::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Test(args) => test::run(&args),
         Task::Bench => bench::run(),
+        Task::Compare(args) => compare::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

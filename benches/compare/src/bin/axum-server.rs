@@ -1,0 +1,65 @@
+//! What a user of axum writes without us.
+//!
+//! usage: `axum-server serve|spawn-blocking THREADS PORT`
+
+use std::{env, error::Error};
+
+use axum::{Router, extract::Request, routing::get, serve::ListenerExt as _};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{net::TcpListener, runtime::Builder, task::spawn_blocking};
+use tower::ServiceExt as _;
+
+const HELLO: &str = "Hello, world!";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [case, threads, port] = &arguments[..] else {
+        return Err("usage: axum-server serve|spawn-blocking THREADS PORT".into());
+    };
+    match case.as_str() {
+        "serve" => serve(threads.parse()?, port.parse()?),
+        "spawn-blocking" => blocking(threads.parse()?, port.parse()?),
+        other => Err(format!("there is no case {other:?}").into()),
+    }
+}
+
+/// As axum's documentation begins, on so many event loops.
+fn serve(threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(threads).enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        // As ours: without it, an answer may wait for the acknowledgement of the one before.
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        let router = Router::new().route("/", get(async || HELLO));
+        Ok(axum::serve(listener, router).await?)
+    })
+}
+
+/// A handler that blocks, on so many threads beside one event loop.
+fn blocking(threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.max_blocking_threads(threads).enable_all().build()?;
+    runtime.block_on(async {
+        let handler = async || {
+            let answer = spawn_blocking(|| HELLO).await;
+            answer.expect("the function does not panic")
+        };
+        let router = Router::new().route("/", get(handler));
+        let service = TowerToHyperService::new(router.map_request(
+            |request: Request<hyper::body::Incoming>| request.map(axum::body::Body::new),
+        ));
+        let mut http = http1::Builder::new();
+        http.header_read_timeout(None);
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            // A connection that fails is the load's affair: it counts what it gets.
+            tokio::spawn(http.serve_connection(TokioIo::new(stream), service.clone()));
+        }
+    })
+}

@@ -1,0 +1,111 @@
+//! What is measured: a row of the table has cases, and a case has contenders.
+
+use crate::{load::Load, program::Program, target::Target};
+
+/// A row of the table.
+pub(crate) struct Row {
+    pub(crate) number: u8,
+    pub(crate) group: Group,
+    /// What the row says ours is measured against.
+    pub(crate) against: &'static str,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// The rows that are run together by a word on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Group {
+    /// The layers and the server in Rust
+    Rust,
+    /// Python applications
+    Python,
+    /// The access log, connections, memory and start
+    Resources,
+}
+
+/// Contenders that do the same.
+pub(crate) struct Case {
+    /// Unlike that of any other case of the row.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// Where the target counts.
+    pub(crate) judged: Mode,
+    /// All of them have to be met. None: the case is only shown.
+    pub(crate) targets: Vec<Target>,
+    /// The first is the one whose ratio to each of the others is the result.
+    pub(crate) contenders: Vec<Contender>,
+}
+
+/// How it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Requests as fast as the answers come.
+    Load,
+    /// Connections that wait.
+    Idle,
+    /// The memory of a worker that waits.
+    Memory,
+    /// The time until the first answer.
+    Start,
+}
+
+/// Where the processes run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The server on one core, the load on another.
+    Pinned,
+    /// Both wherever the system puts them.
+    Free,
+}
+
+impl Mode {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Free => "free",
+        }
+    }
+}
+
+/// A server, and what it is asked.
+pub(crate) struct Contender {
+    pub(crate) program: Program,
+    pub(crate) load: Load,
+}
+
+impl Case {
+    /// A case of throughput, judged with the server on one core.
+    pub(crate) fn load(name: impl Into<String>, load: &Load, programs: Vec<Program>) -> Self {
+        let contenders = programs.into_iter().map(|program| Contender {
+            program,
+            load: load.clone(),
+        });
+        Self {
+            name: name.into(),
+            kind: Kind::Load,
+            judged: Mode::Pinned,
+            targets: Vec::new(),
+            contenders: contenders.collect(),
+        }
+    }
+
+    pub(crate) fn kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    pub(crate) fn judged(self, judged: Mode) -> Self {
+        Self { judged, ..self }
+    }
+
+    pub(crate) fn target(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// The modes in which it is measured: memory and start do not depend on them.
+    pub(crate) fn modes(&self) -> Vec<Mode> {
+        match self.kind {
+            Kind::Load => vec![Mode::Pinned, Mode::Free],
+            Kind::Idle | Kind::Memory | Kind::Start => vec![self.judged],
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Whether a server counts: what it answers, and whom.
+
+use std::{
+    io::Read as _,
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use crate::{Failure, client, client::Answer, load::Load};
+
+/// A connection without an answer for so long is not served.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether this is the right answer, byte by byte.
+pub(crate) fn answer(answer: &Answer, load: &Load) -> Result<(), Failure> {
+    let posted = load.posted();
+    let right = if load.body.is_some() {
+        &posted
+    } else {
+        load.answer
+    };
+    if answer.status != 200 {
+        return Err(Failure(format!("it answers with status {}", answer.status)));
+    }
+    if answer.body != right {
+        return Err(Failure(format!(
+            "its body is wrong: {} bytes, not the {} expected",
+            answer.body.len(),
+            right.len()
+        )));
+    }
+    Ok(())
+}
+
+/// How many of the load's connections get no answer while all of them are open, each with one request on it. A server
+/// that gives a thread to each connection serves only as many as it has threads, and the load would not tell.
+pub(crate) fn unserved(address: SocketAddr, load: &Load) -> usize {
+    let mut open: Vec<TcpStream> = Vec::with_capacity(load.connections);
+    for _ in 0..load.connections {
+        let sent = client::connect(address, PATIENCE).and_then(|mut stream| {
+            // A large body does not fit until the server reads it: its head will do.
+            let small = Load {
+                body: load.body.map(|bytes| bytes.min(1024)),
+                ..load.clone()
+            };
+            client::send(&mut stream, &small)?;
+            Ok(stream)
+        });
+        open.extend(sent);
+    }
+    let end = Instant::now() + PATIENCE;
+    let served = open.iter_mut().map(|stream| begins(stream, end));
+    load.connections - served.filter(|begins| *begins).count()
+}
+
+fn begins(stream: &mut TcpStream, end: Instant) -> bool {
+    // None left still gives those a chance whose answer has come.
+    let left = end.saturating_duration_since(Instant::now());
+    let left = left.max(Duration::from_millis(1));
+    let mut begin = [0; 12];
+    stream.set_read_timeout(Some(left)).is_ok()
+        && stream.read_exact(&mut begin).is_ok()
+        && begin.ends_with(b" 200")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, net::TcpListener, thread};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_right_in_its_status_and_its_body() {
+        let load = Load::get(1, b"hi");
+        let given = |status, body: &[u8]| Answer {
+            status,
+            body: body.to_vec(),
+        };
+        assert!(answer(&given(200, b"hi"), &load).is_ok());
+        let Failure(wrong) = answer(&given(200, b"ho"), &load).expect_err("it is wrong");
+        assert_eq!(wrong, "its body is wrong: 2 bytes, not the 2 expected");
+        let Failure(wrong) = answer(&given(503, b"hi"), &load).expect_err("it is wrong");
+        assert_eq!(wrong, "it answers with status 503");
+        assert!(answer(&given(200, b"xxx"), &Load::echo(1, 3)).is_ok());
+    }
+
+    #[test]
+    fn connections_that_nobody_serves_are_counted() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        thread::spawn(move || {
+            // A thread a connection, and two threads.
+            let served: Vec<_> = listener.incoming().take(2).flatten().collect();
+            for mut stream in &served {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+            thread::park();
+        });
+        assert_eq!(unserved(address, &Load::get(3, b"")), 1);
+    }
+}

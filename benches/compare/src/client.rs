@@ -1,0 +1,130 @@
+//! A client for what the load does not look at: one request, and its whole answer.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use crate::load::Load;
+
+/// What came back.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A connection that stays open, with no request on it yet.
+pub(crate) fn connect(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    Ok(stream)
+}
+
+/// The request of the load, written out.
+pub(crate) fn send(stream: &mut TcpStream, load: &Load) -> io::Result<()> {
+    write(stream, load, "")
+}
+
+/// Reads the answer to [`send`], which is the right one, or nothing ends it.
+pub(crate) fn skip_answer(stream: &mut TcpStream, load: &Load) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut some = [0; 4096];
+    while !bytes.ends_with(load.answer) {
+        match stream.read(&mut some)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => bytes.extend_from_slice(&some[..count]),
+        }
+    }
+    Ok(())
+}
+
+/// Asks once, on a connection of its own.
+pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::Result<Answer> {
+    let mut stream = connect(address, patience)?;
+    write(&mut stream, load, "Connection: close\r\n")?;
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        // Some servers reset what they close; what has come is judged.
+        Err(error) if bytes.is_empty() => return Err(error),
+        _ => {}
+    }
+    parse(&bytes).ok_or_else(|| {
+        let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
+        io::Error::other(format!("this is no whole answer: {begin:?}"))
+    })
+}
+
+fn write(stream: &mut TcpStream, load: &Load, more: &str) -> io::Result<()> {
+    let method = if load.body.is_some() { "POST" } else { "GET" };
+    let mut head = format!("{method} / HTTP/1.1\r\nHost: {}\r\n", stream.peer_addr()?);
+    for (name, value) in load.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if let Some(bytes) = load.body {
+        head.push_str(&format!("Content-Length: {bytes}\r\n"));
+    }
+    head.push_str(more);
+    head.push_str("\r\n");
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&load.posted())
+}
+
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).ok()?.to_lowercase();
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let field = |name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+        lines
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value.trim())
+    };
+    let rest = &bytes[end + 4..];
+    let body = match (field("content-length"), field("transfer-encoding")) {
+        (_, Some("chunked")) => unchunk(rest)?,
+        (Some(length), _) => rest.get(..length.parse().ok()?)?.to_vec(),
+        _ => rest.to_vec(),
+    };
+    Some(Answer { status, body })
+}
+
+fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|window| window == b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..end]).ok()?;
+        let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(end + 2..end + 2 + size)?);
+        rest = rest.get(end + 2 + size + 2..)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_a_length() {
+        let answer = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").expect("an answer");
+        assert_eq!((answer.status, &answer.body[..]), (200, &b"hi"[..]));
+        assert_eq!(
+            parse(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_body_in_chunks() {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let whole = format!("{head}2\r\nhi\r\n1;x\r\n!\r\n0\r\n\r\n");
+        assert_eq!(parse(whole.as_bytes()).expect("an answer").body, b"hi!");
+        assert_eq!(parse(format!("{head}2\r\nhi\r\n").as_bytes()), None);
+    }
+}

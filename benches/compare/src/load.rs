@@ -1,0 +1,159 @@
+//! The load: `wrk`, which has one thread and holds its connections open.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use serde::Deserialize;
+
+use crate::{
+    Failure,
+    case::Mode,
+    cores::{self, Side},
+};
+
+/// What a browser sends.
+const BROWSER: [(&str, &str); 15] = [
+    (
+        "User-Agent",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    ),
+    (
+        "Accept",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    ),
+    ("Accept-Language", "en-GB,en;q=0.8,it;q=0.5,de;q=0.3"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    (
+        "Referer",
+        "https://shop.example/catalogue?page=2&sort=price",
+    ),
+    (
+        "Cookie",
+        "session=eyJ1c2VyIjo0Mn0.aR2b3Q.kq0Yc5w1; theme=dark; consent=yes; _ga=GA1.1.1234567890",
+    ),
+    ("DNT", "1"),
+    ("Sec-GPC", "1"),
+    ("Upgrade-Insecure-Requests", "1"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Site", "same-origin"),
+    ("Sec-Fetch-User", "?1"),
+    ("Priority", "u=0, i"),
+    ("Cache-Control", "max-age=0"),
+];
+
+/// What is asked, and over how many connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    /// What is sent beside `Host`.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// The size of what is posted.
+    pub(crate) body: Option<usize>,
+    /// The right answer's body; nothing means what was posted.
+    pub(crate) answer: &'static [u8],
+}
+
+/// What one round of `wrk` tells.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) requests: u64,
+    microseconds: u64,
+    bytes: u64,
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+    pub(crate) p999: u64,
+    connect: u64,
+    read: u64,
+    write: u64,
+    status: u64,
+    timeout: u64,
+}
+
+impl Load {
+    /// `GET` over this many connections.
+    pub(crate) fn get(connections: usize, answer: &'static [u8]) -> Self {
+        Self {
+            connections,
+            headers: &[],
+            body: None,
+            answer,
+        }
+    }
+
+    /// `POST` of so many bytes, which come back.
+    pub(crate) fn echo(connections: usize, bytes: usize) -> Self {
+        Self {
+            body: Some(bytes),
+            ..Self::get(connections, b"")
+        }
+    }
+
+    /// With the 16 headers of a browser.
+    pub(crate) fn with_browser_headers(self) -> Self {
+        Self {
+            headers: &BROWSER,
+            ..self
+        }
+    }
+
+    /// The body of a request, as `load.lua` makes it.
+    pub(crate) fn posted(&self) -> Vec<u8> {
+        vec![b'x'; self.body.unwrap_or_default()]
+    }
+
+    /// Runs it.
+    pub(crate) fn run(
+        &self,
+        address: SocketAddr,
+        duration: Duration,
+        mode: Mode,
+    ) -> Result<Outcome, Failure> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
+        let mut wrk = cores::command(Path::new("wrk"), mode, Side::Load);
+        wrk.args(["-t", "1", "--script", script]);
+        wrk.arg(format!("-c{}", self.connections));
+        // Thousands of connections take a while to open.
+        let duration = duration.as_secs().max(1) * (1 + self.connections as u64 / 1000);
+        wrk.arg(format!("-d{duration}"));
+        for (name, value) in self.headers {
+            wrk.args(["-H", &format!("{name}: {value}")]);
+        }
+        wrk.arg(format!("http://{address}/")).arg("--");
+        wrk.args(self.body.map(|bytes| bytes.to_string()));
+        let output = wrk.output().map_err(|error| {
+            Failure(format!(
+                "`wrk`, Debian's package of this name, could not be started: {error}"
+            ))
+        })?;
+        let report = String::from_utf8_lossy(&output.stdout);
+        let line = report.lines().find(|line| line.starts_with('{'));
+        line.and_then(|line| serde_json::from_str(line).ok())
+            .ok_or_else(|| {
+                let said = String::from_utf8_lossy(&output.stderr);
+                Failure(format!("`wrk` reported nothing: {report}{said}"))
+            })
+    }
+}
+
+impl Outcome {
+    pub(crate) fn requests_per_second(&self) -> f64 {
+        float(self.requests) * 1e6 / float(self.microseconds.max(1))
+    }
+
+    /// Whether less has come than the bodies of so many right answers.
+    pub(crate) fn is_too_short(&self, load: &Load) -> bool {
+        let body = load.body.unwrap_or(load.answer.len());
+        self.bytes < self.requests * body as u64
+    }
+
+    /// The requests that did not end well.
+    pub(crate) fn errors(&self) -> u64 {
+        self.connect + self.read + self.write + self.status + self.timeout
+    }
+}
+
+/// Exact up to 2^53, which no count here reaches.
+#[expect(clippy::cast_precision_loss)]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
+}

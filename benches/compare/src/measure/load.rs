@@ -1,0 +1,82 @@
+//! Requests as fast as the answers come.
+
+use std::{io::Write as _, time::Duration};
+
+use super::{failed, record, start};
+use crate::{
+    Failure, case::Contender, check, load::float, record::Record, rounds::Run, server::Server,
+};
+
+/// A server that runs, and how many of its connections it leaves alone.
+struct Running<'a> {
+    contender: &'a Contender,
+    server: Server,
+    unserved: usize,
+}
+
+pub(super) fn measure(run: Run<'_>) -> Result<Vec<Record>, Failure> {
+    let mut records = Vec::new();
+    let mut running = Vec::new();
+    for contender in &run.case.contenders {
+        match start(run, contender) {
+            Ok(server) => {
+                let unserved = check::unserved(server.address, &contender.load);
+                // The first second is slower: caches fill, and CPython specialises what it runs.
+                let warm_up = Duration::from_secs(1);
+                contender.load.run(server.address, warm_up, run.mode)?;
+                running.push(Running {
+                    contender,
+                    server,
+                    unserved,
+                });
+            }
+            Err(failure) => records.push(failed(run, contender, failure)),
+        }
+    }
+    for round in 1..=run.plan.rounds {
+        print!("  round {round}:");
+        for one in &running {
+            let record = one.round(run, round)?;
+            print!(" {:.0}", record.requests_per_second.unwrap_or_default());
+            let _ = std::io::stdout().flush();
+            records.push(record);
+        }
+        println!();
+    }
+    Ok(records)
+}
+
+impl Running<'_> {
+    fn round(&self, run: Run<'_>, round: usize) -> Result<Record, Failure> {
+        let load = &self.contender.load;
+        let before = self.server.cpu_seconds();
+        let outcome = load.run(self.server.address, run.plan.duration(), run.mode)?;
+        let cpu = self.server.cpu_seconds() - before;
+        let memory = self.server.memory();
+        let note = if outcome.is_too_short(load) {
+            "some of its answers are too short".to_owned()
+        } else {
+            String::new()
+        };
+        let ms = |microseconds| Some(float(microseconds) / 1e3);
+        Ok(Record {
+            requests_per_second: Some(rounded(outcome.requests_per_second())),
+            cpu_us_per_request: Some(rounded(cpu.max(0.0) * 1e6 / float(outcome.requests.max(1)))),
+            p50_ms: ms(outcome.p50),
+            p99_ms: ms(outcome.p99),
+            p999_ms: ms(outcome.p999),
+            errors: Some(outcome.errors()),
+            rss_kib: Some(memory.rss_kib),
+            pss_kib: Some(memory.pss_kib),
+            connections: Some(load.connections),
+            unserved: Some(self.unserved),
+            note,
+            ..record(run, self.contender, round)
+        })
+    }
+}
+
+/// To what a reader of the file can use.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}

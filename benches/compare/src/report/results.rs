@@ -1,0 +1,51 @@
+//! `results.md`: the table, then each row by itself.
+
+use std::fmt::Write as _;
+
+use super::{
+    detail,
+    verdict::{self, Verdict},
+};
+use crate::{case::Row, record::Record};
+
+pub(super) fn text(rows: &[Row], records: &[Record]) -> String {
+    let mut text = String::from(
+        "# Results\n\nWritten by `cargo xtask compare`; the [README](README.md) says how it is measured, and \
+         [rounds.csv](rounds.csv) has every round.\n\nA ratio is ours to theirs, the median of the rounds, against the \
+         best peer that counts; more is better for throughput, less for everything else. Where a peer is above \
+         130 000 requests a second the load is the limit, and the ratio is that of the processor time for each \
+         request.\n\n",
+    );
+    text.push_str(&summary(rows, records));
+    for row in rows {
+        for case in &row.cases {
+            text.push_str(&detail::text(row, case, records));
+        }
+    }
+    text
+}
+
+/// The table of all rows.
+pub(crate) fn summary(rows: &[Row], records: &[Record]) -> String {
+    let mut table = String::from(
+        "| | case | against | target | measured | verdict |\n| ---: | --- | --- | --- | --- | --- |\n",
+    );
+    for row in rows {
+        for case in &row.cases {
+            let verdicts = verdict::verdicts(row.number, case, records);
+            for Verdict {
+                target,
+                measured,
+                end,
+            } in verdicts
+            {
+                let (number, name, against) = (row.number, &case.name, row.against);
+                let _ = writeln!(
+                    table,
+                    "| {number} | {name} | {against} | {target} | {measured} | {end} |"
+                );
+            }
+        }
+    }
+    table
+}

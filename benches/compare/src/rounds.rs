@@ -1,0 +1,96 @@
+//! The run: the chosen rows, case by case, and the results after each row.
+
+use std::time::Duration;
+
+use crate::{
+    Failure,
+    case::{Case, Group, Mode, Row},
+    measure,
+    places::Places,
+    record, report, rows,
+};
+
+/// Measures whole servers side by side. `cargo xtask compare` builds what it needs, and runs it
+#[derive(clap::Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) places: Places,
+
+    #[command(flatten)]
+    pub(crate) plan: Plan,
+
+    /// Measures the rows of this group only
+    #[arg(value_name = "GROUP")]
+    group: Option<Group>,
+
+    /// Measures this row only; repeat it for several. The others keep what they had
+    #[arg(long, value_name = "NUMBER")]
+    row: Vec<u8>,
+}
+
+/// How long it is measured.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Plan {
+    /// Rounds for each server of a case, in turns
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    pub(crate) rounds: usize,
+
+    /// The length of one round
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    pub(crate) seconds: u64,
+}
+
+impl Plan {
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+/// What one case is measured with.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) row: u8,
+    pub(crate) case: &'a Case,
+    pub(crate) mode: Mode,
+    pub(crate) plan: Plan,
+    pub(crate) places: &'a Places,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let places = &args.places;
+    let rows = rows::rows(places);
+    for number in &args.row {
+        if !rows.iter().any(|row| row.number == *number) {
+            return Err(Failure(format!(
+                "there is no row {number}: they are 1 to 16"
+            )));
+        }
+    }
+    measure::allow_many_files()?;
+    let mut records = record::read(&places.rounds())?;
+    for row in rows.iter().filter(|row| is_chosen(row, args)) {
+        let mut now = Vec::new();
+        for case in &row.cases {
+            for mode in case.modes() {
+                println!("Row {}: {}, {}", row.number, case.name, mode.name());
+                now.extend(measure::measure(Run {
+                    row: row.number,
+                    case,
+                    mode,
+                    plan: args.plan,
+                    places,
+                })?);
+            }
+        }
+        records = record::replace(records, row.number, now);
+        // After each row: what ran is kept when the run is interrupted.
+        report::write(places, &rows, &records)?;
+    }
+    println!("\n{}", report::summary(&rows, &records));
+    Ok(())
+}
+
+fn is_chosen(row: &Row, args: &Args) -> bool {
+    let by_group = args.group.is_none_or(|group| group == row.group);
+    by_group && (args.row.is_empty() || args.row.contains(&row.number))
+}

@@ -1,0 +1,134 @@
+//! What the access log, connections, memory and the start cost.
+
+use super::{
+    HELLO,
+    peers::{Peers, bare_hyper, ours_in_rust},
+};
+use crate::{
+    case::{Case, Contender, Group, Kind, Mode, Row},
+    load::Load,
+    places::Places,
+    target::{Against, Bound, Figure, Target},
+};
+
+pub(super) fn rows(places: &Places) -> Vec<Row> {
+    let row = |number, against, cases| Row {
+        number,
+        group: Group::Resources,
+        against,
+        cases,
+    };
+    vec![
+        row(12, "off", access_log(places)),
+        row(13, "bare hyper", vec![idle(places)]),
+        row(14, "the same at 64", vec![many(places)]),
+        row(15, "bare hyper binary, gunicorn's worker", memory(places)),
+        row(16, "–, gunicorn", start(places)),
+    ]
+}
+
+fn access_log(places: &Places) -> Vec<Case> {
+    let rust = ours_in_rust(places, "prefork", 1);
+    let python = Peers::of(places, "raw:application").ours(1, 10);
+    let log = |name| format!("--access-log {}", places.logs.join(name).display());
+    let case = |name: &str, answer, on, off| {
+        Case::load(name, &Load::get(64, answer), vec![on, off]).target(Target::throughput(0.97))
+    };
+    vec![
+        case(
+            "access log on, Rust",
+            HELLO,
+            rust.clone().with(&log("rust-access")).named("on"),
+            rust.named("off"),
+        ),
+        case(
+            "access log on, Python, 10 threads",
+            &[b'x'; 1024],
+            python.clone().with(&log("python-access")).named("on"),
+            python.named("off"),
+        ),
+    ]
+}
+
+fn idle(places: &Places) -> Case {
+    let programs = vec![
+        ours_in_rust(places, "prefork", 1).named("tower-prefork"),
+        bare_hyper(places),
+    ];
+    Case::load(
+        "10 000 idle keep-alive connections",
+        &Load::get(10_000, HELLO),
+        programs,
+    )
+    .kind(Kind::Idle)
+    .target(Target::at_most(Figure::PerConnection, Against::Each, 1.1))
+}
+
+fn many(places: &Places) -> Case {
+    let program = ours_in_rust(places, "prefork", 1);
+    let few = Contender {
+        program: program.clone().named("64 connections"),
+        load: Load::get(64, HELLO),
+    };
+    let many = Contender {
+        program: program.named("4 000 connections"),
+        load: Load::get(4000, HELLO),
+    };
+    Case {
+        name: "4 000 active connections".to_owned(),
+        kind: Kind::Load,
+        judged: Mode::Pinned,
+        targets: vec![Target::throughput(0.8)],
+        contenders: vec![many, few],
+    }
+}
+
+fn memory(places: &Places) -> Vec<Case> {
+    let raw = Peers::of(places, "raw:application");
+    let at_most = Target::at_most(Figure::Rss, Against::Each, 1.2);
+    let rust = vec![
+        ours_in_rust(places, "prefork", 1).named("tower-prefork"),
+        bare_hyper(places),
+    ];
+    let python = vec![raw.ours(1, 10), raw.gunicorn(1, 10)];
+    vec![
+        Case::load("an idle worker in Rust", &Load::get(1, HELLO), rust)
+            .kind(Kind::Memory)
+            .target(at_most),
+        Case::load(
+            "an idle worker in Python",
+            &Load::get(1, &[b'x'; 1024]),
+            python,
+        )
+        .kind(Kind::Memory)
+        .target(at_most),
+    ]
+}
+
+fn start(places: &Places) -> Vec<Case> {
+    let raw = Peers::of(places, "raw:application");
+    let rust = vec![ours_in_rust(places, "prefork", 4).named("tower-prefork")];
+    let python = vec![raw.ours(4, 10), raw.gunicorn(4, 10)];
+    vec![
+        Case::load(
+            "start to first answer, 4 workers, Rust",
+            &Load::get(1, HELLO),
+            rust,
+        )
+        .kind(Kind::Start)
+        .judged(Mode::Free)
+        .target(Target {
+            figure: Figure::Start,
+            against: Against::Nobody,
+            bound: Bound::AtMost(100.0),
+        }),
+        Case::load(
+            "start to first answer, 4 workers, Python",
+            &Load::get(1, &[b'x'; 1024]),
+            python,
+        )
+        .kind(Kind::Start)
+        .judged(Mode::Free)
+        .target(Target::at_most(Figure::Start, Against::Each, 1.0)),
+    ]
+}

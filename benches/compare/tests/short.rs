@@ -1,0 +1,149 @@
+//! The short form of the comparison, for every day: the Rust servers answer, and a run of few rows writes its results.
+//! The Python servers need not be there.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+const HYPER: &str = env!("CARGO_BIN_EXE_hyper-server");
+const AXUM: &str = env!("CARGO_BIN_EXE_axum-server");
+const TOWER: &str = env!("CARGO_BIN_EXE_tower-server");
+
+/// Ends with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn every_rust_server_says_hello() {
+    let servers = [
+        (HYPER, ""),
+        (AXUM, "serve 2"),
+        (AXUM, "spawn-blocking 4"),
+        (TOWER, "handler 1"),
+        (TOWER, "blocking 4"),
+        (TOWER, "prefork 1"),
+        (TOWER, "router 2"),
+    ];
+    for (program, arguments) in servers {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        drop(listener);
+        let server = Command::new(program)
+            .args(arguments.split_whitespace())
+            .arg(address.port().to_string())
+            .spawn();
+        let _server = Server(server.expect("it starts"));
+        let answer = answer(address);
+        let is_right = answer.starts_with("HTTP/1.1 200") && answer.ends_with("Hello, world!");
+        assert!(is_right, "{program} {arguments}: {answer}");
+    }
+}
+
+/// Of a server that is about to listen.
+fn answer(address: SocketAddr) -> String {
+    let end = Instant::now() + Duration::from_secs(30);
+    let mut stream = loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => break stream,
+            // Nothing tells when another process begins to listen.
+            Err(_) if Instant::now() < end => thread::sleep(Duration::from_millis(1)),
+            Err(error) => panic!("nobody listens: {error}"),
+        }
+    };
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+fn compare(results: &Path, arguments: &[&str]) -> String {
+    let rust = Path::new(TOWER).parent().expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_compare"))
+        .arg("--rust")
+        .arg(rust)
+        .args(["--python", "/nowhere", "--logs"])
+        .arg(results.join("logs"))
+        .arg("--results")
+        .arg(results)
+        .args(["--rounds", "1"])
+        .args(arguments)
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read_to_string(results.join("rounds.csv"));
+    text.expect("there are results")
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_and_the_others_are_measured() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let rounds = compare(directory.path(), &["--row", "15", "--row", "16"]);
+    let line = |begin: &str| rounds.lines().find(|line| line.starts_with(begin));
+    let ours = line("16,\"start to first answer, 4 workers, Rust\",free,tower-prefork,1,");
+    assert!(ours.is_some(), "{rounds}");
+    let missing = line("15,an idle worker in Python,pinned,gunicorn gthread,0,");
+    let missing = missing.expect("it is named");
+    assert!(missing.contains("it does not start: "), "{missing}");
+
+    // What another row has measured stays.
+    let rounds = compare(directory.path(), &["--row", "15"]);
+    assert!(rounds.contains("\n16,"), "{rounds}");
+    let table = fs::read_to_string(directory.path().join("results.md")).expect("a table");
+    assert!(table.contains("| 15 | an idle worker in Rust |"), "{table}");
+    let method = fs::read_to_string(directory.path().join("README.md")).expect("a text");
+    assert!(method.contains("`tower-server prefork 4 PORT`"), "{method}");
+}
+
+#[test]
+fn the_load_counts_requests_and_processor_time() {
+    if Command::new("wrk").arg("--version").output().is_err() {
+        println!("No `wrk`: this test is skipped.");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let rounds = compare(directory.path(), &["--row", "1"]);
+    let lines = rounds.lines().filter(|line| line.contains(",free,"));
+    let servers: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(servers.len(), 2, "{rounds}");
+    for server in servers {
+        // `row,case,mode,server,round,requests_per_second,…`; the name of this case has commas.
+        let [
+            ..,
+            "free",
+            _,
+            "1",
+            rate,
+            cpu,
+            _,
+            _,
+            _,
+            errors,
+            _,
+            _,
+            "64",
+            "0",
+            "",
+            "",
+            "",
+        ] = server[..]
+        else {
+            panic!("{server:?}");
+        };
+        assert!(rate.parse::<f64>().is_ok_and(|rate| rate > 0.0), "{rate}");
+        assert!(cpu.parse::<f64>().is_ok_and(|cpu| cpu > 0.0), "{cpu}");
+        assert_eq!(errors, "0");
+    }
+}

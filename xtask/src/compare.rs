@@ -1,0 +1,83 @@
+//! `cargo xtask compare`: installs and builds what is compared, and runs the package `compare`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::{self, Failure, cargo, root, run as run_command};
+use crate::debian::AptGet;
+use crate::environment::Environment;
+use crate::newest;
+use crate::workspace::Workspace;
+
+/// Where the results go, for everyone to read.
+const RESULTS: &str = "benches/results";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Measures the rows of this group only: rust, python or resources
+    #[arg(value_parser = ["rust", "python", "resources"])]
+    group: Option<String>,
+
+    /// Measures this row only; repeat it for several. The others keep what they had
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
+    row: Vec<u8>,
+
+    /// Rounds for each server of a case, in turns
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    rounds: usize,
+
+    /// The length of one round
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    seconds: u64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let target = Workspace::read()?.target_directory().to_owned();
+    debian_packages()?;
+    let python = newest::newest()?;
+    println!("The Python servers run on {}.", python.display());
+    let peers = Environment::new(target.join("peers"), &python);
+    peers.install_what_can_be(&root().join("benches/compare/peers.txt"))?;
+    peers.run("maturin", |maturin| {
+        maturin.args(["develop", "--release"]);
+    })?;
+    run_command(cargo("build --release --package compare --bins"))?;
+    let logs = target.join("compare");
+    // Those of an earlier run, which are long where every request is logged. There may be none.
+    let _ = fs::remove_dir_all(&logs);
+    run_command(compare(args, &peers, &target, &logs))
+}
+
+fn compare(args: &Args, peers: &Environment, target: &Path, logs: &Path) -> Command {
+    let release = target.join("release");
+    let mut compare = Command::new(release.join("compare"));
+    compare.current_dir(root());
+    compare.arg("--python").arg(peers.directory());
+    compare.arg("--rust").arg(&release);
+    compare.arg("--logs").arg(logs);
+    compare.args(["--results", RESULTS]);
+    compare.arg(format!("--rounds={}", args.rounds));
+    compare.arg(format!("--seconds={}", args.seconds));
+    compare.args(args.row.iter().map(|row| format!("--row={row}")));
+    compare.args(&args.group);
+    compare
+}
+
+/// The load, and what one of the peers is compiled with.
+fn debian_packages() -> Result<(), Failure> {
+    let has_wrk = command::is_installed("wrk");
+    if has_wrk && Path::new("/usr/include/ev.h").exists() {
+        return Ok(());
+    }
+    match AptGet::available() {
+        Some(apt_get) => apt_get.install(&["wrk", "libev-dev"]),
+        // Without the other, bjoern is left out.
+        None if has_wrk => Ok(()),
+        None => Err(Failure(
+            "there is no `wrk`, which makes the load: install it (on Debian `apt-get install wrk libev-dev`, on Fedora \
+             `dnf install wrk libev-devel`)"
+                .to_owned(),
+        )),
+    }
+}
