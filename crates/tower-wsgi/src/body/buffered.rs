@@ -42,7 +42,8 @@ pub struct BufferedBody {
     content: Content,
     len: u64,
     position: u64,
-    trailers: Option<HeaderMap>,
+    // Boxed, as hardly any has them: requests are moved.
+    trailers: Option<Box<HeaderMap>>,
     trailers_sent: bool,
     _memory: Option<Reservation>,
 }
@@ -86,7 +87,7 @@ impl BufferedBody {
     /// The trailer fields that followed the body (RFC 9110 section 6.5), if there were any.
     #[must_use]
     pub fn trailers(&self) -> Option<&HeaderMap> {
-        self.trailers.as_ref()
+        self.trailers.as_deref()
     }
 
     /// The whole body in one piece: free for one in memory, read from its file otherwise (which
@@ -131,7 +132,7 @@ impl BufferedBody {
         Self {
             len: bytes.len() as u64,
             content: Content::Memory(bytes),
-            trailers,
+            trailers: trailers.map(Box::new),
             _memory: Some(memory),
             ..Self::default()
         }
@@ -144,7 +145,7 @@ impl BufferedBody {
                 reading: None,
             },
             len,
-            trailers,
+            trailers: trailers.map(Box::new),
             ..Self::default()
         }
     }
@@ -223,7 +224,7 @@ impl http_body::Body for BufferedBody {
                 return Poll::Ready(None);
             }
             this.trailers_sent = true;
-            return Poll::Ready(this.trailers.clone().map(|it| Ok(Frame::trailers(it))));
+            return Poll::Ready(this.trailers.clone().map(|it| Ok(Frame::trailers(*it))));
         }
         let bytes = match &mut this.content {
             Content::Memory(bytes) => {

@@ -15,6 +15,13 @@ pub trait Middleware: Send + Sync + 'static {
         &self,
         request: &mut Parts,
     ) -> impl Future<Output = ControlFlow<Response<Body>>> + Send;
+
+    /// The same, of a middleware that never waits, as closures are. It is asked first, and costs less.
+    ///
+    /// `None`, which is the default: [`handle`](Self::handle) is to be called, and nothing is done yet.
+    fn handle_now(&self, _request: &mut Parts) -> Option<ControlFlow<Response<Body>>> {
+        None
+    }
 }
 
 impl<F> Middleware for F
@@ -26,6 +33,10 @@ where
         request: &mut Parts,
     ) -> impl Future<Output = ControlFlow<Response<Body>>> + Send {
         ready(self(request))
+    }
+
+    fn handle_now(&self, request: &mut Parts) -> Option<ControlFlow<Response<Body>>> {
+        Some(self(request))
     }
 }
 
@@ -88,11 +99,21 @@ where
 #[derive(Default)]
 pub(super) struct List(Vec<Box<dyn Boxed>>);
 
+/// How far a request has come without waiting.
+pub(super) enum Way {
+    /// Past all middleware, or to the first answer.
+    Done(ControlFlow<Response<Body>>),
+    /// To this middleware, which may have to wait.
+    At(usize),
+}
+
 trait Boxed: Send + Sync {
     fn handle<'a>(
         &'a self,
         request: &'a mut Parts,
     ) -> Pin<Box<dyn Future<Output = ControlFlow<Response<Body>>> + Send + 'a>>;
+
+    fn handle_now(&self, request: &mut Parts) -> Option<ControlFlow<Response<Body>>>;
 }
 
 impl<M: Middleware> Boxed for M {
@@ -101,6 +122,10 @@ impl<M: Middleware> Boxed for M {
         request: &'a mut Parts,
     ) -> Pin<Box<dyn Future<Output = ControlFlow<Response<Body>>> + Send + 'a>> {
         Box::pin(Middleware::handle(self, request))
+    }
+
+    fn handle_now(&self, request: &mut Parts) -> Option<ControlFlow<Response<Body>>> {
+        Middleware::handle_now(self, request)
     }
 }
 
@@ -113,12 +138,34 @@ impl List {
         self.0.is_empty()
     }
 
-    /// The first answer, if there is one.
-    pub(super) async fn handle(&self, request: &mut Parts) -> ControlFlow<Response<Body>> {
-        for middleware in &self.0 {
-            middleware.handle(request).await?;
+    pub(super) fn handle_now(&self, request: &mut Parts) -> Way {
+        self.handle_from(0, request)
+    }
+
+    /// Goes on at this middleware. Gives the first answer, if there is one.
+    pub(super) async fn handle(
+        &self,
+        mut next: usize,
+        request: &mut Parts,
+    ) -> ControlFlow<Response<Body>> {
+        loop {
+            self.0[next].handle(request).await?;
+            match self.handle_from(next + 1, request) {
+                Way::Done(done) => return done,
+                Way::At(waits) => next = waits,
+            }
         }
-        ControlFlow::Continue(())
+    }
+
+    fn handle_from(&self, first: usize, request: &mut Parts) -> Way {
+        for (index, middleware) in self.0.iter().enumerate().skip(first) {
+            match middleware.handle_now(request) {
+                Some(ControlFlow::Continue(())) => {}
+                Some(answer) => return Way::Done(answer),
+                None => return Way::At(index),
+            }
+        }
+        Way::Done(ControlFlow::Continue(()))
     }
 }
 

@@ -10,12 +10,21 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderValue, Method, Request, Response, header::ACCEPT, uri::PathAndQuery};
+use http::{
+    HeaderValue, Method, Request, Response, header::ACCEPT, request::Parts, uri::PathAndQuery,
+};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{WsgiHandlerBuilder, error_page, middleware};
-use crate::{Body, BoxError, rejection::Rejection, response_middleware};
+use super::{
+    WsgiHandlerBuilder, error_page,
+    middleware::{self, Way},
+};
+use crate::{
+    Body, BoxError,
+    rejection::Rejection,
+    response_middleware::{self, Edited, Edits, Waiting},
+};
 
 /// A finished handler: middleware, the wait for the body, handlers, response middleware. See the
 /// [module docs](super).
@@ -60,27 +69,47 @@ where
         if shared.middleware.is_empty() && shared.response_middleware.is_empty() {
             return ResponseFuture {
                 asked,
-                state: State::Plain {
+                edits: None,
+                state: State::Calling {
                     future: self.inner.call(request),
                 },
             };
         }
-        let future = with_middleware(
-            self.inner.clone(),
-            Arc::clone(&self.shared),
-            asked.clone(),
-            request,
-        );
-        ResponseFuture {
-            asked,
-            state: State::WithMiddleware {
-                future: Box::pin(future),
-            },
-        }
+        let (mut parts, body) = request.into_parts();
+        // After a panic nobody looks at what it left half done.
+        let way = catch_unwind(AssertUnwindSafe(|| {
+            shared.middleware.handle_now(&mut parts)
+        }));
+        let answered = match way {
+            Ok(Way::Done(answered)) => answered,
+            Ok(Way::At(waits)) => {
+                let request = Request::from_parts(parts, body);
+                let (inner, shared) = (self.inner.clone(), Arc::clone(shared));
+                let future = wait(waits, inner, shared, asked.clone(), request);
+                return ResponseFuture {
+                    asked,
+                    edits: None,
+                    state: State::Waiting {
+                        future: Box::pin(future),
+                    },
+                };
+            }
+            Err(panic) => {
+                let response = asked.panic(&*panic);
+                return ResponseFuture {
+                    asked,
+                    edits: None,
+                    state: State::answered(response),
+                };
+            }
+        };
+        respond(&mut self.inner, &self.shared, asked, answered, parts, body)
     }
 }
 
-async fn with_middleware<S, B>(
+/// The way of a request from the middleware that may have to wait on.
+async fn wait<S, B>(
+    first: usize,
     mut inner: S,
     shared: Arc<Shared>,
     asked: Asked,
@@ -91,24 +120,34 @@ where
     S::Error: Into<BoxError>,
 {
     let (mut parts, body) = request.into_parts();
-    let answered = shared.middleware.handle(&mut parts).await;
-    let head = (!shared.response_middleware.is_empty()).then(|| parts.clone());
-    let response = match answered {
-        ControlFlow::Break(response) => response,
-        ControlFlow::Continue(()) => {
-            let plain = ResponseFuture::<S::Future> {
-                asked,
-                state: State::Plain {
-                    future: inner.call(Request::from_parts(parts, body)),
-                },
-            };
-            let Ok(response) = plain.await;
-            response
-        }
+    let answered = shared.middleware.handle(first, &mut parts).await;
+    let Ok(response) = respond(&mut inner, &shared, asked, answered, parts, body).await;
+    response
+}
+
+/// The way of a request from the last middleware on.
+fn respond<S, B>(
+    inner: &mut S,
+    shared: &Shared,
+    asked: Asked,
+    answered: ControlFlow<Response<Body>>,
+    parts: Parts,
+    body: B,
+) -> ResponseFuture<S::Future>
+where
+    S: Service<Request<B>>,
+{
+    let edits = shared.response_middleware.edits(&parts);
+    let state = match answered {
+        ControlFlow::Break(response) => State::answered(response),
+        ControlFlow::Continue(()) => State::Calling {
+            future: inner.call(Request::from_parts(parts, body)),
+        },
     };
-    match head {
-        Some(head) => shared.response_middleware.edit(&head, response).await,
-        None => response,
+    ResponseFuture {
+        asked,
+        edits,
+        state,
     }
 }
 
@@ -164,6 +203,8 @@ pin_project! {
     /// The response of a [`WsgiHandler`].
     pub struct ResponseFuture<Fut> {
         asked: Asked,
+        // To be made when there is a response.
+        edits: Option<Edits>,
         #[pin]
         state: State<Fut>,
     }
@@ -172,8 +213,37 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<Fut> {
-        Plain { #[pin] future: Fut },
-        WithMiddleware { future: Pin<Box<dyn Future<Output = Response<Body>> + Send>> },
+        Calling { #[pin] future: Fut },
+        Answered { response: Option<Response<Body>> },
+        // For middleware, on the way in or out.
+        Waiting { future: Waiting<'static> },
+    }
+}
+
+impl<Fut> State<Fut> {
+    fn answered(response: Response<Body>) -> Self {
+        Self::Answered {
+            response: Some(response),
+        }
+    }
+}
+
+impl<Fut, E> State<Fut>
+where
+    Fut: Future<Output = Result<Response<Body>, E>>,
+    E: Into<BoxError>,
+{
+    fn poll_response(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Body>, BoxError>> {
+        match self.project() {
+            StateProj::Calling { future } => future.poll(cx).map_err(Into::into),
+            StateProj::Answered { response } => {
+                Poll::Ready(Ok(response.take().expect("future polled after completion")))
+            }
+            StateProj::Waiting { future } => future.as_mut().poll(cx).map(Ok),
+        }
     }
 }
 
@@ -185,17 +255,27 @@ where
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        // After a panic the future is not polled again, so nobody sees what it left half done.
-        let poll = catch_unwind(AssertUnwindSafe(|| match this.state.project() {
-            StateProj::Plain { future } => future.poll(cx).map_err(Into::into),
-            StateProj::WithMiddleware { future } => future.as_mut().poll(cx).map(Ok),
-        }));
-        let response = match poll {
-            Ok(poll) => ready!(poll).unwrap_or_else(|error| this.asked.error(&error)),
-            Err(panic) => this.asked.panic(&*panic),
-        };
-        Poll::Ready(Ok(this.asked.render(response)))
+        let mut this = self.project();
+        loop {
+            // After a panic the future is not polled again, so nobody sees what it left half done.
+            let poll = catch_unwind(AssertUnwindSafe(|| this.state.as_mut().poll_response(cx)));
+            let response = match poll {
+                Ok(poll) => ready!(poll).unwrap_or_else(|error| this.asked.error(&error)),
+                Err(panic) => this.asked.panic(&*panic),
+            };
+            let response = this.asked.render(response);
+            let Some(edits) = this.edits.take() else {
+                return Poll::Ready(Ok(response));
+            };
+            match catch_unwind(AssertUnwindSafe(|| edits.edit(response))) {
+                Ok(Edited::Now(response)) => return Poll::Ready(Ok(response)),
+                Ok(Edited::Later(future)) => this.state.set(State::Waiting { future }),
+                Err(panic) => {
+                    let response = this.asked.panic(&*panic);
+                    return Poll::Ready(Ok(this.asked.render(response)));
+                }
+            }
+        }
     }
 }
 

@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
 use tower_layer::Layer;
 
-use super::{EditResponse, ResponseMiddleware, middleware::List};
+use super::{EditResponse, ResponseMiddleware, list::List};
 
 /// Edits the responses of the service below. See the [module docs](super).
 #[derive(Clone, Debug, Default)]
@@ -30,7 +28,7 @@ impl<S> Layer<S> for ResponseMiddlewareLayer {
     fn layer(&self, inner: S) -> Self::Service {
         EditResponse {
             inner,
-            middleware: Arc::new(self.middleware.clone()),
+            middleware: self.middleware.clone(),
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::{any::type_name, fmt, future::ready, pin::Pin, sync::Arc};
+use std::{any::type_name, fmt, future::ready, mem};
 
 use http::{Response, request::Parts};
 
@@ -12,6 +12,13 @@ pub trait ResponseMiddleware: Send + Sync + 'static {
         request: &Parts,
         response: Response<Body>,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// The same, of a middleware that never waits, as closures are. It is asked first, and costs less.
+    ///
+    /// `false`, which is the default: [`edit`](Self::edit) is to be called, and nothing is done yet.
+    fn edit_now(&self, _request: &Parts, _response: &mut Response<Body>) -> bool {
+        false
+    }
 }
 
 impl<F> ResponseMiddleware for F
@@ -24,6 +31,11 @@ where
         response: Response<Body>,
     ) -> impl Future<Output = Response<Body>> + Send {
         ready(self(request, response))
+    }
+
+    fn edit_now(&self, request: &Parts, response: &mut Response<Body>) -> bool {
+        *response = self(request, mem::take(response));
+        true
     }
 }
 
@@ -80,55 +92,5 @@ where
 
     fn edit(&self, request: &'a Parts, response: Response<Body>) -> Fut {
         self(request, response)
-    }
-}
-
-/// Some middleware, in the order in which they run.
-#[derive(Clone, Default)]
-pub(crate) struct List(Vec<Arc<dyn Boxed>>);
-
-trait Boxed: Send + Sync {
-    fn edit<'a>(
-        &'a self,
-        request: &'a Parts,
-        response: Response<Body>,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
-}
-
-impl<M: ResponseMiddleware> Boxed for M {
-    fn edit<'a>(
-        &'a self,
-        request: &'a Parts,
-        response: Response<Body>,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>> {
-        Box::pin(ResponseMiddleware::edit(self, request, response))
-    }
-}
-
-impl List {
-    pub(crate) fn push(&mut self, middleware: impl ResponseMiddleware) {
-        self.0.push(Arc::new(middleware));
-    }
-
-    #[cfg(feature = "handler")]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) async fn edit(
-        &self,
-        request: &Parts,
-        mut response: Response<Body>,
-    ) -> Response<Body> {
-        for middleware in &self.0 {
-            response = middleware.edit(request, response).await;
-        }
-        response
-    }
-}
-
-impl fmt::Debug for List {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("List").field("len", &self.0.len()).finish()
     }
 }

@@ -71,11 +71,12 @@
 //! ```
 
 mod layer;
+mod list;
 mod middleware;
 mod service;
 
 #[cfg(feature = "handler")]
-pub(crate) use self::middleware::List;
+pub(crate) use self::list::{Edited, Edits, List, Waiting};
 pub use self::{
     layer::ResponseMiddlewareLayer,
     middleware::{FromAsyncFn, ResponseMiddleware, from_async_fn},

@@ -1,35 +1,33 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::middleware::List;
+use super::list::{Edited, Edits, List, Waiting};
 use crate::{Body, BoxError};
 
 /// Edits the responses of a service. See the [module docs](super).
 #[derive(Clone, Debug)]
 pub struct EditResponse<S> {
     pub(super) inner: S,
-    pub(super) middleware: Arc<List>,
+    pub(super) middleware: List,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for EditResponse<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
     ResBody: http_body::Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Error>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -37,31 +35,60 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let future = self.inner.call(Request::from_parts(parts.clone(), body));
-        let middleware = Arc::clone(&self.middleware);
+        let edits = self.middleware.edits(&parts);
         ResponseFuture {
-            future: Box::pin(async move {
-                let response = future.await?.map(Body::new);
-                Ok(middleware.edit(&parts, response).await)
-            }),
+            edits,
+            state: State::Calling {
+                future: self.inner.call(Request::from_parts(parts, body)),
+            },
         }
     }
 }
 
-/// The response of [`EditResponse`].
-pub struct ResponseFuture<E> {
-    future: Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>,
-}
-
-impl<E> Future for ResponseFuture<E> {
-    type Output = Result<Response<Body>, E>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.future.as_mut().poll(cx)
+pin_project! {
+    /// The response of [`EditResponse`].
+    pub struct ResponseFuture<F> {
+        edits: Option<Edits>,
+        #[pin]
+        state: State<F>,
     }
 }
 
-impl<E> fmt::Debug for ResponseFuture<E> {
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Calling { #[pin] future: F },
+        Editing { future: Waiting<'static> },
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<Body>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let response = match this.state.as_mut().project() {
+                StateProj::Calling { future } => ready!(future.poll(cx))?.map(Body::new),
+                StateProj::Editing { future } => return future.as_mut().poll(cx).map(Ok),
+            };
+            let Some(edits) = this.edits.take() else {
+                return Poll::Ready(Ok(response));
+            };
+            match edits.edit(response) {
+                Edited::Now(response) => return Poll::Ready(Ok(response)),
+                Edited::Later(future) => this.state.set(State::Editing { future }),
+            }
+        }
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
