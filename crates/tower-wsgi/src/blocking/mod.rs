@@ -87,12 +87,15 @@ mod layer;
 mod pipe;
 mod pool;
 mod queue;
+mod reply;
 mod run;
 mod second_look;
 mod sentinel;
 mod service;
 mod threads;
 mod ticket;
+mod time_limit;
+mod wake_list;
 
 #[cfg(feature = "wsgi")]
 pub(crate) use self::{

@@ -11,6 +11,7 @@ use super::{
     queue::{Job, Limits, Queue},
     threads::Shared,
     ticket::Ticket,
+    time_limit::Keeper,
 };
 use crate::budget::Budget;
 
@@ -190,13 +191,20 @@ impl BlockingPool {
 
     /// Lets `job` run on a thread of the pool, or gives it back if there is no room for it.
     pub(super) fn submit(&self, job: Job) -> Result<Ticket, Job> {
-        let (id, next, queue_timeout) = {
+        let (id, next, limit) = {
             let mut queue = self.queue();
             let (id, next) = queue.push(job)?;
-            (id, next, queue.timeout())
+            let deadline = queue.limit_wait(tokio::time::Instant::now);
+            let limit = deadline.and_then(|deadline| {
+                Keeper::needed(&mut queue, self.shared()).map(|keeper| (keeper, deadline))
+            });
+            (id, next, limit)
         };
         Shared::send(self.shared(), next);
-        Ok(Ticket::new(self, id, queue_timeout))
+        if let Some((keeper, deadline)) = limit {
+            keeper.start(deadline);
+        }
+        Ok(Ticket::new(self, id))
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

@@ -7,11 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::{runtime::Id, time};
+
 use super::label::Label;
 
 pub(super) struct Job {
     pub(super) label: Label,
     pub(super) work: Box<dyn FnOnce() + Send>,
+}
+
+/// A job that waits for a thread.
+struct Waiting {
+    id: u64,
+    /// When it is refused; `None` if a thread is free for it.
+    deadline: Option<time::Instant>,
+    job: Job,
 }
 
 /// A job on its thread.
@@ -33,7 +43,7 @@ pub(super) struct Limits {
 
 pub(super) struct Queue {
     pub(super) limits: Limits,
-    waiting: VecDeque<(u64, Job)>,
+    waiting: VecDeque<Waiting>,
     next_id: u64,
     /// A slot that is `None` is free.
     running: Vec<Option<Run>>,
@@ -53,6 +63,8 @@ pub(super) struct Queue {
     pub(super) finished: u64,
     pub(super) refused: u64,
     closed: bool,
+    /// The runtimes that see to the time limit.
+    pub(super) keepers: Vec<Id>,
 }
 
 /// What the pool has to do so that an added job runs.
@@ -87,6 +99,7 @@ impl Queue {
             finished: 0,
             refused: 0,
             closed: false,
+            keepers: Vec::new(),
         }
     }
 
@@ -105,7 +118,11 @@ impl Queue {
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.waiting.push_back((id, job));
+        self.waiting.push_back(Waiting {
+            id,
+            deadline: None,
+            job,
+        });
         Ok((id, self.call_thread()))
     }
 
@@ -164,8 +181,8 @@ impl Queue {
     /// Takes a job out that still waits.
     pub(super) fn cancel(&mut self, id: u64) -> Option<Job> {
         // Ids only grow, so the queue is sorted.
-        let index = self.waiting.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        self.waiting.remove(index).map(|(_, job)| job)
+        let index = self.waiting.binary_search_by_key(&id, |it| it.id).ok()?;
+        self.waiting.remove(index).map(|waiting| waiting.job)
     }
 
     /// The next job for a thread.
@@ -174,7 +191,8 @@ impl Queue {
         now: Instant,
         thread: &Thread,
     ) -> Option<(Slot, Box<dyn FnOnce() + Send>)> {
-        let (id, Job { label, work }) = self.waiting.pop_front()?;
+        let Waiting { id, job, .. } = self.waiting.pop_front()?;
+        let Job { label, work } = job;
         let slot = self.running.iter().position(Option::is_none);
         let slot = slot.unwrap_or_else(|| {
             self.running.push(None);
@@ -228,14 +246,14 @@ impl Queue {
 
     /// A thread that did not wait has ended. Gives the jobs that nobody is left to run, or the thread that
     /// has to come in its place. None is started: where one has ended, another would.
-    pub(super) fn leave(&mut self) -> (VecDeque<(u64, Job)>, Next) {
+    pub(super) fn leave(&mut self) -> (Vec<Job>, Next) {
         self.threads -= 1;
         if self.threads == 0 {
-            (std::mem::take(&mut self.waiting), Next::Wait)
+            (self.take_waiting(), Next::Wait)
         } else if self.parked > 0 {
-            (VecDeque::new(), self.call_thread())
+            (Vec::new(), self.call_thread())
         } else {
-            (VecDeque::new(), Next::Wait)
+            (Vec::new(), Next::Wait)
         }
     }
 
@@ -250,8 +268,29 @@ impl Queue {
     }
 
     /// Takes all jobs out that still wait.
-    pub(super) fn take_waiting(&mut self) -> VecDeque<(u64, Job)> {
-        std::mem::take(&mut self.waiting)
+    pub(super) fn take_waiting(&mut self) -> Vec<Job> {
+        self.waiting.drain(..).map(|waiting| waiting.job).collect()
+    }
+
+    /// Takes the jobs out that may not wait any longer.
+    pub(super) fn take_late(&mut self, now: time::Instant) -> Vec<Job> {
+        let mut late = Vec::new();
+        let mut waiting = VecDeque::with_capacity(self.waiting.len());
+        for it in self.waiting.drain(..) {
+            if it.deadline.is_some_and(|deadline| deadline <= now) {
+                late.push(it.job);
+            } else {
+                waiting.push_back(it);
+            }
+        }
+        self.waiting = waiting;
+        self.refused += late.len() as u64;
+        late
+    }
+
+    /// When the next job is late.
+    pub(super) fn next_deadline(&self) -> Option<time::Instant> {
+        self.waiting.iter().filter_map(|it| it.deadline).min()
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -271,10 +310,18 @@ impl Queue {
         self.waiting.len().saturating_sub(self.free())
     }
 
-    /// How long the job that was added last may wait; `None` if a thread is free for it. What the thread
-    /// must hold may not be.
-    pub(super) fn timeout(&self) -> Option<Duration> {
-        (self.held || self.queued() > 0).then_some(self.limits.queue_timeout)
+    /// Limits the wait of the job that was added last. Gives the deadline; there is none if a thread is
+    /// free for the job, though what the thread must hold may not be.
+    pub(super) fn limit_wait(
+        &mut self,
+        now: impl FnOnce() -> time::Instant,
+    ) -> Option<time::Instant> {
+        if !self.held && self.queued() == 0 {
+            return None;
+        }
+        let last = self.waiting.back_mut()?;
+        last.deadline = now().checked_add(self.limits.queue_timeout);
+        last.deadline
     }
 
     fn free(&self) -> usize {
@@ -441,15 +488,28 @@ mod tests {
 
     #[test]
     fn a_job_waits_without_a_limit_only_for_a_thread_that_is_free() {
-        let mut plain = queue(1, 1);
+        let now = time::Instant::now();
+        let timeout = Duration::from_secs(5);
+        let limited = |held| {
+            let mut queue = queue(1, 1);
+            queue.limits.queue_timeout = timeout;
+            if held {
+                queue.hold();
+            }
+            queue
+        };
+        let mut plain = limited(false);
         push(&mut plain);
-        assert_eq!(plain.timeout(), None);
+        assert_eq!(plain.limit_wait(|| now), None);
         push(&mut plain);
-        assert_eq!(plain.timeout(), Some(Duration::MAX));
-        let mut held = queue(1, 1);
-        held.hold();
+        assert_eq!(plain.limit_wait(|| now), Some(now + timeout));
+        let mut held = limited(true);
         push(&mut held);
-        assert_eq!(held.timeout(), Some(Duration::MAX));
+        assert_eq!(held.limit_wait(|| now), Some(now + timeout));
+        assert_eq!(held.next_deadline(), Some(now + timeout));
+        assert!(held.take_late(now).is_empty());
+        assert_eq!((held.take_late(now + timeout).len(), held.refused), (1, 1));
+        assert!(held.is_idle() && held.next_deadline().is_none());
     }
 
     #[test]

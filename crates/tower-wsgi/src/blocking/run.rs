@@ -2,24 +2,29 @@
 
 use std::{
     any::Any,
+    fmt,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use http::Response;
-use pin_project_lite::pin_project;
-use tokio::{
-    sync::oneshot,
-    time::{Sleep, sleep},
-};
 
-#[cfg(feature = "wsgi")]
-use super::early::{self, Answer};
 use super::{
-    BlockingPool, answer::answer, block_on::block_on, label::Label, queue::Job, ticket::Ticket,
+    BlockingPool,
+    answer::answer,
+    block_on::block_on,
+    label::Label,
+    queue::Job,
+    reply::{Receiver, reply},
+    ticket::Ticket,
+};
+#[cfg(feature = "wsgi")]
+use super::{
+    early::{self, Answer},
+    reply::Place,
 };
 use crate::{Body, BoxError, rejection::Rejection};
 
@@ -33,19 +38,8 @@ enum Reply<P, E> {
     Panic(Box<dyn Any + Send>),
 }
 
-/// Takes the one reply to a request.
-struct Sender<P, E>(Mutex<Option<oneshot::Sender<Reply<P, E>>>>);
-
-impl<P, E> Sender<P, E> {
-    /// Says whether the reply was the first, and anybody is left to take it.
-    fn send(&self, reply: Reply<P, E>) -> bool {
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        sender.is_some_and(|sender| sender.send(reply).is_ok())
-    }
-}
-
 #[cfg(feature = "wsgi")]
-impl<P: Send, E: Send> Answer for Sender<P, E> {
+impl<P: Send, E: Send> Answer for Place<Reply<P, E>> {
     fn answer(&self, response: Response<Body>) -> bool {
         self.send(Reply::Outcome(Ok(ControlFlow::Break(response))))
     }
@@ -61,15 +55,14 @@ where
     P: Send + 'static,
     E: Send + 'static,
 {
-    let (sender, receiver) = oneshot::channel();
+    let (sender, receiver) = reply();
     let span = tracing::Span::current();
     let spooled = Arc::clone(pool.spooled());
     let job = Box::new(move || {
         span.in_scope(|| {
-            let sender = Arc::new(Sender(Mutex::new(Some(sender))));
             let send = |reply| sender.send(reply);
             #[cfg(feature = "wsgi")]
-            let _running = early::Running::begin(sender.clone(), &spooled);
+            let _running = early::Running::begin(sender.place(), &spooled);
             match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work())))) {
                 Ok(Ok(ControlFlow::Break(response))) => answer(response, &spooled, |response| {
                     send(Reply::Outcome(Ok(ControlFlow::Break(response))))
@@ -88,57 +81,40 @@ where
             }
         });
     });
-    match pool.submit(Job { label, work: job }) {
-        Err(_) => Running {
-            reply: None,
-            ticket: None,
-            timeout: None,
-        },
-        Ok(ticket) => Running {
-            reply: Some(receiver),
-            timeout: ticket.queue_timeout.map(sleep),
-            ticket: Some(ticket),
-        },
+    let ticket = pool.submit(Job { label, work: job }).ok();
+    Running {
+        waiting: ticket.map(|ticket| (receiver, ticket)),
     }
 }
 
-pin_project! {
-    /// A job that waits or runs. Dropped while it waits, it leaves the queue.
-    pub struct Running<P, E> {
-        reply: Option<oneshot::Receiver<Reply<P, E>>>,
-        ticket: Option<Ticket>,
-        #[pin]
-        timeout: Option<Sleep>,
-    }
+/// A job that waits or runs. Dropped while it waits, it leaves the queue.
+pub struct Running<P, E> {
+    /// `None` when there was no room for the job.
+    waiting: Option<(Receiver<Reply<P, E>>, Ticket)>,
 }
 
 impl<P, E> Future for Running<P, E> {
     type Output = Outcome<P, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let refused = || Ok(ControlFlow::Break(Rejection::try_again(NO_THREAD)));
-        let Some(reply) = this.reply else {
-            return Poll::Ready(refused());
-        };
-        if let Poll::Ready(reply) = Pin::new(reply).poll(cx) {
-            if let Some(ticket) = this.ticket.take() {
-                ticket.done();
-            }
-            return Poll::Ready(match reply {
-                Ok(Reply::Outcome(outcome)) => outcome,
-                Ok(Reply::Panic(panic)) => resume_unwind(panic),
-                // The pool was drained, or its runtime has ended.
-                Err(_) => refused(),
-            });
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut reply = None;
+        if let Some((receiver, _)) = &self.waiting {
+            reply = ready!(receiver.poll(cx));
         }
-        if let Some(timeout) = this.timeout.as_mut().as_pin_mut() {
-            ready!(timeout.poll(cx));
-            this.timeout.set(None);
-            if this.ticket.as_ref().is_some_and(Ticket::refuse) {
-                return Poll::Ready(refused());
-            }
+        if let Some((_, ticket)) = self.waiting.take() {
+            ticket.done();
         }
-        Poll::Pending
+        Poll::Ready(match reply {
+            Some(Reply::Outcome(outcome)) => outcome,
+            Some(Reply::Panic(panic)) => resume_unwind(panic),
+            // There was no room, the wait was too long, the pool was drained, or its runtime has ended.
+            None => Ok(ControlFlow::Break(Rejection::try_again(NO_THREAD))),
+        })
+    }
+}
+
+impl<P, E> fmt::Debug for Running<P, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
     }
 }

@@ -1,0 +1,159 @@
+//! The way of a job's one reply to the task that waits for it.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use super::wake_list::WakeList;
+
+/// What a job and the task that waits for its reply share.
+pub(super) struct Place<T>(Mutex<State<T>>);
+
+enum State<T> {
+    Empty(Option<Waiting>),
+    Here(T),
+    /// It was taken, or nobody takes it, or it never comes.
+    Over,
+}
+
+struct Waiting {
+    waker: Waker,
+    /// Of the event loop where the waker belongs.
+    list: Option<Arc<WakeList>>,
+}
+
+impl Waiting {
+    fn wake(self) {
+        match self.list {
+            Some(list) => list.wake(self.waker),
+            None => self.waker.wake(),
+        }
+    }
+}
+
+/// Gives the reply.
+pub(super) struct Sender<T>(Arc<Place<T>>);
+
+/// Takes it.
+pub(super) struct Receiver<T>(Arc<Place<T>>);
+
+pub(super) fn reply<T>() -> (Sender<T>, Receiver<T>) {
+    let place = Arc::new(Place(Mutex::new(State::Empty(None))));
+    (Sender(Arc::clone(&place)), Receiver(place))
+}
+
+impl<T> Place<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whether the reply was the first, and anybody is left to take it.
+    pub(super) fn send(&self, reply: T) -> bool {
+        self.put(State::Here(reply))
+    }
+
+    /// If there was none before.
+    fn put(&self, new: State<T>) -> bool {
+        let mut state = self.state();
+        let State::Empty(waiting) = &mut *state else {
+            return false;
+        };
+        let waiting = waiting.take();
+        *state = new;
+        drop(state);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+        true
+    }
+}
+
+impl<T> Sender<T> {
+    /// As [`Place::send`].
+    pub(super) fn send(&self, reply: T) -> bool {
+        self.0.send(reply)
+    }
+
+    /// Where replies from elsewhere go. None comes after this sender is gone.
+    #[cfg(feature = "wsgi")]
+    pub(super) fn place(&self) -> Arc<Place<T>> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.0.put(State::Over);
+    }
+}
+
+impl<T> Receiver<T> {
+    /// The reply; `None` when none will come.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
+        let mut state = self.0.state();
+        match &mut *state {
+            State::Empty(Some(waiting)) => waiting.waker.clone_from(cx.waker()),
+            State::Empty(waiting) => {
+                let list = WakeList::current();
+                let waker = cx.waker().clone();
+                *waiting = Some(Waiting { waker, list });
+            }
+            State::Here(_) | State::Over => {
+                let state = mem::replace(&mut *state, State::Over);
+                return Poll::Ready(match state {
+                    State::Here(reply) => Some(reply),
+                    State::Empty(_) | State::Over => None,
+                });
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        // A reply that nobody took is dropped without the lock.
+        let unread = mem::replace(&mut *self.0.state(), State::Over);
+        drop(unread);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio_test::{assert_pending, assert_ready, task};
+
+    use super::*;
+
+    #[test]
+    fn the_first_reply_arrives_and_wakes() {
+        let (sender, receiver) = reply();
+        let mut task = task::spawn(poll_fn(|cx| receiver.poll(cx)));
+        assert_pending!(task.poll());
+        assert!(sender.send(1) && task.is_woken());
+        assert!(!sender.send(2));
+        drop(sender);
+        assert_eq!(assert_ready!(task.poll()), Some(1));
+        assert_eq!(assert_ready!(task.poll()), None);
+    }
+
+    #[test]
+    fn a_sender_that_is_gone_wakes_too() {
+        let (sender, receiver) = reply::<()>();
+        let mut task = task::spawn(poll_fn(|cx| receiver.poll(cx)));
+        assert_pending!(task.poll());
+        drop(sender);
+        assert!(task.is_woken());
+        assert_eq!(assert_ready!(task.poll()), None);
+    }
+
+    #[test]
+    fn a_sender_knows_that_nobody_is_left() {
+        let (sender, receiver) = reply();
+        drop(receiver);
+        assert!(!sender.send(1));
+    }
+}
