@@ -6,7 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use http::{HeaderName, header};
+use foldhash::fast::RandomState;
+use http::{HeaderName, Method, Version, header};
 use pyo3::{
     intern,
     prelude::*,
@@ -17,7 +18,7 @@ use tower_wsgi::{
     wsgi::{Ends, Environ, Input, Variable},
 };
 
-use crate::{file_wrapper::FileWrapper, text::decode};
+use crate::{template::Templates, text::decode};
 
 /// How many header names of clients are kept as Python strings.
 const MOST_NAMES: usize = 1024;
@@ -46,37 +47,48 @@ const USUAL: [HeaderName; 20] = [
     header::USER_AGENT,
 ];
 
-/// Makes environs: what is the same in all of them is made once.
+/// The methods that clients usually send.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
+/// Makes environs: what is the same in many of them is made once.
 #[derive(Debug)]
 pub(crate) struct Environs {
-    same: Py<PyDict>,
+    templates: Templates,
     /// `wsgi.errors`.
     pub(crate) errors: Py<PyAny>,
     bytes_io: Py<PyAny>,
     open: Py<PyAny>,
-    usual: HashMap<HeaderName, Py<PyString>>,
-    others: Mutex<HashMap<HeaderName, Py<PyString>>>,
+    methods: HashMap<Method, Py<PyString>, RandomState>,
+    usual: HashMap<HeaderName, Py<PyString>, RandomState>,
+    others: Mutex<HashMap<HeaderName, Py<PyString>, RandomState>>,
 }
 
 impl Environs {
     pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
         let io = py.import("io")?;
         let errors = py.import("sys")?.getattr("stderr")?;
-        let same = PyDict::new(py);
-        same.set_item("wsgi.version", (1, 0))?;
-        same.set_item("wsgi.errors", &errors)?;
-        same.set_item("wsgi.run_once", false)?;
-        same.set_item("wsgi.input_terminated", true)?;
-        same.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         let spell = |name: &HeaderName| {
             let spelled = Variable::Header(name).to_string();
             (name.clone(), PyString::intern(py, &spelled).unbind())
         };
+        let name = |method: &Method| {
+            let name = PyString::intern(py, method.as_str()).unbind();
+            (method.clone(), name)
+        };
         Ok(Self {
-            same: same.unbind(),
+            templates: Templates::new(py, &errors)?,
             errors: errors.unbind(),
             bytes_io: io.getattr("BytesIO")?.unbind(),
             open: io.getattr("open")?.unbind(),
+            methods: METHODS.iter().map(name).collect(),
             usual: USUAL.iter().map(spell).collect(),
             others: Mutex::default(),
         })
@@ -85,7 +97,7 @@ impl Environs {
     /// Sets a variable in all environs that are made from now on.
     #[cfg(feature = "command")]
     pub(crate) fn set(&self, py: Python<'_>, name: &str, value: &Py<PyAny>) -> PyResult<()> {
-        self.same.bind(py).set_item(name, value)
+        self.templates.set(py, name, value)
     }
 
     pub(crate) fn make<'py>(
@@ -93,25 +105,59 @@ impl Environs {
         py: Python<'py>,
         environ: Environ,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let dict = self.same.bind(py).copy()?;
-        for (name, value) in environ.variables() {
-            let value = decode(py, &value);
-            match name {
-                Variable::Named(name) => dict.set_item(PyString::intern(py, name), value)?,
-                Variable::Header(name) => dict.set_item(self.header(py, name), value)?,
-            }
+        let dict = self.templates.copy(py, &environ)?;
+        let method = self.method(py, environ.method());
+        dict.set_item(intern!(py, "REQUEST_METHOD"), method)?;
+        let (target, path) = (environ.target(), environ.path_info());
+        let target_text = decode(py, &target);
+        dict.set_item(intern!(py, "REQUEST_URI"), &target_text)?;
+        dict.set_item(intern!(py, "RAW_URI"), &target_text)?;
+        let path = if path == target {
+            target_text
+        } else {
+            decode(py, &path)
+        };
+        dict.set_item(intern!(py, "PATH_INFO"), path)?;
+        let query = decode(py, environ.query_string().as_bytes());
+        dict.set_item(intern!(py, "QUERY_STRING"), query)?;
+        let protocol = match environ.version() {
+            Version::HTTP_11 => intern!(py, "HTTP/1.1").clone(),
+            _ => PyString::new(py, environ.protocol()),
+        };
+        dict.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
+        if let Some(value) = environ.content_type() {
+            dict.set_item(intern!(py, "CONTENT_TYPE"), decode(py, value))?;
         }
-        dict.set_item(intern!(py, "wsgi.url_scheme"), environ.url_scheme())?;
-        if environ.url_scheme() == "https" {
-            dict.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
+        if let Some(value) = environ.content_length() {
+            dict.set_item(intern!(py, "CONTENT_LENGTH"), decode(py, &value))?;
         }
-        dict.set_item(intern!(py, "wsgi.multithread"), environ.multithread())?;
-        dict.set_item(intern!(py, "wsgi.multiprocess"), environ.multiprocess())?;
-        let connection = Connection(environ.ends().clone());
-        dict.set_item(intern!(py, "pulsar.connection"), Py::new(py, connection)?)?;
+        for (name, value) in environ.fields() {
+            dict.set_item(self.header(py, name), decode(py, &value))?;
+        }
+        let ends = environ.ends();
+        if ends.local.is_none() {
+            let (name, port) = environ.server_address();
+            dict.set_item(intern!(py, "SERVER_NAME"), decode(py, &name))?;
+            dict.set_item(intern!(py, "SERVER_PORT"), decode(py, &port))?;
+        }
+        if let Some(remote) = ends.remote {
+            let address = PyString::new(py, &remote.ip().to_canonical().to_string());
+            dict.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+            let port = PyString::new(py, &remote.port().to_string());
+            dict.set_item(intern!(py, "REMOTE_PORT"), port)?;
+        }
+        let connection = Py::new(py, Connection(ends.clone()))?;
+        dict.set_item(intern!(py, "pulsar.connection"), connection)?;
         let (_, input) = environ.into_parts();
         dict.set_item(intern!(py, "wsgi.input"), self.input(py, input)?)?;
         Ok(dict)
+    }
+
+    fn method<'py>(&self, py: Python<'py>, method: &Method) -> Bound<'py, PyString> {
+        match self.methods.get(method) {
+            Some(name) => name.bind(py).clone(),
+            None => PyString::new(py, method.as_str()),
+        }
     }
 
     fn header<'py>(&self, py: Python<'py>, name: &HeaderName) -> Bound<'py, PyString> {
@@ -133,6 +179,7 @@ impl Environs {
     fn input<'py>(&self, py: Python<'py>, input: Input) -> PyResult<Bound<'py, PyAny>> {
         let body = input.into_buffered().unwrap_or_default();
         match body.into_stored()? {
+            Stored::Memory(bytes) if bytes.is_empty() => self.bytes_io.bind(py).call0(),
             Stored::Memory(bytes) => self.bytes_io.bind(py).call1((PyBytes::new(py, &bytes),)),
             Stored::Disk(file) => {
                 let descriptor = OwnedFd::from(file).into_raw_fd();

@@ -55,6 +55,7 @@ mod file_wrapper;
 mod future;
 mod load;
 mod start_response;
+mod template;
 mod text;
 
 pub use self::{app::PythonApp, future::ResponseFuture, load::LoadError};

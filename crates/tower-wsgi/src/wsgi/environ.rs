@@ -8,7 +8,7 @@ use super::Input;
 /// The ends of the connection that a request arrived on, as far as they are known.
 ///
 /// They become `REMOTE_ADDR`, `REMOTE_PORT`, `SERVER_NAME` and `SERVER_PORT`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
     /// The client's address.
     pub remote: Option<SocketAddr>,

@@ -61,16 +61,12 @@ impl Environ {
     pub fn variables(&self) -> impl Iterator<Item = (Variable<'_>, Cow<'_, [u8]>)> {
         let fixed = self.fixed().into_iter();
         let fixed = fixed.filter_map(|(name, value)| Some((Variable::Named(name), value?)));
-        let host = self.host().map(|host| (Variable::Header(&HOST), host));
-        let fields = self.parts.headers.keys().filter_map(|name| {
-            let value = self.field(name)?;
-            Some((Variable::Header(name), value))
-        });
+        let fields = self.fields();
+        let fields = fields.map(|(name, value)| (Variable::Header(name), value));
         let added = self.added.iter();
         let added = added
             .map(|(name, value)| (Variable::Named(name.as_str()), Cow::from(value.as_slice())));
         fixed
-            .chain(host)
             .chain(fields)
             .filter(|(name, _)| !self.added.iter().any(|(added, _)| name.is(added)))
             .chain(added)
@@ -91,11 +87,11 @@ impl Environ {
             ("QUERY_STRING", Some(text(self.query_string()))),
             ("REQUEST_URI", Some(target.clone())),
             ("RAW_URI", Some(target)),
-            ("CONTENT_TYPE", self.first(&header::CONTENT_TYPE)),
+            ("CONTENT_TYPE", self.content_type().map(Cow::from)),
             ("CONTENT_LENGTH", self.content_length()),
             ("SERVER_NAME", Some(server_name)),
             ("SERVER_PORT", Some(server_port)),
-            ("SERVER_SOFTWARE", Some(text(SOFTWARE))),
+            ("SERVER_SOFTWARE", Some(text(self.server_software()))),
             ("SERVER_PROTOCOL", Some(text(self.protocol()))),
             // CGI demands it (RFC 3875 section 4.1.8), also where the client has no address.
             ("REMOTE_ADDR", Some(owned(address.unwrap_or_default()))),
@@ -103,7 +99,46 @@ impl Environ {
         ]
     }
 
-    fn protocol(&self) -> &'static str {
+    /// The header fields that become `HTTP_` variables, each once, with their values.
+    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, Cow<'_, [u8]>)> {
+        let headers = &self.parts.headers;
+        let arrived = self.input.length().is_some();
+        let target = self.parts.uri.authority();
+        let host = target.map(|authority| (&HOST, host_of(authority)));
+        let is_field = move |name: &HeaderName| {
+            !(name == header::CONTENT_LENGTH
+                || name == header::CONTENT_TYPE
+                || (name == HOST && target.is_some())
+                || (name == header::TRANSFER_ENCODING && arrived)
+                || name.as_str().contains('_'))
+        };
+        // To look for further values of each costs a search.
+        let each_once = headers.len() == headers.keys_len();
+        let single = each_once.then_some(headers).into_iter().flatten();
+        let single = single.map(|(name, value)| (name, Cow::from(value.as_bytes())));
+        let several = (!each_once).then(|| headers.keys()).into_iter().flatten();
+        let several = several.filter_map(|name| Some((name, self.joined(name)?)));
+        let fields = single.chain(several);
+        host.into_iter()
+            .chain(fields.filter(move |(name, _)| is_field(name)))
+    }
+
+    /// `CONTENT_TYPE`.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&[u8]> {
+        let value = self.parts.headers.get(header::CONTENT_TYPE)?;
+        Some(value.as_bytes())
+    }
+
+    /// `SERVER_SOFTWARE`.
+    #[must_use]
+    pub fn server_software(&self) -> &'static str {
+        SOFTWARE
+    }
+
+    /// `SERVER_PROTOCOL`, as text.
+    #[must_use]
+    pub fn protocol(&self) -> &'static str {
         match self.version() {
             Version::HTTP_09 => "HTTP/0.9",
             Version::HTTP_10 => "HTTP/1.0",
@@ -113,7 +148,9 @@ impl Environ {
         }
     }
 
-    fn target(&self) -> Cow<'_, [u8]> {
+    /// `REQUEST_URI` and `RAW_URI`: the target of the request, as sent.
+    #[must_use]
+    pub fn target(&self) -> Cow<'_, [u8]> {
         let uri = self.uri();
         match uri.path_and_query().map(PathAndQuery::as_str) {
             Some(target) if uri.authority().is_none() => text(target),
@@ -121,8 +158,10 @@ impl Environ {
         }
     }
 
-    /// Where the client connected to; on a Unix socket, where it thinks that it did.
-    fn server_address(&self) -> (Cow<'_, [u8]>, Cow<'_, [u8]>) {
+    /// `SERVER_NAME` and `SERVER_PORT`: where the client connected to; on a Unix socket, where it thinks
+    /// that it did.
+    #[must_use]
+    pub fn server_address(&self) -> (Cow<'_, [u8]>, Cow<'_, [u8]>) {
         if let Some(local) = self.ends().local {
             let name = match local.ip().to_canonical() {
                 IpAddr::V4(ip) => ip.to_string(),
@@ -146,7 +185,9 @@ impl Environ {
         }
     }
 
-    fn content_length(&self) -> Option<Cow<'_, [u8]>> {
+    /// `CONTENT_LENGTH`.
+    #[must_use]
+    pub fn content_length(&self) -> Option<Cow<'_, [u8]>> {
         let length = self.input.length().filter(|length| {
             let headers = &self.parts.headers;
             // Without these the request has no body, not an empty one.
@@ -165,30 +206,10 @@ impl Environ {
 
     /// `HTTP_HOST`.
     fn host(&self) -> Option<Cow<'_, [u8]>> {
-        let Some(authority) = self.parts.uri.authority() else {
-            return self.joined(&HOST);
-        };
-        let host = authority.as_str();
-        Some(text(host.rsplit('@').next().unwrap_or(host)))
-    }
-
-    fn first(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
-        let value = self.parts.headers.get(name)?;
-        Some(Cow::from(value.as_bytes()))
-    }
-
-    /// The value of a header field that becomes a variable of its own.
-    fn field(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
-        let arrived = self.input.length().is_some();
-        if name == header::CONTENT_LENGTH
-            || name == header::CONTENT_TYPE
-            || name == HOST
-            || (name == header::TRANSFER_ENCODING && arrived)
-            || name.as_str().contains('_')
-        {
-            return None;
+        match self.parts.uri.authority() {
+            Some(authority) => Some(host_of(authority)),
+            None => self.joined(&HOST),
         }
-        self.joined(name)
     }
 
     /// All values of a header field.
@@ -206,6 +227,12 @@ impl Environ {
         }
         Some(Cow::from(joined))
     }
+}
+
+/// Without the name of a user.
+fn host_of(authority: &Authority) -> Cow<'_, [u8]> {
+    let host = authority.as_str();
+    text(host.rsplit('@').next().unwrap_or(host))
 }
 
 fn text(text: &str) -> Cow<'_, [u8]> {
