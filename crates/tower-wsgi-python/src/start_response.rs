@@ -10,7 +10,7 @@ use tower_wsgi::wsgi;
 
 use crate::{
     attached::Attached,
-    text::{encode, type_name},
+    text::{Latin1, type_name},
 };
 
 /// The callable that begins a response, see PEP 3333.
@@ -29,7 +29,7 @@ impl StartResponse {
     ) -> PyResult<Write> {
         self.call(status, response_headers, exc_info)
             .unwrap_or_else(|unreadable| {
-                apart(py, || self.0.refuse());
+                apart(py, self.0.waits(), || self.0.refuse());
                 Err(unreadable)
             })
     }
@@ -43,26 +43,19 @@ impl StartResponse {
         response_headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyResult<Write>> {
-        let status = encode(status, "the status")?;
+        let status = Latin1::new(status, "the status")?;
         let list = response_headers.cast::<PyList>().map_err(|_| {
             PyTypeError::new_err(format!(
                 "the response headers must be a list, not {}",
                 type_name(response_headers)
             ))
         })?;
-        let mut pairs = Vec::with_capacity(list.len());
+        let mut headers = Vec::with_capacity(list.len());
         for item in list {
-            pairs.push(pair(&item)?);
-        }
-        let mut headers = Vec::with_capacity(pairs.len());
-        for (name, value) in &pairs {
-            headers.push((
-                encode(name, "the header name")?,
-                encode(value, "the header value")?,
-            ));
+            headers.push(pair(&item)?);
         }
         let error = exc_info.map(exception).transpose()?;
-        let write = apart(list.py(), || match error {
+        let write = apart(list.py(), self.0.waits(), || match error {
             None => self.0.start(status, headers).map_err(Raised::from),
             Some(error) => self.0.restart(status, headers, Raised(error)),
         });
@@ -70,9 +63,13 @@ impl StartResponse {
     }
 }
 
-fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+/// The name and the value of a response header.
+fn pair(item: &Bound<'_, PyAny>) -> PyResult<(Latin1, Latin1)> {
     match item.cast::<PyTuple>() {
-        Ok(tuple) if tuple.len() == 2 => Ok((tuple.get_item(0)?, tuple.get_item(1)?)),
+        Ok(tuple) if tuple.len() == 2 => Ok((
+            Latin1::new(&tuple.get_item(0)?, "the header name")?,
+            Latin1::new(&tuple.get_item(1)?, "the header value")?,
+        )),
         _ => Err(PyTypeError::new_err(format!(
             "each response header must be a tuple of a name and a value, not {}",
             item.repr()?
@@ -119,14 +116,14 @@ impl Write {
             PyTypeError::new_err(format!("write takes bytes, not {}", type_name(data)))
         })?;
         let data = Bytes::copy_from_slice(data.as_bytes());
-        apart(py, || self.0.write(data)).map_err(Into::into)
+        apart(py, self.0.waits(), || self.0.write(data)).map_err(Into::into)
     }
 }
 
-/// Does what may wait for another thread of the same request. On a pool's own thread it is the pool that
-/// gives the interpreter up; a thread of the application's does it here.
-fn apart<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
-    if Attached::is_here() {
+/// Does what may wait for the client, or for another thread of the same request. On a pool's own thread it
+/// is the pool that gives the interpreter up; a thread of the application's does it here.
+fn apart<T: Send>(py: Python<'_>, waits: bool, work: impl FnOnce() -> T + Send) -> T {
+    if !waits || Attached::is_here() {
         work()
     } else {
         py.detach(work)

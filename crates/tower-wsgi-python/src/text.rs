@@ -1,38 +1,56 @@
 //! PEP 3333's native strings: text whose characters are the bytes of Latin-1.
 
-use std::borrow::Cow;
-
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
+    pybacked::PyBackedStr,
     types::PyString,
 };
 
 pub(crate) fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    match str::from_utf8(bytes) {
-        Ok(text) if text.is_ascii() => PyString::new(py, text),
-        _ => PyString::new(
-            py,
-            &bytes.iter().copied().map(char::from).collect::<String>(),
-        ),
+    if bytes.is_ascii()
+        && let Ok(text) = PyString::from_bytes(py, bytes)
+    {
+        return text;
+    }
+    let text: String = bytes.iter().copied().map(char::from).collect();
+    PyString::new(py, &text)
+}
+
+/// The bytes of such a string.
+pub(crate) enum Latin1 {
+    /// Python's own.
+    Ascii(PyBackedStr),
+    Encoded(Vec<u8>),
+}
+
+impl Latin1 {
+    /// The text is `what` in errors.
+    pub(crate) fn new(text: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
+        let text = text.cast::<PyString>().map_err(|_| {
+            PyTypeError::new_err(format!("{what} must be a str, not {}", type_name(text)))
+        })?;
+        let characters = PyBackedStr::try_from(text.clone())?;
+        if characters.is_ascii() {
+            return Ok(Self::Ascii(characters));
+        }
+        let bytes = characters.chars().map(u8::try_from);
+        bytes.collect::<Result<_, _>>().map(Self::Encoded).map_err(|_| {
+            PyValueError::new_err(format!(
+                "{what} {:?} has a character that is not in Latin-1; encode it, for example by RFC 8187",
+                &*characters
+            ))
+        })
     }
 }
 
-/// The bytes of `what`, which must be such a string.
-pub(crate) fn encode<'a>(text: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'a, [u8]>> {
-    let text = text.cast::<PyString>().map_err(|_| {
-        PyTypeError::new_err(format!("{what} must be a str, not {}", type_name(text)))
-    })?;
-    let characters = text.to_str()?;
-    if characters.is_ascii() {
-        return Ok(Cow::from(characters.as_bytes()));
+impl AsRef<[u8]> for Latin1 {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Ascii(text) => text.as_bytes(),
+            Self::Encoded(bytes) => bytes,
+        }
     }
-    let bytes = characters.chars().map(u8::try_from);
-    bytes.collect::<Result<Vec<_>, _>>().map(Cow::from).map_err(|_| {
-        PyValueError::new_err(format!(
-            "{what} {characters:?} has a character that is not in Latin-1; encode it, for example by RFC 8187"
-        ))
-    })
 }
 
 pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {

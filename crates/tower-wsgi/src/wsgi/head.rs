@@ -4,27 +4,27 @@ use std::{error::Error, fmt};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{
-        CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE,
-    },
+    header::CONTENT_LENGTH,
 };
 use hyper::ext::ReasonPhrase;
 
-/// Fields that are between the server and the client alone (RFC 9110 section 7.6.1, and PEP 3333
+/// Whether a field is between the server and the client alone (RFC 9110 section 7.6.1, and PEP 3333
 /// "Other HTTP Features").
-const HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRAILER,
-    HeaderName::from_static("trailers"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "trailers"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// What `start_response` was called with.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Head {
         };
         let field = HeaderName::from_bytes(name).map_err(|_| error(Problem::Name))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| error(Problem::Value))?;
-        if HOP_BY_HOP.contains(&field) {
+        if is_hop_by_hop(&field) {
             return Err(error(Problem::HopByHop));
         }
         if field == CONTENT_LENGTH {

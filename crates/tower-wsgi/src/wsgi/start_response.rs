@@ -80,6 +80,13 @@ impl StartResponse {
         self.shared.forget();
     }
 
+    /// Whether [`write`](Write::write) may wait for the client: on a pool's thread, not on the event loop. A
+    /// host of applications in another language lets others go on meanwhile.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.shared.early.is_some()
+    }
+
     /// Makes the rest of a file, from its position on, the body of the response. The application's
     /// chunks are not asked for then; they are dropped at once.
     ///
@@ -123,6 +130,12 @@ pub struct Write {
 }
 
 impl Write {
+    /// Whether it [may wait](StartResponse::waits) for the client.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.shared.early.is_some()
+    }
+
     /// Sends a piece. On a pool's thread it is on its way to the client when this returns; on the event
     /// loop it waits for the application to return, and 8 MiB may wait.
     ///
