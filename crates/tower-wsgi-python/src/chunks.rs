@@ -19,14 +19,16 @@ const COPIED: usize = 16 * 1024;
 
 /// The iterable that the application returned. Dropped, it is closed.
 pub(crate) struct Chunks {
-    iterable: Py<PyAny>,
+    /// `None` once it is closed.
+    iterable: Option<Py<PyAny>>,
     rest: Rest,
     host: Arc<Host>,
 }
 
 enum Rest {
-    /// A list or a tuple, and the next index.
-    Sequence(usize),
+    /// The next index, and the list or the tuple that was returned.
+    List(usize, Py<PyList>),
+    Tuple(usize, Py<PyTuple>),
     Iterator(Py<PyIterator>),
     Over,
 }
@@ -34,21 +36,19 @@ enum Rest {
 impl Chunks {
     pub(crate) fn new(iterable: Bound<'_, PyAny>, host: &Arc<Host>) -> PyResult<Self> {
         let py = iterable.py();
-        let rest = if iterable.is_exact_instance_of::<PyList>()
-            || iterable.is_exact_instance_of::<PyTuple>()
-        {
-            Rest::Sequence(0)
-        } else {
-            // What is closed, if this fails, is closed below.
-            Rest::Over
+        // These have no `close`.
+        let iterable = match iterable.cast_into_exact::<PyList>() {
+            Ok(list) => return Ok(Self::plain(Rest::List(0, list.unbind()), host)),
+            Err(other) => other.into_inner(),
         };
-        let mut chunks = Self {
-            iterable: iterable.unbind(),
-            rest,
-            host: Arc::clone(host),
+        let iterable = match iterable.cast_into_exact::<PyTuple>() {
+            Ok(tuple) => return Ok(Self::plain(Rest::Tuple(0, tuple.unbind()), host)),
+            Err(other) => other.into_inner(),
         };
-        if matches!(chunks.rest, Rest::Over) {
-            let iterable = chunks.iterable.bind(py);
+        // What is closed, if this fails, is closed by the drop.
+        let mut chunks = Self::over(iterable, host);
+        if let Some(iterable) = &chunks.iterable {
+            let iterable = iterable.bind(py);
             let iterator = iterable.try_iter().map_err(|error| {
                 if !error.is_instance_of::<PyTypeError>(py) {
                     return error;
@@ -66,8 +66,17 @@ impl Chunks {
     /// Nothing is to be asked for: it is only to be closed.
     pub(crate) fn over(iterable: Bound<'_, PyAny>, host: &Arc<Host>) -> Self {
         Self {
-            iterable: iterable.unbind(),
+            iterable: Some(iterable.unbind()),
             rest: Rest::Over,
+            host: Arc::clone(host),
+        }
+    }
+
+    /// Nothing is to be closed.
+    fn plain(rest: Rest, host: &Arc<Host>) -> Self {
+        Self {
+            iterable: None,
+            rest,
             host: Arc::clone(host),
         }
     }
@@ -75,13 +84,13 @@ impl Chunks {
     fn piece(&mut self, py: Python<'_>) -> PyResult<Option<Bytes>> {
         let next = match &mut self.rest {
             Rest::Over => return Ok(None),
-            Rest::Sequence(index) => {
-                let iterable = self.iterable.bind(py);
-                let item = if *index < iterable.len()? {
-                    Some(iterable.get_item(*index)?)
-                } else {
-                    None
-                };
+            Rest::List(index, list) => {
+                let item = list.bind(py).get_item(*index).ok();
+                *index += 1;
+                item
+            }
+            Rest::Tuple(index, tuple) => {
+                let item = tuple.bind(py).get_item(*index).ok();
                 *index += 1;
                 item
             }
@@ -94,11 +103,12 @@ impl Chunks {
         to_bytes(&item).map(Some)
     }
 
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let iterable = self.iterable.bind(py);
-        if !iterable.is_exact_instance_of::<PyList>()
-            && let Some(close) = iterable.getattr_opt(intern!(py, "close"))?
-        {
+    fn close(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.rest = Rest::Over;
+        let Some(iterable) = self.iterable.take() else {
+            return Ok(());
+        };
+        if let Some(close) = iterable.bind(py).getattr_opt(intern!(py, "close"))? {
             close.call0()?;
         }
         Ok(())
@@ -141,13 +151,15 @@ impl Iterator for Chunks {
         match &self.rest {
             Rest::Over => (0, Some(0)),
             Rest::Iterator(_) => (0, None),
-            Rest::Sequence(index) => Python::attach(|py| {
-                let length = self.iterable.bind(py).len().unwrap_or(0);
-                let left = length.saturating_sub(*index);
-                (left, Some(left))
-            }),
+            Rest::List(index, list) => exactly(Python::attach(|py| list.bind(py).len()), *index),
+            Rest::Tuple(index, tuple) => exactly(Python::attach(|py| tuple.bind(py).len()), *index),
         }
     }
+}
+
+fn exactly(length: usize, index: usize) -> (usize, Option<usize>) {
+    let left = length.saturating_sub(index);
+    (left, Some(left))
 }
 
 impl Drop for Chunks {

@@ -7,6 +7,7 @@ use std::{
 
 use http::Response;
 use pin_project_lite::pin_project;
+use pyo3::prelude::*;
 use tower_wsgi::{Body, blocking::Blocking, wait_for_body, wsgi::WsgiService};
 
 use crate::callable::Callable;
@@ -50,7 +51,8 @@ impl Future for ResponseFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().place.project() {
             PlaceProj::Pool { future } => future.poll(cx),
-            PlaceProj::Loop { future } => future.poll(cx),
+            // To attach once and not at each step is much faster.
+            PlaceProj::Loop { future } => Python::attach(|_| future.poll(cx)),
         }
     }
 }

@@ -79,6 +79,16 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
         self.begin(None, Left::default());
     }
 
+    /// The whole body, where it is the first piece and the iterator says by itself that none comes after it.
+    pub(super) fn take_whole(&mut self) -> Option<Bytes> {
+        let is_last = self.later.is_none() && self.chunks.size_hint().1 == Some(0);
+        let length = self.first.as_ref().map_or(0, Bytes::len) as u64;
+        if !is_last || self.size_hint().exact() != Some(length) {
+            return None;
+        }
+        Some(self.first.take().unwrap_or_default())
+    }
+
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         // A pool's thread hands each piece over to the event loop; here it is the server's turn.
         if std::mem::take(&mut self.pause) && self.sending.0.early.is_none() {

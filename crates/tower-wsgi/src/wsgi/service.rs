@@ -179,7 +179,11 @@ fn answer<A: Application>(
         warn_of_excess();
         chunks.discard();
     }
-    Ok(head.respond(ResponseBody::chunks(chunks)))
+    let body = match chunks.take_whole() {
+        Some(whole) => ResponseBody::plain(whole.into()),
+        None => ResponseBody::chunks(chunks),
+    };
+    Ok(head.respond(body))
 }
 
 /// The next piece, unless `write` has sent all that there is to send.
