@@ -58,10 +58,12 @@ impl Running<'_> {
         } else {
             String::new()
         };
+        let per_request =
+            (outcome.requests > 0).then(|| rounded(cpu.max(0.0) * 1e6 / float(outcome.requests)));
         let ms = |microseconds| Some(float(microseconds) / 1e3);
         Ok(Record {
             requests_per_second: Some(rounded(outcome.requests_per_second())),
-            cpu_us_per_request: Some(rounded(cpu.max(0.0) * 1e6 / float(outcome.requests.max(1)))),
+            cpu_us_per_request: per_request,
             p50_ms: ms(outcome.p50),
             p99_ms: ms(outcome.p99),
             p999_ms: ms(outcome.p999),

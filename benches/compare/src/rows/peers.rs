@@ -98,22 +98,43 @@ impl<'a> Peers<'a> {
         Program::new(name, self.places.python.join("bin/python"), &launch, why)
     }
 
+    /// Over `--http11-socket`.
     pub(super) fn uwsgi(&self, threads: usize) -> Program {
-        let threads = if threads == 1 {
-            String::new()
-        } else {
-            format!("--threads {threads}")
+        self.uwsgi_with(
+            "--http11-socket 127.0.0.1:{port}",
+            threads,
+            "`--http11-socket` is its fastest way to speak HTTP with keep-alive, but a connection holds a thread: it serves only as many connections as it has threads.",
+        )
+        .named("uWSGI, http11-socket")
+    }
+
+    /// Over `--http`.
+    pub(super) fn uwsgi_router(&self, threads: usize) -> Program {
+        self.uwsgi_with(
+            "--http 127.0.0.1:{port} --http-keepalive",
+            threads,
+            "`--http` puts a process of its own before the worker, which keeps more connections open than there are threads.",
+        )
+        .named("uWSGI, http")
+    }
+
+    fn uwsgi_with(&self, address: &str, threads: usize, why: &'static str) -> Program {
+        // With one thread, its manual leaves the support for threads off.
+        let threads = match threads {
+            1 => String::new(),
+            threads => format!("--threads {threads}"),
         };
+        let arguments = format!(
+            "{address} --module {} --virtualenv {} --processes 1 {threads} --master --single-interpreter --need-app \
+             --die-on-term --listen 1024 --disable-logging",
+            self.application,
+            self.places.python.display()
+        );
         Program::new(
             "uWSGI",
             self.places.python.join("bin/uwsgi"),
-            &format!(
-                "--http11-socket 127.0.0.1:{{port}} --module {} --virtualenv {} --processes 1 {threads} --master \
-                 --single-interpreter --need-app --die-on-term --listen 1024 --disable-logging",
-                self.application,
-                self.places.python.display()
-            ),
-            "`--http11-socket` is its fastest way to speak HTTP with keep-alive, but a connection holds a thread: it serves only as many connections as it has threads.",
+            &arguments,
+            why,
         )
     }
 
