@@ -93,8 +93,9 @@ impl Server {
                 }
                 Err(_) if matches!(self.process.try_wait(), Ok(Some(_))) => {
                     let said = fs::read_to_string(log).unwrap_or_default();
-                    let last = said.lines().rfind(|line| !line.trim().is_empty());
-                    let last = last.unwrap_or("it says nothing").trim();
+                    let tells = |line: &&str| line.contains(char::is_alphabetic);
+                    let last = said.lines().rfind(tells).unwrap_or("it says nothing");
+                    let last = last.trim();
                     return Err(Failure(format!("it does not start: {last}")));
                 }
                 // Nothing tells when a program of others begins to listen.
