@@ -3,6 +3,7 @@
 mod detail;
 mod figures;
 mod method;
+mod pictures;
 mod results;
 mod verdict;
 
@@ -21,7 +22,7 @@ pub(crate) fn write(places: &Places, rows: &[Row], records: &[Record]) -> Result
         ("README.md", method::text(places, rows)),
         ("results.md", results::text(rows, records)),
     ];
-    for (name, text) in texts {
+    for (name, text) in texts.into_iter().chain(pictures::all(rows, records)) {
         let path = places.results.join(name);
         fs::write(&path, text)
             .map_err(|error| Failure(format!("cannot write {}: {error}", path.display())))?;

@@ -32,13 +32,9 @@ pub(crate) fn summary(rows: &[Row], records: &[Record]) -> String {
     );
     for row in rows {
         for case in &row.cases {
-            let verdicts = verdict::verdicts(row.number, case, records);
-            for Verdict {
-                target,
-                measured,
-                end,
-            } in verdicts
-            {
+            for verdict in verdict::verdicts(row.number, case, records) {
+                let Verdict { measured, end, .. } = &verdict;
+                let target = verdict.words();
                 let (number, name, against) = (row.number, &case.name, row.against);
                 let _ = writeln!(
                     table,

@@ -6,13 +6,16 @@ use super::figures::{self, Rounds};
 use crate::{
     case::Case,
     record::Record,
+    stats::Summary,
     target::{Against, Bound, Figure, Target},
 };
 
 /// What came of one target.
 pub(super) struct Verdict {
-    pub(super) target: String,
+    pub(super) target: Target,
     pub(super) measured: String,
+    /// Ours to the other, or the figure itself; nothing where there is nothing to judge.
+    pub(super) ratio: Option<Summary>,
     pub(super) end: End,
 }
 
@@ -34,36 +37,45 @@ impl fmt::Display for End {
     }
 }
 
+impl Verdict {
+    /// The target.
+    pub(super) fn words(&self) -> String {
+        words(self.target)
+    }
+}
+
 /// One for each target of the case.
 pub(super) fn verdicts(row: u8, case: &Case, records: &[Record]) -> Vec<Verdict> {
     let rounds = figures::of(row, case, case.judged, records);
     let targets = case.targets.iter();
     targets
         .map(|target| {
-            let (measured, end) = judge(case, *target, &rounds);
+            let (measured, ratio, end) = judge(case, *target, &rounds);
             Verdict {
-                target: words(*target),
+                target: *target,
                 measured,
+                ratio,
                 end,
             }
         })
         .collect()
 }
 
-fn judge(case: &Case, target: Target, rounds: &[Rounds<'_>]) -> (String, End) {
+fn judge(case: &Case, target: Target, rounds: &[Rounds<'_>]) -> (String, Option<Summary>, End) {
     let name = case.contenders.first().map(|it| it.program.name.as_str());
     let Some((ours, others)) = rounds
         .split_first()
         .filter(|(ours, _)| Some(ours.name) == name)
     else {
-        return ("not measured".to_owned(), End::Open);
+        return ("not measured".to_owned(), None, End::Open);
     };
     if let Some(reason) = ours.disqualified() {
-        return (format!("ours does not count: {reason}"), End::Missed);
+        return (format!("ours does not count: {reason}"), None, End::Missed);
     }
     if target.against == Against::Nobody {
-        let value = ours.summary(target.figure).median;
-        return (format!("{value:.0}"), end(target.bound, value));
+        let value = ours.summary(target.figure);
+        let end = end(target.bound, value.median);
+        return (format!("{:.0}", value.median), Some(value), end);
     }
     let counting = || others.iter().filter(|other| other.disqualified().is_none());
     let compared = counting().map(|other| (other, ratio(ours, other, target.figure)));
@@ -81,7 +93,7 @@ fn judge(case: &Case, target: Target, rounds: &[Rounds<'_>]) -> (String, End) {
         Against::Each | Against::Nobody => compared.reduce(|a, b| worse(target.bound, a, b)),
     };
     let Some((other, (ratio, by_cpu))) = chosen else {
-        return ("no peer counts".to_owned(), End::Open);
+        return ("no peer counts".to_owned(), None, End::Open);
     };
     let by_cpu = if by_cpu {
         ", by CPU: the load is the limit"
@@ -89,27 +101,28 @@ fn judge(case: &Case, target: Target, rounds: &[Rounds<'_>]) -> (String, End) {
         ""
     };
     (
-        format!("{ratio:.2} ({}{by_cpu})", other.name),
-        end(target.bound, ratio),
+        format!("{:.2} ({}{by_cpu})", ratio.median, other.name),
+        Some(ratio),
+        end(target.bound, ratio.median),
     )
 }
 
 /// The ratio, and whether it is that of the processor times in place of the rates.
-fn ratio(ours: &Rounds<'_>, other: &Rounds<'_>, figure: Figure) -> (f64, bool) {
+fn ratio(ours: &Rounds<'_>, other: &Rounds<'_>, figure: Figure) -> (Summary, bool) {
     let limited = ours.is_at_the_limit() || other.is_at_the_limit();
     if figure == Figure::Throughput && limited {
-        (other.ratio(ours, Figure::Cpu).median, true)
+        (other.ratio(ours, Figure::Cpu), true)
     } else {
-        (ours.ratio(other, figure).median, false)
+        (ours.ratio(other, figure), false)
     }
 }
 
-type Compared<'a, 'b> = (&'a Rounds<'b>, (f64, bool));
+type Compared<'a, 'b> = (&'a Rounds<'b>, (Summary, bool));
 
 fn worse<'a, 'b>(bound: Bound, a: Compared<'a, 'b>, b: Compared<'a, 'b>) -> Compared<'a, 'b> {
     let b_is_worse = match bound {
-        Bound::AtLeast(_) => b.1.0 < a.1.0,
-        Bound::AtMost(_) => b.1.0 > a.1.0,
+        Bound::AtLeast(_) => b.1.0.median < a.1.0.median,
+        Bound::AtMost(_) => b.1.0.median > a.1.0.median,
     };
     if b_is_worse { b } else { a }
 }
