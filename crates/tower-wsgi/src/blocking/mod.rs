@@ -89,6 +89,7 @@ mod pool;
 mod queue;
 mod reply;
 mod run;
+mod runs;
 mod second_look;
 mod sentinel;
 mod service;

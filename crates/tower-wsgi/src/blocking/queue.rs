@@ -9,7 +9,13 @@ use std::{
 
 use tokio::{runtime::Id, time};
 
-use super::label::Label;
+use super::{
+    label::Label,
+    runs::{Run, Runs, Slot},
+};
+
+/// A job below this is short: a thread takes many of them in the time that another needs to wake up.
+const SHORT: Duration = Duration::from_micros(100);
 
 pub(super) struct Job {
     pub(super) label: Label,
@@ -24,16 +30,6 @@ struct Waiting {
     job: Job,
 }
 
-/// A job on its thread.
-pub(super) struct Run {
-    id: u64,
-    pub(super) since: Instant,
-    /// Nobody waits for its answer.
-    abandoned: bool,
-    pub(super) label: Label,
-    pub(super) thread: Thread,
-}
-
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) threads: usize,
@@ -45,20 +41,22 @@ pub(super) struct Queue {
     pub(super) limits: Limits,
     waiting: VecDeque<Waiting>,
     next_id: u64,
-    /// A slot that is `None` is free.
-    running: Vec<Option<Run>>,
-    busy: usize,
+    running: Runs,
+    /// The last job was short, so that whoever runs the next one is soon back.
+    brisk: bool,
+    /// Of the parked thread that watches, if one does.
+    watch: Option<Sight>,
     /// Threads that exist, whether they run a job or wait for one.
     threads: usize,
     /// Of these, the ones that are about to look for a job again.
     looking: usize,
-    /// The ones that will run jobs as soon as they hold what they must.
+    /// The ones that were called, and will run jobs as soon as they hold what they must.
     entering: usize,
     /// And the ones that wait for a job.
     parked: usize,
     /// Wake-ups that were given and not yet taken.
     wakeups: usize,
-    /// Whether the threads hold something while they run jobs: then one after the other enters.
+    /// Whether the threads hold something while they run jobs.
     held: bool,
     pub(super) finished: u64,
     pub(super) refused: u64,
@@ -78,9 +76,23 @@ pub(super) enum Next {
     Start,
 }
 
-/// A place among the running jobs.
-#[derive(Debug)]
-pub(super) struct Slot(usize);
+/// What a thread that watches the queue saw.
+#[derive(Clone, Copy)]
+struct Sight {
+    first: Option<u64>,
+    next_id: u64,
+}
+
+/// What a thread that watches the queue has to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Watch {
+    /// To look again in a while.
+    GoesOn,
+    /// To run jobs: those who do are not fast enough.
+    Comes,
+    /// Nothing more.
+    Ends,
+}
 
 impl Queue {
     pub(super) fn new(limits: Limits) -> Self {
@@ -88,8 +100,9 @@ impl Queue {
             limits,
             waiting: VecDeque::new(),
             next_id: 0,
-            running: Vec::new(),
-            busy: 0,
+            running: Runs::default(),
+            brisk: false,
+            watch: None,
             threads: 0,
             looking: 0,
             entering: 0,
@@ -103,7 +116,7 @@ impl Queue {
         }
     }
 
-    /// From now on one thread after the other enters. Says whether there was no job yet.
+    /// From now on threads hold something. Says whether there was no job yet.
     pub(super) fn hold(&mut self) -> bool {
         self.held = true;
         self.next_id == 0
@@ -126,10 +139,11 @@ impl Queue {
         Ok((id, self.call_thread()))
     }
 
-    /// Has one more thread come for the jobs that wait.
-    fn call_thread(&mut self) -> Next {
-        let coming = self.looking + self.entering;
-        let next = if coming >= self.waiting.len() || self.held && coming > 0 {
+    /// Has one more thread come for the jobs that wait. They come one after the other: the first may run
+    /// all that there is before the second is awake.
+    pub(super) fn call_thread(&mut self) -> Next {
+        let is_watched = self.is_brisk() && self.watch.is_some();
+        let next = if self.waiting.is_empty() || self.looking + self.entering > 0 || is_watched {
             return Next::Wait;
         } else if self.parked > 0 {
             self.parked -= 1;
@@ -141,41 +155,80 @@ impl Queue {
         } else {
             return Next::Wait;
         };
-        self.entering += usize::from(self.held);
+        self.entering += 1;
         next
     }
 
-    /// A thread that was called holds what it must, and will now run jobs.
+    /// A thread that was called holds what it must and will now run jobs, or it leaves them to others.
     pub(super) fn entered(&mut self) {
-        self.entering -= usize::from(self.held);
+        self.entering -= 1;
     }
 
     /// A thread that was not called enters.
     pub(super) fn enter(&mut self) {
-        self.entering += usize::from(self.held);
+        self.entering += 1;
     }
 
-    /// A thread is about to run a job. It may come to wait in it, so another one stands by if there
-    /// are more jobs.
-    pub(super) fn stand_by(&mut self) -> Next {
-        if self.held {
-            self.call_thread()
-        } else {
-            Next::Wait
-        }
-    }
-
-    /// Whether a thread stands by to take over.
+    /// Whether a thread is on its way to the jobs that wait.
     pub(super) fn has_stand_by(&self) -> bool {
         self.entering > 0
     }
 
+    /// Whether those who run jobs are soon back for the next ones. One more thread would get in their way
+    /// then. But since nobody knows how long a job takes, a thread has to watch.
+    pub(super) fn is_brisk(&self) -> bool {
+        self.brisk && self.busy() > 0
+    }
+
+    /// A parked thread begins to watch, if one has to.
+    pub(super) fn begin_watch(&mut self) -> bool {
+        let begins = self.is_brisk() && self.watch.is_none();
+        if begins {
+            self.watch = Some(self.sight());
+        }
+        begins
+    }
+
+    /// The thread that watches looks again.
+    pub(super) fn watch(&mut self) -> Watch {
+        let sight = self.sight();
+        let Some(before) = self.watch.replace(sight) else {
+            return Watch::Ends;
+        };
+        let is_late = match sight.first {
+            // As long as one thread at a time runs jobs, it is enough that it goes on.
+            first @ Some(_) if self.held => first == before.first,
+            Some(first) => first < before.next_id,
+            None => false,
+        };
+        if is_late && self.entering == 0 {
+            self.end_watch();
+            self.brisk = false;
+            self.parked -= 1;
+            self.entering += 1;
+            return Watch::Comes;
+        }
+        if sight.first.is_some() || sight.next_id != before.next_id {
+            return Watch::GoesOn;
+        }
+        self.end_watch();
+        Watch::Ends
+    }
+
+    pub(super) fn end_watch(&mut self) {
+        self.watch = None;
+    }
+
+    fn sight(&self) -> Sight {
+        Sight {
+            first: self.waiting.front().map(|it| it.id),
+            next_id: self.next_id,
+        }
+    }
+
     /// Nobody waits any more for the answer of a job that runs.
     pub(super) fn abandon(&mut self, id: u64) {
-        let mut running = self.running.iter_mut().flatten();
-        if let Some(run) = running.find(|run| run.id == id) {
-            run.abandoned = true;
-        }
+        self.running.abandon(id);
     }
 
     /// Takes a job out that still waits.
@@ -193,27 +246,27 @@ impl Queue {
     ) -> Option<(Slot, Box<dyn FnOnce() + Send>)> {
         let Waiting { id, job, .. } = self.waiting.pop_front()?;
         let Job { label, work } = job;
-        let slot = self.running.iter().position(Option::is_none);
-        let slot = slot.unwrap_or_else(|| {
-            self.running.push(None);
-            self.running.len() - 1
-        });
-        self.running[slot] = Some(Run {
+        let slot = self.running.add(Run {
             id,
             since: now,
             abandoned: false,
             label,
             thread: thread.clone(),
         });
-        self.busy += 1;
-        Some((Slot(slot), work))
+        Some((slot, work))
     }
 
     /// Gives what was known of the job, which is better dropped without the lock.
-    pub(super) fn finish(&mut self, slot: &Slot) -> Option<Run> {
-        self.busy -= 1;
+    pub(super) fn finish(&mut self, slot: &Slot, now: Instant) -> Option<Run> {
         self.finished += 1;
-        self.running[slot.0].take()
+        let run = self.running.take(slot)?;
+        self.brisk = now.saturating_duration_since(run.since) < SHORT;
+        Some(run)
+    }
+
+    /// Whether a thread that found no job may look once more before it sleeps: one at a time.
+    pub(super) fn may_look(&self) -> bool {
+        self.looking == 0
     }
 
     /// A thread found no job, and will look once more.
@@ -298,11 +351,11 @@ impl Queue {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.busy == 0 && self.waiting.is_empty()
+        self.busy() == 0 && self.waiting.is_empty()
     }
 
     pub(super) fn busy(&self) -> usize {
-        self.busy
+        self.running.count()
     }
 
     /// The jobs that wait because every thread is busy.
@@ -325,7 +378,7 @@ impl Queue {
     }
 
     fn free(&self) -> usize {
-        self.limits.threads - self.busy
+        self.limits.threads - self.busy()
     }
 
     #[cfg(test)]
@@ -339,14 +392,12 @@ impl Queue {
     }
 
     pub(super) fn oldest(&self) -> Option<Instant> {
-        let running = self.running.iter().flatten();
-        running.map(|run| run.since).min()
+        self.running.iter().map(|run| run.since).min()
     }
 
     /// Those that nobody waits for.
     pub(super) fn abandoned(&self) -> impl Iterator<Item = &Run> {
-        let running = self.running.iter().flatten();
-        running.filter(|run| run.abandoned)
+        self.running.iter().filter(|run| run.abandoned)
     }
 }
 
@@ -377,64 +428,114 @@ mod tests {
         queue.push(job).ok()
     }
 
+    fn finish(queue: &mut Queue, slot: &Slot) {
+        queue.finish(slot, Instant::now() + SHORT);
+    }
+
     #[test]
-    fn a_thread_is_started_for_each_job_up_to_the_bound_then_jobs_queue_then_are_refused() {
+    fn threads_are_started_one_after_the_other_up_to_the_bound_then_jobs_queue_then_are_refused() {
         let mut queue = queue(2, 1);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        assert_eq!(push(&mut queue), Some((1, Next::Start)));
+        assert_eq!(push(&mut queue), Some((1, Next::Wait)), "one comes");
         assert_eq!(queue.queued(), 0, "two free threads take them");
         assert_eq!(push(&mut queue), Some((2, Next::Wait)));
         assert_eq!(queue.queued(), 1);
         assert_eq!(push(&mut queue), None);
         assert_eq!(queue.refused, 1);
 
+        queue.entered();
         let slot = start(&mut queue).unwrap();
+        assert_eq!(queue.call_thread(), Next::Start);
         assert_eq!(push(&mut queue), None, "one runs, one is next, one waits");
-        queue.finish(&slot);
+        queue.entered();
+        assert!(start(&mut queue).is_some());
+        assert_eq!(queue.call_thread(), Next::Wait, "there are no more");
+        finish(&mut queue, &slot);
         assert_eq!(push(&mut queue), Some((3, Next::Wait)));
-    }
-
-    #[test]
-    fn two_jobs_wake_two_waiting_threads() {
-        let mut queue = queue(2, 0);
-        for _ in 0..2 {
-            assert!(push(&mut queue).is_some());
-        }
-        for _ in 0..2 {
-            let slot = start(&mut queue).unwrap();
-            queue.finish(&slot);
-            queue.park();
-        }
-        assert_eq!(push(&mut queue), Some((2, Next::Wake)));
-        assert_eq!(push(&mut queue), Some((3, Next::Wake)));
-        assert!(queue.take_wakeup());
-        assert!(queue.take_wakeup());
-        assert!(!queue.take_wakeup());
     }
 
     #[test]
     fn a_thread_that_looks_again_needs_no_wake_up() {
         let mut queue = queue(2, 0);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
+        queue.entered();
         let slot = start(&mut queue).unwrap();
-        queue.finish(&slot);
+        finish(&mut queue, &slot);
+        assert!(queue.may_look());
         queue.look();
+        assert!(!queue.may_look());
         assert_eq!(push(&mut queue), Some((1, Next::Wait)));
-        assert_eq!(
-            push(&mut queue),
-            Some((2, Next::Start)),
-            "it takes one, not two"
-        );
         queue.looked();
         assert!(start(&mut queue).is_some());
+    }
+
+    /// Two threads: one runs the second of two short jobs, the other one watches.
+    fn watched(held: bool) -> (Queue, Slot) {
+        let mut queue = queue(2, 9);
+        if held {
+            queue.hold();
+        }
+        assert_eq!(push(&mut queue), Some((0, Next::Start)));
+        queue.entered();
+        let slot = start(&mut queue).unwrap();
+        assert_eq!(push(&mut queue), Some((1, Next::Start)));
+        queue.finish(&slot, Instant::now());
+        let slot = start(&mut queue).unwrap();
+        assert!(queue.is_brisk());
+        queue.entered();
+        queue.park();
+        assert!(queue.begin_watch());
+        assert!(!queue.begin_watch(), "one is enough");
+        (queue, slot)
+    }
+
+    #[test]
+    fn where_jobs_are_short_a_second_thread_comes_when_one_has_waited_for_a_while() {
+        for held in [false, true] {
+            let (mut queue, _runs) = watched(held);
+            assert_eq!(push(&mut queue), Some((2, Next::Wait)));
+            assert_eq!(queue.watch(), Watch::GoesOn, "it was not there before");
+            assert_eq!(queue.watch(), Watch::Comes);
+            assert!(queue.has_stand_by() && !queue.is_brisk());
+            queue.entered();
+            assert!(start(&mut queue).is_some());
+        }
+    }
+
+    #[test]
+    fn where_one_job_runs_at_a_time_none_comes_as_long_as_others_start() {
+        for held in [false, true] {
+            let (mut queue, mut runs) = watched(held);
+            push(&mut queue);
+            push(&mut queue);
+            assert_eq!(queue.watch(), Watch::GoesOn);
+            queue.finish(&runs, Instant::now());
+            runs = start(&mut queue).unwrap();
+            let next = if held { Watch::GoesOn } else { Watch::Comes };
+            assert_eq!(queue.watch(), next);
+            drop(runs);
+        }
+    }
+
+    #[test]
+    fn the_watch_ends_with_the_work_and_a_thread_is_called_again() {
+        let (mut queue, runs) = watched(false);
+        assert_eq!(queue.watch(), Watch::Ends);
+        queue.finish(&runs, Instant::now());
+        queue.park();
+        assert!(!queue.begin_watch(), "nothing runs");
+        assert_eq!(push(&mut queue), Some((2, Next::Wake)));
+        assert!(queue.take_wakeup());
+        assert!(!queue.take_wakeup());
     }
 
     #[test]
     fn nobody_counts_on_a_thread_that_leaves() {
         let mut queue = queue(1, 0);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
+        queue.entered();
         let slot = start(&mut queue).unwrap();
-        queue.finish(&slot);
+        finish(&mut queue, &slot);
         queue.park();
         queue.retire();
         assert_eq!(push(&mut queue), Some((1, Next::Start)));
@@ -449,15 +550,15 @@ mod tests {
         queue.entered();
         assert!(!queue.has_stand_by());
         let first = start(&mut queue).unwrap();
-        assert_eq!(queue.stand_by(), Next::Start, "it may wait in its job");
-        assert_eq!(queue.stand_by(), Next::Wait);
+        assert_eq!(queue.call_thread(), Next::Start, "it may wait in its job");
+        assert_eq!(queue.call_thread(), Next::Wait);
         assert!(queue.has_stand_by());
         queue.entered();
         let second = start(&mut queue).unwrap();
-        assert_eq!(queue.stand_by(), Next::Wait, "there is no more work");
-        queue.finish(&first);
+        assert_eq!(queue.call_thread(), Next::Wait, "there is no more work");
+        finish(&mut queue, &first);
         queue.park();
-        queue.finish(&second);
+        finish(&mut queue, &second);
         queue.park();
         assert_eq!(push(&mut queue), Some((2, Next::Wake)));
         assert_eq!(push(&mut queue), Some((3, Next::Wait)));
@@ -472,7 +573,7 @@ mod tests {
         queue.entered();
         let slot = start(&mut queue).unwrap();
         assert_eq!(push(&mut queue), Some((1, Next::Start)));
-        queue.finish(&slot);
+        finish(&mut queue, &slot);
         // It leaves the work to the one that comes.
         assert!(queue.has_waiting() && queue.has_stand_by());
         queue.park();

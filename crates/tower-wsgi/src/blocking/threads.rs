@@ -2,6 +2,8 @@
 
 use std::{
     cell::Cell,
+    hint,
+    num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
@@ -12,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::{
     hold::{Gate, Holding},
-    queue::{Limits, Next, Queue},
+    queue::{Limits, Next, Queue, Watch},
     second_look::SecondLook,
     sentinel::Sentinel,
 };
@@ -25,6 +27,13 @@ const LINGER: Duration = Duration::from_millis(20);
 /// How long a thread keeps what it holds while another stands by for it. It steps down between two
 /// jobs then, which is cheaper than to lose it in the middle of one.
 const TURN: Duration = Duration::from_millis(1);
+
+/// How often a thread looks whether others run the jobs fast enough. So long may a job wait though a thread
+/// is free, where the ones before it were short.
+const PATIENCE: Duration = Duration::from_micros(200);
+
+/// How long a thread without work looks for more before it sleeps, where that has paid.
+const LOOK: Duration = Duration::from_micros(50);
 
 /// What a pool and its threads share.
 pub(super) struct Shared {
@@ -112,27 +121,53 @@ impl Thread {
         }
     }
 
-    /// Runs jobs while there are any: one wake-up serves many jobs.
+    /// It was called. Runs jobs while there are any: one wake-up serves many jobs.
     fn work(self) {
         let mut second_look = SecondLook::default();
+        let mut queue = self.shared.queue();
+        loop {
+            if queue.is_brisk() {
+                queue.entered();
+                self.place.set(Place::Inside);
+            } else {
+                drop(queue);
+                queue = self.run_and_look(&mut second_look);
+            }
+            let Some(called) = self.park(queue) else {
+                return;
+            };
+            queue = called;
+        }
+    }
+
+    fn run_and_look(&self, second_look: &mut SecondLook) -> MutexGuard<'_, Queue> {
         loop {
             let mut queue = self.run();
             if self.goes_on(&mut queue) {
                 continue;
             }
-            if second_look.is_due() {
-                queue.look();
-                drop(queue);
-                thread::yield_now();
-                queue = self.shared.queue();
-                queue.looked();
-                second_look.found(queue.has_waiting());
-                if self.goes_on(&mut queue) {
-                    continue;
-                }
+            if !queue.may_look() || !second_look.is_due() {
+                return queue;
             }
-            if !self.park(queue) {
-                return;
+            queue.look();
+            drop(queue);
+            queue = self.look();
+            queue.looked();
+            second_look.found(queue.has_waiting());
+            if !self.goes_on(&mut queue) {
+                return queue;
+            }
+        }
+    }
+
+    /// Looks for a job for a while.
+    fn look(&self) -> MutexGuard<'_, Queue> {
+        let end = Instant::now() + LOOK;
+        loop {
+            let_others_work();
+            let queue = self.shared.queue();
+            if queue.has_waiting() || Instant::now() >= end {
+                return queue;
             }
         }
     }
@@ -153,26 +188,29 @@ impl Thread {
         let holding = gate.map(Holding::begin);
         let since = Instant::now();
         let thread = thread::current();
+        let mut now = since;
         let mut done = None;
         let mut queue = self.shared.queue();
         queue.entered();
         self.place.set(Place::Inside);
-        while let Some((slot, job)) = queue.start(Instant::now(), &thread) {
-            let next = queue.stand_by();
+        while let Some((slot, job)) = queue.start(now, &thread) {
+            // It may come to wait in this one.
+            let next = queue.call_thread();
             drop(queue);
             drop(done);
             Shared::send(&self.shared, next);
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a job of the blocking pool panicked outside of its service");
             }
+            now = Instant::now();
             queue = self.shared.queue();
-            done = queue.finish(&slot);
+            done = queue.finish(&slot, now);
             if queue.is_idle() {
                 self.shared.idle.notify_waiters();
             }
             let wanted = queue.has_stand_by() || gate.is_some_and(|gate| gate.is_wanted());
             let lost = holding.is_some() && Holding::is_lost();
-            if lost || wanted && since.elapsed() > TURN {
+            if lost || wanted && now.saturating_duration_since(since) > TURN {
                 break;
             }
         }
@@ -184,25 +222,44 @@ impl Thread {
         self.shared.queue()
     }
 
-    /// Waits for work. Says whether there is any, or the thread has left.
-    fn park(&self, mut queue: MutexGuard<'_, Queue>) -> bool {
+    /// Waits until it is called, or has left.
+    fn park<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> Option<MutexGuard<'a, Queue>> {
         queue.park();
-        let deadline = Instant::now() + LINGER;
+        let mut watches = queue.begin_watch();
+        let mut deadline = Instant::now() + if watches { PATIENCE } else { LINGER };
         loop {
             if queue.take_wakeup() {
+                if watches {
+                    queue.end_watch();
+                }
                 self.place.set(Place::Entering);
-                return true;
+                return Some(queue);
             }
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
             let runtime = self.runtime.as_ref();
             let stays = runtime.is_some_and(|runtime| !runtime.is_gone()) && !queue.is_closed();
-            let left = deadline.saturating_duration_since(Instant::now());
+            if watches && left.is_zero() {
+                match queue.watch() {
+                    Watch::GoesOn => deadline = now + PATIENCE,
+                    Watch::Comes => {
+                        self.place.set(Place::Entering);
+                        return Some(queue);
+                    }
+                    Watch::Ends => {
+                        watches = false;
+                        deadline = now + LINGER;
+                    }
+                }
+                continue;
+            }
             if !stays && left.is_zero() {
                 queue.retire();
                 self.place.set(Place::Gone);
-                return false;
+                return None;
             }
             let work = &self.shared.work;
-            queue = if stays {
+            queue = if stays && !watches {
                 work.wait(queue).unwrap_or_else(PoisonError::into_inner)
             } else {
                 let wait = work.wait_timeout(queue, left);
@@ -232,5 +289,17 @@ impl Drop for Thread {
         if idle {
             self.shared.idle.notify_waiters();
         }
+    }
+}
+
+/// Waits for a moment without going to sleep: who shares the only core with others leaves it to them, and
+/// who has a core of its own keeps it.
+fn let_others_work() {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let cores = CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
+    if *cores == 1 {
+        thread::yield_now();
+    } else {
+        (0..50).for_each(|_| hint::spin_loop());
     }
 }

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 
 use crate::blocking::{
     label::Label,
-    queue::{Job, Limits, Next, Queue, Slot},
+    queue::{Job, Limits, Next, Queue, Watch},
+    runs::Slot,
 };
 
 /// A thread of the pool between two of its steps: each is what it does under the lock.
@@ -24,7 +25,8 @@ enum Thread {
     /// It found no more jobs, or stepped down.
     Idle,
     Looking,
-    Parked,
+    /// Whether it watches.
+    Parked(bool),
 }
 
 struct Pool {
@@ -83,6 +85,11 @@ impl Pool {
     fn step(&mut self, index: usize, variant: u8) -> bool {
         let free = !self.is_held();
         match std::mem::replace(&mut self.threads[index], Thread::Idle) {
+            // It leaves the jobs to others, as a real one does only when it was called.
+            Thread::Entering if self.queue.is_brisk() => {
+                self.queue.entered();
+                self.park(index);
+            }
             Thread::Entering if free => {
                 self.queue.entered();
                 self.start(index);
@@ -90,7 +97,8 @@ impl Pool {
             Thread::Running(slot) if variant == 0 => self.threads[index] = Thread::Waiting(slot),
             Thread::Waiting(slot) if free => self.threads[index] = Thread::Running(slot),
             Thread::Running(slot) => {
-                self.queue.finish(&slot);
+                let took = Duration::from_secs(u64::from(variant % 2));
+                self.queue.finish(&slot, Instant::now() + took);
                 if !(self.queue.has_stand_by() && variant == 1) {
                     self.start(index);
                 }
@@ -99,12 +107,11 @@ impl Pool {
                 if self.queue.has_waiting() && !self.queue.has_stand_by() {
                     self.queue.enter();
                     self.threads[index] = Thread::Entering;
-                } else if variant == 2 {
+                } else if variant == 2 && self.queue.may_look() {
                     self.queue.look();
                     self.threads[index] = Thread::Looking;
                 } else {
-                    self.queue.park();
-                    self.threads[index] = Thread::Parked;
+                    self.park(index);
                 }
             }
             Thread::Looking => {
@@ -113,18 +120,29 @@ impl Pool {
                     self.queue.enter();
                     self.threads[index] = Thread::Entering;
                 } else {
-                    self.queue.park();
-                    self.threads[index] = Thread::Parked;
+                    self.park(index);
                 }
             }
-            Thread::Parked => {
+            Thread::Parked(watches) => {
                 if self.queue.take_wakeup() {
+                    if watches {
+                        self.queue.end_watch();
+                    }
                     self.threads[index] = Thread::Entering;
+                } else if watches {
+                    match self.queue.watch() {
+                        Watch::Comes => self.threads[index] = Thread::Entering,
+                        Watch::GoesOn => {
+                            self.threads[index] = Thread::Parked(true);
+                            return self.queue.has_waiting();
+                        }
+                        Watch::Ends => self.threads[index] = Thread::Parked(false),
+                    }
                 } else if variant == 3 && !self.held {
                     self.queue.retire();
                     self.threads.remove(index);
                 } else {
-                    self.threads[index] = Thread::Parked;
+                    self.threads[index] = Thread::Parked(false);
                     return false;
                 }
             }
@@ -136,9 +154,15 @@ impl Pool {
         true
     }
 
+    fn park(&mut self, index: usize) {
+        self.queue.park();
+        let watches = self.queue.begin_watch();
+        self.threads[index] = Thread::Parked(watches);
+    }
+
     fn start(&mut self, index: usize) {
         if let Some((slot, job)) = self.queue.start(Instant::now(), &thread::current()) {
-            let next = self.queue.stand_by();
+            let next = self.queue.call_thread();
             self.send(next);
             job();
             self.threads[index] = Thread::Running(slot);
@@ -150,14 +174,23 @@ impl Pool {
         assert!(self.threads.len() <= most);
         let busy = |thread: &&Thread| matches!(thread, Thread::Running(_) | Thread::Waiting(_));
         assert_eq!(self.queue.busy(), self.threads.iter().filter(busy).count());
-        if self.held {
-            assert!(self.queue.entering() <= 1, "two threads come at once");
-        }
+        assert!(self.queue.entering() <= 1, "two threads come at once");
+        let watching = |thread: &&Thread| matches!(thread, Thread::Parked(true));
+        assert!(self.threads.iter().filter(watching).count() <= 1);
     }
 
     /// Lets all threads go on until each waits for work.
     fn settle(&mut self) {
-        while (0..self.threads.len()).any(|index| self.step(index, u8::MAX)) {}
+        for _ in 0..10_000 {
+            let mut goes_on = false;
+            for index in (0..self.threads.len()).rev() {
+                goes_on |= self.step(index, u8::MAX);
+            }
+            if !goes_on {
+                return;
+            }
+        }
+        panic!("threads go on for ever");
     }
 }
 
