@@ -10,6 +10,19 @@ Each takes the same options; ``--help`` tells them.
 """
 
 from tower_wsgi._native import __version__
-from tower_wsgi.wsgi import arbiter
 
-__all__ = ["__version__", "arbiter"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tower_wsgi import wsgi
+    from tower_wsgi.wsgi import arbiter
+
+__all__ = ["__version__", "arbiter", "wsgi"]
+
+
+def __getattr__(name: str) -> object:
+    # The workers of the command use nothing of it, and to import it doubles their memory.
+    if name in __all__:
+        import tower_wsgi.wsgi as module
+
+        return module if name == "wsgi" else getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

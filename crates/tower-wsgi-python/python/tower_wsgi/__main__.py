@@ -1,14 +1,13 @@
 """The command ``tower-wsgi``, also as ``python -m tower_wsgi``."""
 
 import sys
-from pathlib import PurePath
 
 from tower_wsgi import _native
 
 
 def main() -> int:
     """Serve the application that the command line names; gives the exit code."""
-    started_as_module = PurePath(sys.argv[0]).name == "__main__.py"
+    started_as_module = sys.argv[0].endswith("/__main__.py")
     program = "python -m tower_wsgi" if started_as_module else "tower-wsgi"
     return _native.command([program, *sys.argv[1:]])
 

@@ -7,7 +7,6 @@ import binascii
 import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.request import parse_http_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +82,9 @@ def _basic(credentials: str, charset: str) -> BasicAuth | None:
 
 
 def _digest(credentials: str) -> DigestAuth | None:
+    # It brings much along that nothing else needs.
+    from urllib.request import parse_http_list
+
     parameters: dict[str, str] = {}
     for item in parse_http_list(credentials):
         name, equals, value = item.partition("=")
