@@ -12,6 +12,7 @@ mod proxies;
 mod python;
 mod setup;
 mod test;
+mod tries;
 mod workspace;
 
 use std::process::ExitCode;

@@ -5,12 +5,13 @@ use crate::command::{Failure, root};
 use crate::environment::{Environment, PACKAGE};
 use crate::interpreter;
 use crate::test;
+use crate::tries::{Tries, twice};
 use crate::workspace::Workspace;
 
 /// What else is written in Python, seen from the package.
 const EXAMPLES: &str = "../../examples/python";
 
-pub(crate) fn run() -> Result<(), Failure> {
+pub(crate) fn run() -> Result<Tries, Failure> {
     let target = Workspace::read()?.target_directory().to_owned();
     interpreter::set_up()?;
     let interpreter = interpreter::chosen()
@@ -31,8 +32,12 @@ pub(crate) fn run() -> Result<(), Failure> {
     browser::set_up()?;
     // Some tests start a program that has Python in it.
     test::build_programs()?;
-    environment.run("pytest", |pytest| {
-        // Where these programs are, and where the sources of others' tests are kept.
-        pytest.env("CARGO_TARGET_DIR", &target);
-    })
+    let pytest = |arguments: &[&str]| {
+        environment.run("pytest", |pytest| {
+            // Where these programs are, and where the sources of others' tests are kept.
+            pytest.args(arguments).env("CARGO_TARGET_DIR", &target);
+        })
+    };
+    let failed = ["--last-failed", "--last-failed-no-failures", "none"];
+    twice(|| pytest(&[]), || pytest(&failed))
 }

@@ -2,10 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::CONTENT_LENGTH,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_LENGTH};
 use hyper::ext::ReasonPhrase;
 
 /// Whether a field is between the server and the client alone (RFC 9110 section 7.6.1, and PEP 3333
