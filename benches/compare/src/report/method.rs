@@ -9,7 +9,8 @@ const METHOD: &str = "# How it is measured
 `cargo xtask compare` installs the peers into `target/peers`, builds ours and the Rust servers, optimised, and measures
 all rows; `cargo xtask compare --row 4` measures one alone and leaves the figures of the others as they are, and
 `--rounds` and `--seconds` say how long. The table with the targets and every server's figures is in
-[results.md](results.md), every round in [rounds.csv](rounds.csv).
+[results.md](results.md), every round in [rounds.csv](rounds.csv). [profiles](profiles) has what each hot path cost before
+the work on it.
 
 * The load is `wrk` with one thread, over loopback. *Pinned*: the server on the first core, the load on the second.
   *Free*: both on all cores.

@@ -10,11 +10,17 @@ use crate::{case::Row, record::Record};
 
 pub(super) fn text(rows: &[Row], records: &[Record]) -> String {
     let mut text = String::from(
-        "# Results\n\nWritten by `cargo xtask compare`; the [README](README.md) says how it is measured, and \
-         [rounds.csv](rounds.csv) has every round.\n\nA ratio is ours to theirs, the median of the rounds, against the \
-         best peer that counts; more is better for throughput, less for everything else. Where a peer is above \
-         130 000 requests a second the load is the limit, and the ratio is that of the processor time for each \
-         request.\n\n",
+        "# Results
+
+Written by `cargo xtask compare`; the [README](README.md) says how it is measured, and [rounds.csv](rounds.csv) has every
+round. As pictures: [throughput](throughput.svg), [latency](latency.svg), [processor time](cpu.svg), [memory](memory.svg),
+[connections](connections.svg).
+
+A ratio is ours to theirs, the median of the rounds, against the best peer that counts, with the spread of the rounds in
+parentheses; more is better for throughput, less for everything else. Where a server is above 130 000 requests a second
+the load is the limit, and the ratio is that of the processor time for each request.
+
+",
     );
     text.push_str(&summary(rows, records));
     for row in rows {

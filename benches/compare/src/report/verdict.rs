@@ -101,7 +101,7 @@ fn judge(case: &Case, target: Target, rounds: &[Rounds<'_>]) -> (String, Option<
         ""
     };
     (
-        format!("{:.2} ({}{by_cpu})", ratio.median, other.name),
+        format!("{:.2} ({}{by_cpu}; {ratio})", ratio.median, other.name),
         Some(ratio),
         end(target.bound, ratio.median),
     )
@@ -200,17 +200,17 @@ mod tests {
         let target = Target::throughput(1.2);
         assert_eq!(
             judged(target, &records),
-            ("1.25 (fast)".to_owned(), End::Met)
+            ("1.25 (fast; 1.25–1.25)".to_owned(), End::Met)
         );
         let target = Target::at_most(Figure::P99, Against::Best, 1.0);
         assert_eq!(
             judged(target, &records),
-            ("2.00 (fast)".to_owned(), End::Missed)
+            ("2.00 (fast; 2.00–2.00)".to_owned(), End::Missed)
         );
         let target = Target::at_most(Figure::P99, Against::Named("slow"), 0.25);
         assert_eq!(
             judged(target, &records),
-            ("0.22 (slow)".to_owned(), End::Met)
+            ("0.22 (slow; 0.22–0.22)".to_owned(), End::Met)
         );
     }
 
@@ -241,7 +241,7 @@ mod tests {
             record("ours", 150_000.0, 6.0, 2.0),
             record("fast", 150_000.0, 9.0, 1.0),
         ];
-        let measured = "1.50 (fast, by CPU: the load is the limit)".to_owned();
+        let measured = "1.50 (fast, by CPU: the load is the limit; 1.50–1.50)".to_owned();
         assert_eq!(
             judged(Target::throughput(1.2), &records),
             (measured, End::Met)
