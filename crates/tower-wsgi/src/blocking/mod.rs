@@ -84,6 +84,7 @@ mod function;
 mod hold;
 mod label;
 mod layer;
+mod pace;
 mod pipe;
 mod pool;
 mod queue;
@@ -96,6 +97,7 @@ mod service;
 mod threads;
 mod ticket;
 mod time_limit;
+mod waiting;
 mod wake_list;
 
 #[cfg(feature = "wsgi")]

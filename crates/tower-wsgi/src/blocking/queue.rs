@@ -2,7 +2,6 @@
 //! lock, no clock of its own, so that it can be tested by hand.
 
 use std::{
-    collections::VecDeque,
     thread::Thread,
     time::{Duration, Instant},
 };
@@ -11,23 +10,14 @@ use tokio::{runtime::Id, time};
 
 use super::{
     label::Label,
+    pace::{Pace, Watch},
     runs::{Run, Runs, Slot},
+    waiting::Waiting,
 };
-
-/// A job below this is short: a thread takes many of them in the time that another needs to wake up.
-const SHORT: Duration = Duration::from_micros(100);
 
 pub(super) struct Job {
     pub(super) label: Label,
     pub(super) work: Box<dyn FnOnce() + Send>,
-}
-
-/// A job that waits for a thread.
-struct Waiting {
-    id: u64,
-    /// When it is refused; `None` if a thread is free for it.
-    deadline: Option<time::Instant>,
-    job: Job,
 }
 
 #[derive(Clone, Copy)]
@@ -39,13 +29,9 @@ pub(super) struct Limits {
 
 pub(super) struct Queue {
     pub(super) limits: Limits,
-    waiting: VecDeque<Waiting>,
-    next_id: u64,
+    waiting: Waiting,
     running: Runs,
-    /// The last job was short, so that whoever runs the next one is soon back.
-    brisk: bool,
-    /// Of the parked thread that watches, if one does.
-    watch: Option<Sight>,
+    pace: Pace,
     /// Threads that exist, whether they run a job or wait for one.
     threads: usize,
     /// Of these, the ones that are about to look for a job again.
@@ -76,33 +62,13 @@ pub(super) enum Next {
     Start,
 }
 
-/// What a thread that watches the queue saw.
-#[derive(Clone, Copy)]
-struct Sight {
-    first: Option<u64>,
-    next_id: u64,
-}
-
-/// What a thread that watches the queue has to do.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Watch {
-    /// To look again in a while.
-    GoesOn,
-    /// To run jobs: those who do are not fast enough.
-    Comes,
-    /// Nothing more.
-    Ends,
-}
-
 impl Queue {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            waiting: VecDeque::new(),
-            next_id: 0,
+            waiting: Waiting::default(),
             running: Runs::default(),
-            brisk: false,
-            watch: None,
+            pace: Pace::default(),
             threads: 0,
             looking: 0,
             entering: 0,
@@ -119,7 +85,7 @@ impl Queue {
     /// From now on threads hold something. Says whether there was no job yet.
     pub(super) fn hold(&mut self) -> bool {
         self.held = true;
-        self.next_id == 0
+        self.waiting.next_id() == 0
     }
 
     /// Adds a job if there is room for it: a free thread, or one of the `max_queued` places.
@@ -129,20 +95,14 @@ impl Queue {
             self.refused += 1;
             return Err(job);
         }
-        let id = self.next_id;
-        self.next_id += 1;
-        self.waiting.push_back(Waiting {
-            id,
-            deadline: None,
-            job,
-        });
+        let id = self.waiting.add(job);
         Ok((id, self.call_thread()))
     }
 
     /// Has one more thread come for the jobs that wait. They come one after the other: the first may run
     /// all that there is before the second is awake.
     pub(super) fn call_thread(&mut self) -> Next {
-        let is_watched = self.is_brisk() && self.watch.is_some();
+        let is_watched = self.is_brisk() && self.pace.is_watched();
         let next = if self.waiting.is_empty() || self.looking + self.entering > 0 || is_watched {
             return Next::Wait;
         } else if self.parked > 0 {
@@ -177,53 +137,40 @@ impl Queue {
     /// Whether those who run jobs are soon back for the next ones. One more thread would get in their way
     /// then. But since nobody knows how long a job takes, a thread has to watch.
     pub(super) fn is_brisk(&self) -> bool {
-        self.brisk && self.busy() > 0
+        self.pace.is_brisk && self.busy() > 0
     }
 
     /// A parked thread begins to watch, if one has to.
     pub(super) fn begin_watch(&mut self) -> bool {
-        let begins = self.is_brisk() && self.watch.is_none();
+        let begins = self.is_brisk() && !self.pace.is_watched();
         if begins {
-            self.watch = Some(self.sight());
+            self.pace.begin(&self.waiting);
         }
         begins
     }
 
     /// The thread that watches looks again.
     pub(super) fn watch(&mut self) -> Watch {
-        let sight = self.sight();
-        let Some(before) = self.watch.replace(sight) else {
-            return Watch::Ends;
-        };
-        let is_late = match sight.first {
-            // As long as one thread at a time runs jobs, it is enough that it goes on.
-            first @ Some(_) if self.held => first == before.first,
-            Some(first) => first < before.next_id,
-            None => false,
-        };
-        if is_late && self.entering == 0 {
-            self.end_watch();
-            self.brisk = false;
-            self.parked -= 1;
-            self.entering += 1;
-            return Watch::Comes;
+        match self.pace.look(&self.waiting, self.held) {
+            // Another one is on its way.
+            Watch::Comes if self.entering > 0 => Watch::GoesOn,
+            Watch::Comes => {
+                self.end_watch();
+                self.pace.is_brisk = false;
+                self.parked -= 1;
+                self.entering += 1;
+                Watch::Comes
+            }
+            Watch::Ends => {
+                self.end_watch();
+                Watch::Ends
+            }
+            Watch::GoesOn => Watch::GoesOn,
         }
-        if sight.first.is_some() || sight.next_id != before.next_id {
-            return Watch::GoesOn;
-        }
-        self.end_watch();
-        Watch::Ends
     }
 
     pub(super) fn end_watch(&mut self) {
-        self.watch = None;
-    }
-
-    fn sight(&self) -> Sight {
-        Sight {
-            first: self.waiting.front().map(|it| it.id),
-            next_id: self.next_id,
-        }
+        self.pace.end();
     }
 
     /// Nobody waits any more for the answer of a job that runs.
@@ -233,9 +180,7 @@ impl Queue {
 
     /// Takes a job out that still waits.
     pub(super) fn cancel(&mut self, id: u64) -> Option<Job> {
-        // Ids only grow, so the queue is sorted.
-        let index = self.waiting.binary_search_by_key(&id, |it| it.id).ok()?;
-        self.waiting.remove(index).map(|waiting| waiting.job)
+        self.waiting.take(id)
     }
 
     /// The next job for a thread.
@@ -244,8 +189,7 @@ impl Queue {
         now: Instant,
         thread: &Thread,
     ) -> Option<(Slot, Box<dyn FnOnce() + Send>)> {
-        let Waiting { id, job, .. } = self.waiting.pop_front()?;
-        let Job { label, work } = job;
+        let (id, Job { label, work }) = self.waiting.take_first()?;
         let slot = self.running.add(Run {
             id,
             since: now,
@@ -260,7 +204,7 @@ impl Queue {
     pub(super) fn finish(&mut self, slot: &Slot, now: Instant) -> Option<Run> {
         self.finished += 1;
         let run = self.running.take(slot)?;
-        self.brisk = now.saturating_duration_since(run.since) < SHORT;
+        self.pace.ran(now.saturating_duration_since(run.since));
         Some(run)
     }
 
@@ -322,28 +266,19 @@ impl Queue {
 
     /// Takes all jobs out that still wait.
     pub(super) fn take_waiting(&mut self) -> Vec<Job> {
-        self.waiting.drain(..).map(|waiting| waiting.job).collect()
+        self.waiting.take_all()
     }
 
     /// Takes the jobs out that may not wait any longer.
     pub(super) fn take_late(&mut self, now: time::Instant) -> Vec<Job> {
-        let mut late = Vec::new();
-        let mut waiting = VecDeque::with_capacity(self.waiting.len());
-        for it in self.waiting.drain(..) {
-            if it.deadline.is_some_and(|deadline| deadline <= now) {
-                late.push(it.job);
-            } else {
-                waiting.push_back(it);
-            }
-        }
-        self.waiting = waiting;
+        let late = self.waiting.take_late(now);
         self.refused += late.len() as u64;
         late
     }
 
     /// When the next job is late.
     pub(super) fn next_deadline(&self) -> Option<time::Instant> {
-        self.waiting.iter().filter_map(|it| it.deadline).min()
+        self.waiting.next_deadline()
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -372,9 +307,9 @@ impl Queue {
         if !self.held && self.queued() == 0 {
             return None;
         }
-        let last = self.waiting.back_mut()?;
-        last.deadline = now().checked_add(self.limits.queue_timeout);
-        last.deadline
+        let deadline = now().checked_add(self.limits.queue_timeout);
+        self.waiting.limit(deadline);
+        deadline
     }
 
     fn free(&self) -> usize {
@@ -429,7 +364,7 @@ mod tests {
     }
 
     fn finish(queue: &mut Queue, slot: &Slot) {
-        queue.finish(slot, Instant::now() + SHORT);
+        queue.finish(slot, Instant::now() + Duration::from_secs(1));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Where the event loop waits for the thread's core, a look after a yield finds many jobs, and saves
 //! a wake-up for each. Where both have a core, it finds none and only costs.
 
+use std::{hint, num::NonZero, sync::OnceLock, thread};
+
 /// After so many looks in vain in a row, the pauses between looks grow no more.
 const MOST_MISSES: u32 = 6;
 
@@ -29,6 +31,18 @@ impl SecondLook {
             self.misses = (self.misses + 1).min(MOST_MISSES);
             self.pause = 1 << self.misses;
         }
+    }
+}
+
+/// Waits for a moment without going to sleep: who shares the only core with others leaves it to them, and
+/// who has a core of its own keeps it.
+pub(super) fn let_others_work() {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let cores = CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
+    if *cores == 1 {
+        thread::yield_now();
+    } else {
+        (0..50).for_each(|_| hint::spin_loop());
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::{
     cell::Cell,
-    hint,
-    num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
@@ -14,8 +12,9 @@ use tokio::sync::Notify;
 
 use super::{
     hold::{Gate, Holding},
-    queue::{Limits, Next, Queue, Watch},
-    second_look::SecondLook,
+    pace::Watch,
+    queue::{Limits, Next, Queue},
+    second_look::{SecondLook, let_others_work},
     sentinel::Sentinel,
 };
 use crate::budget::Budget;
@@ -217,9 +216,13 @@ impl Thread {
         if holding.is_none() {
             return queue;
         }
+        // Whoever adds a job meanwhile need not wake another thread.
+        queue.look();
         drop(queue);
         drop(holding);
-        self.shared.queue()
+        let mut queue = self.shared.queue();
+        queue.looked();
+        queue
     }
 
     /// Waits until it is called, or has left.
@@ -289,17 +292,5 @@ impl Drop for Thread {
         if idle {
             self.shared.idle.notify_waiters();
         }
-    }
-}
-
-/// Waits for a moment without going to sleep: who shares the only core with others leaves it to them, and
-/// who has a core of its own keeps it.
-fn let_others_work() {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    let cores = CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
-    if *cores == 1 {
-        thread::yield_now();
-    } else {
-        (0..50).for_each(|_| hint::spin_loop());
     }
 }

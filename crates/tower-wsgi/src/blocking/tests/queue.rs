@@ -11,7 +11,8 @@ use proptest::prelude::*;
 
 use crate::blocking::{
     label::Label,
-    queue::{Job, Limits, Next, Queue, Watch},
+    pace::Watch,
+    queue::{Job, Limits, Next, Queue},
     runs::Slot,
 };
 
