@@ -15,9 +15,9 @@ enum Form {
 }
 
 /// Renders the response anew if it is a layer's refusal; any other goes on as it is.
-pub(super) fn render(accept: Option<&HeaderValue>, mut response: Response<Body>) -> Response<Body> {
+pub(super) fn render(accept: Option<&HeaderValue>, response: &mut Response<Body>) {
     let Some(rejection) = response.extensions_mut().remove::<Rejection>() else {
-        return response;
+        return;
     };
     let form = accept.map_or(Form::Text, |accept| choose(accept.as_bytes()));
     let (content_type, page) = match form {
@@ -29,7 +29,6 @@ pub(super) fn render(accept: Option<&HeaderValue>, mut response: Response<Body>)
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.append(VARY, HeaderValue::from_static("accept"));
     *response.body_mut() = Body::from(page);
-    response
 }
 
 fn reason(rejection: Rejection) -> &'static str {
@@ -127,9 +126,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_tells_the_status_and_keeps_the_headers() {
-        let response = Rejection::try_again("The server is too busy.");
+        let mut response = Rejection::try_again("The server is too busy.");
         let accept = HeaderValue::from_static("application/json");
-        let response = render(Some(&accept), response);
+        render(Some(&accept), &mut response);
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()["retry-after"], "1");
         assert_eq!(response.headers()["content-type"], "application/json");

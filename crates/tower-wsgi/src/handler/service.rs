@@ -172,8 +172,8 @@ impl Asked {
         self.target.as_ref().map_or("", PathAndQuery::path)
     }
 
-    fn render(&self, response: Response<Body>) -> Response<Body> {
-        error_page::render(self.accept.as_ref(), response)
+    fn render(&self, response: &mut Response<Body>) {
+        error_page::render(self.accept.as_ref(), response);
     }
 
     fn error(&self, error: &BoxError) -> Response<Body> {
@@ -259,11 +259,11 @@ where
         loop {
             // After a panic the future is not polled again, so nobody sees what it left half done.
             let poll = catch_unwind(AssertUnwindSafe(|| this.state.as_mut().poll_response(cx)));
-            let response = match poll {
+            let mut response = match poll {
                 Ok(poll) => ready!(poll).unwrap_or_else(|error| this.asked.error(&error)),
                 Err(panic) => this.asked.panic(&*panic),
             };
-            let response = this.asked.render(response);
+            this.asked.render(&mut response);
             let Some(edits) = this.edits.take() else {
                 return Poll::Ready(Ok(response));
             };
@@ -271,8 +271,9 @@ where
                 Ok(Edited::Now(response)) => return Poll::Ready(Ok(response)),
                 Ok(Edited::Later(future)) => this.state.set(State::Waiting { future }),
                 Err(panic) => {
-                    let response = this.asked.panic(&*panic);
-                    return Poll::Ready(Ok(this.asked.render(response)));
+                    let mut response = this.asked.panic(&*panic);
+                    this.asked.render(&mut response);
+                    return Poll::Ready(Ok(response));
                 }
             }
         }
