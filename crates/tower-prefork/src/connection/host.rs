@@ -11,25 +11,26 @@ pub(super) fn is_valid(value: &[u8]) -> bool {
         let (address, rest) = (&literal[..end], &literal[end + 1..]);
         return is_ip_literal(address) && (rest.is_empty() || is_port(rest));
     }
-    let end = value
-        .iter()
-        .position(|byte| *byte == b':')
-        .unwrap_or(value.len());
+    let end = end_of_name(value);
     let (name, rest) = value.split_at(end);
-    !name.is_empty() && is_name(name) && (rest.is_empty() || is_port(rest))
+    !name.is_empty() && (rest.is_empty() || is_port(rest))
 }
 
-/// A registered name; an IPv4 address is one, too.
-fn is_name(mut name: &[u8]) -> bool {
-    while let Some(end) = name.iter().position(|byte| !IN_NAME[*byte as usize]) {
-        name = match &name[end..] {
-            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                rest
-            }
-            _ => return false,
+/// Where the registered name that `value` begins with ends; an IPv4 address is one, too.
+fn end_of_name(value: &[u8]) -> usize {
+    let mut end = 0;
+    while let Some(byte) = value.get(end) {
+        end += match byte {
+            byte if IN_NAME[usize::from(*byte)] => 1,
+            b'%' if is_escaped(&value[end..]) => 3,
+            _ => break,
         }
     }
-    true
+    end
+}
+
+fn is_escaped(value: &[u8]) -> bool {
+    matches!(value, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
 /// What may stand between the brackets: an IPv6 address, or the form kept for later versions.
