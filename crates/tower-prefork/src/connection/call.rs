@@ -77,11 +77,8 @@ impl<S> Calls<S> {
         }
     }
 
-    /// The request for the service, or why it does not get it.
-    fn admit(&self, request: Request<Incoming>) -> Result<Request<RequestBody>, Page> {
-        let tainted = self.progress.tainted();
-        // First, so that what is left of a refused body is accounted for.
-        let mut request = request.map(|body| RequestBody::new(body, &self.progress));
+    /// Makes the request ready for the service, or tells why it does not get it.
+    fn admit(&self, request: &mut Request<RequestBody>, tainted: bool) -> Result<(), Page> {
         if request.extensions_mut().remove::<OnUpgrade>().is_some() {
             // No other protocol is offered, so nobody should wait for one.
             self.progress.set_upgrade();
@@ -92,13 +89,13 @@ impl<S> Calls<S> {
         if tainted {
             return Err(DOUBTFUL);
         }
-        check(&mut request)?;
-        let report = self.readiness.as_ref().map(|one| one.answer(&request));
+        check(request)?;
+        let report = self.readiness.as_ref().map(|one| one.answer(request));
         if let Some(page) = report.flatten() {
             return Err(page);
         }
         request.extensions_mut().insert(self.connection.clone());
-        Ok(request)
+        Ok(())
     }
 }
 
@@ -124,22 +121,26 @@ where
             None => log.request(&request),
         });
         let answering = Some(Answering::begin(&self.progress, record));
-        let mut name = None;
-        let stage = match self.admit(request) {
-            Ok(request) => {
-                let target = request.uri().path_and_query().cloned();
-                name = Some((request.method().clone(), target));
-                Stage::Waiting {
+        let tainted = self.progress.tainted();
+        // First, so that what is left of a refused body is accounted for.
+        let mut request = request.map(|body| RequestBody::new(body, &self.progress));
+        match self.admit(&mut request, tainted) {
+            Ok(()) => Call {
+                name: Some((
+                    request.method().clone(),
+                    request.uri().path_and_query().cloned(),
+                )),
+                stage: Stage::Waiting {
                     service: self.service.clone(),
                     request: Some(request),
-                }
-            }
-            Err(page) => Stage::Refused { page },
-        };
-        Call {
-            stage,
-            name,
-            answering,
+                },
+                answering,
+            },
+            Err(page) => Call {
+                stage: Stage::Refused { page },
+                name: None,
+                answering,
+            },
         }
     }
 }
