@@ -1,22 +1,19 @@
 //! The deadlines of a connection.
 
 use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use super::progress::Progress;
+use super::{progress::Progress, timer::Timer};
 use crate::config::Http;
 
 /// How long a new connection has at least, when the worker drains, to send its first request.
 const FRESH_IN_DRAIN: Duration = Duration::from_secs(1);
 
-/// Watches the progress of a connection, with one timer that fires late rather than being moved
-/// with each request.
+/// Watches the progress of a connection, with one timer.
 #[derive(Debug)]
 pub(super) struct Clock {
     header_timeout: Duration,
@@ -28,7 +25,7 @@ pub(super) struct Clock {
     write: Option<Write>,
     answer: Option<Answer>,
     drain: Option<Drain>,
-    sleep: Pin<Box<Sleep>>,
+    timer: Timer,
 }
 
 /// What the client is waited for.
@@ -105,7 +102,7 @@ impl Clock {
             write: None,
             answer: None,
             drain: None,
-            sleep: Box::pin(tokio::time::sleep_until(now + http.header_timeout)),
+            timer: Timer::new(now + http.header_timeout),
         }
     }
 
@@ -231,34 +228,30 @@ impl Clock {
 
     /// Waits for the next deadline. That of an answer is told of once.
     pub(super) fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Alarm> {
-        loop {
-            let Some((deadline, alarm)) = self.deadline() else {
-                return Poll::Pending;
-            };
-            if self.sleep.is_elapsed() || self.sleep.deadline() > deadline {
-                self.sleep.as_mut().reset(deadline);
-            }
-            if self.sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if Instant::now() >= deadline {
-                if let (Alarm::Overdue(_), Some(answer)) = (alarm, &mut self.answer) {
-                    answer.told = true;
-                }
-                return Poll::Ready(alarm);
-            }
+        let Some((deadline, alarm)) = self.deadline() else {
+            return Poll::Pending;
+        };
+        ready!(self.timer.poll_until(deadline, cx));
+        if let (Alarm::Overdue(_), Some(answer)) = (alarm, &mut self.answer) {
+            answer.told = true;
         }
+        Poll::Ready(alarm)
     }
 
     fn deadline(&self) -> Option<(Instant, Alarm)> {
-        let expired = |(deadline, expiry)| (deadline, Alarm::Expired(expiry));
-        let write = self.write;
-        let write = write.map(|write| (write.since + self.write_timeout, Expiry::Write));
-        let first = write.or_else(|| Some((self.phase_deadline()?, Expiry::Phase)));
-        let answer = self.answer.filter(|answer| !answer.told);
-        let answer = answer.map(|answer| (answer.deadline, Alarm::Overdue(answer.since)));
-        let deadlines = first.map(expired).into_iter().chain(answer);
-        deadlines.min_by_key(|(deadline, _)| *deadline)
+        let first = match self.write {
+            Some(write) => Some((write.since + self.write_timeout, Expiry::Write)),
+            None => self
+                .phase_deadline()
+                .map(|deadline| (deadline, Expiry::Phase)),
+        };
+        let first = first.map(|(deadline, expiry)| (deadline, Alarm::Expired(expiry)));
+        match self.answer {
+            Some(answer) if !answer.told && first.is_none_or(|first| answer.deadline < first.0) => {
+                Some((answer.deadline, Alarm::Overdue(answer.since)))
+            }
+            _ => first,
+        }
     }
 
     fn phase_deadline(&self) -> Option<Instant> {

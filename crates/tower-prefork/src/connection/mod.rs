@@ -8,7 +8,7 @@
 //! | `call`, `answer` | calls the service; turns its errors and panics into answers, and its silence |
 //! | `request_body`, `response_body` | broken and stalled bodies are never taken for whole ones |
 //! | `readiness` | answers the path that load balancers ask |
-//! | `clock` | the deadlines of a connection, on one timer |
+//! | `clock`, `timer` | the deadlines of a connection, on one timer |
 //! | `io`, `progress` | how the parts above learn what the socket and the others do |
 //! | `close` | a close that does not destroy the answer, and one that does |
 //! | `serve` | drives all of them |
@@ -41,6 +41,7 @@ mod serve;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 pub use facts::Connection;
 pub(crate) use load::Load;
