@@ -10,6 +10,7 @@
 //! | `readiness` | answers the path that load balancers ask |
 //! | `clock`, `timer` | the deadlines of a connection, on one timer |
 //! | `io`, `progress` | how the parts above learn what the socket and the others do |
+//! | `drain` | how it hears that the worker is to stop |
 //! | `close` | a close that does not destroy the answer, and one that does |
 //! | `serve` | drives all of them |
 //! | `tcp`, `handshake` | a TCP connection, which may have to become one with TLS first |
@@ -25,6 +26,7 @@ mod call;
 mod check;
 mod clock;
 mod close;
+mod drain;
 mod facts;
 #[cfg(feature = "tls")]
 mod handshake;

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
+    task::unconstrained,
 };
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::ServerConfig;
@@ -22,6 +23,7 @@ use super::{
     call::{Calls, HEAD_TIMEOUT},
     clock::{Alarm, Clock, Expiry},
     close::{End, finish},
+    drain::{News, drained},
     io::{Io, is_blank},
     life::Life,
     progress::{BodyState, Open, Progress},
@@ -119,95 +121,130 @@ impl Shared {
 ///
 /// When `drain` is set, an idle connection closes after that time, a busy one closes after its response, and
 /// a new one has a moment to send its first request, which is answered.
-pub(crate) async fn serve<IO, S>(io: IO, connection: Connection, service: S, shared: Arc<Shared>)
+pub(crate) fn serve<IO, S>(
+    io: IO,
+    connection: Connection,
+    service: S,
+    shared: Arc<Shared>,
+) -> impl Future<Output = ()> + Send
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
     let progress = Arc::new(Progress::new(shared.load.clone(), shared.http.body_timeout));
-    let _open = Open::begin(&progress);
-    let _life = Life::begin(&shared, &connection, &progress);
-    let mut clock = Clock::new(&shared.http);
-    let mut drain = pin!(drained(shared.drain.clone(), None));
-    let builder = shared.builder();
-    let mut io = Io::new(io, progress.clone());
+    let open = Open::begin(&progress);
+    let life = Life::begin(&shared, &connection, &progress).map(Box::new);
     let access_log = shared.access_log.as_ref();
     let access_log = access_log.map(|log| log.client(&connection));
     let is_logged = access_log.is_some();
-    let mut calls = Calls::new(
+    let calls = Calls::new(
         service,
         connection,
         progress.clone(),
         access_log,
         shared.readiness.clone(),
     );
-    let mut timed_out = false;
+    let io = TokioIo::new(Io::new(io, progress.clone()));
+    let mut parts = Parts {
+        http: Some(shared.builder().serve_connection(io, calls)),
+        _life: life,
+        _open: open,
+    };
 
-    loop {
-        let mut http = builder.serve_connection(TokioIo::new(io), calls);
-        let end = poll_fn(|cx| {
-            // First, so that a request which is about to be read is known to be the last.
-            while let Poll::Ready((idle, receiver)) = drain.as_mut().poll(cx) {
-                clock.drain(idle);
-                progress.set_closing();
-                drain.set(drained(receiver, Some(idle)));
-            }
-            loop {
-                let polled = poll_http(&mut http, &progress, cx);
-                if is_logged && !progress.blocked() && !is_broken(&polled) {
-                    progress.sent();
-                }
-                if let Poll::Ready(end) = polled {
-                    return Poll::Ready(end);
-                }
-                clock.observe(&progress, cx);
-                if clock.is_idle() && progress.tainted() {
-                    return Poll::Ready(End::Tainted);
-                }
-                match ready!(clock.poll_alarm(cx)) {
-                    Alarm::Expired(expiry) => return Poll::Ready(End::Expired(expiry)),
-                    // The call hears of it when hyper asks it again.
-                    Alarm::Overdue(since) => progress.due().set_overdue(since.elapsed()),
-                }
-            }
-        })
-        .await;
+    // Ten thousands of these may wait, so it is kept small: an asynchronous function would keep its arguments
+    // beside what was made of them.
+    async move {
+        let parts = &mut parts;
+        let mut clock = Clock::new(&shared.http);
+        let mut drain = pin!(drained(shared.drain.clone(), None));
+        let mut drain_news = News::of(shared.drain.clone());
+        let mut timed_out = false;
 
-        // To be asked before the rest of the response is dropped.
-        let cut = progress.has_more_to_write();
-        let parts = http.into_parts();
-        let rest = !is_blank(&parts.read_buf);
-        io = parts.io.into_inner();
-        calls = parts.service;
-        match end {
-            End::Expired(Expiry::Phase) if rest && clock.draining() && clock.is_idle() => {
-                clock.found_head();
-                io.unread(parts.read_buf);
-            }
-            End::Expired(Expiry::Phase) if !rest && clock.drains_waiting() && io.has_unread() => {
-                clock.found_bytes();
-            }
-            End::Expired(Expiry::Phase) if rest => {
-                tracing::debug!("the request head did not arrive in time");
-                timed_out = true;
-                calls = calls.with_answer(HEAD_TIMEOUT);
-                io.unread(Bytes::from_static(NO_REQUEST));
-            }
-            End::Expired(Expiry::Phase) if clock.may_wait() => clock.found_nothing(),
-            end => {
-                if cut && !end.is_failure() {
-                    progress.set_broken();
+        while let Some(http) = &mut parts.http {
+            let end = poll_fn(|cx| {
+                // First, so that a request which is about to be read is known to be the last.
+                if drain_news.are_there(cx.waker()) {
+                    // Otherwise it may not have taken the waker.
+                    while let Poll::Ready((idle, receiver)) =
+                        pin!(unconstrained(drain.as_mut())).poll(cx)
+                    {
+                        clock.drain(idle);
+                        progress.set_closing();
+                        drain.set(drained(receiver, Some(idle)));
+                    }
                 }
-                if let End::Http(Err(error)) = &end {
-                    calls.malformed(error);
+                loop {
+                    let polled = poll_http(http, &progress, cx);
+                    if is_logged && !progress.blocked() && !is_broken(&polled) {
+                        progress.sent();
+                    }
+                    if let Poll::Ready(end) = polled {
+                        return Poll::Ready(end);
+                    }
+                    clock.observe(&progress, cx);
+                    if clock.is_idle() && progress.tainted() {
+                        return Poll::Ready(End::Tainted);
+                    }
+                    match ready!(clock.poll_alarm(cx)) {
+                        Alarm::Expired(expiry) => return Poll::Ready(End::Expired(expiry)),
+                        // The call hears of it when hyper asks it again.
+                        Alarm::Overdue(since) => progress.due().set_overdue(since.elapsed()),
+                    }
                 }
-                let more = rest || timed_out || progress.body() != BodyState::Complete;
-                // A client that was not told yet may be sending its next request.
-                let more = more || progress.shed();
-                return finish(io, end, more, clock.draining(), &progress).await;
+            })
+            .await;
+
+            // To be asked before the rest of the response is dropped.
+            let cut = progress.has_more_to_write();
+            let Some(http) = parts.http.take().map(http1::Connection::into_parts) else {
+                return;
+            };
+            let rest = !is_blank(&http.read_buf);
+            let mut io = http.io.into_inner();
+            let mut calls = http.service;
+            match end {
+                End::Expired(Expiry::Phase) if rest && clock.draining() && clock.is_idle() => {
+                    clock.found_head();
+                    io.unread(http.read_buf);
+                }
+                End::Expired(Expiry::Phase)
+                    if !rest && clock.drains_waiting() && io.has_unread() =>
+                {
+                    clock.found_bytes();
+                }
+                End::Expired(Expiry::Phase) if rest => {
+                    tracing::debug!("the request head did not arrive in time");
+                    timed_out = true;
+                    calls = calls.with_answer(HEAD_TIMEOUT);
+                    io.unread(Bytes::from_static(NO_REQUEST));
+                }
+                End::Expired(Expiry::Phase) if clock.may_wait() => clock.found_nothing(),
+                end => {
+                    if cut && !end.is_failure() {
+                        progress.set_broken();
+                    }
+                    if let End::Http(Err(error)) = &end {
+                        calls.malformed(error);
+                    }
+                    let more = rest || timed_out || progress.body() != BodyState::Complete;
+                    // A client that was not told yet may be sending its next request.
+                    let more = more || progress.shed();
+                    // Boxed, as no connection needs the room for it before its end.
+                    return Box::pin(finish(io, end, more, clock.draining(), &progress)).await;
+                }
             }
+            let io = TokioIo::new(io);
+            parts.http = Some(shared.builder().serve_connection(io, calls));
         }
     }
+}
+
+/// What a connection is made of, in the order in which it is dropped: what hyper holds of a response is
+/// accounted for by the others.
+struct Parts<H> {
+    http: Option<H>,
+    _life: Option<Box<Life>>,
+    _open: Open,
 }
 
 /// Whether the connection has ended with something left to write. A malformed request comes after the
@@ -218,19 +255,6 @@ fn is_broken(polled: &Poll<End>) -> bool {
         Poll::Ready(End::Broken) => true,
         _ => false,
     }
-}
-
-/// Waits until the worker is to stop, or to stop in another time than it was told before.
-pub(super) async fn drained(
-    mut drain: watch::Receiver<Option<Duration>>,
-    told: Option<Duration>,
-) -> (Duration, watch::Receiver<Option<Duration>>) {
-    let idle = drain.wait_for(|idle| *idle != told).await;
-    if let Ok(Some(idle)) = idle.map(|idle| *idle) {
-        return (idle, drain);
-    }
-    // Nobody is left to say so.
-    std::future::pending().await
 }
 
 /// Lets hyper work. A panic that gets through it comes from a response body, or is a bug: it ends this

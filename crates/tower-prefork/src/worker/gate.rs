@@ -1,12 +1,16 @@
 use std::{
+    future::Future,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
+    task::{Context, Poll},
 };
 
+use pin_project_lite::pin_project;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -100,6 +104,34 @@ impl Gate {
     /// Takes a wake-up back, so that the next one can be waited for.
     pub(super) fn woken(&self) {
         let _ = rustix::io::read(&self.0.wake, &mut [0; 8]);
+    }
+}
+
+impl Permit {
+    /// The place is that of this connection, and free again after its end.
+    pub(super) fn held_by<F>(self, connection: F) -> Placed<F> {
+        Placed {
+            connection,
+            permit: self,
+        }
+    }
+}
+
+pin_project! {
+    /// A connection in its place.
+    // An asynchronous block would need twice the room of the connection.
+    pub(super) struct Placed<F> {
+        #[pin]
+        connection: F,
+        permit: Permit,
+    }
+}
+
+impl<F: Future> Future for Placed<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().connection.poll(cx)
     }
 }
 

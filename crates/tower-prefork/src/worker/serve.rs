@@ -75,12 +75,9 @@ where
     let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
 
     let spawn = |accepted: Accepted| {
-        let (service, shared) = (service.clone(), shared.clone());
-        tokio::spawn(async move {
-            if let Err(error) = connect(accepted, service, shared).await {
-                tracing::warn!(%error, "cannot serve a connection");
-            }
-        });
+        if let Err(error) = connect(accepted, service.clone(), shared.clone()) {
+            tracing::warn!(%error, "cannot serve a connection");
+        }
     };
     let how = loop {
         tokio::select! {
@@ -141,25 +138,23 @@ async fn shed_before_stop(mut phases: watch::Receiver<Phase>, load: Load) {
     }
 }
 
-/// Serves one connection; its place is free again afterwards.
-async fn connect<S: HttpService>(
-    accepted: Accepted,
-    service: S,
-    shared: Arc<Shared>,
-) -> io::Result<()> {
+/// Starts to serve one connection; its place is free again afterwards.
+fn connect<S: HttpService>(accepted: Accepted, service: S, shared: Arc<Shared>) -> io::Result<()> {
     let Accepted {
         stream,
         connection,
-        permit: _permit,
+        permit,
     } = accepted;
     match stream {
         Stream::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
-            connection::serve_tcp(stream, connection, service, shared).await;
+            let served = connection::serve_tcp(stream, connection, service, shared);
+            tokio::spawn(permit.held_by(served));
         }
         Stream::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
-            connection::serve(stream, connection, service, shared).await;
+            let served = connection::serve(stream, connection, service, shared);
+            tokio::spawn(permit.held_by(served));
         }
     }
     Ok(())
