@@ -13,6 +13,9 @@ use crate::{
 /// A body on its way to disk is written in pieces of at least this size.
 const BATCH: usize = 64 * 1024;
 
+/// How many times more memory than it has sent a client gets for what it has announced.
+const TRUSTED: usize = 16;
+
 pub(super) const TOO_LARGE: Rejection = Rejection::new(
     StatusCode::PAYLOAD_TOO_LARGE,
     "The body of the request is larger than this server accepts.",
@@ -66,7 +69,8 @@ where
     B::Error: Into<BoxError>,
 {
     let mut body = pin!(body.map_err(Into::<BoxError>::into));
-    let mut buffer = Buffer::new(settings);
+    let announced = body.size_hint().exact().unwrap_or(0);
+    let mut buffer = Buffer::new(settings, announced);
     let mut received = 0_u64;
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
@@ -118,16 +122,19 @@ struct Buffer<'a> {
     memory: Option<Reservation>,
     /// The only piece so far, not copied: most bodies come in one.
     single: Bytes,
+    /// The length of the whole body, as far as the client has told it.
+    announced: usize,
     pending: BytesMut,
     disk: Option<(Spool, u64)>,
 }
 
 impl<'a> Buffer<'a> {
-    fn new(settings: &'a Settings) -> Self {
+    fn new(settings: &'a Settings, announced: u64) -> Self {
         Self {
             settings,
             memory: Some(Reservation::new(&settings.budget)),
             single: Bytes::new(),
+            announced: usize::try_from(announced).unwrap_or(usize::MAX),
             pending: BytesMut::new(),
             disk: None,
         }
@@ -139,6 +146,7 @@ impl<'a> Buffer<'a> {
             self.single = data;
             return Ok(());
         }
+        self.make_room(data.len());
         // A small piece may be a slice of a large read buffer: copied, it does not pin that.
         self.pending.extend_from_slice(&data);
         self.keep_within(self.pending.len(), self.pending.capacity());
@@ -147,6 +155,18 @@ impl<'a> Buffer<'a> {
             self.write(bytes).await?;
         }
         Ok(())
+    }
+
+    /// Makes room for what the client has announced, but for no more than a multiple of what it has sent: to
+    /// grow by and by costs copies.
+    fn make_room(&mut self, more: usize) {
+        let length = self.pending.len() + more;
+        if self.memory.is_some() && length > self.pending.capacity() {
+            let announced = self.announced.min(self.settings.memory_threshold);
+            let room = announced.min(length.saturating_mul(TRUSTED));
+            self.pending
+                .reserve(room.saturating_sub(self.pending.len()));
+        }
     }
 
     /// Gives the memory up for the disk when `len` is over the threshold or `allocated` over what
