@@ -15,10 +15,10 @@ use pyo3::{
 };
 use tower_wsgi::{
     body::Stored,
-    wsgi::{Ends, Environ, Input, Variable},
+    wsgi::{Environ, Input, Variable},
 };
 
-use crate::{template::Templates, text::decode};
+use crate::{clients::Clients, template::Templates, text::decode};
 
 /// How many header names of clients are kept as Python strings.
 const MOST_NAMES: usize = 1024;
@@ -62,6 +62,7 @@ const METHODS: [Method; 7] = [
 #[derive(Debug)]
 pub(crate) struct Environs {
     templates: Templates,
+    clients: Clients,
     /// `wsgi.errors`.
     pub(crate) errors: Py<PyAny>,
     bytes_io: Py<PyAny>,
@@ -85,6 +86,7 @@ impl Environs {
         };
         Ok(Self {
             templates: Templates::new(py, &errors)?,
+            clients: Clients::default(),
             errors: errors.unbind(),
             bytes_io: io.getattr("BytesIO")?.unbind(),
             open: io.getattr("open")?.unbind(),
@@ -134,20 +136,12 @@ impl Environs {
         for (name, value) in environ.fields() {
             dict.set_item(self.header(py, name), decode(py, &value))?;
         }
-        let ends = environ.ends();
-        if ends.local.is_none() {
+        if environ.ends().local.is_none() {
             let (name, port) = environ.server_address();
             dict.set_item(intern!(py, "SERVER_NAME"), decode(py, &name))?;
             dict.set_item(intern!(py, "SERVER_PORT"), decode(py, &port))?;
         }
-        if let Some(remote) = ends.remote {
-            let address = PyString::new(py, &remote.ip().to_canonical().to_string());
-            dict.set_item(intern!(py, "REMOTE_ADDR"), address)?;
-            let port = PyString::new(py, &remote.port().to_string());
-            dict.set_item(intern!(py, "REMOTE_PORT"), port)?;
-        }
-        let connection = Py::new(py, Connection(ends.clone()))?;
-        dict.set_item(intern!(py, "pulsar.connection"), connection)?;
+        self.clients.set(&environ, &dict)?;
         let (_, input) = environ.into_parts();
         dict.set_item(intern!(py, "wsgi.input"), self.input(py, input)?)?;
         Ok(dict)
@@ -185,34 +179,6 @@ impl Environs {
                 let descriptor = OwnedFd::from(file).into_raw_fd();
                 self.open.bind(py).call1((descriptor, intern!(py, "rb")))
             }
-        }
-    }
-}
-
-/// `pulsar.connection`: the ends of the connection.
-#[pyclass(frozen, module = "tower_wsgi")]
-pub(crate) struct Connection(Ends);
-
-#[pymethods]
-impl Connection {
-    /// The client's host and port; `None` on a Unix socket.
-    #[getter]
-    fn address(&self) -> Option<(String, u16)> {
-        let remote = self.0.remote?;
-        Some((remote.ip().to_canonical().to_string(), remote.port()))
-    }
-
-    /// The host and port that the client connected to; `None` on a Unix socket.
-    #[getter]
-    fn server_address(&self) -> Option<(String, u16)> {
-        let local = self.0.local?;
-        Some((local.ip().to_canonical().to_string(), local.port()))
-    }
-
-    fn __repr__(&self) -> String {
-        match self.address() {
-            Some((host, port)) => format!("<connection from {host} port {port}>"),
-            None => "<connection on a Unix socket>".to_owned(),
         }
     }
 }

@@ -47,8 +47,10 @@ mod app;
 mod attached;
 mod callable;
 mod chunks;
+mod clients;
 #[cfg(feature = "command")]
 mod command;
+mod connection;
 mod environ;
 mod failure;
 mod file_wrapper;
