@@ -48,8 +48,13 @@ pub(crate) fn load<'py>(py: Python<'py>, place: &str) -> PyResult<Bound<'py, PyA
         ));
     }
     let module = py.import(module)?;
+    let expression = expression.trim();
+    // Python's parser brings much along, which every worker would import and keep.
+    if expression.split('.').all(is_name) {
+        return find_dotted(&module, expression);
+    }
     let ast = py.import("ast")?;
-    let tree = ast.call_method("parse", (expression.trim(),), Some(&mode(py)?))?;
+    let tree = ast.call_method("parse", (expression,), Some(&mode(py)?))?;
     let node = tree.getattr("body")?;
     if node.is_instance(&ast.getattr("Call")?)? {
         let factory = find(&module, &ast, &node.getattr("func")?)?;
@@ -77,6 +82,34 @@ fn mode(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(mode)
 }
 
+fn is_name(text: &str) -> bool {
+    let mut characters = text.chars();
+    let is_start = |character: char| character.is_ascii_alphabetic() || character == '_';
+    characters.next().is_some_and(is_start)
+        && characters.all(|character| is_start(character) || character.is_ascii_digit())
+}
+
+/// A name of the module, or an attribute of one: `name.of.an.attribute`.
+fn find_dotted<'py>(module: &Bound<'py, PyModule>, path: &str) -> PyResult<Bound<'py, PyAny>> {
+    let mut names = path.split('.');
+    let first = names.next().unwrap_or_default();
+    names.try_fold(find_name(module, first)?, |object, name| {
+        object.getattr(name)
+    })
+}
+
+fn find_name<'py>(module: &Bound<'py, PyModule>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    module.getattr(name).map_err(|error| {
+        let py = module.py();
+        if !error.is_instance_of::<PyAttributeError>(py) {
+            return error;
+        }
+        let file = module.filename().map(|file| file.to_string());
+        let file = file.unwrap_or_else(|_| "the module".to_owned());
+        PyAttributeError::new_err(format!("{file} has no {name:?}"))
+    })
+}
+
 /// A name of the module, or an attribute of one.
 fn find<'py>(
     module: &Bound<'py, PyModule>,
@@ -85,15 +118,7 @@ fn find<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     if node.is_instance(&ast.getattr("Name")?)? {
         let name: String = node.getattr("id")?.extract()?;
-        return module.getattr(&*name).map_err(|error| {
-            let py = module.py();
-            if !error.is_instance_of::<PyAttributeError>(py) {
-                return error;
-            }
-            let file = module.filename().map(|file| file.to_string());
-            let file = file.unwrap_or_else(|_| "the module".to_owned());
-            PyAttributeError::new_err(format!("{file} has no {name:?}"))
-        });
+        return find_name(module, &name);
     }
     if node.is_instance(&ast.getattr("Attribute")?)? {
         let name: String = node.getattr("attr")?.extract()?;
