@@ -96,8 +96,8 @@ impl<T> Receiver<T> {
         match &mut *state {
             State::Empty(Some(waiting)) => waiting.waker.clone_from(cx.waker()),
             State::Empty(waiting) => {
-                let list = WakeList::current();
                 let waker = cx.waker().clone();
+                let list = WakeList::of(&waker);
                 *waiting = Some(Waiting { waker, list });
             }
             State::Here(_) | State::Over => {

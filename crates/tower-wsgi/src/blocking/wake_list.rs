@@ -9,14 +9,15 @@ use std::{
     convert::Infallible,
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    ptr,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    task::{Context, Poll, RawWakerVTable, Waker},
 };
 
-use tokio::{
-    runtime::{Handle, Id},
-    task,
-};
+use tokio::runtime::{Handle, Id};
+
+/// How the wakers of the runtime's tasks are known.
+static TASK: OnceLock<&'static RawWakerVTable> = OnceLock::new();
 
 thread_local! {
     static HERE: RefCell<Option<(Id, Arc<WakeList>)>> = const { RefCell::new(None) };
@@ -35,16 +36,25 @@ struct State {
 }
 
 impl WakeList {
-    /// Of the runtime that polls the current task. There is none outside of a task: nobody may be
-    /// driving the runtime then.
-    pub(super) fn current() -> Option<Arc<Self>> {
-        task::try_id()?;
+    /// Of the runtime whose task the waker wakes. There is none for other wakers: who waits in a blocking
+    /// way on the thread of an event loop has to be woken by another one.
+    pub(super) fn of(waker: &Waker) -> Option<Arc<Self>> {
+        // The first time nobody knows.
+        let known = TASK.get();
+        if known.is_some_and(|task| !ptr::eq(*task, waker.vtable())) {
+            return None;
+        }
         let runtime = Handle::try_current().ok()?;
+        let list = Self::here(&runtime);
+        known.map(|_| list)
+    }
+
+    fn here(runtime: &Handle) -> Arc<Self> {
         HERE.with_borrow_mut(|here| {
             if let Some((id, list)) = here
                 && *id == runtime.id()
             {
-                return Some(Arc::clone(list));
+                return Arc::clone(list);
             }
             let list = Arc::<Self>::default();
             runtime.spawn(Waking {
@@ -52,7 +62,7 @@ impl WakeList {
                 wakers: Vec::new(),
             });
             *here = Some((runtime.id(), Arc::clone(&list)));
-            Some(list)
+            list
         })
     }
 
@@ -88,6 +98,7 @@ impl Future for Waking {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
         let Self { list, wakers } = self.get_mut();
+        TASK.get_or_init(|| cx.waker().vtable());
         {
             let mut state = list.state();
             mem::swap(&mut state.wakers, wakers);
@@ -114,6 +125,7 @@ impl Drop for Waking {
 mod tests {
     use std::{
         future::poll_fn,
+        pin::pin,
         sync::atomic::{AtomicBool, Ordering::SeqCst},
         thread,
     };
@@ -121,25 +133,44 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
+    use crate::blocking::block_on::block_on;
+
+    /// The list of the task that waits for this.
+    async fn list() -> Arc<WakeList> {
+        poll_fn(|cx| match WakeList::of(cx.waker()) {
+            Some(list) => Poll::Ready(list),
+            None => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await
+    }
 
     #[tokio::test]
     async fn many_tasks_are_woken_from_another_thread() {
-        assert!(WakeList::current().is_none(), "this is not a task");
         let tasks: Vec<_> = (0..50)
             .map(|_| {
-                let ready = Arc::new(AtomicBool::new(false));
-                tokio::spawn(poll_fn(move |cx| {
-                    if ready.load(SeqCst) {
-                        return Poll::Ready(());
-                    }
-                    let list = WakeList::current().expect("this is a task");
-                    let (ready, waker) = (Arc::clone(&ready), cx.waker().clone());
-                    thread::spawn(move || {
-                        ready.store(true, SeqCst);
-                        list.wake(waker);
-                    });
-                    Poll::Pending
-                }))
+                tokio::spawn(async {
+                    let list = list().await;
+                    let ready = Arc::new(AtomicBool::new(false));
+                    let mut started = false;
+                    poll_fn(move |cx| {
+                        if ready.load(SeqCst) {
+                            return Poll::Ready(());
+                        }
+                        if !mem::replace(&mut started, true) {
+                            let (list, ready) = (Arc::clone(&list), Arc::clone(&ready));
+                            let waker = cx.waker().clone();
+                            thread::spawn(move || {
+                                ready.store(true, SeqCst);
+                                list.wake(waker);
+                            });
+                        }
+                        Poll::Pending
+                    })
+                    .await;
+                })
             })
             .collect();
         for task in tasks {
@@ -147,14 +178,24 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn who_blocks_within_a_task_is_not_woken_by_the_loop() {
+        let task = tokio::spawn(async {
+            list().await;
+            block_on(pin!(poll_fn(|cx| Poll::Ready(
+                WakeList::of(cx.waker()).is_none()
+            ))))
+        });
+        assert!(task.await.unwrap());
+    }
+
     #[test]
     fn each_runtime_has_its_own_and_after_its_end_tasks_are_woken_at_once() {
-        let list = || {
+        let new = || {
             let runtime = Builder::new_current_thread().build().unwrap();
-            let task = runtime.spawn(async { WakeList::current().unwrap() });
-            runtime.block_on(task).unwrap()
+            runtime.block_on(runtime.spawn(list())).unwrap()
         };
-        let (one, other) = (list(), list());
+        let (one, other) = (new(), new());
         assert!(!Arc::ptr_eq(&one, &other));
         let mut task = tokio_test::task::spawn(poll_fn(|cx| {
             one.wake(cx.waker().clone());
