@@ -1,20 +1,18 @@
-use std::{future::Future, task::Waker, time::Duration};
+use std::{task::Waker, time::Duration};
 
 use tokio::sync::watch;
 
 /// Waits until the worker is to stop, or to stop in another time than it was told before.
-pub(super) fn drained(
+pub(super) async fn drained(
     mut drain: watch::Receiver<Option<Duration>>,
     told: Option<Duration>,
-) -> impl Future<Output = (Duration, watch::Receiver<Option<Duration>>)> {
-    async move {
-        let idle = drain.wait_for(|idle| *idle != told).await;
-        if let Ok(Some(idle)) = idle.map(|idle| *idle) {
-            return (idle, drain);
-        }
-        // Nobody is left to say so.
-        std::future::pending().await
+) -> (Duration, watch::Receiver<Option<Duration>>) {
+    let idle = drain.wait_for(|idle| *idle != told).await;
+    if let Ok(Some(idle)) = idle.map(|idle| *idle) {
+        return (idle, drain);
     }
+    // Nobody is left to say so.
+    std::future::pending().await
 }
 
 /// Tells whether [`drained`] has to be asked, which costs more.
