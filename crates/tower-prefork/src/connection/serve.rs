@@ -160,7 +160,10 @@ where
         let mut drain_news = News::of(shared.drain.clone());
         let mut timed_out = false;
 
-        while let Some(http) = &mut parts.http {
+        let (io, end, more) = loop {
+            let Some(http) = &mut parts.http else {
+                return;
+            };
             let end = poll_fn(|cx| {
                 // First, so that a request which is about to be read is known to be the last.
                 if drain_news.are_there(cx.waker()) {
@@ -228,14 +231,14 @@ where
                     }
                     let more = rest || timed_out || progress.body() != BodyState::Complete;
                     // A client that was not told yet may be sending its next request.
-                    let more = more || progress.shed();
-                    // Boxed, as no connection needs the room for it before its end.
-                    return Box::pin(finish(io, end, more, clock.draining(), &progress)).await;
+                    break (io, end, more || progress.shed());
                 }
             }
             let io = TokioIo::new(io);
             parts.http = Some(shared.builder().serve_connection(io, calls));
-        }
+        };
+        // Boxed, as no connection needs the room for it before its end.
+        Box::pin(finish(io, end, more, clock.draining(), &progress)).await;
     }
 }
 
