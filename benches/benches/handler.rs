@@ -47,6 +47,13 @@ fn service(bencher: Bencher<'_, '_>) {
     bench(bencher, &WsgiHandler::builder().service(hello()).build());
 }
 
+#[divan::bench(args = [1, 3])]
+fn middleware_and_service(bencher: Bencher<'_, '_>, count: usize) {
+    let empty = WsgiHandler::builder();
+    let builder = (0..count).fold(empty, |builder, _| builder.middleware(pass));
+    bench(bencher, &builder.service(hello()).build());
+}
+
 #[divan::bench]
 fn wait_for_body_and_service(bencher: Bencher<'_, '_>) {
     let handler = WsgiHandler::builder()
