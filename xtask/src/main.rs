@@ -1,6 +1,7 @@
 //! `cargo xtask`: what a contributor and the continuous integration run, when it takes more than one tool.
 
 mod bench;
+mod bench_check;
 mod browser;
 mod command;
 mod compare;
@@ -43,6 +44,12 @@ enum Task {
     /// Installs the peers into `target/peers`, builds ours, and writes `benches/results`. All rows take less than half an
     /// hour.
     Compare(compare::Args),
+    /// Counts the instructions of the hot paths, and fails if one has more than 3 % more than in `benches/baseline.txt`
+    ///
+    /// On Debian it installs valgrind, if it may; the rest of what it needs goes to `target/tools`. Counts are the same
+    /// on every run, however busy the machine is, but differ between compilers and C libraries: with others than the
+    /// baseline's a rise is shown, and is no failure.
+    BenchCheck(bench_check::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +57,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Bench => bench::run(),
         Task::Compare(args) => compare::run(&args),
+        Task::BenchCheck(args) => bench_check::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,66 @@
+//! What is counted: calls of a service, prepared before the counting begins.
+
+use std::{fmt, hint::black_box};
+
+use benches::{request, runtime};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use tower::{Service, ServiceExt as _};
+use tower_wsgi::Body;
+
+use crate::CALLS;
+
+/// Calls that are ready to be made.
+pub(crate) struct Calls(Box<dyn FnMut()>);
+
+impl Calls {
+    /// Calls of a service with the plain request, each read to the end of its answer.
+    pub(crate) fn of<S, B>(service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
+        B: http_body::Body<Data = Bytes>,
+    {
+        Self::with(service, request)
+    }
+
+    /// Calls with another request.
+    pub(crate) fn with<S, B>(service: S, request: impl Fn() -> Request<Body>) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
+        B: http_body::Body<Data = Bytes>,
+    {
+        let runtime = runtime(1);
+        runtime.block_on(call(&service, request()));
+        let mut requests: Vec<_> = (0..CALLS).map(|_| request()).collect();
+        Self(Box::new(move || {
+            runtime.block_on(async {
+                for request in requests.drain(..) {
+                    call(&service, request).await;
+                }
+            });
+        }))
+    }
+
+    /// Makes them. Gives them back, so that what they leave is dropped after the counting.
+    pub(crate) fn make(mut self) -> Self {
+        (self.0)();
+        self
+    }
+}
+
+async fn call<S, B>(service: &S, request: Request<Body>)
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone,
+    B: http_body::Body<Data = Bytes>,
+{
+    if let Ok(answer) = service.clone().oneshot(request).await {
+        black_box(answer.into_body().collect().await.is_ok());
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").finish_non_exhaustive()
+    }
+}

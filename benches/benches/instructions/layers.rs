@@ -1,0 +1,103 @@
+//! The layers of `tower-wsgi`, each around the bare service.
+
+use std::{convert::Infallible, ops::ControlFlow};
+
+use benches::{HELLO, hello, request_with, response};
+use bytes::Bytes;
+use futures_util::stream;
+use gungraun::{library_benchmark, library_benchmark_group};
+use http::{HeaderValue, Request, Response, header::SERVER, request::Parts};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tower::Layer as _;
+use tower_wsgi::{
+    Body, BoxError,
+    blocking::{BlockingLayer, BlockingPool, blocking_fn},
+    handler::WsgiHandler,
+    wait_for_body::WaitForBodyLayer,
+    wsgi::{Environ, StartResponse, WsgiService},
+};
+
+use crate::calls::Calls;
+
+library_benchmark_group!(
+    name = in_layers,
+    benchmarks = [handler, wait_for_body, blocking, wsgi]
+);
+
+#[library_benchmark]
+#[bench::bare(Calls::of(hello()))]
+#[bench::service(Calls::of(WsgiHandler::builder().service(hello()).build()))]
+#[bench::all_but_the_pool(all_but_the_pool())]
+fn handler(calls: Calls) -> Calls {
+    calls.make()
+}
+
+fn all_but_the_pool() -> Calls {
+    let pass = |_: &mut Parts| ControlFlow::Continue(());
+    let edit = |_: &Parts, mut response: Response<Body>| {
+        let server = HeaderValue::from_static("bench");
+        response.headers_mut().insert(SERVER, server);
+        response
+    };
+    let handler = WsgiHandler::builder()
+        .middleware(pass)
+        .wait_for_body(WaitForBodyLayer::new(8 << 20))
+        .service(hello())
+        .response_middleware(edit);
+    Calls::of(handler.build())
+}
+
+#[library_benchmark]
+#[bench::no_body(Calls::of(wait()))]
+#[bench::small_body(Calls::with(wait(), || request_with(Body::from("name=Ada&message=hello"))))]
+#[bench::frames(Calls::with(wait(), upload))]
+fn wait_for_body(calls: Calls) -> Calls {
+    calls.make()
+}
+
+fn wait() -> impl tower::Service<Request<Body>, Response = Response<Body>> + Clone + 'static {
+    WaitForBodyLayer::new(8 << 20).layer(hello())
+}
+
+/// A body of four frames, which stays in memory.
+fn upload() -> Request<Body> {
+    let frame = Bytes::from_static(&[b'x'; 16 << 10]);
+    let frames = (0..4).map(move |_| Ok::<_, std::io::Error>(Frame::data(frame.clone())));
+    request_with(Body::new(StreamBody::new(stream::iter(frames))))
+}
+
+// The part on the thread of the caller.
+#[library_benchmark]
+#[bench::job(on_pool())]
+fn blocking(calls: Calls) -> Calls {
+    calls.make()
+}
+
+fn on_pool() -> Calls {
+    let function = blocking_fn(|_: Request<Body>| Ok::<_, Infallible>(response()));
+    Calls::of(BlockingLayer::new(&BlockingPool::new(1)).layer(function))
+}
+
+#[library_benchmark]
+#[bench::application(Calls::of(WsgiService::new(application)))]
+#[bench::all_variables(Calls::of(WsgiService::new(with_all_variables)))]
+fn wsgi(calls: Calls) -> Calls {
+    calls.make()
+}
+
+type Answer = Result<[Result<Bytes, BoxError>; 1], BoxError>;
+
+#[expect(clippy::needless_pass_by_value, reason = "it is an application")]
+fn application(_: Environ, start_response: StartResponse) -> Answer {
+    start_response.start("200 OK", [("content-type", "text/plain")])?;
+    Ok([Ok(Bytes::from_static(HELLO.as_bytes()))])
+}
+
+/// As a host for another language does: it looks at every variable.
+fn with_all_variables(environ: Environ, start_response: StartResponse) -> Answer {
+    for (name, value) in environ.variables() {
+        std::hint::black_box((name, value));
+    }
+    application(environ, start_response)
+}
