@@ -23,9 +23,9 @@ impl SecondLook {
         due
     }
 
-    /// The look found a job, or none.
-    pub(super) fn found(&mut self, job: bool) {
-        if job {
+    /// The look has found a job in time, or has not.
+    pub(super) fn found(&mut self, in_time: bool) {
+        if in_time {
             *self = Self::default();
         } else {
             self.misses = (self.misses + 1).min(MOST_MISSES);
