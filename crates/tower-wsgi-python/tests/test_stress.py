@@ -56,6 +56,9 @@ class Server:
             assert time.monotonic() < deadline, text
         host, port = text.partition("address=http://")[2].split()[0].split(":")
         self.load = Load((host, int(port)), folder)
+        # The environs remember what they say of the last 256 clients.
+        for _ in range(768):
+            self.load.ask("/holds")
         # Threads that wait for work at times: the pool's, and tokio's own for files, 8 at most.
         self.most_threads = self.load.ask("/holds")["threads"] + self.threads + 8
 

@@ -79,9 +79,12 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
         self.begin(None, Left::default());
     }
 
-    /// The whole body, where it is the first piece and the iterator says by itself that none comes after it.
+    /// The whole body, where it is the first piece and the iterator says by itself that none comes after it, as
+    /// lists do. One that had to be asked may have something to do when it is closed, and the client need not
+    /// wait for that.
     pub(super) fn take_whole(&mut self) -> Option<Bytes> {
-        let is_last = self.later.is_none() && self.chunks.size_hint().1 == Some(0);
+        let says_so = !self.over && self.chunks.size_hint().1 == Some(0);
+        let is_last = self.later.is_none() && says_so;
         let length = self.first.as_ref().map_or(0, Bytes::len) as u64;
         if !is_last || self.size_hint().exact() != Some(length) {
             return None;
