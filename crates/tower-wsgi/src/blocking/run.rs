@@ -88,6 +88,10 @@ where
 }
 
 /// A job that waits or runs. Dropped while it waits, it leaves the queue.
+#[allow(
+    unreachable_pub,
+    reason = "with the feature `handler`, a service names it as its future"
+)]
 pub struct Running<P, E> {
     /// `None` when there was no room for the job.
     waiting: Option<(Receiver<Reply<P, E>>, Ticket)>,
