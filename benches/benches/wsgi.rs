@@ -2,35 +2,21 @@
 
 use std::convert::Infallible;
 
-use benches::{HELLO, calls, hello, response, runtime};
-use bytes::Bytes;
+use benches::{
+    application::{application, with_all_variables},
+    calls, hello, response, runtime,
+};
 use divan::Bencher;
 use http::Request;
 use tower::Layer as _;
 use tower_wsgi::{
-    Body, BoxError,
+    Body,
     blocking::{BlockingLayer, BlockingPool, blocking_fn},
-    wsgi::{Environ, StartResponse, WsgiService},
+    wsgi::WsgiService,
 };
 
 fn main() {
     divan::main();
-}
-
-type Answer = Result<[Result<Bytes, BoxError>; 1], BoxError>;
-
-#[expect(clippy::needless_pass_by_value, reason = "it is an application")]
-fn application(_: Environ, start_response: StartResponse) -> Answer {
-    start_response.start("200 OK", [("content-type", "text/plain")])?;
-    Ok([Ok(Bytes::from_static(HELLO.as_bytes()))])
-}
-
-/// As a host for another language does: it looks at every variable.
-fn with_all_variables(environ: Environ, start_response: StartResponse) -> Answer {
-    for (name, value) in environ.variables() {
-        divan::black_box((name, value));
-    }
-    application(environ, start_response)
 }
 
 #[divan::bench]

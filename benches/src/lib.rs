@@ -1,4 +1,7 @@
-//! What the benchmarks share: the runtime, the request, and the bare service that the layers go around.
+//! What the benchmarks share: the runtime, the request, the applications, and the bare service that the layers go
+//! around.
+
+pub mod application;
 
 use std::convert::Infallible;
 

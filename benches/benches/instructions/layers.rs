@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, ops::ControlFlow};
 
-use benches::{HELLO, hello, request_with, response};
+use benches::{
+    application::{application, with_all_variables},
+    hello, request_with, response,
+};
 use bytes::Bytes;
 use futures_util::stream;
 use gungraun::{library_benchmark, library_benchmark_group};
@@ -11,11 +14,11 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use tower::Layer as _;
 use tower_wsgi::{
-    Body, BoxError,
+    Body,
     blocking::{BlockingLayer, BlockingPool, blocking_fn},
     handler::WsgiHandler,
     wait_for_body::WaitForBodyLayer,
-    wsgi::{Environ, StartResponse, WsgiService},
+    wsgi::WsgiService,
 };
 
 use crate::calls::Calls;
@@ -84,20 +87,4 @@ fn on_pool() -> Calls {
 #[bench::all_variables(Calls::of(WsgiService::new(with_all_variables)))]
 fn wsgi(calls: Calls) -> Calls {
     calls.make()
-}
-
-type Answer = Result<[Result<Bytes, BoxError>; 1], BoxError>;
-
-#[expect(clippy::needless_pass_by_value, reason = "it is an application")]
-fn application(_: Environ, start_response: StartResponse) -> Answer {
-    start_response.start("200 OK", [("content-type", "text/plain")])?;
-    Ok([Ok(Bytes::from_static(HELLO.as_bytes()))])
-}
-
-/// As a host for another language does: it looks at every variable.
-fn with_all_variables(environ: Environ, start_response: StartResponse) -> Answer {
-    for (name, value) in environ.variables() {
-        std::hint::black_box((name, value));
-    }
-    application(environ, start_response)
 }

@@ -1,0 +1,37 @@
+//! A WSGI application, and one that looks at its environ.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use tower_wsgi::{
+    BoxError,
+    wsgi::{Environ, StartResponse},
+};
+
+use crate::HELLO;
+
+/// The pieces of a body, or why there are none.
+pub type Answer = Result<[Result<Bytes, BoxError>; 1], BoxError>;
+
+/// Answers every request with the same few bytes.
+///
+/// # Errors
+///
+/// None, as `start_response` is called once and with a valid head.
+#[expect(clippy::needless_pass_by_value, reason = "it is an application")]
+pub fn application(_: Environ, start_response: StartResponse) -> Answer {
+    start_response.start("200 OK", [("content-type", "text/plain")])?;
+    Ok([Ok(Bytes::from_static(HELLO.as_bytes()))])
+}
+
+/// As a host for another language does: it looks at every variable.
+///
+/// # Errors
+///
+/// None, as of [`application`].
+pub fn with_all_variables(environ: Environ, start_response: StartResponse) -> Answer {
+    for (name, value) in environ.variables() {
+        black_box((name, value));
+    }
+    application(environ, start_response)
+}
