@@ -25,31 +25,19 @@ pub(in crate::report) fn all(rows: &[Row], records: &[Record]) -> [(&'static str
 fn throughput(rows: &[Row], records: &[Record]) -> String {
     let better = "Requests a second, with the spread of the rounds: longer is better. Above some 130 k the load generator \
                   is the limit: see the processor time.";
-    let mut columns = Columns::new("Throughput", better);
-    for (row, case) in cases(rows, Kind::Load) {
-        bars(
-            &mut columns,
-            &heading(row, case),
-            (row, case),
-            records,
-            &RATE,
-        );
-    }
-    columns.finish()
+    under_load(Columns::new("Throughput", better), rows, records, &RATE)
 }
 
 fn processor(rows: &[Row], records: &[Record]) -> String {
     let better = "Processor time for each request, user and system, of all the server's processes, with the spread of the \
                   rounds: shorter is better.";
-    let mut columns = Columns::new("Processor time", better);
+    under_load(Columns::new("Processor time", better), rows, records, &CPU)
+}
+
+fn under_load(mut columns: Columns, rows: &[Row], records: &[Record], figure: &Figure) -> String {
     for (row, case) in cases(rows, Kind::Load) {
-        bars(
-            &mut columns,
-            &heading(row, case),
-            (row, case),
-            records,
-            &CPU,
-        );
+        let heading = heading(row, case);
+        bars(&mut columns, &heading, (row, case), records, figure);
     }
     columns.finish()
 }
