@@ -10,6 +10,15 @@ fn successor(running: &Running) -> Process {
     Process::open(field(&line, "pid").parse().unwrap()).unwrap()
 }
 
+/// Begins an upgrade whose worker waits to be told to go on.
+fn successor_that_waits(told: &Told) -> Process {
+    told.tell("wait");
+    told.running.signal(Signal::USR2);
+    let successor = successor(&told.running);
+    told.running.wait_for("waiting slot=0");
+    successor
+}
+
 #[test]
 fn another_supervisor_takes_over_and_the_old_one_ends() {
     let directory = tempfile::tempdir().unwrap();
@@ -89,10 +98,7 @@ fn a_new_supervisor_that_is_late_is_killed() {
 fn two_upgrades_at_once_are_one_after_the_other() {
     let mut told = Told::start("-w 1");
     let address = told.address;
-    told.tell("wait");
-    told.running.signal(Signal::USR2);
-    let successor = successor(&told.running);
-    told.running.wait_for("waiting slot=0");
+    let successor = successor_that_waits(&told);
     told.running.signal(Signal::USR2);
     told.running
         .wait_for("upgrade asked for; it begins when the change that runs is over");
@@ -108,10 +114,7 @@ fn two_upgrades_at_once_are_one_after_the_other() {
 fn a_delayed_stop_in_the_middle_ends_the_new_one_at_once() {
     let mut told = Told::start("-w 1 --shutdown-delay 1000");
     let address = told.address;
-    told.tell("wait");
-    told.running.signal(Signal::USR2);
-    let successor = successor(&told.running);
-    told.running.wait_for("waiting slot=0");
+    let successor = successor_that_waits(&told);
     told.running.signal(Signal::TERM);
     assert!(successor.ends_within(PATIENCE));
     assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
@@ -122,10 +125,7 @@ fn a_delayed_stop_in_the_middle_ends_the_new_one_at_once() {
 #[test]
 fn a_stop_in_the_middle_ends_both() {
     let mut told = Told::start("-w 2");
-    told.tell("wait");
-    told.running.signal(Signal::USR2);
-    let successor = successor(&told.running);
-    told.running.wait_for("waiting slot=0");
+    let successor = successor_that_waits(&told);
     let workers = successor.children();
     told.running.signal(Signal::TERM);
     assert_eq!(told.running.exit().code(), Some(0));
@@ -140,10 +140,7 @@ fn the_death_of_the_old_one_in_the_middle_leaves_the_new_one() {
     let mut told = Told::start("-w 2");
     let address = told.address;
     let before = told.running.workers();
-    told.tell("wait");
-    told.running.signal(Signal::USR2);
-    let successor = successor(&told.running);
-    told.running.wait_for("waiting slot=0");
+    let successor = successor_that_waits(&told);
     told.running.signal(Signal::KILL);
     told.running.exit();
     for worker in before {
@@ -163,10 +160,7 @@ fn the_death_of_the_old_one_in_the_middle_leaves_the_new_one() {
 fn the_death_of_the_new_one_in_the_middle_leaves_the_old_one() {
     let told = Told::start("-w 2");
     let address = told.address;
-    told.tell("wait");
-    told.running.signal(Signal::USR2);
-    let successor = successor(&told.running);
-    told.running.wait_for("waiting slot=0");
+    let successor = successor_that_waits(&told);
     let workers = successor.children();
     successor.signal(Signal::KILL);
     told.running
@@ -181,10 +175,7 @@ fn the_death_of_the_new_one_in_the_middle_leaves_the_old_one() {
 #[test]
 fn a_reload_in_the_middle_waits_for_the_end() {
     let told = Told::start("-w 1");
-    told.tell("wait");
-    told.running.signal(Signal::USR2);
-    let successor = successor(&told.running);
-    told.running.wait_for("waiting slot=0");
+    let successor = successor_that_waits(&told);
     told.running.signal(Signal::HUP);
     told.running
         .wait_for("reload asked for; it begins when the change that runs is over");
