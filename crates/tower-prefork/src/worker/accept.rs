@@ -63,6 +63,7 @@ pub(super) fn start(
         load,
         // Without threads a running request holds nobody up; what the event loop has not taken does.
         enough: if threads == 0 { usize::MAX } else { threads },
+        alone: 0,
         sender,
     };
     thread::Builder::new()
@@ -86,6 +87,8 @@ struct Acceptor {
     load: Load,
     /// So many requests make the worker busy.
     enough: usize,
+    /// How often in a row it was busy, and its siblings left it connections.
+    alone: u32,
     sender: mpsc::Sender<Accepted>,
 }
 
@@ -110,11 +113,16 @@ impl Acceptor {
     fn turn(&mut self) -> io::Result<()> {
         if self.is_busy() {
             self.leave()?;
-            if self.stays_busy()? {
-                self.accept_batch(self.enough)?;
-            }
+            let polite = Polite::with(&self.load, self.alone);
+            self.alone = if self.stays_busy(&polite)? {
+                self.accept_batch(self.enough.saturating_mul(polite.takes))?;
+                self.alone.saturating_add(1)
+            } else {
+                0
+            };
             return Ok(());
         }
+        self.alone = 0;
         if !self.reserve() {
             self.leave()?;
             // Until a connection ends.
@@ -140,8 +148,7 @@ impl Acceptor {
 
     /// Gives the siblings time to take what waits. Whether something is left, and this worker has not
     /// become free.
-    fn stays_busy(&self) -> io::Result<bool> {
-        let polite = Polite::with(&self.load);
+    fn stays_busy(&self, polite: &Polite) -> io::Result<bool> {
         let mut pause = polite.first;
         for _ in 0..polite.looks {
             self.wait_while_busy(pause)?;
@@ -178,14 +185,14 @@ impl Acceptor {
     }
 
     /// Accepts without waiting, at most so many.
-    fn accept_batch(&mut self, most: usize) -> io::Result<usize> {
+    fn accept_batch(&mut self, most: usize) -> io::Result<()> {
         let mut taken = 0;
         for listener in 0..self.listeners.len() {
             while taken < most && self.accept(listener)? {
                 taken += 1;
             }
         }
-        Ok(taken)
+        Ok(())
     }
 
     /// Keeps a place for the next connection. It is there before the wait for one: the kernel
