@@ -34,8 +34,8 @@ use crate::{HttpService, access_log::Log, config::Http, error::panic_text, hooks
 /// hyper's default; to name it costs an allocation per request.
 const DEFAULT_MAX_HEADERS: usize = 100;
 
-/// hyper accepts no smaller buffer.
-const MIN_BUFFER: usize = 8 << 10;
+/// A buffer of hyper's grows up to this while a large body passes: each read, and each piece of a body, costs.
+const LARGE_BUFFER: usize = 256 << 10;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -109,7 +109,7 @@ impl Shared {
             .header_read_timeout(None)
             .half_close(false)
             .max_header_size(self.http.max_header_size)
-            .max_buf_size(self.http.max_header_size.max(MIN_BUFFER));
+            .max_buf_size(self.http.max_header_size.max(LARGE_BUFFER));
         if self.http.max_headers != DEFAULT_MAX_HEADERS {
             builder.max_headers(self.http.max_headers);
         }
