@@ -1,6 +1,6 @@
-use std::{error::Error, io, pin::pin};
+use std::{error::Error, io, mem, pin::pin};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError};
@@ -124,7 +124,7 @@ struct Buffer<'a> {
     single: Bytes,
     /// The length of the whole body, as far as the client has told it.
     announced: usize,
-    pending: BytesMut,
+    pending: Vec<u8>,
     disk: Option<(Spool, u64)>,
 }
 
@@ -135,7 +135,7 @@ impl<'a> Buffer<'a> {
             memory: Some(Reservation::new(&settings.budget)),
             single: Bytes::new(),
             announced: usize::try_from(announced).unwrap_or(usize::MAX),
-            pending: BytesMut::new(),
+            pending: Vec::new(),
             disk: None,
         }
     }
@@ -151,8 +151,8 @@ impl<'a> Buffer<'a> {
         self.pending.extend_from_slice(&data);
         self.keep_within(self.pending.len(), self.pending.capacity());
         if self.memory.is_none() && self.pending.len() >= BATCH {
-            let bytes = self.pending.split().freeze();
-            self.write(bytes).await?;
+            let bytes = mem::take(&mut self.pending);
+            self.write(bytes.into()).await?;
         }
         Ok(())
     }
@@ -164,8 +164,9 @@ impl<'a> Buffer<'a> {
         if self.memory.is_some() && length > self.pending.capacity() {
             let announced = self.announced.min(self.settings.memory_threshold);
             let room = announced.min(length.saturating_mul(TRUSTED));
+            // Exactly: what is beyond it would be taken from the others' budget for nothing.
             self.pending
-                .reserve(room.saturating_sub(self.pending.len()));
+                .reserve_exact(room.saturating_sub(self.pending.len()));
         }
     }
 
@@ -195,9 +196,9 @@ impl<'a> Buffer<'a> {
 
     async fn finish(mut self, trailers: Option<HeaderMap>) -> io::Result<BufferedBody> {
         let rest = if self.single.is_empty() {
-            self.pending.split().freeze()
+            mem::take(&mut self.pending).into()
         } else {
-            std::mem::take(&mut self.single)
+            mem::take(&mut self.single)
         };
         if let Some(memory) = self.memory.take() {
             return Ok(BufferedBody::in_memory(rest, trailers, memory));
