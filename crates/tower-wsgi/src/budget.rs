@@ -62,11 +62,12 @@ impl Reservation {
         taken
     }
 
-    /// Gives everything back.
+    /// Gives back what is more than `total`.
     #[cfg(feature = "blocking")]
-    pub(crate) fn clear(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.bytes = 0;
+    pub(crate) fn shrink_to(&mut self, total: usize) {
+        let less = self.bytes.saturating_sub(total);
+        self.budget.used.fetch_sub(less, Ordering::Relaxed);
+        self.bytes -= less;
     }
 }
 
@@ -92,5 +93,9 @@ mod tests {
         assert!(!first.grow_to(61));
         drop(second);
         assert!(first.grow_to(100));
+        first.shrink_to(70);
+        first.shrink_to(80);
+        assert!(Reservation::new(&budget).grow_to(30));
+        assert!(!Reservation::new(&budget).grow_to(31));
     }
 }

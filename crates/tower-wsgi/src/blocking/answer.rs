@@ -5,7 +5,6 @@ use std::{
     error::Error,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -14,13 +13,16 @@ use http::Response;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 
-use super::{block_on::block_on, pipe::pipe};
-use crate::{Body, BoxError, budget::Budget, rejection::Rejection};
+use super::{
+    block_on::block_on,
+    pipe::{Room, pipe},
+};
+use crate::{Body, BoxError, rejection::Rejection};
 
 /// Sends the response, then goes on with its body. `send` says whether anybody is left to take it.
 pub(super) fn answer<R>(
     response: Response<R>,
-    spooled: &Arc<Budget>,
+    room: &Room,
     send: impl FnOnce(Response<Body>) -> bool,
 ) where
     R: http_body::Body,
@@ -52,7 +54,7 @@ pub(super) fn answer<R>(
         Poll::Ready(frame) => Some(frame),
         Poll::Pending => None,
     };
-    let (mut writer, reader) = pipe(size, spooled);
+    let (mut writer, reader) = pipe(size, room);
     if !send(Response::from_parts(head, Body::new(reader))) {
         return;
     }

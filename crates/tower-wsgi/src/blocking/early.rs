@@ -5,8 +5,8 @@ use std::{cell::RefCell, fmt, sync::Arc};
 use http::Response;
 use http_body::SizeHint;
 
-use super::pipe::{Reader, Writer, pipe};
-use crate::{Body, budget::Budget};
+use super::pipe::{Reader, Room, Writer, pipe};
+use crate::Body;
 
 thread_local! {
     static CURRENT: RefCell<Option<Early>> = const { RefCell::new(None) };
@@ -22,7 +22,7 @@ pub(super) trait Answer: Send + Sync {
 #[derive(Clone)]
 pub(crate) struct Early {
     answer: Arc<dyn Answer>,
-    spooled: Arc<Budget>,
+    room: Room,
 }
 
 impl Early {
@@ -38,7 +38,7 @@ impl Early {
 
     /// For a body of `size`, that is written on this thread and read on the event loop.
     pub(crate) fn pipe(&self, size: SizeHint) -> (Writer, Reader) {
-        pipe(size, &self.spooled)
+        pipe(size, &self.room)
     }
 }
 
@@ -52,9 +52,9 @@ impl fmt::Debug for Early {
 pub(super) struct Running(());
 
 impl Running {
-    pub(super) fn begin(answer: Arc<dyn Answer>, spooled: &Arc<Budget>) -> Self {
-        let spooled = Arc::clone(spooled);
-        CURRENT.set(Some(Early { answer, spooled }));
+    pub(super) fn begin(answer: Arc<dyn Answer>, room: &Room) -> Self {
+        let room = room.clone();
+        CURRENT.set(Some(Early { answer, room }));
         Self(())
     }
 }

@@ -8,10 +8,10 @@
 //! at most `queue_timeout`. Several layers can share one pool, so that one number bounds the
 //! blocking work of the whole process. The threads are tokio's: a pool that is idle holds none.
 //!
-//! A response body is pumped into a buffer: 256 KiB of memory, above that a temporary file. So a
+//! A response body is pumped into a buffer: 1 MiB of memory, above that a temporary file. So a
 //! client that reads slowly holds no thread; the thread is free as soon as the body has been
-//! produced. All responses of a pool share [`max_spooled`](BlockingPool::max_spooled) bytes of disk;
-//! beyond it a thread waits for its reader, and gives up after 30 seconds without progress.
+//! produced. All responses of a pool share 64 MiB of memory, beside 256 KiB that each may have in any
+//! case, and [`max_spooled`](BlockingPool::max_spooled) bytes of disk; beyond it a thread waits for its reader, and gives up after 30 seconds without progress.
 //!
 //! # What the client sees
 //!

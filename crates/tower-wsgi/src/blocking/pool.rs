@@ -8,12 +8,12 @@ use http::Method;
 
 use super::{
     hold::Gate,
+    pipe::Room,
     queue::{Job, Limits, Queue},
     threads::Shared,
     ticket::Ticket,
     time_limit::Keeper,
 };
-use crate::budget::Budget;
 
 /// A bounded number of threads for blocking work, and a bounded queue before them.
 ///
@@ -99,7 +99,7 @@ impl BlockingPool {
     /// by default. Beyond it a thread waits until its reader has caught up.
     #[must_use]
     pub fn max_spooled(self, bytes: usize) -> Self {
-        self.shared().spooled.set_limit(bytes);
+        self.shared().room.limit_disk(bytes);
         self
     }
 
@@ -185,8 +185,8 @@ impl BlockingPool {
         Err(stats)
     }
 
-    pub(super) fn spooled(&self) -> &Arc<Budget> {
-        &self.shared().spooled
+    pub(super) fn room(&self) -> &Room {
+        &self.shared().room
     }
 
     /// Lets `job` run on a thread of the pool, or gives it back if there is no room for it.

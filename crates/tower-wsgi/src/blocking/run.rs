@@ -6,7 +6,6 @@ use std::{
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -57,14 +56,14 @@ where
 {
     let (sender, receiver) = reply();
     let span = tracing::Span::current();
-    let spooled = Arc::clone(pool.spooled());
+    let room = pool.room().clone();
     let job = Box::new(move || {
         span.in_scope(|| {
             let send = |reply| sender.send(reply);
             #[cfg(feature = "wsgi")]
-            let _running = early::Running::begin(sender.place(), &spooled);
+            let _running = early::Running::begin(sender.place(), &room);
             match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work())))) {
-                Ok(Ok(ControlFlow::Break(response))) => answer(response, &spooled, |response| {
+                Ok(Ok(ControlFlow::Break(response))) => answer(response, &room, |response| {
                     send(Reply::Outcome(Ok(ControlFlow::Break(response))))
                 }),
                 Ok(Ok(ControlFlow::Continue(pass))) => {

@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 use super::{
     hold::{Gate, Holding},
     pace::Watch,
+    pipe::Room,
     queue::{Limits, Next, Queue},
     second_look::{SecondLook, let_others_work},
     sentinel::Sentinel,
 };
-use crate::budget::Budget;
 
 /// How long a thread without work stays ready for the next job before tokio has it back. Short,
 /// because a runtime that is shut down waits for it.
@@ -41,7 +41,7 @@ pub(super) struct Shared {
     work: Condvar,
     /// No job waits or runs.
     pub(super) idle: Notify,
-    pub(super) spooled: Arc<Budget>,
+    pub(super) room: Room,
     /// What the threads hold while they run jobs.
     pub(super) gate: OnceLock<Arc<Gate>>,
 }
@@ -52,7 +52,7 @@ impl Shared {
             queue: Mutex::new(Queue::new(limits)),
             work: Condvar::new(),
             idle: Notify::new(),
-            spooled: Budget::new(4 << 30),
+            room: Room::new(64 << 20, 4 << 30),
             gate: OnceLock::new(),
         }
     }

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::state::{Shared, State, weight};
+use super::state::{Shared, State};
 use crate::{BoxError, spool::Reading};
 
 /// The end on the event loop: a response body.
@@ -66,8 +66,7 @@ impl Body for Reader {
                 return Poll::Ready(Some(Ok(deliver(shared, state, remaining, data))));
             }
             let mut state = shared.state();
-            if let Some(data) = state.memory.pop_front() {
-                state.buffered -= weight(data.len());
+            if let Some(data) = state.take() {
                 return Poll::Ready(Some(Ok(deliver(shared, state, remaining, data))));
             }
             let unread = state.unread();
@@ -100,7 +99,7 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.reader_gone = true;
-        state.memory.clear();
+        state.forget();
         drop(state);
         self.shared.progress.notify_one();
     }

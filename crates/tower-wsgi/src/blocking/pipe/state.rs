@@ -8,32 +8,19 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::SizeHint;
 
-use super::{reader::Reader, writer::Writer};
-use crate::{
-    BoxError,
-    budget::{Budget, Reservation},
-    spool::Spool,
-};
+use super::{reader::Reader, room::Room, writer::Writer};
+use crate::{BoxError, budget::Reservation, spool::Spool};
 
-/// The bytes of one body that wait in memory for their reader.
-pub(super) const MEMORY: usize = 256 * 1024;
+/// So many bytes of one body may always wait in memory for their reader.
+pub(super) const OWN_MEMORY: usize = 256 * 1024;
 
-/// A pipe for a body of `size`, with as much disk as the budget has left.
-pub(in crate::blocking) fn pipe(size: SizeHint, spooled: &Arc<Budget>) -> (Writer, Reader) {
+/// And so many where the others have left room for them.
+pub(super) const MOST_MEMORY: usize = 1024 * 1024;
+
+/// A pipe for a body of `size`.
+pub(in crate::blocking) fn pipe(size: SizeHint, room: &Room) -> (Writer, Reader) {
     let shared = Arc::new(Shared {
-        state: Mutex::new(State {
-            memory: VecDeque::new(),
-            buffered: 0,
-            spool: None,
-            written: 0,
-            read: 0,
-            reservation: Reservation::new(spooled),
-            taken: 0,
-            trailers: None,
-            end: None,
-            waker: None,
-            reader_gone: false,
-        }),
+        state: Mutex::new(State::new(room)),
         progress: Condvar::new(),
     });
     (Writer::new(&shared), Reader::new(shared, size.exact()))
@@ -47,8 +34,11 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     /// Older than what lies on disk: while something does, nothing is added here.
-    pub(super) memory: VecDeque<Bytes>,
-    pub(super) buffered: usize,
+    memory: VecDeque<Bytes>,
+    /// The weight of what is in memory.
+    buffered: usize,
+    /// What of it is more than a body has by itself.
+    shared_memory: Reservation,
     pub(super) spool: Option<Spool>,
     pub(super) written: u64,
     pub(super) read: u64,
@@ -69,15 +59,55 @@ impl Shared {
 }
 
 impl State {
+    pub(super) fn new(room: &Room) -> Self {
+        Self {
+            memory: VecDeque::new(),
+            buffered: 0,
+            shared_memory: Reservation::new(&room.memory),
+            spool: None,
+            written: 0,
+            read: 0,
+            reservation: Reservation::new(&room.disk),
+            taken: 0,
+            trailers: None,
+            end: None,
+            waker: None,
+            reader_gone: false,
+        }
+    }
+
     pub(super) fn unread(&self) -> u64 {
         self.written - self.read
     }
 
-    /// Whether so many bytes may wait in memory. A large piece may if it is alone: its maker has it
+    /// Keeps a piece in memory, if there is room for it. A large piece has it if it is alone: its maker has it
     /// in memory anyway.
-    pub(super) fn has_memory(&self, length: usize) -> bool {
-        let fits = self.buffered == 0 || self.buffered + weight(length) <= MEMORY;
-        fits && self.unread() == 0
+    pub(super) fn keep(&mut self, data: Bytes) -> Result<(), Bytes> {
+        let buffered = self.buffered + weight(data.len());
+        let fits = self.buffered == 0
+            || buffered <= OWN_MEMORY
+            || buffered <= MOST_MEMORY && self.shared_memory.grow_to(buffered - OWN_MEMORY);
+        if !fits || self.unread() > 0 {
+            return Err(data);
+        }
+        self.buffered = buffered;
+        self.memory.push_back(data);
+        Ok(())
+    }
+
+    /// Takes the next piece out of the memory.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        let data = self.memory.pop_front()?;
+        self.buffered -= weight(data.len());
+        let shared = self.buffered.saturating_sub(OWN_MEMORY);
+        self.shared_memory.shrink_to(shared);
+        Some(data)
+    }
+
+    /// Nobody will take what is in memory.
+    pub(super) fn forget(&mut self) {
+        self.memory.clear();
+        self.shared_memory.shrink_to(0);
     }
 
     /// Takes so much more of the budget.
@@ -92,7 +122,7 @@ impl State {
 }
 
 /// What a piece of this length counts in memory: a tiny one is mostly its own bookkeeping.
-pub(super) fn weight(length: usize) -> usize {
+fn weight(length: usize) -> usize {
     length.max(64)
 }
 

@@ -7,15 +7,15 @@ use http_body_util::BodyExt as _;
 use super::{
     pipe,
     reader::Reader,
-    state::MEMORY,
+    room::Room,
+    state::{MOST_MEMORY, OWN_MEMORY, State},
     writer::{SendError, Writer},
 };
-use crate::budget::Budget;
 
-const CHUNK: usize = MEMORY / 4;
+const CHUNK: usize = OWN_MEMORY / 4;
 
 fn new(disk: usize) -> (Writer, Reader) {
-    pipe(SizeHint::new(), &Budget::new(disk))
+    pipe(SizeHint::new(), &Room::new(0, disk))
 }
 
 fn chunk(n: u8) -> Frame<Bytes> {
@@ -53,8 +53,8 @@ async fn what_is_on_disk_is_read_before_what_comes_later() {
 
 #[tokio::test]
 async fn disk_space_that_was_read_is_given_back() {
-    let budget = Budget::new(2 * CHUNK);
-    let (mut writer, mut reader) = pipe(SizeHint::new(), &budget);
+    let room = Room::new(0, 2 * CHUNK);
+    let (mut writer, mut reader) = pipe(SizeHint::new(), &room);
     for _ in 0..5 {
         for n in 0..6 {
             writer.send(chunk(n)).unwrap();
@@ -62,7 +62,7 @@ async fn disk_space_that_was_read_is_given_back() {
         assert_eq!(read(&mut reader, 6 * CHUNK).await, [0, 1, 2, 3, 4, 5]);
     }
     drop((writer, reader));
-    let (mut writer, _reader) = pipe(SizeHint::new(), &budget);
+    let (mut writer, _reader) = pipe(SizeHint::new(), &room);
     for n in 0..6 {
         writer.send(chunk(n)).unwrap();
     }
@@ -88,12 +88,35 @@ async fn a_piece_that_is_larger_than_the_disk_goes_through_memory() {
     let (mut writer, mut reader) = new(0);
     let writing = thread::spawn(move || {
         for n in 0..3 {
-            writer.send(Frame::data(Bytes::from(vec![n; 2 * MEMORY])))?;
+            writer.send(Frame::data(Bytes::from(vec![n; 2 * OWN_MEMORY])))?;
         }
         Ok::<_, SendError>(())
     });
-    assert_eq!(read(&mut reader, 6 * MEMORY).await, [0, 1, 2]);
+    assert_eq!(read(&mut reader, 6 * OWN_MEMORY).await, [0, 1, 2]);
     writing.join().unwrap().unwrap();
+}
+
+#[test]
+fn bodies_share_the_memory_beyond_their_own_and_give_it_back() {
+    let room = Room::new(MOST_MEMORY, 0);
+    let fill = |state: &mut State| {
+        let piece = || Bytes::from(vec![0; CHUNK]);
+        std::iter::from_fn(|| state.keep(piece()).ok()).count()
+    };
+    let [mut first, mut second, mut third] = [(); 3].map(|()| State::new(&room));
+    assert_eq!(fill(&mut first), MOST_MEMORY / CHUNK);
+    assert_eq!(fill(&mut second), 4 + 4);
+    assert_eq!(fill(&mut third), 4);
+    // What is taken, what nobody will take, and what goes with its body.
+    for _ in 0..2 {
+        first.take().unwrap();
+    }
+    assert_eq!(fill(&mut third), 2);
+    second.forget();
+    assert_eq!(fill(&mut third), 4);
+    drop(first);
+    assert_eq!(fill(&mut third), 6);
+    assert_eq!(fill(&mut third), 0, "more than one may have");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::state::{Shared, State, wake, weight};
+use super::state::{Shared, State, wake};
 use crate::{BoxError, blocking::hold, spool::Spool};
 
 /// How long a writer waits for a reader when there is no room left on disk either.
@@ -40,7 +40,7 @@ impl Writer {
         }
     }
 
-    fn send_data(&mut self, data: Bytes) -> Result<(), SendError> {
+    fn send_data(&mut self, mut data: Bytes) -> Result<(), SendError> {
         let mut state = self.shared.state();
         let mut taken = state.taken;
         let mut since = Instant::now();
@@ -48,12 +48,13 @@ impl Writer {
             if state.reader_gone {
                 return Err(SendError::ClientGone);
             }
-            if state.has_memory(data.len()) {
-                state.buffered += weight(data.len());
-                state.memory.push_back(data);
-                wake(state);
-                return Ok(());
-            }
+            data = match state.keep(data) {
+                Ok(()) => {
+                    wake(state);
+                    return Ok(());
+                }
+                Err(data) => data,
+            };
             if state.unread() == 0 && state.written > 0 {
                 state = self.clear_disk(state).map_err(SendError::Disk)?;
             }
@@ -97,7 +98,7 @@ impl Writer {
             hold::waiting(|| spool.clear())?;
         }
         let mut state = self.shared.state();
-        state.reservation.clear();
+        state.reservation.shrink_to(0);
         Ok(state)
     }
 
