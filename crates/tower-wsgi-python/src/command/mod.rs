@@ -4,6 +4,7 @@
 //! `tower-prefork` and are its server: a worker is the same Python program, started again.
 
 mod args;
+mod heap;
 mod live;
 mod module;
 mod serve;

@@ -18,7 +18,7 @@ use tower_prefork::{
 };
 use tower_wsgi::wsgi::Ends;
 
-use super::settings::Settings;
+use super::{heap, settings::Settings};
 use crate::{LoadError, PythonApp};
 
 /// Whether this process has loaded an application.
@@ -45,6 +45,7 @@ pub(super) fn server(charge: Charge) -> Server {
     let place = name.clone();
     settings.server(&name).service(move |worker| async move {
         LOADED.store(true, Ordering::Relaxed);
+        heap::keep_for_bodies();
         Python::attach(|py| {
             set_title(py, &worker);
             let app = load(py).and_then(|callable| app(callable.bind(py), &worker, &settings));
