@@ -5,26 +5,17 @@
 //! connections spreads them evenly.
 
 use std::{
-    io,
-    os::fd::OwnedFd,
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    buffer::spare_capacity,
-    event::{
-        PollFd, PollFlags, Timespec,
-        epoll::{self, CreateFlags, EventData, EventFlags},
-        poll,
-    },
-    io::{Errno, retry_on_intr},
-};
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::{
     accepted::{self, Accepted},
     gate::{Gate, Permit},
+    listening::Listening,
     polite::Polite,
 };
 use crate::{connection::Load, listener::Listener};
@@ -39,9 +30,6 @@ const REJOIN: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How the wake-up is told from the listeners, which are numbered from 0.
-const WAKE: u64 = u64::MAX;
-
 /// Starts the thread. It ends, and the channel with it, when the gate is closed.
 pub(super) fn start(
     listeners: Vec<Listener>,
@@ -50,12 +38,8 @@ pub(super) fn start(
     threads: usize,
 ) -> io::Result<mpsc::Receiver<Accepted>> {
     let (sender, receiver) = mpsc::channel(HAND_OVER);
-    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-    epoll::add(&epoll, &gate, EventData::new_u64(WAKE), EventFlags::IN)?;
     let acceptor = Acceptor {
-        listeners,
-        epoll,
-        joined: false,
+        listening: Listening::new(listeners, &gate)?,
         since_rejoin: 0,
         pause: None,
         gate,
@@ -74,10 +58,7 @@ pub(super) fn start(
 
 #[derive(Debug)]
 struct Acceptor {
-    listeners: Vec<Listener>,
-    epoll: OwnedFd,
-    /// The listeners are in the epoll.
-    joined: bool,
+    listening: Listening,
     since_rejoin: usize,
     /// The last pause, while the machine lacks something.
     pause: Option<Duration>,
@@ -100,8 +81,8 @@ impl Acceptor {
             }
         }
         // Before the queue is looked at: afterwards the kernel wakes others.
-        let _ = self.leave();
-        for listener in 0..self.listeners.len() {
+        let _ = self.listening.leave();
+        for listener in 0..self.listening.listeners().len() {
             // The others have what is queued. But this thread may have been woken for a connection, and
             // then nobody else was. Where there are no others, it would be reset when the listener closes.
             while self.accept(listener).is_ok_and(|taken| taken) && self.gate.is_last_at(listener) {
@@ -112,52 +93,52 @@ impl Acceptor {
     /// Waits for something to do, and does it.
     fn turn(&mut self) -> io::Result<()> {
         if self.is_busy() {
-            self.leave()?;
-            let polite = Polite::with(&self.load, self.alone);
-            self.alone = if self.stays_busy(&polite)? {
-                self.accept_batch(self.enough.saturating_mul(polite.takes))?;
-                self.alone.saturating_add(1)
-            } else {
-                0
-            };
-            return Ok(());
+            self.listening.leave()?;
+            self.listening.wait_for_any(&self.gate)?;
+            return self.share();
         }
-        self.alone = 0;
         if !self.reserve() {
-            self.leave()?;
+            self.listening.leave()?;
             // Until a connection ends.
-            self.wait(None)?;
+            self.listening.wait(&self.gate, None)?;
             return Ok(());
         }
-        self.join()?;
-        for listener in self.wait(None)? {
+        self.listening.join()?;
+        for listener in self.listening.wait(&self.gate, None)? {
             if self.accept(listener)? {
                 self.since_rejoin += 1;
             }
         }
         if self.since_rejoin >= REJOIN {
-            self.leave()?;
+            self.since_rejoin = 0;
+            self.listening.leave()?;
         }
         Ok(())
+    }
+
+    /// Gives the siblings time to take what waits, and takes what they leave, unless this worker has become
+    /// free.
+    fn share(&mut self) -> io::Result<()> {
+        let polite = Polite::with(&self.load, self.alone);
+        let mut pause = polite.first;
+        for _ in 0..polite.looks {
+            self.wait_while_busy(pause)?;
+            if self.gate.is_closed() || !self.is_busy() {
+                return Ok(());
+            }
+            if !self.listening.has_waiting()? {
+                self.alone = 0;
+                return Ok(());
+            }
+            pause = polite.pause;
+        }
+        self.alone = self.alone.saturating_add(1);
+        self.accept_batch(self.enough.saturating_mul(polite.takes))
     }
 
     fn is_busy(&self) -> bool {
         let handed_over = self.sender.max_capacity() - self.sender.capacity();
         handed_over == HAND_OVER || self.load.busy() + handed_over >= self.enough
-    }
-
-    /// Gives the siblings time to take what waits. Whether something is left, and this worker has not
-    /// become free.
-    fn stays_busy(&self, polite: &Polite) -> io::Result<bool> {
-        let mut pause = polite.first;
-        for _ in 0..polite.looks {
-            self.wait_while_busy(pause)?;
-            if self.gate.is_closed() || !self.is_busy() || !self.has_waiting()? {
-                return Ok(false);
-            }
-            pause = polite.pause;
-        }
-        Ok(true)
     }
 
     /// Waits for this long. Ends early when the worker has become free.
@@ -169,25 +150,15 @@ impl Acceptor {
             if left.is_zero() || !self.is_busy() {
                 break;
             }
-            self.wait(Some(left))?;
+            Listening::pause(&self.gate, left)?;
         }
         Ok(())
-    }
-
-    /// Whether a connection waits to be accepted.
-    fn has_waiting(&self) -> io::Result<bool> {
-        let listeners = self.listeners.iter();
-        let mut fds: Vec<_> = listeners
-            .map(|listener| PollFd::new(listener, PollFlags::IN))
-            .collect();
-        let waiting = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())))?;
-        Ok(waiting > 0)
     }
 
     /// Accepts without waiting, at most so many.
     fn accept_batch(&mut self, most: usize) -> io::Result<()> {
         let mut taken = 0;
-        for listener in 0..self.listeners.len() {
+        for listener in 0..self.listening.listeners().len() {
             while taken < most && self.accept(listener)? {
                 taken += 1;
             }
@@ -210,7 +181,7 @@ impl Acceptor {
         if self.sender.capacity() == 0 && !self.gate.is_closed() || !self.reserve() {
             return Ok(false);
         }
-        let (stream, connection) = match accepted::take(&self.listeners[listener]) {
+        let (stream, connection) = match accepted::take(&self.listening.listeners()[listener]) {
             Ok(accepted) => accepted,
             Err(Errno::AGAIN) => return Ok(false),
             Err(error) if accepted::is_of_the_client(error) => {
@@ -232,60 +203,6 @@ impl Acceptor {
         Ok(true)
     }
 
-    /// Waits for the listeners, if they are joined, and for the gate. Gives the listeners that
-    /// have a connection.
-    fn wait(&self, timeout: Option<Duration>) -> io::Result<Vec<usize>> {
-        let mut events = Vec::with_capacity(self.listeners.len() + 1);
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs().cast_signed(),
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
-        match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut ready = Vec::new();
-        for event in events {
-            match event.data.u64() {
-                WAKE => self.gate.woken(),
-                listener => ready.extend(usize::try_from(listener).ok()),
-            }
-        }
-        Ok(ready)
-    }
-
-    fn join(&mut self) -> io::Result<()> {
-        if self.joined {
-            return Ok(());
-        }
-        self.joined = true;
-        self.since_rejoin = 0;
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let data = EventData::new_u64(index as u64);
-            epoll::add(
-                &self.epoll,
-                listener,
-                data,
-                EventFlags::IN | EventFlags::EXCLUSIVE,
-            )?;
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self) -> io::Result<()> {
-        if !self.joined {
-            return Ok(());
-        }
-        self.joined = false;
-        for listener in &self.listeners {
-            match epoll::delete(&self.epoll, listener) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
     /// Waits until the machine may have again what it lacks.
     fn pause(&mut self, error: &io::Error) {
         let pause = match self.pause {
@@ -296,7 +213,9 @@ impl Acceptor {
             }
         };
         self.pause = Some(pause);
-        if self.leave().and_then(|()| self.wait(Some(pause))).is_err() {
+        let left = self.listening.leave();
+        let waited = left.and_then(|()| self.listening.wait(&self.gate, Some(pause)));
+        if waited.is_err() {
             thread::sleep(pause);
         }
     }

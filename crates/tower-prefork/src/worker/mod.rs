@@ -6,6 +6,7 @@ mod application;
 mod embedded;
 mod facts;
 mod gate;
+mod listening;
 mod polite;
 mod process;
 mod runtime;

@@ -16,7 +16,7 @@ pub(super) struct Polite {
 const BUSY: Polite = Polite {
     first: Duration::from_millis(2),
     looks: 4,
-    pause: Duration::from_micros(500),
+    pause: Duration::from_millis(1),
     takes: 1,
 };
 
@@ -39,7 +39,7 @@ impl Polite {
         match (load.lost(), alone) {
             (0, 0) => BUSY,
             (0, _) => Self {
-                first: BUSY.pause,
+                first: BUSY.pause / (1 << alone.min(4)),
                 looks: 1,
                 takes: 1_usize
                     .checked_shl(alone)
