@@ -62,6 +62,17 @@ impl<IO> Io<IO> {
         (self.has_unread)(&self.inner)
     }
 
+    /// Whether a response to what was read in this turn waits for the next one, when the event loop has read what
+    /// other clients have sent. Written together, responses interrupt who takes them (a proxy on this machine,
+    /// say) once, and written one by one, each time.
+    fn is_postponed(&self, cx: &Context<'_>) -> bool {
+        let is_postponed = self.progress.postpone();
+        if is_postponed {
+            cx.waker().wake_by_ref();
+        }
+        is_postponed
+    }
+
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => self.progress.add_written(*bytes),
@@ -114,6 +125,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.is_postponed(cx) {
+            return Poll::Pending;
+        }
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.wrote(written)
     }
@@ -123,6 +137,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.is_postponed(cx) {
+            return Poll::Pending;
+        }
         let inner = Pin::new(&mut self.inner);
         let length: usize = bufs.iter().map(|buf| buf.len()).sum();
         let written = if length <= SMALL {

@@ -165,6 +165,7 @@ where
                 return;
             };
             let end = poll_fn(|cx| {
+                progress.begin_turn();
                 // First, so that a request which is about to be read is known to be the last.
                 if drain_news.are_there(cx.waker()) {
                     // Otherwise it may not have taken the waker.
@@ -178,6 +179,9 @@ where
                 }
                 loop {
                     let polled = poll_http(http, &progress, cx);
+                    if progress.is_postponed() && polled.is_pending() {
+                        return Poll::Pending;
+                    }
                     if is_logged && !progress.blocked() && !is_broken(&polled) {
                         progress.sent();
                     }

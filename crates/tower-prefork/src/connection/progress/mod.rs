@@ -3,6 +3,7 @@
 mod due;
 mod guard;
 mod state;
+mod turn;
 
 pub(super) use due::Due;
 pub(super) use guard::{Answering, Open, Receiving};

@@ -13,7 +13,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::runtime::Handle;
 
-use super::Due;
+use super::{Due, turn::Turn};
 use crate::{access_log::Record, connection::Load};
 
 /// The state of one connection, as its socket, its service and its bodies report it.
@@ -30,6 +30,7 @@ pub(in crate::connection) struct Progress {
     written: AtomicU64,
     /// There is something to write, and the socket does not take it.
     blocked: AtomicBool,
+    turn: Turn,
     /// The client sends nothing any more.
     eof: AtomicBool,
 
@@ -82,6 +83,7 @@ impl Progress {
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
+            turn: Turn::new(),
             eof: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             responding: AtomicUsize::new(0),
@@ -110,9 +112,26 @@ impl Progress {
     }
 
     pub(in crate::connection) fn add_read(&self, bytes: usize) {
+        self.turn.read();
         // One thread writes the counters of the socket, so they need no read-modify-write.
         self.read
             .store(self.read.load(Relaxed) + bytes as u64, Relaxed);
+    }
+
+    /// The event loop has come to this connection.
+    pub(in crate::connection) fn begin_turn(&self) {
+        self.turn.begin();
+    }
+
+    /// Puts off what is to be written to the next turn, if it may answer what was read in this one, and there are
+    /// other connections.
+    pub(in crate::connection) fn postpone(&self) -> bool {
+        self.load.connections() > 1 && self.turn.postpone()
+    }
+
+    /// Whether there is something to write, and the event loop comes again at once.
+    pub(in crate::connection) fn is_postponed(&self) -> bool {
+        self.turn.is_postponed()
     }
 
     pub(in crate::connection) fn read(&self) -> u64 {
@@ -139,7 +158,7 @@ impl Progress {
 
     /// Whether the client waits for the rest of a response.
     pub(in crate::connection) fn has_more_to_write(&self) -> bool {
-        self.blocked() || self.responding.load(Relaxed) != 0
+        self.blocked() || self.is_postponed() || self.responding.load(Relaxed) != 0
     }
 
     pub(in crate::connection) fn set_eof(&self) {
