@@ -5,7 +5,10 @@ use std::{cell::RefCell, fmt, sync::Arc};
 use http::Response;
 use http_body::SizeHint;
 
-use super::pipe::{Reader, Room, Writer, pipe};
+use super::{
+    deferred,
+    pipe::{Reader, Room, Writer, pipe},
+};
 use crate::Body;
 
 thread_local! {
@@ -33,7 +36,10 @@ impl Early {
 
     /// Says whether anybody is left to take it.
     pub(crate) fn answer(&self, response: Response<Body>) -> bool {
-        self.answer.answer(response)
+        let is_awaited = self.answer.answer(response);
+        // The job goes on.
+        deferred::flush();
+        is_awaited
     }
 
     /// For a body of `size`, that is written on this thread and read on the event loop.

@@ -10,6 +10,8 @@ use std::{
     },
 };
 
+use super::deferred;
+
 thread_local! {
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
@@ -75,8 +77,10 @@ impl Drop for Holding {
     }
 }
 
-/// Waits for something, without what this thread holds: others may have it meanwhile.
+/// Waits for something, without what this thread holds: others may have it meanwhile. The event loop hears of
+/// the answers before.
 pub(crate) fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    deferred::flush();
     let Some(Held { gate, guard }) = HELD.take() else {
         return wait();
     };

@@ -78,10 +78,12 @@
 
 mod answer;
 mod block_on;
+mod deferred;
 #[cfg(feature = "wsgi")]
 mod early;
 mod function;
 mod hold;
+mod job;
 mod label;
 mod layer;
 mod pace;

@@ -11,6 +11,7 @@ const SHORT: Duration = Duration::from_micros(100);
 pub(super) struct Pace {
     /// The last job was short, so whoever runs the next one is soon back.
     pub(super) is_brisk: bool,
+    pub(super) last_took: Duration,
     /// What the thread that watches saw last, if one does.
     seen: Option<Sight>,
 }
@@ -45,6 +46,7 @@ impl Pace {
     /// A job has run.
     pub(super) fn ran(&mut self, took: Duration) {
         self.is_brisk = took < SHORT;
+        self.last_took = took;
     }
 
     pub(super) fn is_watched(&self) -> bool {

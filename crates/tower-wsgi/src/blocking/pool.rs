@@ -8,8 +8,9 @@ use http::Method;
 
 use super::{
     hold::Gate,
+    job::Job,
     pipe::Room,
-    queue::{Job, Limits, Queue},
+    queue::{Limits, Queue},
     threads::Shared,
     ticket::Ticket,
     time_limit::Keeper,

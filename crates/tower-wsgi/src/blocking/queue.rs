@@ -9,16 +9,11 @@ use std::{
 use tokio::{runtime::Id, time};
 
 use super::{
-    label::Label,
+    job::{Job, Next, Start},
     pace::{Pace, Watch},
     runs::{Run, Runs, Slot},
     waiting::Waiting,
 };
-
-pub(super) struct Job {
-    pub(super) label: Label,
-    pub(super) work: Box<dyn FnOnce() + Send>,
-}
 
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
@@ -49,17 +44,6 @@ pub(super) struct Queue {
     closed: bool,
     /// The runtimes that see to the time limit.
     pub(super) keepers: Vec<Id>,
-}
-
-/// What the pool has to do so that an added job runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Next {
-    /// Nothing: a thread is about to look for it, or all are busy and look when they are done.
-    Wait,
-    /// A waiting thread has to be woken.
-    Wake,
-    /// A thread has to be started.
-    Start,
 }
 
 impl Queue {
@@ -184,12 +168,10 @@ impl Queue {
     }
 
     /// The next job for a thread.
-    pub(super) fn start(
-        &mut self,
-        now: Instant,
-        thread: &Thread,
-    ) -> Option<(Slot, Box<dyn FnOnce() + Send>)> {
-        let (id, Job { label, work }) = self.waiting.take_first()?;
+    pub(super) fn start(&mut self, now: Instant, thread: &Thread) -> Option<Start> {
+        let (id, deadline, Job { label, work }) = self.waiting.take_first()?;
+        let since = deadline.and_then(|deadline| deadline.checked_sub(self.limits.queue_timeout));
+        let waited = since.map(|since| now.saturating_duration_since(since.into_std()));
         let slot = self.running.add(Run {
             id,
             since: now,
@@ -197,7 +179,16 @@ impl Queue {
             label,
             thread: thread.clone(),
         });
-        Some((slot, work))
+        Some(Start {
+            slot,
+            work,
+            waited: waited.unwrap_or_default(),
+        })
+    }
+
+    /// How long the last job ran.
+    pub(super) fn last_took(&self) -> Duration {
+        self.pace.last_took
     }
 
     /// Gives what was known of the job, which is better dropped without the lock.
@@ -341,6 +332,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::blocking::label::Label;
 
     fn queue(threads: usize, max_queued: usize) -> Queue {
         Queue::new(Limits {
@@ -352,7 +344,7 @@ mod tests {
 
     fn start(queue: &mut Queue) -> Option<Slot> {
         let started = queue.start(Instant::now(), &thread::current());
-        started.map(|(slot, _)| slot)
+        started.map(|started| started.slot)
     }
 
     fn push(queue: &mut Queue) -> Option<(u64, Next)> {

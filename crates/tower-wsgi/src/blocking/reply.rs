@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::wake_list::WakeList;
+use super::{deferred, wake_list::WakeList};
 
 /// What a job and the task that waits for its reply share.
 pub(super) struct Place<T>(Mutex<State<T>>);
@@ -27,7 +27,7 @@ struct Waiting {
 impl Waiting {
     fn wake(self) {
         match self.list {
-            Some(list) => list.wake(self.waker),
+            Some(list) => deferred::wake(&list, self.waker),
             None => self.waker.wake(),
         }
     }
@@ -71,7 +71,7 @@ impl<T> Place<T> {
 }
 
 impl<T> Sender<T> {
-    /// As [`Place::send`].
+    /// As [`Place::send`]. From a thread of a pool, it may arrive with the replies of the jobs that follow.
     pub(super) fn send(&self, reply: T) -> bool {
         self.0.send(reply)
     }

@@ -15,8 +15,8 @@ use super::{
     BlockingPool,
     answer::answer,
     block_on::block_on,
+    job::Job,
     label::Label,
-    queue::Job,
     reply::{Receiver, reply},
     ticket::Ticket,
 };

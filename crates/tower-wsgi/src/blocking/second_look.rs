@@ -37,13 +37,24 @@ impl SecondLook {
 /// Waits for a moment without going to sleep: who shares the only core with others leaves it to them, and
 /// who has a core of its own keeps it.
 pub(super) fn let_others_work() {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    let cores = CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
-    if *cores == 1 {
+    if has_one_core() {
         thread::yield_now();
     } else {
         (0..50).for_each(|_| hint::spin_loop());
     }
+}
+
+/// Lets go on who has woken this thread: on the only core it was interrupted, and may have more jobs to add.
+pub(super) fn step_back() {
+    if has_one_core() {
+        thread::yield_now();
+    }
+}
+
+fn has_one_core() -> bool {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let cores = CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
+    *cores == 1
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
+    deferred,
     hold::{Gate, Holding},
+    job::{Next, Start},
     pace::Watch,
     pipe::Room,
-    queue::{Limits, Next, Queue},
-    second_look::{SecondLook, let_others_work},
+    queue::{Limits, Queue},
+    second_look::{SecondLook, let_others_work, step_back},
     sentinel::Sentinel,
 };
 
@@ -23,9 +25,12 @@ use super::{
 /// because a runtime that is shut down waits for it.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// How long a thread keeps what it holds while another stands by for it. It steps down between two
-/// jobs then, which is cheaper than to lose it in the middle of one.
+/// How long a thread keeps what it holds while others have begun jobs and may want it. It steps down between
+/// two jobs then, which is cheaper than to lose it in the middle of one.
 const TURN: Duration = Duration::from_millis(1);
+
+/// And how long while another only stands by for it: less than the 5 ms after which CPython takes its lock away.
+const LONG_TURN: Duration = Duration::from_millis(4);
 
 /// How often a thread looks whether others run the jobs fast enough. So long may a job wait though a thread
 /// is free, where the ones before it were short.
@@ -140,6 +145,7 @@ impl Thread {
     }
 
     fn run_and_look(&self, second_look: &mut SecondLook) -> MutexGuard<'_, Queue> {
+        step_back();
         loop {
             let mut queue = self.run();
             if self.goes_on(&mut queue) {
@@ -195,13 +201,18 @@ impl Thread {
         let mut queue = self.shared.queue();
         queue.entered();
         self.place.set(Place::Inside);
-        while let Some((slot, job)) = queue.start(now, &thread) {
+        while let Some(Start { slot, work, waited }) = queue.start(now, &thread) {
             // It may come to wait in this one.
             let next = queue.call_thread();
+            if queue.has_waiting() {
+                deferred::begin(waited, queue.last_took());
+            } else {
+                deferred::begin_last();
+            }
             drop(queue);
             drop(done);
             Shared::send(&self.shared, next);
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
                 tracing::error!("a job of the blocking pool panicked outside of its service");
             }
             now = Instant::now();
@@ -210,18 +221,29 @@ impl Thread {
             if queue.is_idle() {
                 self.shared.idle.notify_waiters();
             }
-            let wanted = queue.has_stand_by() || gate.is_some_and(|gate| gate.is_wanted());
             let lost = holding.is_some() && Holding::is_lost();
-            if lost || wanted && now.saturating_duration_since(since) > TURN {
+            let returning = gate.is_some_and(|gate| gate.is_wanted());
+            let turn = match returning || queue.has_stand_by() {
+                true if returning || queue.busy() > 0 => TURN,
+                true => LONG_TURN,
+                false => Duration::MAX,
+            };
+            if lost || now.saturating_duration_since(since) > turn {
                 break;
             }
+            if deferred::is_due(queue.has_waiting(), now) {
+                drop(queue);
+                deferred::flush();
+                queue = self.shared.queue();
+            }
         }
-        if holding.is_none() {
+        if holding.is_none() && !deferred::has_answers() {
             return queue;
         }
         // Whoever adds a job meanwhile need not wake another thread.
         queue.look();
         drop(queue);
+        deferred::flush();
         drop(holding);
         let mut queue = self.shared.queue();
         queue.looked();

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::queue::Job;
+use super::job::Job;
 
 /// The jobs that wait for a thread, in the order in which they came.
 #[derive(Default)]
@@ -38,8 +38,10 @@ impl Waiting {
         }
     }
 
-    pub(super) fn take_first(&mut self) -> Option<(u64, Job)> {
-        self.line.pop_front().map(|place| (place.id, place.job))
+    /// With its id and its deadline.
+    pub(super) fn take_first(&mut self) -> Option<(u64, Option<Instant>, Job)> {
+        let Place { id, deadline, job } = self.line.pop_front()?;
+        Some((id, deadline, job))
     }
 
     pub(super) fn take(&mut self, id: u64) -> Option<Job> {

@@ -12,9 +12,13 @@ use std::{
     ptr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll, RawWakerVTable, Waker},
+    time::Duration,
 };
 
-use tokio::runtime::{Handle, Id};
+use tokio::{
+    runtime::{Handle, Id},
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// How the wakers of the runtime's tasks are known.
 static TASK: OnceLock<&'static RawWakerVTable> = OnceLock::new();
@@ -22,6 +26,9 @@ static TASK: OnceLock<&'static RawWakerVTable> = OnceLock::new();
 thread_local! {
     static HERE: RefCell<Option<(Id, Arc<WakeList>)>> = const { RefCell::new(None) };
 }
+
+/// How long a waker that was left may stay where nobody tells of it.
+const LOOK: Duration = Duration::from_millis(2);
 
 #[derive(Default)]
 pub(super) struct WakeList(Mutex<State>);
@@ -31,6 +38,10 @@ struct State {
     wakers: Vec<Waker>,
     /// Of the task that wakes the others; `None` once it has been woken.
     task: Option<Waker>,
+    /// That task looks by itself before long.
+    looks: bool,
+    /// It would be better if it did.
+    wants_look: bool,
     /// The runtime has ended.
     closed: bool,
 }
@@ -60,6 +71,7 @@ impl WakeList {
             runtime.spawn(Waking {
                 list: Arc::clone(&list),
                 wakers: Vec::new(),
+                look: Look::default(),
             });
             *here = Some((runtime.id(), Arc::clone(&list)));
             list
@@ -81,6 +93,49 @@ impl WakeList {
         }
     }
 
+    /// Leaves the waker for later, until [`tell`](Self::tell). Says whether there is something to tell then: at
+    /// first the task is woken, so that it knows to look by itself.
+    pub(super) fn leave(&self, waker: Waker) -> bool {
+        let mut state = self.state();
+        if !state.looks {
+            state.wants_look = true;
+            drop(state);
+            self.wake(waker);
+            return false;
+        }
+        state.wakers.push(waker);
+        true
+    }
+
+    /// Has the loop wake those whose wakers were left.
+    pub(super) fn tell(&self) {
+        let mut state = self.state();
+        let task = if state.wakers.is_empty() {
+            None
+        } else {
+            state.task.take()
+        };
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Of a task that looks by itself, and was not told yet.
+    #[cfg(test)]
+    pub(super) fn looking() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            task: Some(Waker::noop().clone()),
+            looks: true,
+            ..State::default()
+        })))
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_told(&self) -> bool {
+        self.state().task.is_none()
+    }
+
     // Nothing of others runs under the lock.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -91,18 +146,59 @@ impl WakeList {
 struct Waking {
     list: Arc<WakeList>,
     wakers: Vec<Waker>,
+    look: Look,
+}
+
+/// The looks of the task without being woken, while threads leave wakers.
+#[derive(Default)]
+struct Look {
+    /// Until the next one.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// There will be a next one.
+    is_due: bool,
+    /// A waker was there since the last one.
+    found: bool,
+}
+
+impl Look {
+    /// Whether it is time for one.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let sleep = self.sleep.as_mut().filter(|_| self.is_due);
+        sleep.is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
+    }
+
+    /// Sees to the next one.
+    fn again(&mut self, cx: &mut Context<'_>) {
+        let next = Instant::now() + LOOK;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(next)));
+        sleep.as_mut().reset(next);
+        // It is not ready yet, and knows the task now.
+        let _ = sleep.as_mut().poll(cx);
+    }
 }
 
 impl Future for Waking {
     type Output = Infallible;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
-        let Self { list, wakers } = self.get_mut();
+        let Self { list, wakers, look } = self.get_mut();
         TASK.get_or_init(|| cx.waker().vtable());
+        let mut looks = look.poll(cx);
         {
             let mut state = list.state();
             mem::swap(&mut state.wakers, wakers);
             state.task = Some(cx.waker().clone());
+            look.found |= !wakers.is_empty();
+            if mem::take(&mut state.wants_look) || looks {
+                looks = !look.is_due || mem::take(&mut look.found);
+                look.is_due = looks;
+                state.looks = looks;
+            }
+        }
+        if looks {
+            look.again(cx);
         }
         wakers.drain(..).for_each(Waker::wake);
         Poll::Pending
@@ -114,6 +210,7 @@ impl Drop for Waking {
         let wakers = {
             let mut state = self.list.state();
             state.closed = true;
+            state.looks = false;
             state.task = None;
             mem::take(&mut state.wakers)
         };
@@ -175,6 +272,36 @@ mod tests {
             .collect();
         for task in tasks {
             task.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_waker_that_is_left_is_told_of_or_found_by_and_by() {
+        let wait = || {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            (Arc::new(Mutex::new(Some(sender))), receiver)
+        };
+        let list = tokio::spawn(list()).await.unwrap();
+        for tells in [false, true, false] {
+            for _ in 0..50 {
+                let (sender, receiver) = wait();
+                let left = list.leave(futures_util::task::waker(Arc::new(Told(sender))));
+                if tells && left {
+                    list.tell();
+                }
+                tokio::time::timeout(Duration::from_secs(60), receiver)
+                    .await
+                    .unwrap()
+                    .unwrap();
+            }
+        }
+    }
+
+    struct Told(Arc<Mutex<Option<tokio::sync::oneshot::Sender<()>>>>);
+
+    impl futures_util::task::ArcWake for Told {
+        fn wake_by_ref(this: &Arc<Self>) {
+            let _ = this.0.lock().unwrap().take().unwrap().send(());
         }
     }
 

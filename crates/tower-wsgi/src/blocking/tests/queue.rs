@@ -10,9 +10,10 @@ use std::{
 use proptest::prelude::*;
 
 use crate::blocking::{
+    job::{Job, Next, Start},
     label::Label,
     pace::Watch,
-    queue::{Job, Limits, Next, Queue},
+    queue::{Limits, Queue},
     runs::Slot,
 };
 
@@ -162,7 +163,10 @@ impl Pool {
     }
 
     fn start(&mut self, index: usize) {
-        if let Some((slot, job)) = self.queue.start(Instant::now(), &thread::current()) {
+        if let Some(Start {
+            slot, work: job, ..
+        }) = self.queue.start(Instant::now(), &thread::current())
+        {
             let next = self.queue.call_thread();
             self.send(next);
             job();
