@@ -11,6 +11,8 @@ use std::{cell::Cell, marker::PhantomData, ptr};
 
 use pyo3::ffi;
 
+use crate::scheduling;
+
 thread_local! {
     static THREAD: Thread = const {
         Thread {
@@ -39,6 +41,7 @@ impl Attached {
         THREAD.with(|thread| {
             let state = thread.state.replace(ptr::null_mut());
             if state.is_null() {
+                scheduling::run_as_batch();
                 // SAFETY: the interpreter is initialised (there is a callable to run). The matching
                 // release is `Thread::drop`.
                 unsafe { ffi::PyGILState_Ensure() };

@@ -56,6 +56,7 @@ mod failure;
 mod file_wrapper;
 mod future;
 mod load;
+mod scheduling;
 mod start_response;
 mod template;
 mod text;
