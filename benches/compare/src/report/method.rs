@@ -9,11 +9,11 @@ const METHOD: &str = "# How it is measured
 `cargo xtask compare` installs the peers into `target/peers`, builds ours and the Rust servers, optimised, and measures
 all rows; `cargo xtask compare --row 4` measures one alone and leaves the figures of the others as they are, and
 `--rounds` and `--seconds` say how long. The table with the targets and every server's figures is in
-[results.md](results.md), every round in [rounds.csv](rounds.csv). [profiles](profiles) has what each hot path cost before
-the work on it.
+[results.md](results.md), every round in [rounds.csv](rounds.csv). [bounds.md](bounds.md) says what bounds the targets that are
+missed, and [profiles](profiles) has what each hot path cost before the work on it.
 
-* The load is `wrk` with one thread, over loopback. *Pinned*: the server on the first core, the load on the second.
-  *Free*: both on all cores.
+* The load is `wrk` with one thread, over loopback. Every row is HTTP/1.1, which is what our server speaks. *Pinned*: the
+  server on the first core, the load on the second. *Free*: both on all cores.
 * All servers of a case run at the same time and the load goes to one after the other, round by round (A B A B …), so that
   a drift of the machine meets all of them. A ratio is that of two servers in the same round; the median of the rounds
   counts, and the spread is from the smallest to the largest. A second of load before the first round does not count.

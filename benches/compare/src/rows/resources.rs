@@ -8,6 +8,7 @@ use crate::{
     case::{Case, Contender, Group, Kind, Mode, Row},
     load::Load,
     places::Places,
+    program::Program,
     target::{Against, Bound, Figure, Target},
 };
 
@@ -18,10 +19,17 @@ pub(super) fn rows(places: &Places) -> Vec<Row> {
         against,
         cases,
     };
+    let ours = many(
+        "4 000 active connections",
+        &ours_in_rust(places, "prefork", 1),
+    );
+    // What of it is hyper's and the kernel's.
+    let theirs = many("4 000 active connections, bare hyper", &bare_hyper(places));
+    let many = vec![ours.target(Target::throughput(0.8)), theirs];
     vec![
         row(12, "off", access_log(places)),
         row(13, "bare hyper", vec![idle(places)]),
-        row(14, "the same at 64", vec![many(places)]),
+        row(14, "the same at 64", many),
         row(15, "bare hyper binary, gunicorn's worker", memory(places)),
         row(16, "–, gunicorn", start(places)),
     ]
@@ -64,21 +72,20 @@ fn idle(places: &Places) -> Case {
     .target(Target::at_most(Figure::PerConnection, Against::Each, 1.1))
 }
 
-fn many(places: &Places) -> Case {
-    let program = ours_in_rust(places, "prefork", 1);
+fn many(name: &str, program: &Program) -> Case {
     let few = Contender {
         program: program.clone().named("64 connections"),
         load: Load::get(64, HELLO),
     };
     let many = Contender {
-        program: program.named("4 000 connections"),
+        program: program.clone().named("4 000 connections"),
         load: Load::get(4000, HELLO),
     };
     Case {
-        name: "4 000 active connections".to_owned(),
+        name: name.to_owned(),
         kind: Kind::Load,
         judged: Mode::Pinned,
-        targets: vec![Target::throughput(0.8)],
+        targets: Vec::new(),
         contenders: vec![many, few],
     }
 }
