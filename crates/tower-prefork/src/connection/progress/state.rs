@@ -124,9 +124,10 @@ impl Progress {
     }
 
     /// Puts off what is to be written to the next turn, if it may answer what was read in this one, and there are
-    /// other connections.
+    /// other connections. Of a response that still goes on, what is there might get lost with an error.
     pub(in crate::connection) fn postpone(&self) -> bool {
-        self.load.connections() > 1 && self.turn.postpone()
+        let is_whole = self.responding.load(Relaxed) == 0;
+        is_whole && self.load.connections() > 1 && self.turn.postpone()
     }
 
     /// Whether there is something to write, and the event loop comes again at once.
