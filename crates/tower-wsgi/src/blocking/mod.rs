@@ -8,6 +8,10 @@
 //! at most `queue_timeout`. Several layers can share one pool, so that one number bounds the
 //! blocking work of the whole process. The threads are tokio's: a pool that is idle holds none.
 //!
+//! While jobs wait, the answer of one may be handed over with those of the next ones: after a quarter of the time
+//! that its request has waited at the latest, and after two milliseconds. A job that finds a free thread is
+//! answered at once.
+//!
 //! A response body is pumped into a buffer: 1 MiB of memory, above that a temporary file. So a
 //! client that reads slowly holds no thread; the thread is free as soon as the body has been
 //! produced. All responses of a pool share 64 MiB of memory, beside 256 KiB that each may have in any

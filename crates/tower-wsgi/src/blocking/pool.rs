@@ -109,8 +109,8 @@ impl BlockingPool {
     ///
     /// A thread runs many jobs before it gives it up. It does while it waits: for work, for a client
     /// that reads slowly, for a disk. One thread at a time comes to take over, so that they do not
-    /// contend; after a millisecond a thread makes room for that one, and for those that have waited and
-    /// want to go on. Every job has to start within `queue_timeout`, since a free thread alone is not
+    /// contend; a thread makes room for it after four milliseconds, and after one where others have begun jobs
+    /// and may want to go on. Every job has to start within `queue_timeout`, since a free thread alone is not
     /// enough.
     ///
     /// What `enter` has set up may belong to its thread. So the threads of such a pool stay until the pool

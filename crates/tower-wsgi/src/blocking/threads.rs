@@ -223,10 +223,11 @@ impl Thread {
             }
             let lost = holding.is_some() && Holding::is_lost();
             let returning = gate.is_some_and(|gate| gate.is_wanted());
-            let turn = match returning || queue.has_stand_by() {
-                true if returning || queue.busy() > 0 => TURN,
-                true => LONG_TURN,
-                false => Duration::MAX,
+            let turn = match (queue.has_stand_by(), queue.busy()) {
+                _ if returning => TURN,
+                (true, 1..) => TURN,
+                (true, 0) => LONG_TURN,
+                (false, _) => Duration::MAX,
             };
             if lost || now.saturating_duration_since(since) > turn {
                 break;

@@ -174,8 +174,10 @@ impl Look {
             .sleep
             .get_or_insert_with(|| Box::pin(sleep_until(next)));
         sleep.as_mut().reset(next);
-        // It is not ready yet, and knows the task now.
-        let _ = sleep.as_mut().poll(cx);
+        // It knows the task now. It is not ready yet, but nobody would wake the task if it were.
+        if sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
     }
 }
 
