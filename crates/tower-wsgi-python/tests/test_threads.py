@@ -193,3 +193,24 @@ def test_a_worker_ends_in_order(tmp_path: Path, threads: int, path: str) -> None
             mine = [event for process, event in events if int(process) == worker]
             assert "local" in mine, mine
             assert mine.index("local") < mine.index("atexit"), mine
+
+
+POLICIES = """
+import os
+
+def application(environ, start_response):
+    policies = [os.sched_getscheduler(0), os.sched_getscheduler(os.getpid())]
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [" ".join(map(str, policies)).encode()]
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has these policies")
+@pytest.mark.parametrize("threads", [0, 2])
+def test_threads_of_the_pool_leave_the_core_to_the_event_loop(
+    serve: Callable[..., Served], threads: int
+) -> None:
+    options = ["--workers", "1", "--thread-workers", str(threads)]
+    here, event_loop = get(serve("app:application", *options, source=POLICIES).url).split()
+    assert int(here) == (os.SCHED_BATCH if threads else os.SCHED_OTHER)
+    assert int(event_loop) == os.SCHED_OTHER
