@@ -92,16 +92,16 @@ impl Acceptor {
 
     /// Waits for something to do, and does it.
     fn turn(&mut self) -> io::Result<()> {
-        if self.is_busy() {
-            self.listening.leave()?;
-            self.listening.wait_for_any(&self.gate)?;
-            return self.share();
-        }
         if !self.reserve() {
             self.listening.leave()?;
             // Until a connection ends.
             self.listening.wait(&self.gate, None)?;
             return Ok(());
+        }
+        if self.is_busy() {
+            self.listening.leave()?;
+            self.listening.wait_for_any(&self.gate)?;
+            return self.share();
         }
         self.listening.join()?;
         for listener in self.listening.wait(&self.gate, None)? {
@@ -132,8 +132,14 @@ impl Acceptor {
             }
             pause = polite.pause;
         }
-        self.alone = self.alone.saturating_add(1);
-        self.accept_batch(self.enough.saturating_mul(polite.takes))
+        let taken = self.accept_batch(self.enough.saturating_mul(polite.takes))?;
+        // Where the event loop takes none, more looks would be in vain.
+        self.alone = if taken > 0 {
+            self.alone.saturating_add(1)
+        } else {
+            0
+        };
+        Ok(())
     }
 
     fn is_busy(&self) -> bool {
@@ -155,15 +161,15 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts without waiting, at most so many.
-    fn accept_batch(&mut self, most: usize) -> io::Result<()> {
+    /// Accepts without waiting, at most so many. Gives how many there were.
+    fn accept_batch(&mut self, most: usize) -> io::Result<usize> {
         let mut taken = 0;
         for listener in 0..self.listening.listeners().len() {
             while taken < most && self.accept(listener)? {
                 taken += 1;
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Keeps a place for the next connection. It is there before the wait for one: the kernel
