@@ -15,7 +15,6 @@ use http_body_util::BodyExt as _;
 
 use super::{
     block_on::block_on,
-    deferred,
     pipe::{Room, pipe},
 };
 use crate::{Body, BoxError, rejection::Rejection};
@@ -59,8 +58,6 @@ pub(super) fn answer<R>(
     if !send(Response::from_parts(head, Body::new(reader))) {
         return;
     }
-    // It may be long until the body's end.
-    deferred::flush();
     let mut next = first.unwrap_or_else(|| next_frame(body.as_mut()));
     loop {
         match next {
