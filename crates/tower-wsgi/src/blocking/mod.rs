@@ -100,6 +100,7 @@ mod runs;
 mod second_look;
 mod sentinel;
 mod service;
+mod shared;
 mod threads;
 mod ticket;
 mod time_limit;

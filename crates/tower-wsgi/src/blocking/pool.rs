@@ -11,7 +11,7 @@ use super::{
     job::Job,
     pipe::Room,
     queue::{Limits, Queue},
-    threads::Shared,
+    shared::Shared,
     ticket::Ticket,
     time_limit::Keeper,
 };

@@ -3,22 +3,20 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
-
 use super::{
     deferred,
-    hold::{Gate, Holding},
-    job::{Next, Start},
+    hold::Holding,
+    job::Start,
     pace::Watch,
-    pipe::Room,
-    queue::{Limits, Queue},
+    queue::Queue,
     second_look::{SecondLook, let_others_work, step_back},
     sentinel::Sentinel,
+    shared::Shared,
 };
 
 /// How long a thread without work stays ready for the next job before tokio has it back. Short,
@@ -39,61 +37,8 @@ const PATIENCE: Duration = Duration::from_micros(200);
 /// How long a thread without work looks for more before it sleeps, where that has paid.
 const LOOK: Duration = Duration::from_micros(50);
 
-/// What a pool and its threads share.
-pub(super) struct Shared {
-    queue: Mutex<Queue>,
-    /// There is work, or the pool is closed.
-    work: Condvar,
-    /// No job waits or runs.
-    pub(super) idle: Notify,
-    pub(super) room: Room,
-    /// What the threads hold while they run jobs.
-    pub(super) gate: OnceLock<Arc<Gate>>,
-}
-
-impl Shared {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            queue: Mutex::new(Queue::new(limits)),
-            work: Condvar::new(),
-            idle: Notify::new(),
-            room: Room::new(64 << 20, 4 << 30),
-            gate: OnceLock::new(),
-        }
-    }
-
-    /// Sends the next thread.
-    pub(super) fn send(this: &Arc<Self>, next: Next) {
-        match next {
-            Next::Wait => {}
-            Next::Wake => this.work.notify_one(),
-            Next::Start => {
-                let thread = Thread::called(this);
-                tokio::task::spawn_blocking(move || thread.work());
-            }
-        }
-    }
-
-    pub(super) fn close(&self) {
-        self.queue().close();
-        self.let_go();
-    }
-
-    /// Has the threads that stay look whether they still should.
-    fn let_go(&self) {
-        // A thread that has just looked waits by the time that it has given the lock away.
-        drop(self.queue());
-        self.work.notify_all();
-    }
-
-    // No job runs under the lock, so a poisoned one is still in order.
-    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// One of the pool's threads. Dropped with its loop, or with the runtime that never started it.
-struct Thread {
+pub(super) struct Thread {
     shared: Arc<Shared>,
     /// How the queue counts it.
     place: Cell<Place>,
@@ -112,7 +57,7 @@ enum Place {
 
 impl Thread {
     /// The queue counts it already.
-    fn called(shared: &Arc<Shared>) -> Self {
+    pub(super) fn called(shared: &Arc<Shared>) -> Self {
         let stays = shared.gate.get().is_some();
         let runtime = stays.then(|| {
             let shared = Arc::clone(shared);
@@ -126,7 +71,7 @@ impl Thread {
     }
 
     /// It was called. Runs jobs while there are any: one wake-up serves many jobs.
-    fn work(self) {
+    pub(super) fn work(self) {
         let mut second_look = SecondLook::default();
         let mut queue = self.shared.queue();
         loop {

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{queue::Queue, threads::Shared};
+use super::{queue::Queue, shared::Shared};
 
 /// Refuses the jobs that have waited too long, while any wait. Each runtime that adds jobs has its own,
 /// because another one may stand still.

@@ -1,0 +1,64 @@
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{
+    hold::Gate,
+    job::Next,
+    pipe::Room,
+    queue::{Limits, Queue},
+    threads::Thread,
+};
+
+/// What a pool and its threads share.
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    /// There is work, or the pool is closed.
+    pub(super) work: Condvar,
+    /// No job waits or runs.
+    pub(super) idle: Notify,
+    pub(super) room: Room,
+    /// What the threads hold while they run jobs.
+    pub(super) gate: OnceLock<Arc<Gate>>,
+}
+
+impl Shared {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            queue: Mutex::new(Queue::new(limits)),
+            work: Condvar::new(),
+            idle: Notify::new(),
+            room: Room::new(64 << 20, 4 << 30),
+            gate: OnceLock::new(),
+        }
+    }
+
+    /// Sends the next thread.
+    pub(super) fn send(this: &Arc<Self>, next: Next) {
+        match next {
+            Next::Wait => {}
+            Next::Wake => this.work.notify_one(),
+            Next::Start => {
+                let thread = Thread::called(this);
+                tokio::task::spawn_blocking(move || thread.work());
+            }
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.queue().close();
+        self.let_go();
+    }
+
+    /// Has the threads that stay look whether they still should.
+    pub(super) fn let_go(&self) {
+        // A thread that has just looked waits by the time that it has given the lock away.
+        drop(self.queue());
+        self.work.notify_all();
+    }
+
+    // No job runs under the lock, so a poisoned one is still in order.
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
