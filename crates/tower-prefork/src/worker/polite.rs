@@ -29,8 +29,8 @@ const LAME: Polite = Polite {
     takes: 1,
 };
 
-/// A worker takes at most so many times as many connections as it has threads.
-const MOST: usize = 64;
+/// So often what a worker takes is doubled, at most.
+const DOUBLINGS: u32 = 6;
 
 impl Polite {
     /// `alone`: how often in a row the siblings had their time and left connections. They are as busy then,
@@ -41,9 +41,7 @@ impl Polite {
             (0, _) => Self {
                 first: BUSY.pause / (1 << alone.min(4)),
                 looks: 1,
-                takes: 1_usize
-                    .checked_shl(alone)
-                    .map_or(MOST, |takes| takes.min(MOST)),
+                takes: 1 << alone.min(DOUBLINGS),
                 ..BUSY
             },
             _ => LAME,

@@ -25,7 +25,7 @@ pub(super) trait Answer: Send + Sync {
 #[derive(Clone)]
 pub(crate) struct Early {
     answer: Arc<dyn Answer>,
-    room: Room,
+    room: Arc<Room>,
 }
 
 impl Early {
@@ -58,8 +58,8 @@ impl fmt::Debug for Early {
 pub(super) struct Running(());
 
 impl Running {
-    pub(super) fn begin(answer: Arc<dyn Answer>, room: &Room) -> Self {
-        let room = room.clone();
+    pub(super) fn begin(answer: Arc<dyn Answer>, room: &Arc<Room>) -> Self {
+        let room = Arc::clone(room);
         CURRENT.set(Some(Early { answer, room }));
         Self(())
     }

@@ -186,7 +186,7 @@ impl BlockingPool {
         Err(stats)
     }
 
-    pub(super) fn room(&self) -> &Room {
+    pub(super) fn room(&self) -> &Arc<Room> {
         &self.shared().room
     }
 

@@ -6,6 +6,7 @@ use std::{
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -56,7 +57,7 @@ where
 {
     let (sender, receiver) = reply();
     let span = tracing::Span::current();
-    let room = pool.room().clone();
+    let room = Arc::clone(pool.room());
     let job = Box::new(move || {
         span.in_scope(|| {
             let send = |reply| sender.send(reply);

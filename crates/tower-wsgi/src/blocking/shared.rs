@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) work: Condvar,
     /// No job waits or runs.
     pub(super) idle: Notify,
-    pub(super) room: Room,
+    pub(super) room: Arc<Room>,
     /// What the threads hold while they run jobs.
     pub(super) gate: OnceLock<Arc<Gate>>,
 }

@@ -152,10 +152,8 @@ struct Waking {
 /// The looks of the task without being woken, while threads leave wakers.
 #[derive(Default)]
 struct Look {
-    /// Until the next one.
+    /// Until the next one; `None` where there is none.
     sleep: Option<Pin<Box<Sleep>>>,
-    /// There will be a next one.
-    is_due: bool,
     /// A waker was there since the last one.
     found: bool,
 }
@@ -163,7 +161,7 @@ struct Look {
 impl Look {
     /// Whether it is time for one.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let sleep = self.sleep.as_mut().filter(|_| self.is_due);
+        let sleep = self.sleep.as_mut();
         sleep.is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
     }
 
@@ -187,20 +185,27 @@ impl Future for Waking {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
         let Self { list, wakers, look } = self.get_mut();
         TASK.get_or_init(|| cx.waker().vtable());
-        let mut looks = look.poll(cx);
-        {
+        let is_time = look.poll(cx);
+        let looks = {
             let mut state = list.state();
             mem::swap(&mut state.wakers, wakers);
             state.task = Some(cx.waker().clone());
             look.found |= !wakers.is_empty();
-            if mem::take(&mut state.wants_look) || looks {
-                looks = !look.is_due || mem::take(&mut look.found);
-                look.is_due = looks;
+            // None is wanted while there is a next one.
+            let looks = if is_time {
+                mem::take(&mut look.found)
+            } else {
+                mem::take(&mut state.wants_look)
+            };
+            if is_time || looks {
                 state.looks = looks;
             }
-        }
+            looks
+        };
         if looks {
             look.again(cx);
+        } else if is_time {
+            look.sleep = None;
         }
         wakers.drain(..).for_each(Waker::wake);
         Poll::Pending

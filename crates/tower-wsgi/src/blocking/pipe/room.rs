@@ -3,7 +3,6 @@ use std::sync::Arc;
 use crate::budget::Budget;
 
 /// Where the response bodies of one pool wait for their readers: what they share.
-#[derive(Clone)]
 pub(in crate::blocking) struct Room {
     /// Beside what each has by itself.
     pub(super) memory: Arc<Budget>,
@@ -11,11 +10,11 @@ pub(in crate::blocking) struct Room {
 }
 
 impl Room {
-    pub(in crate::blocking) fn new(memory: usize, disk: usize) -> Self {
-        Self {
+    pub(in crate::blocking) fn new(memory: usize, disk: usize) -> Arc<Self> {
+        Arc::new(Self {
             memory: Budget::new(memory),
             disk: Budget::new(disk),
-        }
+        })
     }
 
     pub(in crate::blocking) fn limit_disk(&self, bytes: usize) {
