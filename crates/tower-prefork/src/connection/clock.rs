@@ -13,6 +13,9 @@ use crate::config::Http;
 /// How long a new connection has at least, when the worker drains, to send its first request.
 const FRESH_IN_DRAIN: Duration = Duration::from_secs(1);
 
+/// How long a connection is idle before it is looked at, and parked.
+const PARK_AFTER: Duration = Duration::from_secs(1);
+
 /// Watches the progress of a connection, with one timer.
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -149,8 +152,14 @@ impl Clock {
     /// Whether the idle connection may go on to wait.
     pub(super) fn may_wait(&self) -> bool {
         self.drain.is_none()
-            && self.header_timeout < self.keep_alive_timeout
+            && self.park_after() < self.keep_alive_timeout
             && matches!(self.phase, Phase::Idle { looked: false, .. })
+    }
+
+    /// After this time, it is looked for the beginning of a head; if there is one, it is due after the
+    /// `header_timeout`.
+    fn park_after(&self) -> Duration {
+        PARK_AFTER.min(self.header_timeout)
     }
 
     /// Takes note of what has happened; to be called whenever hyper has.
@@ -274,7 +283,7 @@ impl Clock {
                 None,
             ) => since + self.keep_alive_timeout,
             (Phase::Idle { since, .. }, None) => {
-                since + self.header_timeout.min(self.keep_alive_timeout)
+                since + self.park_after().min(self.keep_alive_timeout)
             }
         })
     }

@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 
-use super::{Load, clock::Clock, drain::drained, serve::Shared};
+use super::{Load, Shared, clock::Clock, drain::drained};
 use crate::error::error_text;
 
 /// Bytes that are encrypted in advance. A slow client must be seen to take something from time to time: what

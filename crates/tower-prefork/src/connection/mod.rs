@@ -12,7 +12,9 @@
 //! | `io`, `progress` | how the parts above learn what the socket and the others do |
 //! | `drain` | how it hears that the worker is to stop |
 //! | `close` | a close that does not destroy the answer, and one that does |
+//! | `parked` | an idle connection without hyper and its buffer |
 //! | `serve` | drives all of them |
+//! | `shared` | what the connections of one worker share |
 //! | `tcp`, `handshake` | a TCP connection, which may have to become one with TLS first |
 //!
 //! `Content-Length` together with `Transfer-Encoding`: hyper takes the length out of the request before anyone
@@ -35,11 +37,13 @@ mod io;
 mod life;
 mod load;
 mod page;
+mod parked;
 mod progress;
 mod readiness;
 mod request_body;
 mod response_body;
 mod serve;
+mod shared;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -49,5 +53,6 @@ pub use facts::Connection;
 pub(crate) use load::Load;
 pub(crate) use readiness::Readiness;
 pub use request_body::RequestBody;
-pub(crate) use serve::{Shared, serve};
+pub(crate) use serve::serve;
+pub(crate) use shared::Shared;
 pub(crate) use tcp::serve_tcp;

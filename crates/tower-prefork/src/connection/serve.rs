@@ -4,118 +4,30 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
-use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::watch,
     task::unconstrained,
 };
-#[cfg(feature = "tls")]
-use tokio_rustls::rustls::ServerConfig;
 
 use super::{
-    Connection, Load,
+    Connection, Shared,
     call::{Calls, HEAD_TIMEOUT},
     clock::{Alarm, Clock, Expiry},
     close::{End, finish},
     drain::{News, drained},
     io::{Io, is_blank},
     life::Life,
+    parked::Parked,
     progress::{BodyState, Open, Progress},
-    readiness::Readiness,
 };
-use crate::{HttpService, access_log::Log, config::Http, error::panic_text, hooks::Hooks};
-
-/// hyper's default; to name it costs an allocation per request.
-const DEFAULT_MAX_HEADERS: usize = 100;
-
-/// A buffer of hyper's grows up to this while a large body passes: each read, and each piece of a body, costs.
-const LARGE_BUFFER: usize = 256 << 10;
-
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+use crate::{HttpService, error::panic_text};
 
 /// Read in the place of a request that did not arrive, so that hyper writes the answer to it.
 const NO_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: none\r\n\r\n";
-
-/// What the connections of one worker share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(super) http: Http,
-    pub(super) drain: watch::Receiver<Option<Duration>>,
-    pub(super) load: Load,
-    access_log: Option<Log>,
-    readiness: Option<Readiness>,
-    hooks: Hooks,
-    /// For TCP connections.
-    #[cfg(feature = "tls")]
-    pub(super) tls: Option<Arc<ServerConfig>>,
-}
-
-impl Shared {
-    /// `drain` is set when the worker is to stop: how long an idle connection may wait for its last
-    /// request. No time-out is longer than a year.
-    pub(crate) fn new(
-        mut http: Http,
-        drain: watch::Receiver<Option<Duration>>,
-        load: Load,
-        access_log: Option<Log>,
-        readiness: Option<Readiness>,
-        hooks: Hooks,
-    ) -> Self {
-        for time in [
-            &mut http.header_timeout,
-            &mut http.keep_alive_timeout,
-            &mut http.body_timeout,
-            &mut http.write_timeout,
-            &mut http.request_timeout,
-        ] {
-            // Far beyond it, there is no such time.
-            *time = YEAR.min(*time);
-        }
-        Self {
-            http,
-            drain,
-            load,
-            access_log,
-            readiness,
-            hooks,
-            #[cfg(feature = "tls")]
-            tls: None,
-        }
-    }
-
-    /// TCP connections begin with a handshake.
-    #[cfg(feature = "tls")]
-    pub(crate) fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
-        Self {
-            tls: Some(tls),
-            ..self
-        }
-    }
-
-    pub(super) fn hooks(&self) -> &Hooks {
-        &self.hooks
-    }
-
-    fn builder(&self) -> http1::Builder {
-        let mut builder = http1::Builder::new();
-        builder
-            // One timer for all is in `clock`. hyper's own covers idleness, too, and sends no answer.
-            .header_read_timeout(None)
-            .half_close(false)
-            .max_header_size(self.http.max_header_size)
-            .max_buf_size(self.http.max_header_size.max(LARGE_BUFFER));
-        if self.http.max_headers != DEFAULT_MAX_HEADERS {
-            builder.max_headers(self.http.max_headers);
-        }
-        builder
-    }
-}
 
 /// Serves one connection until it has ended, and never panics.
 ///
@@ -145,8 +57,9 @@ where
         shared.readiness.clone(),
     );
     let io = TokioIo::new(Io::new(io, progress.clone()));
+    let http = shared.builder().serve_connection(io, calls);
     let mut parts = Parts {
-        http: Some(shared.builder().serve_connection(io, calls)),
+        stage: Some(Stage::<_, Parked<IO, S>>::Serving(http)),
         _life: life,
         _open: open,
     };
@@ -161,9 +74,6 @@ where
         let mut timed_out = false;
 
         let (io, end, more) = loop {
-            let Some(http) = &mut parts.http else {
-                return;
-            };
             let end = poll_fn(|cx| {
                 progress.begin_turn();
                 // First, so that a request which is about to be read is known to be the last.
@@ -177,8 +87,19 @@ where
                         drain.set(drained(receiver, Some(idle)));
                     }
                 }
+                if let Some(Stage::Parked(parked)) = &mut parts.stage
+                    && parked.poll_arrival(cx).is_ready()
+                    && let Some(Stage::Parked(parked)) = parts.stage.take()
+                {
+                    let io = TokioIo::new(parked.io);
+                    let http = shared.builder().serve_connection(io, parked.calls);
+                    parts.stage = Some(Stage::Serving(http));
+                }
                 loop {
-                    let polled = poll_http(http, &progress, cx);
+                    let polled = match &mut parts.stage {
+                        Some(Stage::Serving(http)) => poll_http(http, &progress, cx),
+                        Some(Stage::Parked(_)) | None => Poll::Pending,
+                    };
                     if progress.is_postponed() && polled.is_pending() {
                         return Poll::Pending;
                     }
@@ -203,16 +124,19 @@ where
 
             // To be asked before the rest of the response is dropped.
             let cut = progress.has_more_to_write();
-            let Some(http) = parts.http.take().map(http1::Connection::into_parts) else {
-                return;
+            let (mut io, mut calls, read) = match parts.stage.take() {
+                Some(Stage::Serving(http)) => {
+                    let http = http.into_parts();
+                    (http.io.into_inner(), http.service, http.read_buf)
+                }
+                Some(Stage::Parked(parked)) => (parked.io, parked.calls, Bytes::new()),
+                None => return,
             };
-            let rest = !is_blank(&http.read_buf);
-            let mut io = http.io.into_inner();
-            let mut calls = http.service;
+            let rest = !is_blank(&read);
             match end {
-                End::Expired(Expiry::Phase) if rest && clock.draining() && clock.is_idle() => {
+                End::Expired(Expiry::Phase) if rest && clock.is_idle() => {
                     clock.found_head();
-                    io.unread(http.read_buf);
+                    io.unread(read);
                 }
                 End::Expired(Expiry::Phase)
                     if !rest && clock.drains_waiting() && io.has_unread() =>
@@ -225,7 +149,11 @@ where
                     calls = calls.with_answer(HEAD_TIMEOUT);
                     io.unread(Bytes::from_static(NO_REQUEST));
                 }
-                End::Expired(Expiry::Phase) if clock.may_wait() => clock.found_nothing(),
+                End::Expired(Expiry::Phase) if clock.may_wait() => {
+                    clock.found_nothing();
+                    parts.stage = Some(Stage::Parked(Parked { io, calls }));
+                    continue;
+                }
                 end => {
                     if cut && !end.is_failure() {
                         progress.set_broken();
@@ -239,7 +167,8 @@ where
                 }
             }
             let io = TokioIo::new(io);
-            parts.http = Some(shared.builder().serve_connection(io, calls));
+            let http = shared.builder().serve_connection(io, calls);
+            parts.stage = Some(Stage::Serving(http));
         };
         // Boxed, as no connection needs the room for it before its end.
         Box::pin(finish(io, end, more, clock.draining(), &progress)).await;
@@ -248,10 +177,18 @@ where
 
 /// What a connection is made of, in the order in which it is dropped: what hyper holds of a response is
 /// accounted for by the others.
-struct Parts<H> {
-    http: Option<H>,
+struct Parts<H, P> {
+    /// There is always one, but while it turns into the other.
+    stage: Option<Stage<H, P>>,
     _life: Option<Box<Life>>,
     _open: Open,
+}
+
+/// Who waits for the client.
+enum Stage<H, P> {
+    /// hyper.
+    Serving(H),
+    Parked(P),
 }
 
 /// Whether the connection has ended with something left to write. A malformed request comes after the

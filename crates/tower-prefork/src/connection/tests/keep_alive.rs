@@ -1,6 +1,13 @@
 //! Many requests on one connection.
 
-use std::{net::SocketAddr, task::Poll};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::ReadBuf;
 
 use super::*;
 
@@ -292,5 +299,89 @@ async fn a_connection_that_is_shed_reads_on_for_a_while() {
     }
     client.send(GET).await;
     assert!(client.answer().await.closes(), "and is not reset");
+    client.ended().await;
+}
+
+/// Keeps how much room a read has had.
+struct Measured {
+    io: DuplexStream,
+    room: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Measured {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.room.store(buf.remaining(), Relaxed);
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Measured {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_been_idle_keeps_no_buffer_and_serves_on() {
+    let server = Server::new();
+    let (client, io) = tokio::io::duplex(64 << 10);
+    let room = Arc::new(AtomicUsize::new(0));
+    let io = Measured {
+        io,
+        room: room.clone(),
+    };
+    let connection = Connection::unix(None);
+    let served = tokio::spawn(serve(io, connection, echo(), server.shared.clone()));
+    let mut client = Client::new(client, served);
+    let long = format!(
+        "GET / HTTP/1.1\r\nhost: a\r\nlong: {}\r\n\r\n",
+        "x".repeat(5000)
+    );
+    for request in [GET, &long, &format!("\r\n{GET}"), &format!("{GET}{GET}")] {
+        client.send(request).await;
+        for _ in 0..request.matches(GET).count().max(1) {
+            assert_eq!(client.answer().await.text(), "GET / a ", "{request}");
+        }
+        assert!(room.load(Relaxed) > 4096, "hyper reads");
+        bounded(tokio::time::sleep(Duration::from_secs(2))).await;
+        assert!(room.load(Relaxed) <= 1024, "{request}");
+    }
+    for byte in GET.chars() {
+        client.send(byte.to_string()).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.answer().await.status, 200);
+    bounded(tokio::time::sleep(Duration::from_secs(2))).await;
+    drop(client.io);
+    bounded(client.served).await.expect("no panic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_after_a_long_pause_is_answered_with_408() {
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    client.send(GET).await;
+    client.answer().await;
+    bounded(tokio::time::sleep(Duration::from_secs(30))).await;
+    let since = Instant::now();
+    client.send("GET / HT").await;
+    assert_eq!(client.answer().await.status, 408);
+    assert_eq!(since.elapsed().as_secs(), 10, "the time of a head");
     client.ended().await;
 }
