@@ -101,6 +101,7 @@ mod second_look;
 mod sentinel;
 mod service;
 mod shared;
+mod thread_counts;
 mod threads;
 mod ticket;
 mod time_limit;

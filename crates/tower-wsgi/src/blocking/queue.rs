@@ -12,6 +12,7 @@ use super::{
     job::{Job, Next, Start},
     pace::{Pace, Watch},
     runs::{Run, Runs, Slot},
+    thread_counts::ThreadCounts,
     waiting::Waiting,
 };
 
@@ -27,16 +28,7 @@ pub(super) struct Queue {
     waiting: Waiting,
     running: Runs,
     pace: Pace,
-    /// Threads that exist, whether they run a job or wait for one.
-    threads: usize,
-    /// Of these, the ones that are about to look for a job again.
-    looking: usize,
-    /// The ones that were called, and will run jobs as soon as they hold what they must.
-    entering: usize,
-    /// And the ones that wait for a job.
-    parked: usize,
-    /// Wake-ups that were given and not yet taken.
-    wakeups: usize,
+    pub(super) threads: ThreadCounts,
     /// Whether the threads hold something while they run jobs.
     held: bool,
     pub(super) finished: u64,
@@ -53,11 +45,7 @@ impl Queue {
             waiting: Waiting::default(),
             running: Runs::default(),
             pace: Pace::default(),
-            threads: 0,
-            looking: 0,
-            entering: 0,
-            parked: 0,
-            wakeups: 0,
+            threads: ThreadCounts::default(),
             held: false,
             finished: 0,
             refused: 0,
@@ -87,35 +75,10 @@ impl Queue {
     /// all that there is before the second is awake.
     pub(super) fn call_thread(&mut self) -> Next {
         let is_watched = self.is_brisk() && self.pace.is_watched();
-        let next = if self.waiting.is_empty() || self.looking + self.entering > 0 || is_watched {
+        if self.waiting.is_empty() || is_watched {
             return Next::Wait;
-        } else if self.parked > 0 {
-            self.parked -= 1;
-            self.wakeups += 1;
-            Next::Wake
-        } else if self.threads < self.limits.threads {
-            self.threads += 1;
-            Next::Start
-        } else {
-            return Next::Wait;
-        };
-        self.entering += 1;
-        next
-    }
-
-    /// A thread that was called holds what it must and will now run jobs, or it leaves them to others.
-    pub(super) fn entered(&mut self) {
-        self.entering -= 1;
-    }
-
-    /// A thread that was not called enters.
-    pub(super) fn enter(&mut self) {
-        self.entering += 1;
-    }
-
-    /// Whether a thread is on its way to the jobs that wait.
-    pub(super) fn has_stand_by(&self) -> bool {
-        self.entering > 0
+        }
+        self.threads.call(self.limits.threads)
     }
 
     /// Whether those who run jobs are soon back for the next ones. One more thread would get in their way
@@ -137,12 +100,11 @@ impl Queue {
     pub(super) fn watch(&mut self) -> Watch {
         match self.pace.look(&self.waiting, self.held) {
             // Another one is on its way.
-            Watch::Comes if self.entering > 0 => Watch::GoesOn,
+            Watch::Comes if self.threads.has_stand_by() => Watch::GoesOn,
             Watch::Comes => {
                 self.end_watch();
                 self.pace.is_brisk = false;
-                self.parked -= 1;
-                self.entering += 1;
+                self.threads.unpark();
                 Watch::Comes
             }
             Watch::Ends => {
@@ -199,46 +161,12 @@ impl Queue {
         Some(run)
     }
 
-    /// Whether a thread that found no job may look once more before it sleeps: one at a time.
-    pub(super) fn may_look(&self) -> bool {
-        self.looking == 0
-    }
-
-    /// A thread found no job, and will look once more.
-    pub(super) fn look(&mut self) {
-        self.looking += 1;
-    }
-
-    /// It looks now.
-    pub(super) fn looked(&mut self) {
-        self.looking -= 1;
-    }
-
-    /// A thread found no job and waits for one.
-    pub(super) fn park(&mut self) {
-        self.parked += 1;
-    }
-
-    /// Whether a waiting thread was woken for a job. It no longer counts as waiting then.
-    pub(super) fn take_wakeup(&mut self) -> bool {
-        let woken = self.wakeups > 0;
-        self.wakeups -= usize::from(woken);
-        woken
-    }
-
-    /// A waiting thread was not woken, and ends: from now on nobody counts on it.
-    pub(super) fn retire(&mut self) {
-        self.parked -= 1;
-        self.threads -= 1;
-    }
-
     /// A thread that did not wait has ended. Gives the jobs that nobody is left to run, or the thread that
     /// has to come in its place. None is started: where one has ended, another would.
     pub(super) fn leave(&mut self) -> (Vec<Job>, Next) {
-        self.threads -= 1;
-        if self.threads == 0 {
+        if !self.threads.leave() {
             (self.take_waiting(), Next::Wait)
-        } else if self.parked > 0 {
+        } else if self.threads.has_parked() {
             (Vec::new(), self.call_thread())
         } else {
             (Vec::new(), Next::Wait)
@@ -307,16 +235,6 @@ impl Queue {
         self.limits.threads - self.busy()
     }
 
-    #[cfg(test)]
-    pub(super) fn threads(&self) -> usize {
-        self.threads
-    }
-
-    #[cfg(test)]
-    pub(super) fn entering(&self) -> usize {
-        self.entering
-    }
-
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.running.iter().map(|run| run.since).min()
     }
@@ -370,11 +288,11 @@ mod tests {
         assert_eq!(push(&mut queue), None);
         assert_eq!(queue.refused, 1);
 
-        queue.entered();
+        queue.threads.entered();
         let slot = start(&mut queue).unwrap();
         assert_eq!(queue.call_thread(), Next::Start);
         assert_eq!(push(&mut queue), None, "one runs, one is next, one waits");
-        queue.entered();
+        queue.threads.entered();
         assert!(start(&mut queue).is_some());
         assert_eq!(queue.call_thread(), Next::Wait, "there are no more");
         finish(&mut queue, &slot);
@@ -385,14 +303,14 @@ mod tests {
     fn a_thread_that_looks_again_needs_no_wake_up() {
         let mut queue = queue(2, 0);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        queue.entered();
+        queue.threads.entered();
         let slot = start(&mut queue).unwrap();
         finish(&mut queue, &slot);
-        assert!(queue.may_look());
-        queue.look();
-        assert!(!queue.may_look());
+        assert!(queue.threads.may_look());
+        queue.threads.look();
+        assert!(!queue.threads.may_look());
         assert_eq!(push(&mut queue), Some((1, Next::Wait)));
-        queue.looked();
+        queue.threads.looked();
         assert!(start(&mut queue).is_some());
     }
 
@@ -403,14 +321,14 @@ mod tests {
             queue.hold();
         }
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        queue.entered();
+        queue.threads.entered();
         let slot = start(&mut queue).unwrap();
         assert_eq!(push(&mut queue), Some((1, Next::Start)));
         queue.finish(&slot, Instant::now());
         let slot = start(&mut queue).unwrap();
         assert!(queue.is_brisk());
-        queue.entered();
-        queue.park();
+        queue.threads.entered();
+        queue.threads.park();
         assert!(queue.begin_watch());
         assert!(!queue.begin_watch(), "one is enough");
         (queue, slot)
@@ -423,8 +341,8 @@ mod tests {
             assert_eq!(push(&mut queue), Some((2, Next::Wait)));
             assert_eq!(queue.watch(), Watch::GoesOn, "it was not there before");
             assert_eq!(queue.watch(), Watch::Comes);
-            assert!(queue.has_stand_by() && !queue.is_brisk());
-            queue.entered();
+            assert!(queue.threads.has_stand_by() && !queue.is_brisk());
+            queue.threads.entered();
             assert!(start(&mut queue).is_some());
         }
     }
@@ -448,22 +366,22 @@ mod tests {
         let (mut queue, runs) = watched(false);
         assert_eq!(queue.watch(), Watch::Ends);
         queue.finish(&runs, Instant::now());
-        queue.park();
+        queue.threads.park();
         assert!(!queue.begin_watch(), "nothing runs");
         assert_eq!(push(&mut queue), Some((2, Next::Wake)));
-        assert!(queue.take_wakeup());
-        assert!(!queue.take_wakeup());
+        assert!(queue.threads.take_wakeup());
+        assert!(!queue.threads.take_wakeup());
     }
 
     #[test]
     fn nobody_counts_on_a_thread_that_leaves() {
         let mut queue = queue(1, 0);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        queue.entered();
+        queue.threads.entered();
         let slot = start(&mut queue).unwrap();
         finish(&mut queue, &slot);
-        queue.park();
-        queue.retire();
+        queue.threads.park();
+        queue.threads.retire();
         assert_eq!(push(&mut queue), Some((1, Next::Start)));
     }
 
@@ -473,19 +391,19 @@ mod tests {
         assert!(queue.hold());
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
         assert_eq!(push(&mut queue), Some((1, Next::Wait)), "one comes already");
-        queue.entered();
-        assert!(!queue.has_stand_by());
+        queue.threads.entered();
+        assert!(!queue.threads.has_stand_by());
         let first = start(&mut queue).unwrap();
         assert_eq!(queue.call_thread(), Next::Start, "it may wait in its job");
         assert_eq!(queue.call_thread(), Next::Wait);
-        assert!(queue.has_stand_by());
-        queue.entered();
+        assert!(queue.threads.has_stand_by());
+        queue.threads.entered();
         let second = start(&mut queue).unwrap();
         assert_eq!(queue.call_thread(), Next::Wait, "there is no more work");
         finish(&mut queue, &first);
-        queue.park();
+        queue.threads.park();
         finish(&mut queue, &second);
-        queue.park();
+        queue.threads.park();
         assert_eq!(push(&mut queue), Some((2, Next::Wake)));
         assert_eq!(push(&mut queue), Some((3, Next::Wait)));
         assert!(!queue.hold(), "too late");
@@ -496,18 +414,18 @@ mod tests {
         let mut queue = queue(2, 0);
         queue.hold();
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        queue.entered();
+        queue.threads.entered();
         let slot = start(&mut queue).unwrap();
         assert_eq!(push(&mut queue), Some((1, Next::Start)));
         finish(&mut queue, &slot);
         // It leaves the work to the one that comes.
-        assert!(queue.has_waiting() && queue.has_stand_by());
-        queue.park();
-        queue.entered();
+        assert!(queue.has_waiting() && queue.threads.has_stand_by());
+        queue.threads.park();
+        queue.threads.entered();
         let (orphans, next) = queue.leave();
         assert!(orphans.is_empty() && next == Next::Wake);
-        assert!(queue.take_wakeup());
-        queue.entered();
+        assert!(queue.threads.take_wakeup());
+        queue.threads.entered();
         let (orphans, next) = queue.leave();
         assert!(orphans.len() == 1 && next == Next::Wait, "it was the last");
         assert_eq!(push(&mut queue), Some((2, Next::Start)));

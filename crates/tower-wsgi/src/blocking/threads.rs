@@ -76,7 +76,7 @@ impl Thread {
         let mut queue = self.shared.queue();
         loop {
             if queue.is_brisk() {
-                queue.entered();
+                queue.threads.entered();
                 self.place.set(Place::Inside);
             } else {
                 drop(queue);
@@ -96,14 +96,14 @@ impl Thread {
             if self.goes_on(&mut queue) {
                 continue;
             }
-            if !queue.may_look() || !second_look.is_due() {
+            if !queue.threads.may_look() || !second_look.is_due() {
                 return queue;
             }
-            queue.look();
+            queue.threads.look();
             drop(queue);
             let (looked, in_time) = self.look();
             queue = looked;
-            queue.looked();
+            queue.threads.looked();
             second_look.found(in_time && queue.has_waiting());
             if !self.goes_on(&mut queue) {
                 return queue;
@@ -127,9 +127,9 @@ impl Thread {
 
     /// Whether there are jobs that no other thread comes for.
     fn goes_on(&self, queue: &mut Queue) -> bool {
-        let goes_on = queue.has_waiting() && !queue.has_stand_by();
+        let goes_on = queue.has_waiting() && !queue.threads.has_stand_by();
         if goes_on {
-            queue.enter();
+            queue.threads.enter();
             self.place.set(Place::Entering);
         }
         goes_on
@@ -144,7 +144,7 @@ impl Thread {
         let mut now = since;
         let mut done = None;
         let mut queue = self.shared.queue();
-        queue.entered();
+        queue.threads.entered();
         self.place.set(Place::Inside);
         while let Some(Start { slot, work, waited }) = queue.start(now, &thread) {
             // It may come to wait in this one.
@@ -168,7 +168,7 @@ impl Thread {
             }
             let lost = holding.is_some() && Holding::is_lost();
             let returning = gate.is_some_and(|gate| gate.is_wanted());
-            let turn = match (queue.has_stand_by(), queue.busy()) {
+            let turn = match (queue.threads.has_stand_by(), queue.busy()) {
                 _ if returning => TURN,
                 (true, 1..) => TURN,
                 (true, 0) => LONG_TURN,
@@ -187,22 +187,22 @@ impl Thread {
             return queue;
         }
         // Whoever adds a job meanwhile need not wake another thread.
-        queue.look();
+        queue.threads.look();
         drop(queue);
         deferred::flush();
         drop(holding);
         let mut queue = self.shared.queue();
-        queue.looked();
+        queue.threads.looked();
         queue
     }
 
     /// Waits until it is called, or has left.
     fn park<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> Option<MutexGuard<'a, Queue>> {
-        queue.park();
+        queue.threads.park();
         let mut watches = queue.begin_watch();
         let mut deadline = Instant::now() + if watches { PATIENCE } else { LINGER };
         loop {
-            if queue.take_wakeup() {
+            if queue.threads.take_wakeup() {
                 if watches {
                     queue.end_watch();
                 }
@@ -228,7 +228,7 @@ impl Thread {
                 continue;
             }
             if !stays && left.is_zero() {
-                queue.retire();
+                queue.threads.retire();
                 self.place.set(Place::Gone);
                 return None;
             }
@@ -253,7 +253,7 @@ impl Drop for Thread {
         let (orphans, next, idle) = {
             let mut queue = self.shared.queue();
             if place == Place::Entering {
-                queue.entered();
+                queue.threads.entered();
             }
             let (orphans, next) = queue.leave();
             (orphans, next, queue.is_idle())

@@ -196,11 +196,11 @@ async fn its_threads_stay_and_end_with_the_pool() {
         let service = streaming(pool, || Frames::new(["done"]));
         service.oneshot(request()).await.unwrap();
     }
-    until(|| other.shared().queue().threads() == 0).await;
+    until(|| other.shared().queue().threads.total() == 0).await;
     let shared = Arc::clone(pool.shared());
-    assert_eq!(shared.queue().threads(), 1);
+    assert_eq!(shared.queue().threads.total(), 1);
     drop(pool);
-    until(|| shared.queue().threads() == 0).await;
+    until(|| shared.queue().threads.total() == 0).await;
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn its_threads_end_when_it_is_drained() {
     let service = streaming(&pool, || Frames::new(["done"]));
     service.oneshot(request()).await.unwrap();
     pool.drain(LONG).await.unwrap();
-    until(|| pool.shared().queue().threads() == 0).await;
+    until(|| pool.shared().queue().threads.total() == 0).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -316,7 +316,7 @@ fn a_runtime_ends_though_its_pool_goes_on() {
             say.send(()).unwrap();
         });
         ended.recv_timeout(LONG).expect("the runtime ends");
-        assert_eq!(pool.shared().queue().threads(), 0);
+        assert_eq!(pool.shared().queue().threads.total(), 0);
     }
 }
 

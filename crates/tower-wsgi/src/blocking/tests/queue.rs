@@ -89,11 +89,11 @@ impl Pool {
         match std::mem::replace(&mut self.threads[index], Thread::Idle) {
             // It leaves the jobs to others, as a real one does only when it was called.
             Thread::Entering if self.queue.is_brisk() => {
-                self.queue.entered();
+                self.queue.threads.entered();
                 self.park(index);
             }
             Thread::Entering if free => {
-                self.queue.entered();
+                self.queue.threads.entered();
                 self.start(index);
             }
             Thread::Running(slot) if variant == 0 => self.threads[index] = Thread::Waiting(slot),
@@ -101,32 +101,32 @@ impl Pool {
             Thread::Running(slot) => {
                 let took = Duration::from_secs(u64::from(variant % 2));
                 self.queue.finish(&slot, Instant::now() + took);
-                if !(self.queue.has_stand_by() && variant == 1) {
+                if !(self.queue.threads.has_stand_by() && variant == 1) {
                     self.start(index);
                 }
             }
             Thread::Idle => {
-                if self.queue.has_waiting() && !self.queue.has_stand_by() {
-                    self.queue.enter();
+                if self.queue.has_waiting() && !self.queue.threads.has_stand_by() {
+                    self.queue.threads.enter();
                     self.threads[index] = Thread::Entering;
-                } else if variant == 2 && self.queue.may_look() {
-                    self.queue.look();
+                } else if variant == 2 && self.queue.threads.may_look() {
+                    self.queue.threads.look();
                     self.threads[index] = Thread::Looking;
                 } else {
                     self.park(index);
                 }
             }
             Thread::Looking => {
-                self.queue.looked();
-                if self.queue.has_waiting() && !self.queue.has_stand_by() {
-                    self.queue.enter();
+                self.queue.threads.looked();
+                if self.queue.has_waiting() && !self.queue.threads.has_stand_by() {
+                    self.queue.threads.enter();
                     self.threads[index] = Thread::Entering;
                 } else {
                     self.park(index);
                 }
             }
             Thread::Parked(watches) => {
-                if self.queue.take_wakeup() {
+                if self.queue.threads.take_wakeup() {
                     if watches {
                         self.queue.end_watch();
                     }
@@ -141,7 +141,7 @@ impl Pool {
                         Watch::Ends => self.threads[index] = Thread::Parked(false),
                     }
                 } else if variant == 3 && !self.held {
-                    self.queue.retire();
+                    self.queue.threads.retire();
                     self.threads.remove(index);
                 } else {
                     self.threads[index] = Thread::Parked(false);
@@ -157,7 +157,7 @@ impl Pool {
     }
 
     fn park(&mut self, index: usize) {
-        self.queue.park();
+        self.queue.threads.park();
         let watches = self.queue.begin_watch();
         self.threads[index] = Thread::Parked(watches);
     }
@@ -175,11 +175,11 @@ impl Pool {
     }
 
     fn check(&self, most: usize) {
-        assert_eq!(self.queue.threads(), self.threads.len());
+        assert_eq!(self.queue.threads.total(), self.threads.len());
         assert!(self.threads.len() <= most);
         let busy = |thread: &&Thread| matches!(thread, Thread::Running(_) | Thread::Waiting(_));
         assert_eq!(self.queue.busy(), self.threads.iter().filter(busy).count());
-        assert!(self.queue.entering() <= 1, "two threads come at once");
+        assert!(self.queue.threads.entering() <= 1, "two threads come at once");
         let watching = |thread: &&Thread| matches!(thread, Thread::Parked(true));
         assert!(self.threads.iter().filter(watching).count() <= 1);
     }
