@@ -179,7 +179,10 @@ impl Pool {
         assert!(self.threads.len() <= most);
         let busy = |thread: &&Thread| matches!(thread, Thread::Running(_) | Thread::Waiting(_));
         assert_eq!(self.queue.busy(), self.threads.iter().filter(busy).count());
-        assert!(self.queue.threads.entering() <= 1, "two threads come at once");
+        assert!(
+            self.queue.threads.entering() <= 1,
+            "two threads come at once"
+        );
         let watching = |thread: &&Thread| matches!(thread, Thread::Parked(true));
         assert!(self.threads.iter().filter(watching).count() <= 1);
     }
