@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::unconstrained,
@@ -56,8 +55,7 @@ where
         access_log,
         shared.readiness.clone(),
     );
-    let io = TokioIo::new(Io::new(io, progress.clone()));
-    let http = shared.builder().serve_connection(io, calls);
+    let http = shared.http(Io::new(io, progress.clone()), calls);
     let mut parts = Parts {
         stage: Some(Stage::<_, Parked<IO, S>>::Serving(http)),
         _life: life,
@@ -91,8 +89,7 @@ where
                     && parked.poll_arrival(cx).is_ready()
                     && let Some(Stage::Parked(parked)) = parts.stage.take()
                 {
-                    let io = TokioIo::new(parked.io);
-                    let http = shared.builder().serve_connection(io, parked.calls);
+                    let http = shared.http(parked.io, parked.calls);
                     parts.stage = Some(Stage::Serving(http));
                 }
                 loop {
@@ -166,9 +163,7 @@ where
                     break (io, end, more || progress.shed());
                 }
             }
-            let io = TokioIo::new(io);
-            let http = shared.builder().serve_connection(io, calls);
-            parts.stage = Some(Stage::Serving(http));
+            parts.stage = Some(Stage::Serving(shared.http(io, calls)));
         };
         // Boxed, as no connection needs the room for it before its end.
         Box::pin(finish(io, end, more, clock.draining(), &progress)).await;

@@ -3,12 +3,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
-use tokio::sync::watch;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::ServerConfig;
 
-use super::{Load, readiness::Readiness};
-use crate::{access_log::Log, config::Http, hooks::Hooks};
+use super::{Load, call::Calls, io::Io, readiness::Readiness};
+use crate::{HttpService, access_log::Log, config::Http, hooks::Hooks};
 
 /// hyper's default; to name it costs an allocation per request.
 const DEFAULT_MAX_HEADERS: usize = 100;
@@ -78,7 +82,16 @@ impl Shared {
         &self.hooks
     }
 
-    pub(super) fn builder(&self) -> http1::Builder {
+    /// hyper, with the limits.
+    pub(super) fn http<IO, S>(
+        &self,
+        io: Io<IO>,
+        calls: Calls<S>,
+    ) -> http1::Connection<TokioIo<Io<IO>>, Calls<S>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: HttpService,
+    {
         let mut builder = http1::Builder::new();
         builder
             // One timer for all is in `clock`. hyper's own covers idleness, too, and sends no answer.
@@ -89,6 +102,6 @@ impl Shared {
         if self.http.max_headers != DEFAULT_MAX_HEADERS {
             builder.max_headers(self.http.max_headers);
         }
-        builder
+        builder.serve_connection(TokioIo::new(io), calls)
     }
 }
