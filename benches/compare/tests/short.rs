@@ -14,6 +14,7 @@ use std::{
 const HYPER: &str = env!("CARGO_BIN_EXE_hyper-server");
 const AXUM: &str = env!("CARGO_BIN_EXE_axum-server");
 const TOWER: &str = env!("CARGO_BIN_EXE_tower-server");
+const PREFORK: &str = env!("CARGO_BIN_EXE_prefork-server");
 
 /// Ends with the test.
 struct Server(Child);
@@ -33,7 +34,7 @@ fn every_rust_server_says_hello() {
         (AXUM, "spawn-blocking 4"),
         (TOWER, "handler 1"),
         (TOWER, "blocking 4"),
-        (TOWER, "prefork 1"),
+        (PREFORK, "1"),
         (TOWER, "router 2"),
     ];
     for (program, arguments) in servers {
@@ -104,7 +105,7 @@ fn a_server_that_is_not_there_is_named_and_the_others_are_measured() {
     let table = fs::read_to_string(directory.path().join("results.md")).expect("a table");
     assert!(table.contains("| 15 | an idle worker in Rust |"), "{table}");
     let method = fs::read_to_string(directory.path().join("README.md")).expect("a text");
-    assert!(method.contains("`tower-server prefork 4 PORT`"), "{method}");
+    assert!(method.contains("`prefork-server 4 PORT`"), "{method}");
 }
 
 #[test]

@@ -16,6 +16,14 @@ pub(super) fn ours_in_rust(places: &Places, case: &str, count: usize) -> Program
     Program::new(case, places.rust.join("tower-server"), &arguments, why)
 }
 
+/// Our server with the bare service.
+pub(super) fn prefork(places: &Places, workers: usize) -> Program {
+    let arguments = format!("{workers} {{port}}");
+    let why = "The least program with `tower_prefork::Server`, as bare hyper's is.";
+    let file = places.rust.join("prefork-server");
+    Program::new("tower-prefork", file, &arguments, why)
+}
+
 pub(super) fn bare_hyper(places: &Places) -> Program {
     let why = "hyper's own example, with TCP_NODELAY and without a timer for the head.";
     Program::new(

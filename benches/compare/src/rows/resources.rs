@@ -2,7 +2,7 @@
 
 use super::{
     HELLO,
-    peers::{Peers, bare_hyper, ours_in_rust},
+    peers::{Peers, bare_hyper, prefork},
 };
 use crate::{
     case::{Case, Contender, Group, Kind, Mode, Row},
@@ -19,10 +19,7 @@ pub(super) fn rows(places: &Places) -> Vec<Row> {
         against,
         cases,
     };
-    let ours = many(
-        "4 000 active connections",
-        &ours_in_rust(places, "prefork", 1),
-    );
+    let ours = many("4 000 active connections", &prefork(places, 1));
     // What of it is hyper's and the kernel's.
     let theirs = many("4 000 active connections, bare hyper", &bare_hyper(places));
     let many = vec![ours.target(Target::throughput(0.8)), theirs];
@@ -36,7 +33,7 @@ pub(super) fn rows(places: &Places) -> Vec<Row> {
 }
 
 fn access_log(places: &Places) -> Vec<Case> {
-    let rust = ours_in_rust(places, "prefork", 1);
+    let rust = prefork(places, 1);
     let python = Peers::of(places, "raw:application").ours(1, 10);
     let log = |name| format!("--access-log {}", places.logs.join(name).display());
     let case = |name: &str, answer, on, off| {
@@ -59,10 +56,7 @@ fn access_log(places: &Places) -> Vec<Case> {
 }
 
 fn idle(places: &Places) -> Case {
-    let programs = vec![
-        ours_in_rust(places, "prefork", 1).named("tower-prefork"),
-        bare_hyper(places),
-    ];
+    let programs = vec![prefork(places, 1), bare_hyper(places)];
     Case::load(
         "10 000 idle keep-alive connections",
         &Load::get(10_000, HELLO),
@@ -93,10 +87,7 @@ fn many(name: &str, program: &Program) -> Case {
 fn memory(places: &Places) -> Vec<Case> {
     let raw = Peers::of(places, "raw:application");
     let at_most = Target::at_most(Figure::Rss, Against::Each, 1.2);
-    let rust = vec![
-        ours_in_rust(places, "prefork", 1).named("tower-prefork"),
-        bare_hyper(places),
-    ];
+    let rust = vec![prefork(places, 1), bare_hyper(places)];
     let python = vec![raw.ours(1, 10), raw.gunicorn(1, 10)];
     vec![
         Case::load("an idle worker in Rust", &Load::get(1, HELLO), rust)
@@ -114,7 +105,7 @@ fn memory(places: &Places) -> Vec<Case> {
 
 fn start(places: &Places) -> Vec<Case> {
     let raw = Peers::of(places, "raw:application");
-    let rust = vec![ours_in_rust(places, "prefork", 4).named("tower-prefork")];
+    let rust = vec![prefork(places, 4)];
     let python = vec![raw.ours(4, 10), raw.gunicorn(4, 10)];
     vec![
         Case::load(

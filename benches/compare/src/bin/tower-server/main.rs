@@ -1,23 +1,22 @@
 //! Ours, as a user of the crates writes it.
 //!
-//! usage: `tower-server handler|blocking|prefork|router COUNT PORT [--access-log FILE]`
+//! usage: `tower-server handler|blocking|router COUNT PORT`
 
 mod layers;
-mod prefork;
+mod router;
 
 use std::{env, error::Error};
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [case, count, port, rest @ ..] = &arguments[..] else {
-        return Err("usage: tower-server CASE COUNT PORT [--access-log FILE]".into());
+    let [case, count, port] = &arguments[..] else {
+        return Err("usage: tower-server CASE COUNT PORT".into());
     };
     let (count, port) = (count.parse()?, port.parse()?);
     match case.as_str() {
         "handler" => layers::handler(port),
         "blocking" => layers::blocking(count, port),
-        "prefork" => prefork::hello(count, port, rest),
-        "router" => prefork::router(count, port),
+        "router" => router::router(count, port),
         other => Err(format!("there is no case {other:?}").into()),
     }
 }
