@@ -1,97 +1,98 @@
 //! What is the same in the environs of a client's requests.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use pyo3::{intern, prelude::*, types::PyDict, types::PyString};
-use tower_wsgi::wsgi::{Ends, Environ};
+use tower_wsgi::wsgi::Environ;
 
-use crate::connection::Connection;
+use crate::{
+    connection::Connection,
+    template::{Key, Templates},
+};
 
 /// How many clients are remembered. Two of them with ports that are this far apart take turns.
 const SLOTS: usize = 256;
 
-/// The connections that requests have come from lately.
+/// Environs to be copied, one for each of the connections that requests have come from lately.
 #[derive(Debug)]
-pub(crate) struct Clients(Mutex<[Option<Client>; SLOTS]>);
+pub(crate) struct Clients {
+    templates: Templates,
+    slots: Mutex<[Option<Client>; SLOTS]>,
+}
 
 #[derive(Debug)]
 struct Client {
-    ends: Ends,
-    variables: Variables,
-}
-
-#[derive(Debug)]
-struct Variables {
-    address: Py<PyString>,
-    port: Option<Py<PyString>>,
-    connection: Py<Connection>,
-}
-
-impl Default for Clients {
-    fn default() -> Self {
-        Self(Mutex::new([const { None }; SLOTS]))
-    }
+    remote: Option<SocketAddr>,
+    key: Key,
+    environ: Py<PyDict>,
 }
 
 impl Clients {
-    /// Sets what is known of the client in an environ.
-    pub(crate) fn set(&self, environ: &Environ, dict: &Bound<'_, PyDict>) -> PyResult<()> {
-        let (py, ends) = (dict.py(), environ.ends());
-        let variables = match self.find(py, ends) {
-            Some(variables) => variables,
-            None => self.remember(py, ends)?,
-        };
-        dict.set_item(intern!(py, "REMOTE_ADDR"), variables.address)?;
-        if let Some(port) = variables.port {
-            dict.set_item(intern!(py, "REMOTE_PORT"), port)?;
+    pub(crate) fn new(templates: Templates) -> Self {
+        Self {
+            templates,
+            slots: Mutex::new([const { None }; SLOTS]),
         }
-        dict.set_item(intern!(py, "pulsar.connection"), variables.connection)
     }
 
-    fn find(&self, py: Python<'_>, ends: &Ends) -> Option<Variables> {
-        let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients[slot(ends)].as_ref()?;
-        (client.ends == *ends).then(|| client.variables.clone_ref(py))
+    /// Sets a variable in the environs of clients that come from now on.
+    #[cfg(feature = "command")]
+    pub(crate) fn set(&self, py: Python<'_>, name: &str, value: &Py<PyAny>) -> PyResult<()> {
+        self.templates.set(py, name, value)
     }
 
-    fn remember(&self, py: Python<'_>, ends: &Ends) -> PyResult<Variables> {
-        let variables = Variables::new(py, ends)?;
+    /// A copy of the one for this client.
+    pub(crate) fn copy<'py>(
+        &self,
+        py: Python<'py>,
+        environ: &Environ,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let known = self.find(py, environ);
+        known.map_or_else(|| self.remember(py, environ), Ok)?.copy()
+    }
+
+    fn find<'py>(&self, py: Python<'py>, environ: &Environ) -> Option<Bound<'py, PyDict>> {
+        let remote = environ.ends().remote;
+        let slots = self.lock();
+        let client = slots[slot(remote)].as_ref()?;
+        let is_same = client.remote == remote && client.key.is_of(environ);
+        is_same.then(|| client.environ.bind(py).clone())
+    }
+
+    fn remember<'py>(&self, py: Python<'py>, environ: &Environ) -> PyResult<Bound<'py, PyDict>> {
+        let remote = environ.ends().remote;
+        let dict = self.templates.copy(py, environ)?;
+        let address = remote.map(|remote| remote.ip().to_canonical().to_string());
+        // CGI demands it (RFC 3875 section 4.1.8), also where the client has no address.
+        let address = PyString::new(py, &address.unwrap_or_default());
+        dict.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+        if let Some(remote) = remote {
+            dict.set_item(intern!(py, "REMOTE_PORT"), remote.port().to_string())?;
+        }
+        let connection = Py::new(py, Connection::new(environ.ends()))?;
+        dict.set_item(intern!(py, "pulsar.connection"), connection)?;
         let client = Client {
-            ends: ends.clone(),
-            variables: variables.clone_ref(py),
+            remote,
+            key: Key::new(environ),
+            environ: dict.clone().unbind(),
         };
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = clients[slot(ends)].replace(client);
-        drop(clients);
+        let before = self.lock()[slot(remote)].replace(client);
         drop(before);
-        Ok(variables)
+        Ok(dict)
+    }
+
+    /// Nothing that may run Python's garbage collection is done under the lock: what that runs may let
+    /// another thread have the interpreter, which would wait for the lock with it.
+    fn lock(&self) -> MutexGuard<'_, [Option<Client>; SLOTS]> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Linux gives connections to the same address every other port.
-fn slot(ends: &Ends) -> usize {
-    let port = ends.remote.map_or(0, |remote| remote.port());
+fn slot(remote: Option<SocketAddr>) -> usize {
+    let port = remote.map_or(0, |remote| remote.port());
     usize::from(port / 2) % SLOTS
-}
-
-impl Variables {
-    fn new(py: Python<'_>, ends: &Ends) -> PyResult<Self> {
-        let address = ends.remote.map(|remote| remote.ip().to_canonical());
-        let address = address.map(|address| address.to_string());
-        let port = ends.remote.map(|remote| remote.port().to_string());
-        Ok(Self {
-            // CGI demands it (RFC 3875 section 4.1.8), also where the client has no address.
-            address: PyString::new(py, &address.unwrap_or_default()).unbind(),
-            port: port.map(|port| PyString::new(py, &port).unbind()),
-            connection: Py::new(py, Connection::new(ends))?,
-        })
-    }
-
-    fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self {
-            address: self.address.clone_ref(py),
-            port: self.port.as_ref().map(|port| port.clone_ref(py)),
-            connection: self.connection.clone_ref(py),
-        }
-    }
 }

@@ -47,9 +47,8 @@ const USUAL: [HeaderName; 20] = [
     header::USER_AGENT,
 ];
 
-/// The methods that clients usually send.
-const METHODS: [Method; 7] = [
-    Method::GET,
+/// The methods that clients usually send, beside `GET`.
+const METHODS: [Method; 6] = [
     Method::HEAD,
     Method::POST,
     Method::PUT,
@@ -61,7 +60,6 @@ const METHODS: [Method; 7] = [
 /// Makes environs: what is the same in many of them is made once.
 #[derive(Debug)]
 pub(crate) struct Environs {
-    templates: Templates,
     clients: Clients,
     /// `wsgi.errors`.
     pub(crate) errors: Py<PyAny>,
@@ -85,8 +83,7 @@ impl Environs {
             (method.clone(), name)
         };
         Ok(Self {
-            templates: Templates::new(py, &errors)?,
-            clients: Clients::default(),
+            clients: Clients::new(Templates::new(py, &errors)?),
             errors: errors.unbind(),
             bytes_io: io.getattr("BytesIO")?.unbind(),
             open: io.getattr("open")?.unbind(),
@@ -99,7 +96,7 @@ impl Environs {
     /// Sets a variable in all environs that are made from now on.
     #[cfg(feature = "command")]
     pub(crate) fn set(&self, py: Python<'_>, name: &str, value: &Py<PyAny>) -> PyResult<()> {
-        self.templates.set(py, name, value)
+        self.clients.set(py, name, value)
     }
 
     pub(crate) fn make<'py>(
@@ -107,9 +104,11 @@ impl Environs {
         py: Python<'py>,
         environ: Environ,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let dict = self.templates.copy(py, &environ)?;
-        let method = self.method(py, environ.method());
-        dict.set_item(intern!(py, "REQUEST_METHOD"), method)?;
+        let dict = self.clients.copy(py, &environ)?;
+        if *environ.method() != Method::GET {
+            let method = self.method(py, environ.method());
+            dict.set_item(intern!(py, "REQUEST_METHOD"), method)?;
+        }
         let (target, path) = (environ.target(), environ.path_info());
         let target_text = decode(py, &target);
         dict.set_item(intern!(py, "REQUEST_URI"), &target_text)?;
@@ -120,13 +119,13 @@ impl Environs {
             decode(py, &path)
         };
         dict.set_item(intern!(py, "PATH_INFO"), path)?;
-        let query = decode(py, environ.query_string().as_bytes());
-        dict.set_item(intern!(py, "QUERY_STRING"), query)?;
-        let protocol = match environ.version() {
-            Version::HTTP_11 => intern!(py, "HTTP/1.1").clone(),
-            _ => PyString::new(py, environ.protocol()),
-        };
-        dict.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
+        let query = environ.query_string();
+        if !query.is_empty() {
+            dict.set_item(intern!(py, "QUERY_STRING"), decode(py, query.as_bytes()))?;
+        }
+        if environ.version() != Version::HTTP_11 {
+            dict.set_item(intern!(py, "SERVER_PROTOCOL"), environ.protocol())?;
+        }
         if let Some(value) = environ.content_type() {
             dict.set_item(intern!(py, "CONTENT_TYPE"), decode(py, value))?;
         }
@@ -141,7 +140,6 @@ impl Environs {
             dict.set_item(intern!(py, "SERVER_NAME"), decode(py, &name))?;
             dict.set_item(intern!(py, "SERVER_PORT"), decode(py, &port))?;
         }
-        self.clients.set(&environ, &dict)?;
         let (_, input) = environ.into_parts();
         dict.set_item(intern!(py, "wsgi.input"), self.input(py, input)?)?;
         Ok(dict)

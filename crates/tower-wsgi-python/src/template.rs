@@ -1,4 +1,4 @@
-//! What is the same in the environs of many requests.
+//! What is the same in the environs of many clients.
 
 use std::{
     net::SocketAddr,
@@ -22,8 +22,8 @@ pub(crate) struct Templates {
 }
 
 /// What a template depends on.
-#[derive(Debug, PartialEq, Eq)]
-struct Key {
+#[derive(Debug)]
+pub(crate) struct Key {
     local: Option<SocketAddr>,
     encrypted: bool,
     multithread: bool,
@@ -32,7 +32,7 @@ struct Key {
 }
 
 impl Key {
-    fn new(environ: &Environ) -> Self {
+    pub(crate) fn new(environ: &Environ) -> Self {
         let ends = environ.ends();
         Self {
             local: ends.local,
@@ -43,7 +43,7 @@ impl Key {
         }
     }
 
-    fn is_of(&self, environ: &Environ) -> bool {
+    pub(crate) fn is_of(&self, environ: &Environ) -> bool {
         let ends = environ.ends();
         self.local == ends.local
             && self.encrypted == ends.encrypted
@@ -56,16 +56,17 @@ impl Key {
 impl Templates {
     pub(crate) fn new(py: Python<'_>, errors: &Bound<'_, PyAny>) -> PyResult<Self> {
         let same = PyDict::new(py);
-        // Each request sets these. That they are there already gives the copies the right size.
+        // Right for most requests.
+        same.set_item(intern!(py, "REQUEST_METHOD"), intern!(py, "GET"))?;
+        same.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.1"))?;
+        same.set_item(intern!(py, "QUERY_STRING"), "")?;
+        // Each request or client sets these. That they are there already gives the copies the right size.
         for name in [
-            intern!(py, "REQUEST_METHOD"),
             intern!(py, "PATH_INFO"),
-            intern!(py, "QUERY_STRING"),
             intern!(py, "REQUEST_URI"),
             intern!(py, "RAW_URI"),
             intern!(py, "SERVER_NAME"),
             intern!(py, "SERVER_PORT"),
-            intern!(py, "SERVER_PROTOCOL"),
             intern!(py, "REMOTE_ADDR"),
             intern!(py, "pulsar.connection"),
             intern!(py, "wsgi.input"),
