@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -25,9 +28,32 @@ const MOST_WRITTEN: usize = 8 << 20;
 /// What an application, its `write` and the body of its response know together.
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// Whether something was written and kept: hardly ever, so that it is asked for without the lock. A thread sees
+    /// what it has written itself; of what others write at the same time it may miss the last.
+    keeps: AtomicBool,
     /// Where `write` sends the head; `None` on the event loop.
     pub(super) early: Option<Early>,
     pub(super) is_head: bool,
+}
+
+/// What there is to send when the application has returned.
+pub(super) enum Returned {
+    File(FileBody),
+    /// `write` has sent all that the `Content-Length` says.
+    Complete,
+    Pieces,
+}
+
+/// How the response begins.
+pub(super) struct Begin {
+    /// `None` if there is none, or `write` has sent it.
+    pub(super) head: Option<Head>,
+    /// Whether the response that was started has a body at all.
+    pub(super) has_body: bool,
+    /// Whether something was written before the application has returned.
+    pub(super) was_written: bool,
+    /// Whether `write` sends the body: then the rest has to go there, too.
+    pub(super) is_written: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +96,7 @@ impl Shared {
                 file: None,
                 client_gone: false,
             }),
+            keeps: AtomicBool::new(false),
             early: Early::current(),
             is_head: method == Method::HEAD,
         })
@@ -130,16 +157,27 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether the head was sent: before the application has returned, by `write`.
-    pub(super) fn is_sent(&self) -> bool {
-        self.state().stage != Stage::Open
+    /// The application has returned.
+    pub(super) fn returned(&self) -> Returned {
+        let mut state = self.state();
+        match state.file.take() {
+            Some(file) => Returned::File(file),
+            None if state.is_complete() => Returned::Complete,
+            None => Returned::Pieces,
+        }
     }
 
-    /// The head, which is sent now. `None` if there is none, or `write` has sent it.
-    pub(super) fn take_head(&self) -> Option<Head> {
+    /// The head is sent now, if `write` has not sent it.
+    pub(super) fn begin(&self) -> Begin {
         let mut state = self.state();
+        let was_written = state.stage != Stage::Open;
         self.send_head(&mut state);
-        state.head.take()
+        Begin {
+            head: state.head.take(),
+            has_body: state.has_body,
+            was_written,
+            is_written: state.writer.is_some(),
+        }
     }
 
     /// Notes that the head is sent.
@@ -151,24 +189,15 @@ impl Shared {
         }
     }
 
-    /// Whether the response that was started has a body at all.
-    pub(super) fn has_body(&self) -> bool {
-        self.state().has_body
-    }
-
-    /// Whether `write` sends the body: then the rest has to go there, too.
-    pub(super) fn is_written(&self) -> bool {
-        self.state().writer.is_some()
-    }
-
     /// What was written and has not been sent.
     pub(super) fn take_written(&self) -> Option<Bytes> {
-        let written = std::mem::take(&mut self.state().written);
+        if !self.keeps.load(Relaxed) {
+            return None;
+        }
+        let mut state = self.state();
+        self.keeps.store(false, Relaxed);
+        let written = std::mem::take(&mut state.written);
         (!written.is_empty()).then(|| written.into())
-    }
-
-    pub(super) fn take_file(&self) -> Option<FileBody> {
-        self.state().file.take()
     }
 
     /// Whether a piece could not be written because the client has left.
@@ -183,8 +212,7 @@ impl Shared {
 
     /// Whether `write` has sent all that the `Content-Length` says.
     pub(super) fn is_complete(&self) -> bool {
-        let state = self.state();
-        state.writer.is_some() && state.left.is_complete()
+        self.state().is_complete()
     }
 
     /// There is no more to send: what comes later is refused. The error breaks the response off.
@@ -232,7 +260,10 @@ impl Shared {
             return Ok(fit);
         }
         match &mut state.writer {
-            None => state.keep(&piece)?,
+            None => {
+                state.keep(&piece)?;
+                self.keeps.store(true, Relaxed);
+            }
             Some(writer) => match writer.send(Frame::data(piece)) {
                 Ok(()) => {}
                 Err(SendError::ClientGone) => return Err(state.client_left()),
@@ -244,6 +275,10 @@ impl Shared {
 }
 
 impl State {
+    fn is_complete(&self) -> bool {
+        self.writer.is_some() && self.left.is_complete()
+    }
+
     fn keep(&mut self, piece: &[u8]) -> io::Result<()> {
         if self.written.len() + piece.len() > MOST_WRITTEN {
             return Err(io::Error::other(format!(

@@ -18,7 +18,7 @@ use super::{
     environ::Server,
     file::FileBody,
     left::{Fit, Left},
-    sending::{Sending, Shared},
+    sending::{Returned, Sending, Shared},
 };
 use crate::{Body, BoxError, rejection::Rejection};
 
@@ -150,15 +150,19 @@ fn answer<A: Application>(
 ) -> Result<Response<ResponseBody<A::Chunks>>, BoxError> {
     let sending = Sending(Arc::clone(shared));
     let chunks = application.call(environ, StartResponse::new(shared))?;
-    if let Some(file) = shared.take_file() {
+    let returned = shared.returned();
+    if let Returned::File(file) = returned {
         drop(chunks);
         return send_file(shared, file);
     }
     let mut chunks = Chunks::new(sending, chunks);
-    let first = next(shared, &mut chunks)?;
-    let was_written = shared.is_sent();
-    let Some(mut head) = shared.take_head() else {
-        if shared.is_written() {
+    let first = match returned {
+        Returned::Complete => None,
+        _ => ask(shared, &mut chunks)?,
+    };
+    let begin = shared.begin();
+    let Some(mut head) = begin.head else {
+        if begin.is_written {
             return write(shared, first, chunks);
         }
         return Err(NOT_STARTED.into());
@@ -166,10 +170,10 @@ fn answer<A: Application>(
     let left = Left::new(head.content_length);
     let is_empty = first.is_none();
     chunks.begin(first, left);
-    if !shared.has_body() {
+    if !begin.has_body {
         // Nobody has counted what was written.
         let length = chunks.size_hint().exact();
-        let length = length.filter(|_| !is_empty && !was_written);
+        let length = length.filter(|_| !is_empty && !begin.was_written);
         length.inspect(|length| head.announce(*length));
         chunks.discard();
     } else if is_empty {
@@ -194,6 +198,13 @@ where
     if shared.is_complete() {
         return Ok(None);
     }
+    ask(shared, chunks)
+}
+
+fn ask<C>(shared: &Shared, chunks: &mut Chunks<C>) -> Result<Option<Bytes>, BoxError>
+where
+    C: Iterator<Item = Result<Bytes, BoxError>>,
+{
     match chunks.next().transpose() {
         Err(error) if shared.is_complete() => {
             tracing::error!(
@@ -210,11 +221,12 @@ fn send_file<C>(
     shared: &Shared,
     mut file: FileBody,
 ) -> Result<Response<ResponseBody<C>>, BoxError> {
-    let mut head = shared.take_head().ok_or(NOT_STARTED)?;
+    let begin = shared.begin();
+    let mut head = begin.head.ok_or(NOT_STARTED)?;
     if let Some(length) = head.content_length {
         file.limit(length)?;
     }
-    if !shared.has_body() {
+    if !begin.has_body {
         head.announce(file.len());
         return Ok(head.respond(ResponseBody::plain(Body::empty())));
     }
