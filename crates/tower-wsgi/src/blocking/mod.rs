@@ -105,6 +105,7 @@ mod thread_counts;
 mod threads;
 mod ticket;
 mod time_limit;
+mod turn;
 mod waiting;
 mod wake_list;
 

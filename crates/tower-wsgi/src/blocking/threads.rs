@@ -17,18 +17,12 @@ use super::{
     second_look::{SecondLook, let_others_work, step_back},
     sentinel::Sentinel,
     shared::Shared,
+    turn::{Others, Turn},
 };
 
 /// How long a thread without work stays ready for the next job before tokio has it back. Short,
 /// because a runtime that is shut down waits for it.
 const LINGER: Duration = Duration::from_millis(20);
-
-/// How long a thread keeps what it holds while others have begun jobs and may want it. It steps down between
-/// two jobs then, which is cheaper than to lose it in the middle of one.
-const TURN: Duration = Duration::from_millis(1);
-
-/// And how long while another only stands by for it: less than the 5 ms after which CPython takes its lock away.
-const LONG_TURN: Duration = Duration::from_millis(4);
 
 /// How often a thread looks whether others run the jobs fast enough. So long may a job wait though a thread
 /// is free, where the ones before it were short.
@@ -139,9 +133,9 @@ impl Thread {
     fn run(&self) -> MutexGuard<'_, Queue> {
         let gate = self.shared.gate.get();
         let holding = gate.map(Holding::begin);
-        let since = Instant::now();
+        let mut now = Instant::now();
+        let mut turn = Turn::begin(now);
         let thread = thread::current();
-        let mut now = since;
         let mut done = None;
         let mut queue = self.shared.queue();
         queue.threads.entered();
@@ -154,6 +148,7 @@ impl Thread {
             } else {
                 deferred::begin_last();
             }
+            turn.begin_job(queue.events);
             drop(queue);
             drop(done);
             Shared::send(&self.shared, next);
@@ -162,19 +157,18 @@ impl Thread {
             }
             now = Instant::now();
             queue = self.shared.queue();
+            turn.end_job(queue.events, now);
             done = queue.finish(&slot, now);
             if queue.is_idle() {
                 self.shared.idle.notify_waiters();
             }
             let lost = holding.is_some() && Holding::is_lost();
-            let returning = gate.is_some_and(|gate| gate.is_wanted());
-            let turn = match (queue.threads.has_stand_by(), queue.busy()) {
-                _ if returning => TURN,
-                (true, 1..) => TURN,
-                (true, 0) => LONG_TURN,
-                (false, _) => Duration::MAX,
+            let others = Others {
+                returning: gate.is_some_and(|gate| gate.is_wanted()),
+                stand_by: queue.threads.has_stand_by(),
+                busy: queue.busy(),
             };
-            if lost || now.saturating_duration_since(since) > turn {
+            if lost || turn.is_over(now, others) {
                 break;
             }
             if deferred::is_due(queue.has_waiting(), now) {
