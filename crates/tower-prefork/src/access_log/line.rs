@@ -3,9 +3,16 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use http::{HeaderValue, StatusCode};
 
-use super::{AccessLogFormat, escape, output::PIPE_BUF, stamp::Stamp, user::user};
+use super::{
+    AccessLogFormat,
+    asked::{Asked, Fields},
+    escape,
+    output::PIPE_BUF,
+    stamp::{Stamp, second},
+    user::user,
+};
 
 /// Logged for a request that got no answer, as nginx does.
 const NO_ANSWER: u16 = 499;
@@ -13,6 +20,10 @@ const NO_ANSWER: u16 = 499;
 /// What a client's fields may take of a line in a file, and of one that a pipe must keep together.
 const ROOM: usize = 16 << 10;
 const ROOM_IN_PIPE: usize = PIPE_BUF - 512;
+
+/// The room for a head at first, and the most that is kept for the next one.
+const USUAL: usize = 256;
+const KEPT: usize = 4 * USUAL;
 
 /// How the lines of one log look.
 #[derive(Debug)]
@@ -24,32 +35,26 @@ pub(super) struct Style {
     end: String,
 }
 
-/// A request, as far as a line tells of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
-    method: &'a Method,
-    uri: &'a Uri,
-    version: Version,
-    headers: &'a HeaderMap,
-}
-
-impl<'a, B> From<&'a Request<B>> for Asked<'a> {
-    fn from(request: &'a Request<B>) -> Self {
-        Self {
-            method: request.method(),
-            uri: request.uri(),
-            version: request.version(),
-            headers: request.headers(),
-        }
-    }
-}
-
-/// The parts of a line that are known when the request has come.
-#[derive(Debug)]
+/// The parts of a line that are known when the request has come. It serves one request of a client
+/// after the other.
+#[derive(Debug, Default)]
 pub(super) struct Head {
     text: Vec<u8>,
+    /// The end of what tells who asks, and when.
+    begin: usize,
+    /// The second in which the next line may begin in the same way.
+    second: Option<i64>,
     /// Where the outcome belongs.
     split: usize,
+}
+
+impl Head {
+    /// Gives up the room of a long line.
+    pub(super) fn forget_long(&mut self) {
+        if self.text.capacity() > KEPT {
+            *self = Self::default();
+        }
+    }
 }
 
 /// What became of a request.
@@ -84,25 +89,63 @@ impl Style {
     }
 
     /// The beginning of a line, now; `asked` is `None` when nothing is known of the request.
-    pub(super) fn head(&self, remote: &str, asked: Option<Asked<'_>>) -> Head {
-        let mut text = Vec::with_capacity(512);
-        let split = match self.format {
+    pub(super) fn head(&self, head: &mut Head, remote: &str, asked: Option<Asked<'_>>) {
+        let fields = asked.map(Asked::fields).unwrap_or_default();
+        let user = fields.authorization.and_then(user);
+        self.begin(head, remote, user.as_deref());
+        let Head { text, split, .. } = head;
+        match self.format {
             AccessLogFormat::Json => {
-                self.write_json(&mut text, remote, asked);
-                text.len()
+                self.write_json(text, asked, fields);
+                *split = text.len();
             }
             AccessLogFormat::Common | AccessLogFormat::Combined => {
-                self.write_common(&mut text, remote, asked);
-                let split = text.len();
+                self.write_common(text, asked);
+                *split = text.len();
                 if self.format == AccessLogFormat::Combined {
-                    let field = |name| asked.and_then(|asked| asked.headers.get(name));
-                    write_quoted(&mut text, field(header::REFERER), self.room / 4);
-                    write_quoted(&mut text, field(header::USER_AGENT), self.room / 8);
+                    write_quoted(text, fields.referer, self.room / 4);
+                    write_quoted(text, fields.user_agent, self.room / 8);
                 }
-                split
             }
-        };
-        Head { text, split }
+        }
+    }
+
+    /// Who asks, and when: mostly the same as in the line before.
+    fn begin(&self, head: &mut Head, remote: &str, user: Option<&[u8]>) {
+        let now = second();
+        if user.is_none() && head.second == Some(now) {
+            head.text.truncate(head.begin);
+            return;
+        }
+        let text = &mut head.text;
+        text.clear();
+        text.reserve(USUAL);
+        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = stamp.at(now).as_bytes();
+        let short = self.room / 32;
+        match self.format {
+            AccessLogFormat::Json => {
+                text.extend_from_slice(b"{\"time\":\"");
+                text.extend_from_slice(time);
+                text.push(b'"');
+                write_json_field(text, "remote", Some(remote.as_bytes()), short);
+                write_json_field(text, "user", user, short);
+            }
+            AccessLogFormat::Common | AccessLogFormat::Combined => {
+                text.extend_from_slice(remote.as_bytes());
+                text.extend_from_slice(b" - ");
+                match user {
+                    Some(user) => escape::word(text, user, short),
+                    None => text.push(b'-'),
+                }
+                text.extend_from_slice(b" [");
+                text.extend_from_slice(time);
+                text.extend_from_slice(b"] \"");
+            }
+        }
+        head.begin = text.len();
+        // The next request may have another user.
+        head.second = user.is_none().then_some(now);
     }
 
     /// Adds a line.
@@ -141,16 +184,7 @@ impl Style {
         out.extend_from_slice(self.end.as_bytes());
     }
 
-    fn write_common(&self, text: &mut Vec<u8>, remote: &str, asked: Option<Asked<'_>>) {
-        text.extend_from_slice(remote.as_bytes());
-        text.extend_from_slice(b" - ");
-        match asked.and_then(|asked| user(asked.headers)) {
-            Some(user) => escape::word(text, &user, self.room / 32),
-            None => text.push(b'-'),
-        }
-        text.extend_from_slice(b" [");
-        self.write_time(text);
-        text.extend_from_slice(b"] \"");
+    fn write_common(&self, text: &mut Vec<u8>, asked: Option<Asked<'_>>) {
         match asked {
             Some(asked) => {
                 escape::quoted(text, asked.method.as_str().as_bytes(), self.room / 32);
@@ -164,28 +198,13 @@ impl Style {
         text.extend_from_slice(b"\" ");
     }
 
-    fn write_json(&self, text: &mut Vec<u8>, remote: &str, asked: Option<Asked<'_>>) {
-        text.extend_from_slice(b"{\"time\":\"");
-        self.write_time(text);
-        text.push(b'"');
+    fn write_json(&self, text: &mut Vec<u8>, asked: Option<Asked<'_>>, fields: Fields<'_>) {
         let mut field = |name: &str, value: Option<&[u8]>, limit| {
-            text.extend_from_slice(b",\"");
-            text.extend_from_slice(name.as_bytes());
-            match value {
-                Some(value) => {
-                    text.extend_from_slice(b"\":\"");
-                    escape::json(text, value, limit);
-                    text.push(b'"');
-                }
-                None => text.extend_from_slice(b"\":null"),
-            }
+            write_json_field(text, name, value, limit);
         };
         let short = self.room / 32;
-        let user = asked.and_then(|asked| user(asked.headers));
         let version = asked.map(|asked| asked.version().as_bytes());
         let method = asked.map(|asked| asked.method.as_str().as_bytes());
-        field("remote", Some(remote.as_bytes()), short);
-        field("user", user.as_deref(), short);
         field("method", method, short);
         match asked {
             Some(asked) => {
@@ -195,52 +214,34 @@ impl Style {
         }
         field("version", version, short);
         field("host", asked.and_then(Asked::host), short);
-        let value = |name| asked.and_then(|asked| asked.headers.get(name));
-        let referer = value(header::REFERER).map(HeaderValue::as_bytes);
-        let agent = value(header::USER_AGENT).map(HeaderValue::as_bytes);
+        let referer = fields.referer.map(HeaderValue::as_bytes);
+        let agent = fields.user_agent.map(HeaderValue::as_bytes);
         field("referer", referer, self.room / 4);
         field("user_agent", agent, self.room / 8);
-    }
-
-    fn write_time(&self, text: &mut Vec<u8>) {
-        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
-        text.extend_from_slice(stamp.now().as_bytes());
-    }
-}
-
-impl<'a> Asked<'a> {
-    pub(super) fn is_head(self) -> bool {
-        self.method == Method::HEAD
-    }
-
-    /// The target as it was sent.
-    fn with_target(self, write: impl FnOnce(&[u8])) {
-        match self.uri.path_and_query() {
-            Some(path) if self.uri.authority().is_none() => write(path.as_str().as_bytes()),
-            _ => write(self.uri.to_string().as_bytes()),
-        }
-    }
-
-    fn version(self) -> &'static str {
-        if self.version == Version::HTTP_10 {
-            "HTTP/1.0"
-        } else {
-            "HTTP/1.1"
-        }
-    }
-
-    /// The authority of an absolute target counts before the field (RFC 9112 section 3.2.2).
-    fn host(self) -> Option<&'a [u8]> {
-        let authority = self.uri.authority();
-        let authority = authority.map(|authority| authority.as_str().as_bytes());
-        authority.or_else(|| Some(self.headers.get(header::HOST)?.as_bytes()))
     }
 }
 
 fn write_quoted(text: &mut Vec<u8>, value: Option<&HeaderValue>, limit: usize) {
+    let Some(value) = value else {
+        text.extend_from_slice(b" \"-\"");
+        return;
+    };
     text.extend_from_slice(b" \"");
-    escape::quoted(text, value.map_or(b"-", HeaderValue::as_bytes), limit);
+    escape::quoted(text, value.as_bytes(), limit);
     text.push(b'"');
+}
+
+fn write_json_field(text: &mut Vec<u8>, name: &str, value: Option<&[u8]>, limit: usize) {
+    text.extend_from_slice(b",\"");
+    text.extend_from_slice(name.as_bytes());
+    match value {
+        Some(value) => {
+            text.extend_from_slice(b"\":\"");
+            escape::json(text, value, limit);
+            text.push(b'"');
+        }
+        None => text.extend_from_slice(b"\":null"),
+    }
 }
 
 fn put_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
@@ -250,6 +251,8 @@ fn put_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
 #[cfg(test)]
 mod tests {
     use std::process;
+
+    use http::{Request, Uri, Version, header};
 
     use super::*;
 
@@ -267,7 +270,8 @@ mod tests {
     /// The time is the same in all lines.
     fn line(format: AccessLogFormat, request: Option<&Request<()>>, status: u16) -> String {
         let style = Style::new(format, true, 3);
-        let head = style.head("192.0.2.7", request.map(Into::into));
+        let mut head = Head::default();
+        style.head(&mut head, "192.0.2.7", request.map(Into::into));
         let outcome = Outcome {
             status: StatusCode::from_u16(status).ok(),
             bytes: 5,
@@ -332,7 +336,9 @@ mod tests {
             aborted: false,
         };
         let mut line = Vec::new();
-        style.line(&mut line, &style.head("unix", None), outcome);
+        let mut head = Head::default();
+        style.head(&mut head, "unix", None);
+        style.line(&mut line, &head, outcome);
         assert!(line.ends_with(b"\"-\" 204 -\n"));
     }
 
@@ -413,6 +419,49 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_is_used_again_keeps_nothing_of_the_request_before() {
+        let known = request(&[("authorization", b"Basic YW5uOnNlY3JldA==")]);
+        let plain = request(&[("referer", b"here"), ("referer", b"there")]);
+        let mut long = request(&[]);
+        *long.uri_mut() = format!("/{}", "x".repeat(KEPT)).parse().unwrap();
+        for format in [
+            AccessLogFormat::Common,
+            AccessLogFormat::Combined,
+            AccessLogFormat::Json,
+        ] {
+            let style = Style::new(format, true, 3);
+            let mut head = Head::default();
+            let asked = [Some(&known), Some(&plain), None, Some(&long), Some(&plain)];
+            for asked in asked.map(|asked| asked.map(Asked::from)) {
+                // Until both are of one second.
+                loop {
+                    let mut new = Head::default();
+                    style.head(&mut new, "192.0.2.7", asked);
+                    style.head(&mut head, "192.0.2.7", asked);
+                    if head.text == new.text && head.split == new.split {
+                        break;
+                    }
+                    let times = [&head, &new].map(|head| head.second);
+                    assert_ne!(
+                        times[0],
+                        times[1],
+                        "{:?}",
+                        String::from_utf8_lossy(&head.text)
+                    );
+                }
+                head.forget_long();
+                assert!(head.text.capacity() <= KEPT);
+            }
+            // The time is not that of before.
+            let before = head.second.unwrap() - 1;
+            head.second = Some(before);
+            head.text[..head.begin].fill(b'#');
+            style.head(&mut head, "192.0.2.7", Some((&plain).into()));
+            assert!(!head.text.contains(&b'#'));
+        }
+    }
+
+    #[test]
     fn the_longest_line_is_bounded() {
         let long = vec![0xff; 60_000];
         let mut request = request(&[("host", &long), ("referer", &long), ("user-agent", &long)]);
@@ -436,11 +485,9 @@ mod tests {
             let style = Style::new(format, false, usize::MAX);
             let mut line = Vec::new();
             let remote = "x".repeat(39);
-            style.line(
-                &mut line,
-                &style.head(&remote, Some((&request).into())),
-                outcome,
-            );
+            let mut head = Head::default();
+            style.head(&mut head, &remote, Some((&request).into()));
+            style.line(&mut line, &head, outcome);
             assert!(line.len() <= PIPE_BUF, "{format:?}: {}", line.len());
             assert!(line.len() > PIPE_BUF / 3);
         }

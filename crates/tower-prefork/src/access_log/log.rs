@@ -4,6 +4,7 @@ use http::{Request, StatusCode};
 
 use super::{
     AccessLog, Record,
+    asked::Asked,
     buffer::Buffer,
     line::{Head, Outcome, Style},
     output::Output,
@@ -51,9 +52,10 @@ impl Log {
         &self.0.style
     }
 
-    pub(super) fn write(&self, head: &Head, outcome: Outcome) {
+    pub(super) fn write(&self, head: &mut Head, outcome: Outcome) {
         let Inner { style, buffer } = &*self.0;
         buffer.add(|lines| style.line(lines, head, outcome));
+        head.forget_long();
     }
 }
 
@@ -74,14 +76,24 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A request has come.
-    pub(crate) fn request<B>(&self, request: &Request<B>) -> Box<Record> {
-        Box::new(Record::new(&self.log, &self.remote, Some(request.into())))
+    /// A request has come. `used` is a record of the same client, after its line.
+    pub(crate) fn request<B>(
+        &self,
+        request: &Request<B>,
+        used: Option<Box<Record>>,
+    ) -> Box<Record> {
+        self.record(Some(request.into()), used)
     }
 
     /// A request that is not known.
     pub(crate) fn unknown_request(&self) -> Box<Record> {
-        Box::new(Record::new(&self.log, &self.remote, None))
+        self.record(None, None)
+    }
+
+    fn record(&self, asked: Option<Asked<'_>>, used: Option<Box<Record>>) -> Box<Record> {
+        let mut record = used.unwrap_or_else(|| Box::new(Record::new(&self.log)));
+        record.begin(&self.remote, asked);
+        record
     }
 
     /// A request that is not known was refused, with an answer that has no body.

@@ -9,10 +9,11 @@
 //! | `setting` | what an operator chooses: the file and the format |
 //! | `log` | the log of one worker, which its connections share |
 //! | `record` | one request, from its head to the end of its response, which makes the line |
-//! | `line`, `user`, `escape`, `stamp` | how a line looks, and what a client cannot put into it |
+//! | `asked`, `line`, `user`, `escape`, `stamp` | how a line looks, and what a client cannot put into it |
 //! | `buffer` | lines that wait; the event loop never does |
 //! | `writer`, `output` | the thread that writes them, and its file: opened again when it was renamed |
 
+mod asked;
 mod buffer;
 mod escape;
 mod line;

@@ -10,6 +10,12 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
+/// The second that it is, counted from the beginning of 1970.
+pub(super) fn second() -> i64 {
+    // Some milliseconds late, for a fraction of the price.
+    clock_gettime(ClockId::RealtimeCoarse).tv_sec
+}
+
 /// The time as text, made once per second.
 #[derive(Debug)]
 pub(super) struct Stamp {
@@ -27,13 +33,8 @@ impl Stamp {
         }
     }
 
-    pub(super) fn now(&mut self) -> &str {
-        // Some milliseconds late, for a fraction of the price.
-        self.at(clock_gettime(ClockId::RealtimeCoarse).tv_sec)
-    }
-
     /// The time so many seconds after the beginning of 1970, in UTC.
-    fn at(&mut self, second: i64) -> &str {
+    pub(super) fn at(&mut self, second: i64) -> &str {
         if self.second.replace(second) == Some(second) {
             return &self.text;
         }

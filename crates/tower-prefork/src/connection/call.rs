@@ -118,7 +118,7 @@ where
         let record = self.access_log.as_ref().map(|log| match self.answer {
             // It is not the client's.
             Some(_) => log.unknown_request(),
-            None => log.request(&request),
+            None => log.request(&request, self.progress.last_record().take()),
         });
         let answering = Some(Answering::begin(&self.progress, record));
         let tainted = self.progress.tainted();

@@ -101,7 +101,7 @@ where
                         return Poll::Pending;
                     }
                     if is_logged && !progress.blocked() && !is_broken(&polled) {
-                        progress.sent();
+                        progress.last_record().sent();
                     }
                     if let Poll::Ready(end) = polled {
                         return Poll::Ready(end);
@@ -148,6 +148,7 @@ where
                 }
                 End::Expired(Expiry::Phase) if clock.may_wait() => {
                     clock.found_nothing();
+                    drop(progress.last_record().take());
                     parts.stage = Some(Stage::Parked(Parked { io, calls }));
                     continue;
                 }

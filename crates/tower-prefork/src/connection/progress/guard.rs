@@ -23,7 +23,7 @@ impl Drop for Open {
             self.0.load.connection_used();
         }
         self.0.load.connection_closed();
-        self.0.cut_unsent();
+        self.0.last_record.cut(self.0.written());
     }
 }
 
@@ -73,9 +73,9 @@ impl Drop for Answering {
     fn drop(&mut self) {
         self.progress.responding.fetch_sub(1, Relaxed);
         self.progress.load.request_ended();
-        if let Some(record) = self.record.take() {
+        if let Some(mut record) = self.record.take() {
             if record.is_whole() {
-                self.progress.set_unsent(record);
+                self.progress.last_record.set_unsent(record);
             } else {
                 record.cut(self.progress.written());
             }

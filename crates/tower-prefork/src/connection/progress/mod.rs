@@ -2,9 +2,11 @@
 
 mod due;
 mod guard;
+mod last;
 mod state;
 mod turn;
 
 pub(super) use due::Due;
 pub(super) use guard::{Answering, Open, Receiving};
+pub(super) use last::LastRecord;
 pub(super) use state::{BodyState, Progress};

@@ -1,10 +1,7 @@
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{
-            AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
-            Ordering::{Acquire, Relaxed},
-        },
+    sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+        Ordering::{Acquire, Relaxed},
     },
     task::Waker,
     time::Duration,
@@ -13,8 +10,8 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::runtime::Handle;
 
-use super::{Due, turn::Turn};
-use crate::{access_log::Record, connection::Load};
+use super::{Due, LastRecord, turn::Turn};
+use crate::connection::Load;
 
 /// The state of one connection, as its socket, its service and its bodies report it.
 ///
@@ -56,8 +53,8 @@ pub(in crate::connection) struct Progress {
     /// The client may want more of the connection, which another worker is to have.
     shed: AtomicBool,
 
-    /// The last response that hyper has got all of, until it is written.
-    unsent: Mutex<Option<Box<Record>>>,
+    /// For the access log.
+    pub(super) last_record: LastRecord,
 }
 
 /// What has become of the current request's body.
@@ -98,7 +95,7 @@ impl Progress {
             upgrade: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             shed: AtomicBool::new(false),
-            unsent: Mutex::default(),
+            last_record: LastRecord::default(),
         }
     }
 
@@ -202,6 +199,10 @@ impl Progress {
         &self.due
     }
 
+    pub(in crate::connection) fn last_record(&self) -> &LastRecord {
+        &self.last_record
+    }
+
     /// The response that is being made, or else the next one, is the last on this connection.
     pub(in crate::connection) fn set_closing(&self) {
         self.closing.store(true, Relaxed);
@@ -270,32 +271,5 @@ impl Progress {
     /// Whether it is.
     pub(in crate::connection) fn shed(&self) -> bool {
         self.shed.load(Relaxed)
-    }
-
-    /// hyper has got all of a response. When it gets the next one already, the one before counts as sent:
-    /// only small ones wait behind each other.
-    pub(super) fn set_unsent(&self, record: Box<Record>) {
-        if let Some(before) = self.replace_unsent(Some(record)) {
-            before.sent();
-        }
-    }
-
-    /// Everything was written.
-    pub(in crate::connection) fn sent(&self) {
-        if let Some(record) = self.replace_unsent(None) {
-            record.sent();
-        }
-    }
-
-    /// What is not written will not be.
-    pub(super) fn cut_unsent(&self) {
-        if let Some(record) = self.replace_unsent(None) {
-            record.cut(self.written());
-        }
-    }
-
-    fn replace_unsent(&self, record: Option<Box<Record>>) -> Option<Box<Record>> {
-        let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *unsent, record)
     }
 }
