@@ -42,6 +42,11 @@ impl Calls {
         }))
     }
 
+    /// Calls that this makes.
+    pub(crate) fn made_by(make: impl FnMut() + 'static) -> Self {
+        Self(Box::new(make))
+    }
+
     /// Makes them. Gives them back, so that what they leave is dropped after the counting.
     pub(crate) fn make(mut self) -> Self {
         (self.0)();
@@ -49,7 +54,7 @@ impl Calls {
     }
 }
 
-async fn call<S, B>(service: &S, request: Request<Body>)
+pub(crate) async fn call<S, B>(service: &S, request: Request<Body>)
 where
     S: Service<Request<Body>, Response = Response<B>> + Clone,
     B: http_body::Body<Data = Bytes>,

@@ -1,10 +1,10 @@
 //! The layers of `tower-wsgi`, each around the bare service.
 
-use std::{convert::Infallible, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use benches::{
     application::{application, with_all_variables},
-    hello, request_with, response,
+    hello, request_with,
 };
 use bytes::Bytes;
 use futures_util::stream;
@@ -13,15 +13,9 @@ use http::{HeaderValue, Request, Response, header::SERVER, request::Parts};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tower::Layer as _;
-use tower_wsgi::{
-    Body,
-    blocking::{BlockingLayer, BlockingPool, blocking_fn},
-    handler::WsgiHandler,
-    wait_for_body::WaitForBodyLayer,
-    wsgi::WsgiService,
-};
+use tower_wsgi::{Body, handler::WsgiHandler, wait_for_body::WaitForBodyLayer, wsgi::WsgiService};
 
-use crate::calls::Calls;
+use crate::{calls::Calls, jobs::jobs};
 
 library_benchmark_group!(
     name = in_layers,
@@ -70,16 +64,10 @@ fn upload() -> Request<Body> {
     request_with(Body::new(StreamBody::new(stream::iter(frames))))
 }
 
-// The part on the thread of the caller.
 #[library_benchmark]
-#[bench::job(on_pool())]
+#[bench::job(jobs())]
 fn blocking(calls: Calls) -> Calls {
     calls.make()
-}
-
-fn on_pool() -> Calls {
-    let function = blocking_fn(|_: Request<Body>| Ok::<_, Infallible>(response()));
-    Calls::of(BlockingLayer::new(&BlockingPool::new(1)).layer(function))
 }
 
 #[library_benchmark]

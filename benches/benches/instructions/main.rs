@@ -4,6 +4,7 @@
 //! calls, after one that is not counted: what happens once weighs little.
 
 mod calls;
+mod jobs;
 mod layers;
 mod python;
 mod server;
