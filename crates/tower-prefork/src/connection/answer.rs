@@ -91,7 +91,7 @@ pub(super) fn respond<B>(
     let page = match answering.progress().body() {
         BodyState::Malformed => BAD_BODY,
         BodyState::TimedOut => BODY_TIMEOUT,
-        BodyState::Complete | BodyState::Unread => {
+        BodyState::Complete | BodyState::Unread | BodyState::Arrived => {
             tracing::error!(error = error_text(&*failure), "the service failed");
             INTERNAL_ERROR
         }

@@ -22,6 +22,7 @@ use super::{
     progress::{Answering, Progress},
     readiness::Readiness,
     response_body::ResponseBody,
+    source::Ahead,
 };
 use crate::{BoxError, access_log::Client};
 
@@ -126,6 +127,7 @@ where
         let mut request = request.map(|body| RequestBody::new(body, &self.progress));
         match self.admit(&mut request, tainted) {
             Ok(()) => Call {
+                ahead: ahead(&request),
                 name: Some((
                     request.method().clone(),
                     request.uri().path_and_query().cloned(),
@@ -138,11 +140,18 @@ where
             },
             Err(page) => Call {
                 stage: Stage::Refused { page },
+                ahead: None,
                 name: None,
                 answering,
             },
         }
     }
+}
+
+/// Nothing is taken where that would ask the client for the body.
+fn ahead(request: &Request<RequestBody>) -> Option<Ahead> {
+    let ahead = request.body().ahead()?;
+    (!request.headers().contains_key(header::EXPECT)).then_some(ahead)
 }
 
 /// Whether the client wants no more of the connection.
@@ -172,6 +181,8 @@ pin_project! {
     pub(super) struct Call<S, F> {
         #[pin]
         stage: Stage<S, F>,
+        // Of the request's body.
+        ahead: Option<Ahead>,
         // Of the request, for the log.
         name: Option<Name>,
         answering: Option<Answering>,
@@ -208,10 +219,16 @@ where
             Poll::Ready(answer) => answer,
             Poll::Pending => match overdue() {
                 Some(age) => Err(Failure::Overdue(this.name.take(), age)),
-                None => return Poll::Pending,
+                None => {
+                    if let (Some(ahead), Some(answering)) = (this.ahead, &this.answering) {
+                        ahead.look(cx, answering.progress());
+                    }
+                    return Poll::Pending;
+                }
             },
         };
         // What the service still holds of the request, its body above all, is not wanted any more.
+        *this.ahead = None;
         this.stage.set(Stage::Done);
         let answering = this
             .answering

@@ -1,6 +1,6 @@
 //! How a connection is closed.
 
-use std::{io, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -82,7 +82,9 @@ pub(super) async fn finish<IO>(
             fail(io.inner_mut(), more, draining, progress).await;
         }
         End::Http(Err(error)) => {
-            tracing::debug!(error = error_text(&error), "the client has gone");
+            // hyper takes it for a failed write when `io` has seen it.
+            let error = error.source().unwrap_or(&error);
+            tracing::debug!(error = error_text(error), "the client has gone");
         }
         End::Broken => fail(io.inner_mut(), more, draining, progress).await,
         End::Expired(Expiry::Write) => {

@@ -1,10 +1,11 @@
 use std::{
     any::Any,
     io,
+    mem::MaybeUninit,
     os::fd::AsFd,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
@@ -20,6 +21,9 @@ use super::progress::Progress;
 
 /// So few bytes are put together before they are written: the kernel takes one piece faster than two.
 const SMALL: usize = 2 << 10;
+
+/// Most requests that a client sends while it waits for an answer fit into it.
+const LOOK: usize = 1 << 10;
 
 /// The client's socket, as hyper sees it: it reports what it does, and does not close by itself.
 ///
@@ -52,6 +56,11 @@ impl<IO> Io<IO> {
         self.unread = bytes;
     }
 
+    /// What the next reads give first.
+    pub(super) fn kept(&self) -> &[u8] {
+        &self.unread
+    }
+
     pub(super) fn inner_mut(&mut self) -> &mut IO {
         &mut self.inner
     }
@@ -72,12 +81,61 @@ impl<IO> Io<IO> {
         }
         is_postponed
     }
+}
 
-    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+impl<IO: AsyncRead + Unpin> Io<IO> {
+    /// Reads from the socket.
+    fn receive(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        match &read {
+            Poll::Ready(Ok(())) => match &buf.filled()[before..] {
+                [] => self.progress.set_eof(),
+                bytes if is_blank(bytes) => {}
+                bytes => self.progress.add_read(bytes.len()),
+            },
+            Poll::Ready(Err(_)) => self.progress.set_eof(),
+            Poll::Pending => {}
+        }
+        read
+    }
+
+    /// Fails if the client has left while its request is being answered, and otherwise lets it wake the connection
+    /// when it leaves. The beginning of its next request is kept, and then there is no look until that was read.
+    ///
+    /// hyper does not tell whether it waits for more of a body, whose end means something else. So there is no look
+    /// before the service has taken the body to its end, or `source` has seen that all of it is here. A client is
+    /// missed that leaves when its body has come in pieces, is chunked, or is large, as long as the service does not
+    /// read on; hyper would notice only where it could hand on all that is left.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.unread.is_empty() || !self.progress.answers_whole_request(cx.waker()) {
+            return Ok(());
+        }
+        let mut bytes = [const { MaybeUninit::uninit() }; LOOK];
+        let mut bytes = ReadBuf::uninit(&mut bytes);
+        if let Poll::Ready(read) = self.receive(cx, &mut bytes) {
+            read?;
+            if bytes.filled().is_empty() {
+                let text = "connection closed before message completed";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+            }
+            self.unread = Bytes::copy_from_slice(bytes.filled());
+        }
+        Ok(())
+    }
+
+    fn wrote(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => self.progress.add_written(*bytes),
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.progress.set_blocked(),
+            Poll::Pending => {
+                self.progress.set_blocked();
+                self.look(cx)?;
+            }
         }
         written
     }
@@ -104,22 +162,12 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Io<IO> {
             this.unread.advance(length);
             return Poll::Ready(Ok(()));
         }
-        let before = buf.filled().len();
-        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
-        match &read {
-            Poll::Ready(Ok(())) => match &buf.filled()[before..] {
-                [] => this.progress.set_eof(),
-                bytes if is_blank(bytes) => {}
-                bytes => this.progress.add_read(bytes.len()),
-            },
-            Poll::Ready(Err(_)) => this.progress.set_eof(),
-            Poll::Pending => {}
-        }
-        read
+        this.receive(cx, buf)
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
+/// hyper comes here at the end of each turn, so this is where it is looked for clients that leave.
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -129,7 +177,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
             return Poll::Pending;
         }
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.wrote(written)
+        self.wrote(cx, written)
     }
 
     fn poll_write_vectored(
@@ -143,17 +191,14 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         let inner = Pin::new(&mut self.inner);
         let length: usize = bufs.iter().map(|buf| buf.len()).sum();
         let written = if length <= SMALL {
-            let mut whole = [0; SMALL];
-            let mut end = 0;
-            for buf in bufs {
-                whole[end..end + buf.len()].copy_from_slice(buf);
-                end += buf.len();
-            }
-            inner.poll_write(cx, &whole[..length])
+            let mut whole = [const { MaybeUninit::uninit() }; SMALL];
+            let mut whole = ReadBuf::uninit(&mut whole);
+            bufs.iter().for_each(|buf| whole.put_slice(buf));
+            inner.poll_write(cx, whole.filled())
         } else {
             inner.poll_write_vectored(cx, bufs)
         };
-        self.wrote(written)
+        self.wrote(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -163,7 +208,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Io<IO> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         // hyper asks for this when it has nothing more to write.
-        self.wrote(flushed.map_ok(|()| 0)).map_ok(drop)
+        ready!(self.wrote(cx, flushed.map_ok(|()| 0)))?;
+        Poll::Ready(self.look(cx))
     }
 
     /// Flushes only: how the connection is closed is decided when hyper is done with it.

@@ -7,6 +7,7 @@
 //! | `check`, `host` | requests that RFC 9110 and RFC 9112 forbid are answered with 4xx or 501 before the service is called |
 //! | `call`, `answer` | calls the service; turns its errors and panics into answers, and its silence |
 //! | `request_body`, `response_body` | broken and stalled bodies are never taken for whole ones |
+//! | `source` | tells when all of a body is here that the service does not read |
 //! | `readiness` | answers the path that load balancers ask |
 //! | `clock`, `timer` | the deadlines of a connection, on one timer |
 //! | `io`, `progress` | how the parts above learn what the socket and the others do |
@@ -21,7 +22,8 @@
 //! sees it, reads the body as chunked, and closes the connection after the answer. So nothing that follows on
 //! that connection is ever taken for a request, which is what RFC 9112 section 6.3 asks for.
 //!
-//! A client that shuts down its sending side before it has the answer is taken for gone: its request is dropped.
+//! A client that shuts down its sending side while its request waits for the answer is taken for gone: its request is
+//! dropped.
 
 mod answer;
 mod call;
@@ -44,6 +46,7 @@ mod request_body;
 mod response_body;
 mod serve;
 mod shared;
+mod source;
 mod tcp;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::progress::{BodyState, Progress, Receiving};
+use super::{
+    progress::{BodyState, Progress, Receiving},
+    source::{Ahead, Source},
+};
 use crate::BoxError;
 
 /// hyper reads at least this much at once, so that a smaller rest of a body which nobody wants is probably
@@ -79,7 +82,8 @@ const FORBIDDEN_TRAILERS: [HeaderName; 31] = [
 /// Trailer fields arrive as the last frame, without those that RFC 9110 section 6.5.1 forbids there.
 /// The connection closes after the response to a request that had any.
 pub struct RequestBody {
-    inner: Incoming,
+    /// If there is one.
+    source: Option<Source>,
     /// Until the end was seen.
     receiving: Option<Receiving>,
     timer: Option<Box<Timer>>,
@@ -88,12 +92,26 @@ pub struct RequestBody {
 impl RequestBody {
     pub(super) fn new(inner: Incoming, progress: &Arc<Progress>) -> Self {
         let chunked = inner.size_hint().exact().is_none();
-        let receiving = (!inner.is_end_stream()).then(|| Receiving::begin(progress, chunked));
+        let source = (!inner.is_end_stream()).then(|| Source::new(inner));
+        let receiving = source
+            .is_some()
+            .then(|| Receiving::begin(progress, chunked));
         Self {
-            inner,
+            source,
             receiving,
             timer: None,
         }
+    }
+
+    /// To learn when all of it is here, if it probably comes in one piece.
+    pub(super) fn ahead(&self) -> Option<Ahead> {
+        let source = self.source.as_ref();
+        let small = source.filter(|source| source.rest().is_some_and(|rest| rest <= SMALL));
+        small.map(Source::ahead)
+    }
+
+    fn rest(&self) -> Option<u64> {
+        self.source.as_ref().map_or(Some(0), Source::rest)
     }
 
     fn end(&mut self, trailers: bool) {
@@ -141,10 +159,10 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        if this.receiving.is_none() {
+        let (Some(source), Some(_)) = (&this.source, &this.receiving) else {
             return Poll::Ready(None);
-        }
-        let frame = match Pin::new(&mut this.inner).poll_frame(cx) {
+        };
+        let frame = match source.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => {
                 this.fail(BodyState::Malformed);
@@ -178,7 +196,7 @@ impl Body for RequestBody {
                 Poll::Ready(frame)
             }
             Err(frame) => {
-                if this.inner.is_end_stream() {
+                if this.rest() == Some(0) {
                     this.end(false);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -194,7 +212,8 @@ impl Body for RequestBody {
         if self.receiving.is_none() {
             return SizeHint::with_exact(0);
         }
-        self.inner.size_hint()
+        self.rest()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -204,8 +223,7 @@ impl Drop for RequestBody {
             return;
         };
         // hyper may yet find the end of a chunked one, but nobody sees whether there are trailers before it.
-        let rest = self.inner.size_hint().exact();
-        if rest.is_none_or(|rest| rest > SMALL) {
+        if self.rest().is_none_or(|rest| rest > SMALL) {
             receiving.progress().set_closing();
         }
     }

@@ -129,7 +129,7 @@ where
                 Some(Stage::Parked(parked)) => (parked.io, parked.calls, Bytes::new()),
                 None => return,
             };
-            let rest = !is_blank(&read);
+            let rest = !is_blank(&read) || !is_blank(io.kept());
             match end {
                 End::Expired(Expiry::Phase) if rest && clock.is_idle() => {
                     clock.found_head();

@@ -96,7 +96,8 @@ impl Shared {
         builder
             // One timer for all is in `clock`. hyper's own covers idleness, too, and sends no answer.
             .header_read_timeout(None)
-            .half_close(false)
+            // `io` looks for clients that leave. hyper would, with a new buffer for each request.
+            .half_close(true)
             .max_header_size(self.http.max_header_size)
             .max_buf_size(self.http.max_header_size.max(LARGE_BUFFER));
         if self.http.max_headers != DEFAULT_MAX_HEADERS {

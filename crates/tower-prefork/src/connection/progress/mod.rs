@@ -1,12 +1,14 @@
 //! What the parts of one connection tell each other.
 
+mod body;
 mod due;
 mod guard;
 mod last;
 mod state;
 mod turn;
 
+pub(super) use body::BodyState;
 pub(super) use due::Due;
 pub(super) use guard::{Answering, Open, Receiving};
 pub(super) use last::LastRecord;
-pub(super) use state::{BodyState, Progress};
+pub(super) use state::Progress;

@@ -10,7 +10,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::runtime::Handle;
 
-use super::{Due, LastRecord, turn::Turn};
+use super::{BodyState, Due, LastRecord, turn::Turn};
 use crate::connection::Load;
 
 /// The state of one connection, as its socket, its service and its bodies report it.
@@ -55,20 +55,6 @@ pub(in crate::connection) struct Progress {
 
     /// For the access log.
     pub(super) last_record: LastRecord,
-}
-
-/// What has become of the current request's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(in crate::connection) enum BodyState {
-    /// It was received to its end, or there was none.
-    Complete,
-    /// Some of it may still be to come.
-    Unread,
-    /// It was cut off, or is malformed.
-    Malformed,
-    /// The client did not go on sending it in time.
-    TimedOut,
 }
 
 impl Progress {
@@ -170,15 +156,6 @@ impl Progress {
     /// How many requests have been received.
     pub(in crate::connection) fn calls(&self) -> u64 {
         self.calls.load(Relaxed)
-    }
-
-    pub(in crate::connection) fn body(&self) -> BodyState {
-        match self.body.load(Relaxed) {
-            0 => BodyState::Complete,
-            1 => BodyState::Unread,
-            2 => BodyState::Malformed,
-            _ => BodyState::TimedOut,
-        }
     }
 
     /// Whether a request is being answered, or its body received. When only the latter is so, `waker` is

@@ -8,6 +8,7 @@ mod bodies;
 mod drain;
 mod ending;
 mod keep_alive;
+mod leaving;
 mod overdue;
 mod random;
 mod refused;

@@ -102,6 +102,27 @@ async fn large_bodies_arrive() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_ends_its_request() {
+    let (certified, server) = (Certified::new(), Server::new());
+    for says_goodbye in [true, false] {
+        let service =
+            service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
+        let mut client = certified.shake(certified.connect(&server, service)).await;
+        client.send(GET).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(server.load.busy(), 1);
+        let start = Instant::now();
+        if says_goodbye {
+            client.io.shutdown().await.unwrap();
+        }
+        drop(client.io);
+        bounded(client.served).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+        assert_eq!(server.load.busy(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_broken_response_of_http_1_0_does_not_look_whole() {
     let broken = service_fn(async |_: Request<RequestBody>| {
         let parts = [Ok(Bytes::from_static(b"half")), Err("broken")];
