@@ -13,6 +13,9 @@ use tokio::runtime::Handle;
 use super::{BodyState, Due, LastRecord, turn::Turn};
 use crate::connection::Load;
 
+/// With more connections, what one keeps has left the processor's caches by its next turn.
+const MANY: usize = 256;
+
 /// The state of one connection, as its socket, its service and its bodies report it.
 ///
 /// A request body may be read on another thread than the connection's, so all of it is atomic.
@@ -107,10 +110,11 @@ impl Progress {
     }
 
     /// Puts off what is to be written to the next turn, if it may answer what was read in this one, and there are
-    /// other connections. Of a response that still goes on, what is there might get lost with an error.
+    /// other connections, and not too many. Of a response that still goes on, what is there might get lost with an error.
     pub(in crate::connection) fn postpone(&self) -> bool {
         let is_whole = self.responding.load(Relaxed) == 0;
-        is_whole && self.load.connections() > 1 && self.turn.postpone()
+        let others = (2..=MANY).contains(&self.load.connections());
+        is_whole && others && self.turn.postpone()
     }
 
     /// Whether there is something to write, and the event loop comes again at once.
@@ -248,5 +252,27 @@ impl Progress {
     /// Whether it is.
     pub(in crate::connection) fn shed(&self) -> bool {
         self.shed.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::connection::progress::Open;
+
+    #[tokio::test]
+    async fn what_is_written_is_put_off_among_some_connections_and_not_alone_or_among_many() {
+        let load = Load::new(u64::MAX);
+        for (connections, postpones) in [(1, false), (2, true), (MANY, true), (MANY + 1, false)] {
+            let progress = || Arc::new(Progress::new(load.clone(), Duration::ZERO));
+            let open: Vec<_> = (0..connections).map(|_| Open::begin(&progress())).collect();
+            let progress = progress();
+            progress.begin_turn();
+            progress.add_read(1);
+            assert_eq!(progress.postpone(), postpones, "{connections}");
+            drop(open);
+        }
     }
 }
