@@ -222,12 +222,8 @@ impl Style {
 }
 
 fn write_quoted(text: &mut Vec<u8>, value: Option<&HeaderValue>, limit: usize) {
-    let Some(value) = value else {
-        text.extend_from_slice(b" \"-\"");
-        return;
-    };
     text.extend_from_slice(b" \"");
-    escape::quoted(text, value.as_bytes(), limit);
+    escape::quoted(text, value.map_or(b"-", HeaderValue::as_bytes), limit);
     text.push(b'"');
 }
 

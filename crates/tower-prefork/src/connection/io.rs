@@ -22,8 +22,8 @@ use super::progress::Progress;
 /// So few bytes are put together before they are written: the kernel takes one piece faster than two.
 const SMALL: usize = 2 << 10;
 
-/// Most requests that a client sends while it waits for an answer fit into it.
-const LOOK: usize = 1 << 10;
+/// Most requests fit into what is read ahead, without hyper's buffer.
+const AHEAD: usize = 1 << 10;
 
 /// The client's socket, as hyper sees it: it reports what it does, and does not close by itself.
 ///
@@ -84,20 +84,13 @@ impl<IO> Io<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> Io<IO> {
-    /// Reads from the socket.
-    fn receive(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        match &read {
-            Poll::Ready(Ok(())) => match &buf.filled()[before..] {
-                [] => self.progress.set_eof(),
-                bytes if is_blank(bytes) => {}
-                bytes => self.progress.add_read(bytes.len()),
-            },
-            Poll::Ready(Err(_)) => self.progress.set_eof(),
-            Poll::Pending => {}
-        }
-        read
+    /// Reads what the client sends, to be read again. That is nothing at its end.
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [const { MaybeUninit::uninit() }; AHEAD];
+        let mut bytes = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(&mut *self).poll_read(cx, &mut bytes))?;
+        self.unread = Bytes::copy_from_slice(bytes.filled());
+        Poll::Ready(Ok(()))
     }
 
     /// Fails if the client has left while its request is being answered, and otherwise lets it wake the connection
@@ -111,15 +104,13 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
         if !self.unread.is_empty() || !self.progress.answers_whole_request(cx.waker()) {
             return Ok(());
         }
-        let mut bytes = [const { MaybeUninit::uninit() }; LOOK];
-        let mut bytes = ReadBuf::uninit(&mut bytes);
-        if let Poll::Ready(read) = self.receive(cx, &mut bytes) {
-            read?;
-            if bytes.filled().is_empty() {
-                let text = "connection closed before message completed";
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
-            }
-            self.unread = Bytes::copy_from_slice(bytes.filled());
+        let Poll::Ready(read) = self.poll_ahead(cx) else {
+            return Ok(());
+        };
+        read?;
+        if self.unread.is_empty() {
+            let text = "connection closed before message completed";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
         }
         Ok(())
     }
@@ -162,7 +153,18 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Io<IO> {
             this.unread.advance(length);
             return Poll::Ready(Ok(()));
         }
-        this.receive(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        match &read {
+            Poll::Ready(Ok(())) => match &buf.filled()[before..] {
+                [] => this.progress.set_eof(),
+                bytes if is_blank(bytes) => {}
+                bytes => this.progress.add_read(bytes.len()),
+            },
+            Poll::Ready(Err(_)) => this.progress.set_eof(),
+            Poll::Pending => {}
+        }
+        read
     }
 }
 

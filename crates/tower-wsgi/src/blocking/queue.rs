@@ -31,8 +31,6 @@ pub(super) struct Queue {
     pub(super) threads: ThreadCounts,
     /// Whether the threads hold something while they run jobs.
     held: bool,
-    /// How often a job was begun or finished.
-    pub(super) events: u64,
     pub(super) finished: u64,
     pub(super) refused: u64,
     closed: bool,
@@ -49,7 +47,6 @@ impl Queue {
             pace: Pace::default(),
             threads: ThreadCounts::default(),
             held: false,
-            events: 0,
             finished: 0,
             refused: 0,
             closed: false,
@@ -135,7 +132,6 @@ impl Queue {
     /// The next job for a thread.
     pub(super) fn start(&mut self, now: Instant, thread: &Thread) -> Option<Start> {
         let (id, deadline, Job { label, work }) = self.waiting.take_first()?;
-        self.events += 1;
         let since = deadline.and_then(|deadline| deadline.checked_sub(self.limits.queue_timeout));
         let waited = since.map(|since| now.saturating_duration_since(since.into_std()));
         let slot = self.running.add(Run {
@@ -159,7 +155,6 @@ impl Queue {
 
     /// Gives what was known of the job, which is better dropped without the lock.
     pub(super) fn finish(&mut self, slot: &Slot, now: Instant) -> Option<Run> {
-        self.events += 1;
         self.finished += 1;
         let run = self.running.take(slot)?;
         self.pace.ran(now.saturating_duration_since(run.since));
@@ -215,6 +210,12 @@ impl Queue {
 
     pub(super) fn busy(&self) -> usize {
         self.running.count()
+    }
+
+    /// How often a job was begun or finished.
+    pub(super) fn events(&self) -> u64 {
+        let begun = self.finished + self.busy() as u64;
+        begun + self.finished
     }
 
     /// The jobs that wait because every thread is busy.

@@ -148,7 +148,7 @@ impl Thread {
             } else {
                 deferred::begin_last();
             }
-            turn.begin_job(queue.events);
+            turn.begin_job(queue.events());
             drop(queue);
             drop(done);
             Shared::send(&self.shared, next);
@@ -157,7 +157,7 @@ impl Thread {
             }
             now = Instant::now();
             queue = self.shared.queue();
-            turn.end_job(queue.events, now);
+            turn.end_job(queue.events(), now);
             done = queue.finish(&slot, now);
             if queue.is_idle() {
                 self.shared.idle.notify_waiters();

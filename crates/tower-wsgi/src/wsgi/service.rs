@@ -150,15 +150,19 @@ fn answer<A: Application>(
 ) -> Result<Response<ResponseBody<A::Chunks>>, BoxError> {
     let sending = Sending(Arc::clone(shared));
     let chunks = application.call(environ, StartResponse::new(shared))?;
-    let returned = shared.returned();
-    if let Returned::File(file) = returned {
-        drop(chunks);
-        return send_file(shared, file);
-    }
+    let is_complete = match shared.returned() {
+        Returned::File(file) => {
+            drop(chunks);
+            return send_file(shared, file);
+        }
+        Returned::Complete => true,
+        Returned::Pieces => false,
+    };
     let mut chunks = Chunks::new(sending, chunks);
-    let first = match returned {
-        Returned::Complete => None,
-        _ => ask(shared, &mut chunks)?,
+    let first = if is_complete {
+        None
+    } else {
+        ask(shared, &mut chunks)?
     };
     let begin = shared.begin();
     let Some(mut head) = begin.head else {

@@ -23,7 +23,7 @@ impl Drop for Open {
             self.0.load.connection_used();
         }
         self.0.load.connection_closed();
-        self.0.last_record.cut(self.0.written());
+        self.0.last_record().cut(self.0.written());
     }
 }
 
@@ -75,7 +75,7 @@ impl Drop for Answering {
         self.progress.load.request_ended();
         if let Some(mut record) = self.record.take() {
             if record.is_whole() {
-                self.progress.last_record.set_unsent(record);
+                self.progress.last_record().set_unsent(record);
             } else {
                 record.cut(self.progress.written());
             }

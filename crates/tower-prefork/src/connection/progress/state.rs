@@ -57,7 +57,7 @@ pub(in crate::connection) struct Progress {
     shed: AtomicBool,
 
     /// For the access log.
-    pub(super) last_record: LastRecord,
+    last_record: LastRecord,
 }
 
 impl Progress {
@@ -110,7 +110,8 @@ impl Progress {
     }
 
     /// Puts off what is to be written to the next turn, if it may answer what was read in this one, and there are
-    /// other connections, and not too many. Of a response that still goes on, what is there might get lost with an error.
+    /// other connections, and not too many. Of a response that still goes on, what is there might get lost with
+    /// an error.
     pub(in crate::connection) fn postpone(&self) -> bool {
         let is_whole = self.responding.load(Relaxed) == 0;
         let others = (2..=MANY).contains(&self.load.connections());
