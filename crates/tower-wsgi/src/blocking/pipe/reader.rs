@@ -27,7 +27,16 @@ impl Reader {
     }
 }
 
-/// Notes that a piece was taken, and lets a writer know that waits for room.
+/// Lets a writer look again that waits for room.
+fn tell_writer(shared: &Shared, state: MutexGuard<'_, State>) {
+    let awaited = state.awaited;
+    drop(state);
+    if awaited {
+        shared.progress.notify_one();
+    }
+}
+
+/// Notes that a piece was taken.
 fn deliver(
     shared: &Shared,
     mut state: MutexGuard<'_, State>,
@@ -35,8 +44,7 @@ fn deliver(
     data: Bytes,
 ) -> Frame<Bytes> {
     state.taken += data.len() as u64;
-    drop(state);
-    shared.progress.notify_one();
+    tell_writer(shared, state);
     if let Some(remaining) = remaining {
         *remaining = remaining.saturating_sub(data.len() as u64);
     }
@@ -100,7 +108,6 @@ impl Drop for Reader {
         let mut state = self.shared.state();
         state.reader_gone = true;
         state.forget();
-        drop(state);
-        self.shared.progress.notify_one();
+        tell_writer(&self.shared, state);
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) reservation: Reservation,
     /// All that the reader has taken, from memory and from disk.
     pub(super) taken: u64,
+    /// A writer waits until the reader has taken more: to tell it costs a system call.
+    pub(super) awaited: bool,
     pub(super) trailers: Option<HeaderMap>,
     pub(super) end: Option<Result<(), BoxError>>,
     pub(super) waker: Option<Waker>,
@@ -69,6 +71,7 @@ impl State {
             read: 0,
             reservation: Reservation::new(&room.disk),
             taken: 0,
+            awaited: false,
             trailers: None,
             end: None,
             waker: None,

@@ -76,14 +76,17 @@ impl Writer {
 
     /// Waits for the reader to take more than it had, or for its time.
     fn wait_for_reader(&self, taken: u64) -> MutexGuard<'_, State> {
-        let state = self.shared.state();
+        let mut state = self.shared.state();
+        state.awaited = true;
         let wait = self
             .shared
             .progress
             .wait_timeout_while(state, RETRY, |state| {
                 state.taken == taken && !state.reader_gone
             });
-        wait.unwrap_or_else(PoisonError::into_inner).0
+        let mut state = wait.unwrap_or_else(PoisonError::into_inner).0;
+        state.awaited = false;
+        state
     }
 
     /// Gives the disk space back. The reader does not look at the file before `written` grows again.
