@@ -18,7 +18,7 @@ use crate::{HttpService, access_log::Log, config::Http, hooks::Hooks};
 const DEFAULT_MAX_HEADERS: usize = 100;
 
 /// A buffer of hyper's grows up to this while a large body passes: each read, and each piece of a body, costs.
-const LARGE_BUFFER: usize = 256 << 10;
+const LARGE_BUFFER: usize = 512 << 10;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
