@@ -1,6 +1,6 @@
 //! What an application returns, piece by piece.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 use pyo3::{
@@ -26,6 +26,8 @@ pub(crate) struct Chunks {
 }
 
 enum Rest {
+    /// The only piece of a list or a tuple, as most bodies are. It needs Python no more.
+    Single(Bytes),
     /// The next index, and the list or the tuple that was returned.
     List(usize, Py<PyList>),
     Tuple(usize, Py<PyTuple>),
@@ -38,10 +40,12 @@ impl Chunks {
         let py = iterable.py();
         // These have no `close`.
         let iterable = match iterable.cast_into_exact::<PyList>() {
+            Ok(list) if list.len() == 1 => return Self::single(&list.get_item(0)?, host),
             Ok(list) => return Ok(Self::plain(Rest::List(0, list.unbind()), host)),
             Err(other) => other.into_inner(),
         };
         let iterable = match iterable.cast_into_exact::<PyTuple>() {
+            Ok(tuple) if tuple.len() == 1 => return Self::single(&tuple.get_item(0)?, host),
             Ok(tuple) => return Ok(Self::plain(Rest::Tuple(0, tuple.unbind()), host)),
             Err(other) => other.into_inner(),
         };
@@ -72,6 +76,10 @@ impl Chunks {
         }
     }
 
+    fn single(item: &Bound<'_, PyAny>, host: &Arc<Host>) -> PyResult<Self> {
+        to_bytes(item).map(|piece| Self::plain(Rest::Single(piece), host))
+    }
+
     /// Nothing is to be closed.
     fn plain(rest: Rest, host: &Arc<Host>) -> Self {
         Self {
@@ -83,7 +91,7 @@ impl Chunks {
 
     fn piece(&mut self, py: Python<'_>) -> PyResult<Option<Bytes>> {
         let next = match &mut self.rest {
-            Rest::Over => return Ok(None),
+            Rest::Single(_) | Rest::Over => return Ok(None),
             Rest::List(index, list) => {
                 let item = list.bind(py).get_item(*index).ok();
                 *index += 1;
@@ -137,6 +145,11 @@ impl Iterator for Chunks {
     type Item = Result<Bytes, BoxError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        match mem::replace(&mut self.rest, Rest::Over) {
+            Rest::Over => return None,
+            Rest::Single(piece) => return Some(Ok(piece)),
+            rest => self.rest = rest,
+        }
         Python::attach(|py| {
             self.piece(py)
                 .map_err(|error| {
@@ -150,6 +163,7 @@ impl Iterator for Chunks {
     fn size_hint(&self) -> (usize, Option<usize>) {
         match &self.rest {
             Rest::Over => (0, Some(0)),
+            Rest::Single(_) => (1, Some(1)),
             Rest::Iterator(_) => (0, None),
             Rest::List(index, list) => exactly(Python::attach(|py| list.bind(py).len()), *index),
             Rest::Tuple(index, tuple) => exactly(Python::attach(|py| tuple.bind(py).len()), *index),
@@ -164,6 +178,10 @@ fn exactly(length: usize, index: usize) -> (usize, Option<usize>) {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
+        let is_pythons = !matches!(self.rest, Rest::Single(_) | Rest::Over);
+        if self.iterable.is_none() && !is_pythons {
+            return;
+        }
         Python::attach(|py| {
             if let Err(error) = self.close(py) {
                 let error: BoxError = Failure::report(py, &error, self.host.errors());

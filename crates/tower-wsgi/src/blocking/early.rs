@@ -19,14 +19,14 @@ thread_local! {
 pub(super) trait Answer: Send + Sync {
     /// Says whether anybody is left to take it.
     fn answer(&self, response: Response<Body>) -> bool;
+
+    /// For its body.
+    fn room(&self) -> &Room;
 }
 
 /// Answers the request of a job that still runs. What the job returns in the end is dropped then.
 #[derive(Clone)]
-pub(crate) struct Early {
-    answer: Arc<dyn Answer>,
-    room: Arc<Room>,
-}
+pub(crate) struct Early(Arc<dyn Answer>);
 
 impl Early {
     /// Of the job that runs on this thread; `None` on a thread that is not a pool's.
@@ -36,7 +36,7 @@ impl Early {
 
     /// Says whether anybody is left to take it.
     pub(crate) fn answer(&self, response: Response<Body>) -> bool {
-        let is_awaited = self.answer.answer(response);
+        let is_awaited = self.0.answer(response);
         // The job goes on.
         deferred::flush();
         is_awaited
@@ -44,7 +44,7 @@ impl Early {
 
     /// For a body of `size`, that is written on this thread and read on the event loop.
     pub(crate) fn pipe(&self, size: SizeHint) -> (Writer, Reader) {
-        pipe(size, &self.room)
+        pipe(size, self.0.room())
     }
 }
 
@@ -58,9 +58,8 @@ impl fmt::Debug for Early {
 pub(super) struct Running(());
 
 impl Running {
-    pub(super) fn begin(answer: Arc<dyn Answer>, room: &Arc<Room>) -> Self {
-        let room = Arc::clone(room);
-        CURRENT.set(Some(Early { answer, room }));
+    pub(super) fn begin(answer: Arc<dyn Answer>) -> Self {
+        CURRENT.set(Some(Early(answer)));
         Self(())
     }
 }

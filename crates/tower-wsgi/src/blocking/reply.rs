@@ -6,10 +6,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{deferred, wake_list::WakeList};
+use super::{deferred, pipe::Room, wake_list::WakeList};
 
 /// What a job and the task that waits for its reply share.
-pub(super) struct Place<T>(Mutex<State<T>>);
+pub(super) struct Place<T> {
+    state: Mutex<State<T>>,
+    room: Arc<Room>,
+}
 
 enum State<T> {
     Empty(Option<Waiting>),
@@ -39,14 +42,22 @@ pub(super) struct Sender<T>(Arc<Place<T>>);
 /// Takes it.
 pub(super) struct Receiver<T>(Arc<Place<T>>);
 
-pub(super) fn reply<T>() -> (Sender<T>, Receiver<T>) {
-    let place = Arc::new(Place(Mutex::new(State::Empty(None))));
+/// `room` is for the body of the reply.
+pub(super) fn reply<T>(room: &Arc<Room>) -> (Sender<T>, Receiver<T>) {
+    let place = Arc::new(Place {
+        state: Mutex::new(State::Empty(None)),
+        room: Arc::clone(room),
+    });
     (Sender(Arc::clone(&place)), Receiver(place))
 }
 
 impl<T> Place<T> {
+    pub(super) fn room(&self) -> &Room {
+        &self.room
+    }
+
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says whether the reply was the first, and anybody is left to take it.
@@ -74,6 +85,10 @@ impl<T> Sender<T> {
     /// As [`Place::send`]. From a thread of a pool, it may arrive with the replies of the jobs that follow.
     pub(super) fn send(&self, reply: T) -> bool {
         self.0.send(reply)
+    }
+
+    pub(super) fn room(&self) -> &Room {
+        self.0.room()
     }
 
     /// Where replies from elsewhere go. None comes after this sender is gone.
@@ -128,9 +143,13 @@ mod tests {
 
     use super::*;
 
+    fn room() -> Arc<Room> {
+        Room::new(0, 0)
+    }
+
     #[test]
     fn the_first_reply_arrives_and_wakes() {
-        let (sender, receiver) = reply();
+        let (sender, receiver) = reply(&room());
         let mut task = task::spawn(poll_fn(|cx| receiver.poll(cx)));
         assert_pending!(task.poll());
         assert!(sender.send(1) && task.is_woken());
@@ -142,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_sender_that_is_gone_wakes_too() {
-        let (sender, receiver) = reply::<()>();
+        let (sender, receiver) = reply::<()>(&room());
         let mut task = task::spawn(poll_fn(|cx| receiver.poll(cx)));
         assert_pending!(task.poll());
         drop(sender);
@@ -152,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_sender_knows_that_nobody_is_left() {
-        let (sender, receiver) = reply();
+        let (sender, receiver) = reply(&room());
         drop(receiver);
         assert!(!sender.send(1));
     }

@@ -6,7 +6,6 @@ use std::{
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -24,6 +23,7 @@ use super::{
 #[cfg(feature = "wsgi")]
 use super::{
     early::{self, Answer},
+    pipe::Room,
     reply::Place,
 };
 use crate::{Body, BoxError, rejection::Rejection};
@@ -43,6 +43,10 @@ impl<P: Send, E: Send> Answer for Place<Reply<P, E>> {
     fn answer(&self, response: Response<Body>) -> bool {
         self.send(Reply::Outcome(Ok(ControlFlow::Break(response))))
     }
+
+    fn room(&self) -> &Room {
+        self.room()
+    }
 }
 
 /// Lets `work`, its future and its response body run on the pool.
@@ -55,18 +59,19 @@ where
     P: Send + 'static,
     E: Send + 'static,
 {
-    let (sender, receiver) = reply();
+    let (sender, receiver) = reply(pool.room());
     let span = tracing::Span::current();
-    let room = Arc::clone(pool.room());
     let job = Box::new(move || {
         span.in_scope(|| {
             let send = |reply| sender.send(reply);
             #[cfg(feature = "wsgi")]
-            let _running = early::Running::begin(sender.place(), &room);
+            let _running = early::Running::begin(sender.place());
             match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work())))) {
-                Ok(Ok(ControlFlow::Break(response))) => answer(response, &room, |response| {
-                    send(Reply::Outcome(Ok(ControlFlow::Break(response))))
-                }),
+                Ok(Ok(ControlFlow::Break(response))) => {
+                    answer(response, sender.room(), |response| {
+                        send(Reply::Outcome(Ok(ControlFlow::Break(response))))
+                    })
+                }
                 Ok(Ok(ControlFlow::Continue(pass))) => {
                     send(Reply::Outcome(Ok(ControlFlow::Continue(pass))));
                 }

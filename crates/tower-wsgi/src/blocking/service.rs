@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use futures_util::TryFutureExt as _;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::util::Oneshot;
@@ -45,8 +46,8 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let inner = self.inner.clone();
-        let running = run(&self.pool, Label::of(&request), move || async move {
-            Oneshot::new(inner, request).await.map(ControlFlow::Break)
+        let running = run(&self.pool, Label::of(&request), move || {
+            Oneshot::new(inner, request).map_ok(ControlFlow::Break)
         });
         ResponseFuture { running }
     }

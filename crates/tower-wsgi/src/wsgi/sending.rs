@@ -18,7 +18,7 @@ use super::{
     left::{Fit, Left},
 };
 use crate::{
-    Body, BoxError,
+    Body,
     blocking::{Early, SendError, Writer, waiting},
 };
 
@@ -215,16 +215,13 @@ impl Shared {
         self.state().is_complete()
     }
 
-    /// There is no more to send: what comes later is refused. The error breaks the response off.
-    pub(super) fn end(&self, result: Result<(), BoxError>) {
+    /// There is no more to send: what comes later is refused. `end` is for a body that is being written.
+    pub(super) fn end(&self, end: impl FnOnce(Writer)) {
         let mut state = self.state();
         state.stage = Stage::Over;
         state.written = Vec::new();
         if let Some(writer) = state.writer.take() {
-            match result {
-                Ok(()) => writer.finish(),
-                Err(error) => writer.fail(error),
-            }
+            end(writer);
         }
     }
 
@@ -302,7 +299,7 @@ pub(super) struct Sending(pub(super) Arc<Shared>);
 impl Drop for Sending {
     fn drop(&mut self) {
         self.0
-            .end(Err("the application did not finish the response".into()));
+            .end(|writer| writer.fail("the application did not finish the response".into()));
     }
 }
 

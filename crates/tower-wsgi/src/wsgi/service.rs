@@ -20,7 +20,7 @@ use super::{
     left::{Fit, Left},
     sending::{Returned, Sending, Shared},
 };
-use crate::{Body, BoxError, rejection::Rejection};
+use crate::{Body, BoxError, blocking::Writer, rejection::Rejection};
 
 const NOT_STARTED: &str =
     "the application gave a body, or none, without a call of start_response that succeeded";
@@ -263,7 +263,7 @@ where
     }
     shared.left().end()?;
     // Before the application closes: the client need not wait for that.
-    shared.end(Ok(()));
+    shared.end(Writer::finish);
     drop(chunks);
     Ok(answered())
 }
