@@ -1,4 +1,6 @@
-"""A response of 16 chunks, 64 KB each."""
+"""A response of 16 chunks, 64 KB each. At `/waits` it waits before the second one."""
+
+import time
 
 CHUNK = b"x" * 65536
 HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(16 * len(CHUNK)))]
@@ -6,5 +8,8 @@ HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(16 * len(CHUNK
 
 def application(environ, start_response):
     start_response("200 OK", HEADERS)
-    for _ in range(16):
+    yield CHUNK
+    if environ["PATH_INFO"] == "/waits":
+        time.sleep(0.5)
+    for _ in range(15):
         yield CHUNK

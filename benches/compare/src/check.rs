@@ -1,7 +1,7 @@
 //! Whether a server counts: what it answers, and whom.
 
 use std::{
-    io::Read as _,
+    io::{self, Read as _},
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
@@ -10,6 +10,9 @@ use crate::{Failure, client, client::Answer, load::Load};
 
 /// A connection without an answer for so long is not served.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an application waits after the first block at `/waits`.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether this is the right answer, byte by byte.
 pub(crate) fn answer(answer: &Answer, load: &Load) -> Result<(), Failure> {
@@ -53,6 +56,19 @@ pub(crate) fn unserved(address: SocketAddr, load: &Load) -> usize {
     load.connections - served.filter(|begins| *begins).count()
 }
 
+/// Whether it keeps the first block of an answer back until the application has made the others. PEP 3333 forbids
+/// that ("Buffering and Streaming"): a client would wait for what an application sends as it goes.
+pub(crate) fn holds_back(address: SocketAddr, load: &Load) -> io::Result<bool> {
+    let mut stream = client::get(address, load, "/waits", PATIENCE)?;
+    let length = load.answer.len();
+    let (first, others) = (length / load.blocks, length - length / load.blocks);
+    stream.read_exact(&mut vec![0; first])?;
+    let since = Instant::now();
+    // The head is before them.
+    stream.read_exact(&mut vec![0; others])?;
+    Ok(since.elapsed() < PAUSE / 2)
+}
+
 fn begins(stream: &mut TcpStream, end: Instant) -> bool {
     // None left still gives those a chance whose answer has come.
     let left = end.saturating_duration_since(Instant::now());
@@ -82,6 +98,27 @@ mod tests {
         let Failure(wrong) = answer(&given(503, b"hi"), &load).expect_err("it is wrong");
         assert_eq!(wrong, "it answers with status 503");
         assert!(answer(&given(200, b"xxx"), &Load::echo(1, 3)).is_ok());
+    }
+
+    #[test]
+    fn a_server_that_waits_for_all_blocks_is_found_out() {
+        for holds in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("an address");
+            thread::spawn(move || {
+                let (mut stream, _) = listener.accept().expect("a client");
+                // What is not read would reset the connection at its end.
+                stream.read(&mut [0; 1024]).expect("a request");
+                let mut send = |bytes: &[u8]| stream.write_all(bytes).expect("it reads");
+                if !holds {
+                    send(b"ab");
+                }
+                thread::sleep(PAUSE);
+                send(if holds { b"abcd" } else { b"cd" });
+            });
+            let load = Load::get(1, b"abcd").in_blocks(2);
+            assert_eq!(holds_back(address, &load).expect("an answer"), holds);
+        }
     }
 
     #[test]

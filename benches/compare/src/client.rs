@@ -26,7 +26,19 @@ pub(crate) fn connect(address: SocketAddr, patience: Duration) -> io::Result<Tcp
 
 /// The request of the load, written out.
 pub(crate) fn send(stream: &mut TcpStream, load: &Load) -> io::Result<()> {
-    write(stream, load, "")
+    write(stream, load, "/", "")
+}
+
+/// The same for another path, on a connection of its own.
+pub(crate) fn get(
+    address: SocketAddr,
+    load: &Load,
+    path: &str,
+    patience: Duration,
+) -> io::Result<TcpStream> {
+    let mut stream = connect(address, patience)?;
+    write(&mut stream, load, path, "Connection: close\r\n")?;
+    Ok(stream)
 }
 
 /// Reads the answer to [`send`], which is the right one, or nothing ends it.
@@ -44,8 +56,7 @@ pub(crate) fn skip_answer(stream: &mut TcpStream, load: &Load) -> io::Result<()>
 
 /// Asks once, on a connection of its own.
 pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::Result<Answer> {
-    let mut stream = connect(address, patience)?;
-    write(&mut stream, load, "Connection: close\r\n")?;
+    let mut stream = get(address, load, "/", patience)?;
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         // Some servers reset what they close; what has come is judged.
@@ -58,9 +69,12 @@ pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::R
     })
 }
 
-fn write(stream: &mut TcpStream, load: &Load, more: &str) -> io::Result<()> {
+fn write(stream: &mut TcpStream, load: &Load, path: &str, more: &str) -> io::Result<()> {
     let method = if load.body.is_some() { "POST" } else { "GET" };
-    let mut head = format!("{method} / HTTP/1.1\r\nHost: {}\r\n", stream.peer_addr()?);
+    let mut head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\n",
+        stream.peer_addr()?
+    );
     for (name, value) in load.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -51,6 +51,9 @@ pub(crate) struct Load {
     pub(crate) body: Option<usize>,
     /// The right answer's body; nothing means what was posted.
     pub(crate) answer: &'static [u8],
+    /// The application makes the answer in so many blocks, and waits for a while after the first one where it is asked
+    /// for `/waits`.
+    pub(crate) blocks: usize,
 }
 
 /// What one round of `wrk` tells.
@@ -77,6 +80,7 @@ impl Load {
             headers: &[],
             body: None,
             answer,
+            blocks: 1,
         }
     }
 
@@ -86,6 +90,11 @@ impl Load {
             body: Some(bytes),
             ..Self::get(connections, b"")
         }
+    }
+
+    /// Where the answer comes in so many blocks.
+    pub(crate) fn in_blocks(self, blocks: usize) -> Self {
+        Self { blocks, ..self }
     }
 
     /// With the 16 headers of a browser.

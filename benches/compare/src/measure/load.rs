@@ -12,7 +12,12 @@ struct Running<'a> {
     contender: &'a Contender,
     server: Server,
     unserved: usize,
+    /// Why it does not count, whatever it answers.
+    fault: &'static str,
 }
+
+/// A server that keeps blocks back.
+const HOLDS_BACK: &str = "it sends nothing before the application has made its last block, though PEP 3333 forbids to delay one";
 
 pub(super) fn measure(run: Run<'_>) -> Result<Vec<Record>, Failure> {
     let mut records = Vec::new();
@@ -21,6 +26,11 @@ pub(super) fn measure(run: Run<'_>) -> Result<Vec<Record>, Failure> {
         match start(run, contender) {
             Ok(server) => {
                 let unserved = check::unserved(server.address, &contender.load);
+                let fault = if contender.load.blocks > 1 && holds_back(&server, contender)? {
+                    HOLDS_BACK
+                } else {
+                    ""
+                };
                 // The first second is slower: caches fill, and CPython specialises what it runs.
                 let warm_up = Duration::from_secs(1);
                 contender.load.run(server.address, warm_up, run.mode)?;
@@ -28,6 +38,7 @@ pub(super) fn measure(run: Run<'_>) -> Result<Vec<Record>, Failure> {
                     contender,
                     server,
                     unserved,
+                    fault,
                 });
             }
             Err(failure) => records.push(failed(run, contender, failure)),
@@ -46,6 +57,13 @@ pub(super) fn measure(run: Run<'_>) -> Result<Vec<Record>, Failure> {
     Ok(records)
 }
 
+fn holds_back(server: &Server, contender: &Contender) -> Result<bool, Failure> {
+    check::holds_back(server.address, &contender.load).map_err(|error| {
+        let name = &contender.program.name;
+        Failure(format!("{name} does not answer at /waits: {error}"))
+    })
+}
+
 impl Running<'_> {
     fn round(&self, run: Run<'_>, round: usize) -> Result<Record, Failure> {
         let load = &self.contender.load;
@@ -56,7 +74,7 @@ impl Running<'_> {
         let note = if outcome.is_too_short(load) {
             "some of its answers are too short".to_owned()
         } else {
-            String::new()
+            self.fault.to_owned()
         };
         let per_request =
             (outcome.requests > 0).then(|| rounded(cpu.max(0.0) * 1e6 / float(outcome.requests)));

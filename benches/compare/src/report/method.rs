@@ -22,7 +22,9 @@ missed, and [profiles](profiles) has what each hot path cost before the work on 
   of the processor times, and the table says so.
 * Before a server counts, one answer is compared with the right one, status and body, byte by byte; and each of the load's
   connections, all open at the same time, has to have an answer within two seconds. Requests that fail, time-outs and
-  connections that are not served disqualify a figure: it is shown, and does not count.
+  connections that are not served disqualify a figure: it is shown, and does not count. So does, in row 10, a server that
+  keeps the first block of a response back until the application has made the last one (PEP 3333, \"Buffering and
+  Streaming\"): the application waits for half a second after the first block, and the block has to be there before.
 * All Python servers run on the same CPython, the newest of the machine, and serve the same file of
   `benches/compare/applications`. Nobody writes an access log, but in row 12. All checks and limits of ours are on.
 * Memory is resident memory (RSS) and its share where pages are shared (PSS), from `smaps_rollup`: of all processes of

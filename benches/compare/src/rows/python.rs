@@ -163,7 +163,7 @@ fn generator(places: &Places) -> Case {
     let peers = Peers::of(places, "generator:application");
     Case::load(
         "generator of 16 × 64 KB",
-        &Load::get(64, CHUNKS),
+        &Load::get(64, CHUNKS).in_blocks(16),
         fast_ones(&peers),
     )
     .target(Target::throughput(1.2))
