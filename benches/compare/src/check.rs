@@ -81,7 +81,11 @@ fn begins(stream: &mut TcpStream, end: Instant) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, net::TcpListener, thread};
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        net::TcpListener,
+        thread,
+    };
 
     use super::*;
 
@@ -108,7 +112,8 @@ mod tests {
             thread::spawn(move || {
                 let (mut stream, _) = listener.accept().expect("a client");
                 // What is not read would reset the connection at its end.
-                stream.read(&mut [0; 1024]).expect("a request");
+                let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                assert!(lines.take_while(|line| !line.is_empty()).count() > 0);
                 let mut send = |bytes: &[u8]| stream.write_all(bytes).expect("it reads");
                 if !holds {
                     send(b"ab");

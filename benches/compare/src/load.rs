@@ -8,6 +8,7 @@ use crate::{
     Failure,
     case::Mode,
     cores::{self, Side},
+    server::cpu_seconds_of_ended_children,
 };
 
 /// What a browser sends.
@@ -70,6 +71,9 @@ pub(crate) struct Outcome {
     write: u64,
     status: u64,
     timeout: u64,
+    /// The part of one core that the load has used.
+    #[serde(skip)]
+    pub(crate) busy: f64,
 }
 
 impl Load {
@@ -129,18 +133,23 @@ impl Load {
         }
         wrk.arg(format!("http://{address}/")).arg("--");
         wrk.args(self.body.map(|bytes| bytes.to_string()));
+        let before = cpu_seconds_of_ended_children();
         let output = wrk.output().map_err(|error| {
             Failure(format!(
                 "`wrk`, Debian's package of this name, could not be started: {error}"
             ))
         })?;
+        let cpu = cpu_seconds_of_ended_children() - before;
         let report = String::from_utf8_lossy(&output.stdout);
         let line = report.lines().find(|line| line.starts_with('{'));
-        line.and_then(|line| serde_json::from_str(line).ok())
+        let mut outcome: Outcome = line
+            .and_then(|line| serde_json::from_str(line).ok())
             .ok_or_else(|| {
                 let said = String::from_utf8_lossy(&output.stderr);
                 Failure(format!("`wrk` reported nothing: {report}{said}"))
-            })
+            })?;
+        outcome.busy = cpu * 1e6 / float(outcome.microseconds.max(1));
+        Ok(outcome)
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) p99_ms: Option<f64>,
     pub(crate) p999_ms: Option<f64>,
     pub(crate) errors: Option<u64>,
+    /// The part of one core that the load has used.
+    pub(crate) load_busy: Option<f64>,
     pub(crate) rss_kib: Option<u64>,
     pub(crate) pss_kib: Option<u64>,
     pub(crate) connections: Option<usize>,

@@ -86,6 +86,7 @@ impl Running<'_> {
             p99_ms: ms(outcome.p99),
             p999_ms: ms(outcome.p999),
             errors: Some(outcome.errors()),
+            load_busy: Some(rounded(outcome.busy)),
             rss_kib: Some(memory.rss_kib),
             pss_kib: Some(memory.pss_kib),
             connections: Some(load.connections),

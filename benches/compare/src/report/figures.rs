@@ -8,9 +8,8 @@ use crate::{
     target::Figure,
 };
 
-/// One thread of `wrk` gives no more than some 150 000 requests a second: near to it the rate is the load's, not the
-/// server's.
-const LIMIT_OF_THE_LOAD: f64 = 130_000.0;
+/// From this part of its core on, which it has one of, the load is the limit: the rate is the load's, not the server's.
+const LIMIT_OF_THE_LOAD: f64 = 0.9;
 
 /// The rounds of one server, in order.
 pub(super) struct Rounds<'a> {
@@ -69,7 +68,7 @@ impl Rounds<'_> {
 
     /// Whether its rate may be that of the load.
     pub(super) fn is_at_the_limit(&self) -> bool {
-        self.summary(Figure::Throughput).median > LIMIT_OF_THE_LOAD
+        Summary::of(self.values(|record| record.load_busy)).median > LIMIT_OF_THE_LOAD
     }
 
     /// Ours to the other, round by round.

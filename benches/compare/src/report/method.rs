@@ -18,8 +18,9 @@ missed, and [profiles](profiles) has what each hot path cost before the work on 
   a drift of the machine meets all of them. A ratio is that of two servers in the same round; the median of the rounds
   counts, and the spread is from the smallest to the largest. A second of load before the first round does not count.
 * Processor time is user and system of all the server's processes, from `/proc`, for each request of the round.
-* One thread of `wrk` gives no more than some 150 000 requests a second. Where a server is above 130 000 the ratio is that
-  of the processor times, and the table says so.
+* `wrk` has one thread, which gives no more than some 150 000 requests a second, or some 3.5 GB. Where it has used more than
+  90 % of a core with one of the two servers, the rate is the load's and not the server's: the ratio is that of the processor
+  times, and the table says so. *Load* is what it has used.
 * Before a server counts, one answer is compared with the right one, status and body, byte by byte; and each of the load's
   connections, all open at the same time, has to have an answer within two seconds. Requests that fail, time-outs and
   connections that are not served disqualify a figure: it is shown, and does not count. So does, in row 10, a server that

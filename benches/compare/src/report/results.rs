@@ -17,8 +17,8 @@ round. As pictures: [throughput](throughput.svg), [latency](latency.svg), [proce
 [connections](connections.svg).
 
 A ratio is ours to theirs, the median of the rounds, against the best peer that counts, with the spread of the rounds in
-parentheses; more is better for throughput, less for everything else. Where a server is above 130 000 requests a second
-the load is the limit, and the ratio is that of the processor time for each request.
+parentheses; more is better for throughput, less for everything else. Where the load has used more than 90 % of its core,
+it is the limit, and the ratio is that of the processor time for each request.
 
 ",
     );

@@ -237,9 +237,13 @@ mod tests {
 
     #[test]
     fn processor_time_counts_where_the_load_is_the_limit() {
+        let busy = |load_busy, record| Record {
+            load_busy: Some(load_busy),
+            ..record
+        };
         let records = [
-            record("ours", 150_000.0, 6.0, 2.0),
-            record("fast", 150_000.0, 9.0, 1.0),
+            busy(0.85, record("ours", 150.0, 6.0, 2.0)),
+            busy(0.95, record("fast", 150.0, 9.0, 1.0)),
         ];
         let measured = "1.50 (fast, by CPU: the load is the limit; 1.50–1.50)".to_owned();
         assert_eq!(

@@ -34,7 +34,17 @@ pub(crate) fn processes(root: u32) -> Vec<u32> {
 
 pub(crate) fn cpu_seconds(root: u32) -> f64 {
     let ticks = |process| Some(stat(process, 11)? + stat(process, 12)?);
-    let ticks: u64 = processes(root).into_iter().filter_map(ticks).sum();
+    seconds(processes(root).into_iter().filter_map(ticks).sum())
+}
+
+/// The processor time of this process' children that have ended.
+pub(crate) fn cpu_seconds_of_ended_children() -> f64 {
+    let own = std::process::id();
+    let ticks = stat(own, 13).zip(stat(own, 14));
+    seconds(ticks.map_or(0, |(user, system)| user + system))
+}
+
+fn seconds(ticks: u64) -> f64 {
     let per_second = rustix::param::clock_ticks_per_second();
     crate::load::float(ticks) / crate::load::float(per_second)
 }
@@ -102,5 +112,14 @@ mod tests {
         let before = cpu_seconds(std::process::id());
         // Three ticks: another test of this process may share them.
         while cpu_seconds(std::process::id()) < before + 0.03 {}
+    }
+
+    #[test]
+    fn what_ended_children_have_used_is_known() {
+        let before = cpu_seconds_of_ended_children();
+        let work = "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done";
+        let status = Command::new("sh").args(["-c", work]).status();
+        assert!(status.expect("a shell").success());
+        assert!(cpu_seconds_of_ended_children() > before);
     }
 }

@@ -70,7 +70,7 @@ where
                 Ok(Ok(ControlFlow::Break(response))) => {
                     answer(response, sender.room(), |response| {
                         send(Reply::Outcome(Ok(ControlFlow::Break(response))))
-                    })
+                    });
                 }
                 Ok(Ok(ControlFlow::Continue(pass))) => {
                     send(Reply::Outcome(Ok(ControlFlow::Continue(pass))));
