@@ -1,17 +1,29 @@
 //! Bare hyper on an event loop: nothing of ours, nothing else.
 //!
-//! usage: `hyper-server PORT`
+//! It answers with `Hello, world!`, or with so many bytes; a body is sent back.
+//!
+//! usage: `hyper-server PORT [BYTES]`
 
-use std::{convert::Infallible, env, error::Error};
+use std::{env, error::Error};
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Request, Response,
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime::Builder};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let port: u16 = env::args().nth(1).ok_or("which port?")?.parse()?;
+    let mut arguments = env::args().skip(1);
+    let port: u16 = arguments.next().ok_or("which port?")?.parse()?;
+    let answer = match arguments.next() {
+        Some(bytes) => Bytes::from(vec![b'x'; bytes.parse()?]),
+        None => Bytes::from_static(b"Hello, world!"),
+    };
     let mut http = http1::Builder::new();
     http.header_read_timeout(None);
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -20,12 +32,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let hello = service_fn(async |_: Request<Incoming>| {
-                let body = Full::new(Bytes::from_static(b"Hello, world!"));
-                Ok::<_, Infallible>(Response::new(body))
+            let answer = answer.clone();
+            let service = service_fn(move |request: Request<Incoming>| {
+                let answer = answer.clone();
+                async move {
+                    let body = request.into_body();
+                    let answer = if body.is_end_stream() {
+                        answer
+                    } else {
+                        body.collect().await?.to_bytes()
+                    };
+                    hyper::Result::Ok(Response::new(Full::new(answer)))
+                }
             });
             // A connection that fails is the load's affair: it counts what it gets.
-            tokio::spawn(http.serve_connection(TokioIo::new(stream), hello));
+            tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
         }
     })
 }

@@ -1,6 +1,6 @@
 //! Python applications, against the servers that a user would pick instead.
 
-use super::peers::Peers;
+use super::peers::{Peers, bare_hyper};
 use crate::{
     case::{Case, Group, Mode, Row},
     load::Load,
@@ -24,7 +24,10 @@ pub(super) fn rows(places: &Places) -> Vec<Row> {
         row(
             4,
             "the best of peregrine, weft (each in its default), fastpysgi, fastwsgi, bjoern",
-            vec![on_the_loop(places)],
+            vec![
+                on_the_loop(places),
+                hyper_alone(places, "1 KB, bare hyper", "1024", &Load::get(64, RAW)),
+            ],
         ),
         row(
             5,
@@ -62,6 +65,18 @@ pub(super) fn rows(places: &Places) -> Vec<Row> {
                 echo(places, "echo of 10 KB", 10 << 10, 1.3),
                 echo(places, "echo of 100 KB", 100 << 10, 2.0),
                 echo(places, "echo of 1 MB", 1 << 20, 2.0),
+                hyper_alone(
+                    places,
+                    "echo of 10 KB, bare hyper",
+                    "",
+                    &Load::echo(64, 10 << 10),
+                ),
+                hyper_alone(
+                    places,
+                    "echo of 1 MB, bare hyper",
+                    "",
+                    &Load::echo(64, 1 << 20),
+                ),
             ],
         ),
         row(10, "the best peer", vec![generator(places)]),
@@ -157,6 +172,11 @@ fn echo(places: &Places, name: &str, bytes: usize, ratio: f64) -> Case {
         peers.granian(1, 10).named("Granian, 10 threads"),
     ];
     Case::load(name, &Load::echo(64, bytes), programs).target(Target::throughput(ratio))
+}
+
+/// What of a row is hyper's and the kernel's: shown, and no peer.
+fn hyper_alone(places: &Places, name: &str, arguments: &str, load: &Load) -> Case {
+    Case::load(name, load, vec![bare_hyper(places).with(arguments)])
 }
 
 fn generator(places: &Places) -> Case {
