@@ -45,7 +45,7 @@ pub(super) fn server(charge: Charge) -> Server {
     let place = name.clone();
     settings.server(&name).service(move |worker| async move {
         LOADED.store(true, Ordering::Relaxed);
-        heap::keep_for_bodies();
+        heap::give_back_by_and_by();
         Python::attach(|py| {
             set_title(py, &worker);
             let app = load(py).and_then(|callable| app(callable.bind(py), &worker, &settings));
@@ -155,6 +155,7 @@ fn leave_interrupts_to_rust(py: Python<'_>) -> PyResult<()> {
 /// Serves until stopped. Gives the exit code, except in a process that has run an application: that ends
 /// here.
 pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
+    heap::keep_for_bodies();
     leave_interrupts_to_rust(py)?;
     let code = py.detach(|| {
         let servers = charges.into_iter().map(server);

@@ -1,0 +1,41 @@
+"""Memory that large bodies have used is kept for the next ones, and given back when none come."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+from conftest import PATIENCE
+from processes import most_memory, wait_until, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Served
+
+LARGE = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    blocks = [b"x" * (1 << 20) for _ in range(60)]
+    return [blocks[0][:2]]
+"""
+
+
+def memory(worker: int) -> int:
+    """The memory in bytes that a process has in use."""
+    status = Path(f"/proc/{worker}/status").read_text()
+    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) << 10
+
+
+def test_memory_is_given_back_when_it_is_not_used_for_a_while(serve: Callable[..., Served]) -> None:
+    server = serve("app:application", "--workers", "1", "--thread-workers", "2", source=LARGE)
+    (worker,) = workers(server)
+    before = memory(worker)
+    with urlopen(server.url, timeout=PATIENCE) as response:
+        assert response.read() == b"xx"
+    assert most_memory(worker) > before + (50 << 20)
+    wait_until(lambda: memory(worker) < before + (20 << 20))
