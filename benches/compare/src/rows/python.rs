@@ -13,6 +13,13 @@ const RAW: &[u8] = &[b'x'; 1024];
 const CHUNKS: &[u8] = &[b'x'; 16 * 65536];
 const PAGE: &[u8] = b"Hello, World!";
 
+/// The name, the bytes that are sent back, the throughput as a multiple of the peer's.
+const ECHOES: [(&str, usize, f64); 3] = [
+    ("echo of 10 KB", 10 << 10, 1.3),
+    ("echo of 100 KB", 100 << 10, 2.0),
+    ("echo of 1 MB", 1 << 20, 2.0),
+];
+
 pub(super) fn rows(places: &Places) -> Vec<Row> {
     let row = |number, against, cases| Row {
         number,
@@ -61,23 +68,14 @@ pub(super) fn rows(places: &Places) -> Vec<Row> {
         row(
             9,
             "Granian",
-            vec![
-                echo(places, "echo of 10 KB", 10 << 10, 1.3),
-                echo(places, "echo of 100 KB", 100 << 10, 2.0),
-                echo(places, "echo of 1 MB", 1 << 20, 2.0),
-                hyper_alone(
-                    places,
-                    "echo of 10 KB, bare hyper",
-                    "",
-                    &Load::echo(64, 10 << 10),
-                ),
-                hyper_alone(
-                    places,
-                    "echo of 1 MB, bare hyper",
-                    "",
-                    &Load::echo(64, 1 << 20),
-                ),
-            ],
+            ECHOES
+                .map(|(name, bytes, target)| echo(places, name, bytes, target))
+                .into_iter()
+                .chain(ECHOES.map(|(name, bytes, _)| {
+                    let name = format!("{name}, bare hyper");
+                    hyper_alone(places, &name, "", &Load::echo(64, bytes))
+                }))
+                .collect(),
         ),
         row(10, "the best peer", vec![generator(places)]),
         row(
