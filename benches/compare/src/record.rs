@@ -23,6 +23,8 @@ pub(crate) struct Record {
     pub(crate) errors: Option<u64>,
     /// The part of one core that the load has used.
     pub(crate) load_busy: Option<f64>,
+    /// The part of the machine's time that its host has given to others.
+    pub(crate) stolen: Option<f64>,
     pub(crate) rss_kib: Option<u64>,
     pub(crate) pss_kib: Option<u64>,
     pub(crate) connections: Option<usize>,

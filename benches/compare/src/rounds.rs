@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     Failure,
     case::{Case, Group, Mode, Row},
-    measure,
+    measure::{self, Repeats},
     places::Places,
     record, report, rows,
 };
@@ -54,6 +54,7 @@ pub(crate) struct Run<'a> {
     pub(crate) mode: Mode,
     pub(crate) plan: Plan,
     pub(crate) places: &'a Places,
+    pub(crate) repeats: &'a Repeats,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -67,6 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     measure::allow_many_files()?;
+    let repeats = Repeats::default();
     let mut records = record::read(&places.rounds())?;
     for row in rows.iter().filter(|row| is_chosen(row, args)) {
         let mut now = Vec::new();
@@ -79,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                     mode,
                     plan: args.plan,
                     places,
+                    repeats: &repeats,
                 })?);
             }
         }

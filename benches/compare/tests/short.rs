@@ -133,6 +133,7 @@ fn the_load_counts_requests_and_processor_time() {
             _,
             errors,
             load_busy,
+            stolen,
             _,
             _,
             "64",
@@ -147,6 +148,7 @@ fn the_load_counts_requests_and_processor_time() {
         assert!(rate.parse::<f64>().is_ok_and(|rate| rate > 0.0), "{rate}");
         assert!(cpu.parse::<f64>().is_ok_and(|cpu| cpu > 0.0), "{cpu}");
         assert_eq!(errors, "0");
+        assert!(stolen.parse::<f64>().is_ok_and(|stolen| stolen < 1.0));
         assert!(load_busy.parse::<f64>().is_ok_and(|busy| busy > 0.0));
     }
 }

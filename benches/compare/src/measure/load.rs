@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, time::Duration};
 
-use super::{failed, record, start};
+use super::{failed, record, start, stolen};
 use crate::{
     Failure, case::Contender, check, load::float, record::Record, rounds::Run, server::Server,
 };
@@ -47,7 +47,11 @@ pub(super) fn measure(run: Run<'_>) -> Result<Vec<Record>, Failure> {
     for round in 1..=run.plan.rounds {
         print!("  round {round}:");
         for one in &running {
-            let record = one.round(run, round)?;
+            let (record, stolen) = stolen::least(run.repeats, || one.round(run, round))?;
+            let record = Record {
+                stolen: Some(rounded(stolen)),
+                ..record
+            };
             print!(" {:.0}", record.requests_per_second.unwrap_or_default());
             let _ = std::io::stdout().flush();
             records.push(record);

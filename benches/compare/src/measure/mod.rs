@@ -4,6 +4,9 @@ mod idle;
 mod load;
 mod memory;
 mod start;
+mod stolen;
+
+pub(crate) use stolen::Repeats;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -37,9 +37,9 @@ pub(super) fn text(row: &Row, case: &Case, records: &[Record]) -> String {
 fn head(kind: Kind) -> &'static str {
     match kind {
         Kind::Load => {
-            "| server | requests/s | spread | CPU µs/request | spread | p50 ms | p99 ms | p99.9 ms | PSS MiB | load | ours: \
+            "| server | requests/s | spread | CPU µs/request | spread | p50 ms | p99 ms | p99.9 ms | PSS MiB | load | stolen | ours: \
              throughput | ours: CPU | |\n\
-             | --- | ---: | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n"
+             | --- | ---: | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n"
         }
         Kind::Idle => {
             "| server | bytes/connection | spread | ours | |\n| --- | ---: | --- | ---: | --- |\n"
@@ -79,6 +79,7 @@ fn line(kind: Kind, server: &Rounds<'_>, all: &[Rounds<'_>]) -> String {
             cells.extend(times.map(|time| format!("{:.2}", median(time))));
             cells.push(format!("{:.1}", median(|it| it.pss_kib.map(mib))));
             cells.push(format!("{:.0} %", 100.0 * median(|it| it.load_busy)));
+            cells.push(format!("{:.0} %", 100.0 * median(|it| it.stolen)));
             cells.push(ours(Figure::Throughput));
             cells.push(ours(Figure::Cpu));
         }

@@ -21,6 +21,9 @@ missed, and [profiles](profiles) has what each hot path cost before the work on 
 * `wrk` has one thread, which gives no more than some 150 000 requests a second, or some 3.5 GB. Where it has used more than
   90 % of a core with one of the two servers, the rate is the load's and not the server's: the ratio is that of the processor
   times, and the table says so. *Load* is what it has used.
+* On a virtual machine the host may give the processors to others meanwhile. Where it took more than 2 % of the machine's time
+  from a server's round, that is measured again, up to four times and up to 90 times in a run, and the one with the least
+  loss is kept. *Stolen* is what was lost nevertheless.
 * Before a server counts, one answer is compared with the right one, status and body, byte by byte; and each of the load's
   connections, all open at the same time, has to have an answer within two seconds. Requests that fail, time-outs and
   connections that are not served disqualify a figure: it is shown, and does not count. So does, in row 10, a server that
