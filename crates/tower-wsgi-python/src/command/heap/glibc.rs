@@ -4,7 +4,6 @@
 use std::{
     env,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
 };
 
 /// So much free memory at its end stays with the process until the next look.
@@ -12,12 +11,6 @@ const KEPT: i32 = 64 << 20;
 
 /// And so much after it.
 const KEPT_AFTER_A_LOOK: usize = 4 << 20;
-
-const LOOKS: Duration = Duration::from_secs(10);
-
-/// A look holds the heap's lock: for microseconds, for a millisecond where there are some megabytes to give back, for 60
-/// where 50 000 pieces of it are free. So many times as long there is none.
-const REST: u32 = 1000;
 
 /// What is larger comes from the kernel, and goes back there when it is freed.
 const LARGE: i32 = 4 << 20;
@@ -56,26 +49,10 @@ pub(in crate::command) fn keep_for_bodies() {
     KEEPS.store(true, Ordering::Relaxed);
 }
 
-/// Gives by and by what is kept for nothing back, for as long as the runtime lives in which it is called.
-pub(in crate::command) fn give_back_by_and_by() {
-    if !KEEPS.load(Ordering::Relaxed) {
-        return;
+/// Gives back what is kept for nothing.
+pub(super) fn give_back() {
+    if KEEPS.load(Ordering::Relaxed) {
+        // SAFETY: it takes a number, and locks the heap for itself.
+        unsafe { libc::malloc_trim(KEPT_AFTER_A_LOOK) };
     }
-    tokio::spawn(async {
-        let mut pause = LOOKS;
-        loop {
-            tokio::time::sleep(pause).await;
-            let Ok(took) = tokio::task::spawn_blocking(give_back).await else {
-                return;
-            };
-            pause = LOOKS.max(took * REST);
-        }
-    });
-}
-
-fn give_back() -> Duration {
-    let begun = Instant::now();
-    // SAFETY: it takes a number, and locks the heap for itself.
-    unsafe { libc::malloc_trim(KEPT_AFTER_A_LOOK) };
-    begun.elapsed()
 }

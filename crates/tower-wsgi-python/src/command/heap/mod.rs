@@ -3,5 +3,7 @@
 #[cfg_attr(target_env = "gnu", path = "glibc.rs")]
 #[cfg_attr(not(target_env = "gnu"), path = "other.rs")]
 mod library;
+mod looks;
 
-pub(super) use library::{give_back_by_and_by, keep_for_bodies};
+pub(super) use library::keep_for_bodies;
+pub(super) use looks::give_back_by_and_by;

@@ -2,4 +2,4 @@
 
 pub(in crate::command) fn keep_for_bodies() {}
 
-pub(in crate::command) fn give_back_by_and_by() {}
+pub(super) fn give_back() {}

@@ -1,0 +1,35 @@
+//! What is kept for nothing is given back by and by.
+
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use super::library;
+
+const LOOKS: Duration = Duration::from_secs(10);
+
+/// A look holds the heap's lock: for microseconds, for a millisecond where there are some megabytes to give back, for 60
+/// where 50 000 pieces of it are free. So many times as long there is none.
+const REST: u32 = 1000;
+
+/// Does it for as long as the runtime lives in which it is called.
+pub(in crate::command) fn give_back_by_and_by() {
+    tokio::spawn(async {
+        let mut pause = LOOKS;
+        loop {
+            tokio::time::sleep(pause).await;
+            let Ok(took) = tokio::task::spawn_blocking(look).await else {
+                return;
+            };
+            pause = LOOKS.max(took * REST);
+        }
+    });
+}
+
+fn look() -> Duration {
+    // The bodies that were dropped without the interpreter's lock wait for the next one who has it.
+    let _ended = Python::try_attach(|_| ());
+    let begun = Instant::now();
+    library::give_back();
+    begun.elapsed()
+}
