@@ -23,10 +23,19 @@ def workers(server: Served) -> list[int]:
     return [int(pid) for pid in (supervisor / "children").read_text().split()]
 
 
+def memory(worker: int) -> int:
+    """The memory in bytes that a process has in use."""
+    return _status(worker, "VmRSS")
+
+
 def most_memory(worker: int) -> int:
     """The most memory in bytes that a process has ever had in use."""
-    status = Path(f"/proc/{worker}/status").read_text()
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return _status(worker, "VmHWM")
+
+
+def _status(process: int, field: str) -> int:
+    status = Path(f"/proc/{process}/status").read_text()
+    found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
     assert found is not None
     return int(found[1]) << 10
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
 from conftest import PATIENCE
-from processes import most_memory, wait_until, workers
+from processes import memory, most_memory, wait_until, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,14 +26,6 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"x" * (60 << 20)]
 """
-
-
-def memory(worker: int) -> int:
-    """The memory in bytes that a process has in use."""
-    status = Path(f"/proc/{worker}/status").read_text()
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found is not None
-    return int(found[1]) << 10
 
 
 @pytest.mark.parametrize("source", [LARGE, SENT], ids=["used", "sent"])

@@ -72,14 +72,14 @@ fn line(kind: Kind, server: &Rounds<'_>, all: &[Rounds<'_>]) -> String {
             );
             let times: [fn(&Record) -> Option<f64>; 3] =
                 [|it| it.p50_ms, |it| it.p99_ms, |it| it.p999_ms];
+            let parts: [fn(&Record) -> Option<f64>; 2] = [|it| it.load_busy, |it| it.stolen];
             cells.push(format!("{:.0}", rate.median));
             cells.push(format!("{:.0}–{:.0}", rate.min, rate.max));
             cells.push(format!("{:.2}", cpu.median));
             cells.push(cpu.to_string());
             cells.extend(times.map(|time| format!("{:.2}", median(time))));
             cells.push(format!("{:.1}", median(|it| it.pss_kib.map(mib))));
-            cells.push(format!("{:.0} %", 100.0 * median(|it| it.load_busy)));
-            cells.push(format!("{:.0} %", 100.0 * median(|it| it.stolen)));
+            cells.extend(parts.map(|part| format!("{:.0} %", 100.0 * median(part))));
             cells.push(ours(Figure::Throughput));
             cells.push(ours(Figure::Cpu));
         }
