@@ -1,15 +1,12 @@
 use std::{env, path::PathBuf};
 
-use crate::Program;
+use crate::{Program, skip};
 
-/// A program of the system, if it is there.
-///
-/// Without it the test is to be skipped, which is said on standard error. Where the variable `CI` is `true`, all that
-/// tests need must be there.
+/// A program of the system, if it is there. Without it the test is to be [skipped](skip).
 ///
 /// # Panics
 ///
-/// When it is not there, and must be.
+/// When it is not there, and the variable `CI` is `true`.
 #[must_use]
 pub fn installed(name: &str) -> Option<Program> {
     let path = env::var_os("PATH").unwrap_or_default();
@@ -18,9 +15,7 @@ pub fn installed(name: &str) -> Option<Program> {
     let mut files = directories.map(|directory| directory.join(name));
     let found = files.find(|file| file.is_file());
     if found.is_none() {
-        let must = env::var_os("CI").is_some_and(|ci| ci == "true");
-        assert!(!must, "{name} is not installed");
-        eprintln!("skipped: {name} is not installed");
+        skip(&format!("{name} is not installed"));
     }
     found.map(Program::new)
 }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,13 +22,52 @@ pub(crate) fn cargo(args: &str) -> Command {
 }
 
 /// Runs `command` to its end, its output going straight through.
-pub(crate) fn run(mut command: Command) -> Result<(), Failure> {
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    run_allowing(command, |_| false)
+}
+
+/// As [`run`]; exit codes that are `allowed` are no failure either.
+pub(crate) fn run_allowing(
+    mut command: Command,
+    allowed: impl FnOnce(i32) -> bool,
+) -> Result<(), Failure> {
     let line = line(&command);
     println!("$ {line}");
     match command.status() {
-        Ok(status) if status.success() => Ok(()),
+        Ok(status) if status.success() || status.code().is_some_and(allowed) => Ok(()),
         Ok(status) => Err(Failure(format!("`{line}` ended with {status}"))),
         Err(error) => Err(Failure(format!("`{line}` could not be started: {error}"))),
+    }
+}
+
+/// Runs `command` to its end, its output going straight through, and line by line to `reader`.
+pub(crate) fn run_and_read(
+    mut command: Command,
+    mut reader: impl FnMut(&str),
+) -> Result<(), Failure> {
+    let line = line(&command);
+    println!("$ {line}");
+    let not_started = |error| Failure(format!("`{line}` could not be started: {error}"));
+    // One pipe for both, so that the lines keep their order.
+    let (output, writer) = io::pipe().map_err(not_started)?;
+    let stderr = writer.try_clone().map_err(not_started)?;
+    command.stdout(writer).stderr(stderr);
+    let mut child = command.spawn().map_err(not_started)?;
+    // It holds the pipe's other end: without it, the output ends with the child's.
+    drop(command);
+    let mut stdout = io::stdout();
+    for line in BufReader::new(output).split(b'\n') {
+        let Ok(line) = line else { break };
+        let line = String::from_utf8_lossy(&line);
+        let _ = writeln!(stdout, "{line}");
+        reader(&line);
+    }
+    match child.wait() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure(format!("`{line}` ended with {status}"))),
+        Err(error) => Err(Failure(format!(
+            "`{line}` could not be waited for: {error}"
+        ))),
     }
 }
 
@@ -89,6 +129,20 @@ mod tests {
         command.args(["-c", "exit 3"]);
         let Failure(sentence) = run(command).expect_err("it ends with 3");
         assert_eq!(sentence, "`sh -c exit 3` ended with exit status: 3");
+    }
+
+    #[test]
+    fn the_lines_of_both_outputs_are_read_in_order() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; echo two >&2; echo three; exit 3"]);
+        let mut lines = Vec::new();
+        let end = run_and_read(command, |line| lines.push(line.to_owned()));
+        assert_eq!(lines, ["one", "two", "three"]);
+        let Failure(sentence) = end.expect_err("it ends with 3");
+        assert!(
+            sentence.ends_with("ended with exit status: 3"),
+            "{sentence}"
+        );
     }
 
     #[test]

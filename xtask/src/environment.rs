@@ -56,6 +56,11 @@ impl Environment {
         program: &str,
         arguments: impl FnOnce(&mut Command),
     ) -> Result<(), Failure> {
+        run_command(self.command(program, arguments))
+    }
+
+    /// A program of the environment, to run in the package's directory.
+    pub(crate) fn command(&self, program: &str, arguments: impl FnOnce(&mut Command)) -> Command {
         let mut command = Command::new(self.directory.join("bin").join(program));
         command
             .current_dir(root().join(PACKAGE))
@@ -63,7 +68,7 @@ impl Environment {
             // maturin names the environment's interpreter itself.
             .env_remove(interpreter::VARIABLE);
         arguments(&mut command);
-        run_command(command)
+        command
     }
 
     fn make(

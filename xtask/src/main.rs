@@ -9,11 +9,11 @@ mod debian;
 mod environment;
 mod interpreter;
 mod newest;
-mod proxies;
+mod programs;
 mod python;
 mod setup;
+mod suite;
 mod test;
-mod tries;
 mod workspace;
 
 use std::process::ExitCode;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use crate::command::{Failure, cargo, run as run_command};
-use crate::tries::{Tries, twice};
+use crate::command::{Failure, cargo, run as run_command, run_and_read};
+use crate::suite::{Flaky, Libtest, Notes, Report, Verdict, judge};
 use crate::workspace::Workspace;
-use crate::{proxies, python, setup};
+use crate::{programs, python, setup};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -57,14 +57,9 @@ impl Step {
             .unwrap_or_default()
     }
 
-    fn run(self) -> Result<Tries, Failure> {
+    fn run(self) -> Result<Verdict, Failure> {
         match self {
-            Self::Test => {
-                proxies::set_up()?;
-                build_programs()?;
-                let all = || run_command(cargo("test --workspace --all-features"));
-                return twice(all, all);
-            }
+            Self::Test => return test(),
             Self::Python => return python::run(),
             Self::Setup => setup::run(),
             Self::Fmt => run_command(cargo("fmt --all --check")),
@@ -75,7 +70,7 @@ impl Step {
             Self::Features => features(),
             Self::Bench => bench(),
         }?;
-        Ok(Tries::One)
+        Ok(Verdict::default())
     }
 }
 
@@ -83,7 +78,7 @@ impl Step {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let chosen = chosen(&args.only);
     let mut times = Vec::with_capacity(chosen.len());
-    let mut result = Ok(Tries::One);
+    let mut result = Ok(Verdict::default());
     for (index, step) in chosen.iter().enumerate() {
         println!("\n== {} of {}: {}", index + 1, chosen.len(), step.name());
         let start = Instant::now();
@@ -93,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                 "step {number}, {name}, failed: {sentence}; repeat it with `cargo xtask test --only {name}`"
             ))
         });
-        times.push((*step, start.elapsed(), result.as_ref().ok().copied()));
+        times.push((*step, start.elapsed(), result.as_ref().ok().cloned()));
         if result.is_err() {
             break;
         }
@@ -113,6 +108,34 @@ fn chosen(only: &[Step]) -> Vec<Step> {
 /// Builds the programs that tests start.
 pub(crate) fn build_programs() -> Result<(), Failure> {
     run_command(cargo("build --workspace --all-features --bins --examples"))
+}
+
+fn test() -> Result<Verdict, Failure> {
+    let flaky = Flaky::read()?;
+    let notes = Notes::new(Workspace::read()?.target_directory())?;
+    programs::set_up()?;
+    build_programs()?;
+    let all = "test --workspace --all-features --no-fail-fast";
+    let report = cargo_test(all, &notes)?;
+    let skipped = notes.skipped();
+    let alone = |name: &str| cargo_test(&format!("{all} -- --exact {name}"), &notes);
+    Ok(Verdict {
+        repeated: judge(&report, &flaky, alone)?,
+        skipped,
+    })
+}
+
+/// Runs `cargo test`. An error means that no test says why it failed, as when the tests do not build.
+fn cargo_test(arguments: &str, notes: &Notes) -> Result<Report, Failure> {
+    let mut command = cargo(arguments);
+    notes.tell(&mut command);
+    let mut libtest = Libtest::default();
+    let end = run_and_read(command, |line| libtest.line(line));
+    let report = libtest.end();
+    if report.failed.is_empty() && report.crashed.is_empty() {
+        end?;
+    }
+    Ok(report)
 }
 
 fn doc() -> Result<(), Failure> {
@@ -148,22 +171,39 @@ fn bench() -> Result<(), Failure> {
     }
 }
 
-fn table(times: &[(Step, Duration, Option<Tries>)]) -> String {
+fn table(times: &[(Step, Duration, Option<Verdict>)]) -> String {
     let mut table = String::new();
     let mut row = |name: &str, time: Duration, end: &str| {
         let line = format!("{name:<10}{:>8.1} s  {end}", time.as_secs_f64());
         let _ = writeln!(table, "{}", line.trim_end());
     };
-    for (step, time, tries) in times {
-        let end = match tries {
-            Some(Tries::One) => "ok",
-            Some(Tries::Two) => "ok at the second try: see what failed at the first",
-            None => "FAILED",
-        };
-        row(&step.name(), *time, end);
+    for (step, time, verdict) in times {
+        row(&step.name(), *time, &end(verdict.as_ref()));
     }
     row("in all", times.iter().map(|(_, time, _)| *time).sum(), "");
+    let verdicts = || times.iter().filter_map(|(_, _, verdict)| verdict.as_ref());
+    for name in verdicts().flat_map(|verdict| &verdict.repeated) {
+        let _ = writeln!(table, "failed once, passed alone: {name}");
+    }
+    for name in verdicts().flat_map(|verdict| &verdict.skipped) {
+        let _ = writeln!(table, "skipped: {name}");
+    }
     table
+}
+
+/// How a step ended, in a few words.
+fn end(verdict: Option<&Verdict>) -> String {
+    let Some(Verdict { repeated, skipped }) = verdict else {
+        return "FAILED".to_owned();
+    };
+    let mut end = "ok".to_owned();
+    if !repeated.is_empty() {
+        let _ = write!(end, ", {} passed only alone", repeated.len());
+    }
+    if !skipped.is_empty() {
+        let _ = write!(end, ", {} skipped", skipped.len());
+    }
+    end
 }
 
 #[cfg(test)]
@@ -184,12 +224,30 @@ mod tests {
     #[test]
     fn the_table_shows_each_step_and_the_sum() {
         let times = [
-            (Step::Fmt, Duration::from_millis(1_250), Some(Tries::One)),
+            (
+                Step::Fmt,
+                Duration::from_millis(1_250),
+                Some(Verdict::default()),
+            ),
             (Step::Clippy, Duration::from_secs(61), None),
         ];
         assert_eq!(
             table(&times),
             "fmt            1.2 s  ok\nclippy        61.0 s  FAILED\nin all        62.2 s\n"
+        );
+    }
+
+    #[test]
+    fn the_table_names_what_was_skipped_and_what_ran_again() {
+        let verdict = Verdict {
+            repeated: vec!["a::b".to_owned()],
+            skipped: vec!["c: only root can".to_owned()],
+        };
+        let table = table(&[(Step::Test, Duration::from_secs(1), Some(verdict))]);
+        assert_eq!(
+            table,
+            "test           1.0 s  ok, 1 passed only alone, 1 skipped\nin all         1.0 s\n\
+             failed once, passed alone: a::b\nskipped: c: only root can\n"
         );
     }
 }

@@ -111,8 +111,7 @@ fn a_server_that_is_not_there_is_named_and_the_others_are_measured() {
 #[test]
 fn the_load_counts_requests_and_processor_time() {
     if Command::new("wrk").arg("--version").output().is_err() {
-        println!("No `wrk`: this test is skipped.");
-        return;
+        return tests::skip("wrk is not installed");
     }
     let directory = tempfile::tempdir().expect("a directory");
     let rounds = compare(directory.path(), &["--row", "1"]);

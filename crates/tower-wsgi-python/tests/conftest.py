@@ -16,6 +16,12 @@ from wsgiref.validate import validator
 
 import pytest
 import requests
+from notes import (  # noqa: F401  (these are pytest's hooks)
+    pytest_collectreport,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+    see_skip,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -207,6 +213,7 @@ def client() -> Iterator[Client]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     """Tell the fixtures of a test, and of its module, that it has failed."""
     report = yield
+    see_skip(report)
     if report.when == "call" and report.failed:
         for node in item.listchain():
             node.failed = True  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ use std::{
     path::Path,
 };
 
-use tests::{Certificate, Client, PATIENCE, Process, Program, Running, Signal};
+use tests::{Certificate, Client, PATIENCE, Process, Program, Running, Signal, skip};
 
 use crate::{probe, wait_until};
 
@@ -152,7 +152,7 @@ fn processes_have_titles() {
 fn is_root() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !root {
-        eprintln!("skipped: only root can start a program as another user");
+        skip("only root can start a program as another user");
     }
     root
 }

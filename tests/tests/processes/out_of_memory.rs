@@ -4,7 +4,7 @@ use std::{
     process,
 };
 
-use tests::{Client, Program};
+use tests::{Client, Program, skip};
 
 const LIMIT: usize = 96 << 20;
 
@@ -46,7 +46,7 @@ impl Drop for Cgroup {
 fn a_worker_that_the_kernel_kills_for_its_memory() {
     let cgroup = match Cgroup::new() {
         Ok(cgroup) => cgroup,
-        Err(error) => return eprintln!("skipped: no cgroup can be made here: {error}"),
+        Err(error) => return skip(&format!("no cgroup can be made here: {error}")),
     };
     let enter = format!(
         "echo $$ > {}/cgroup.procs && exec \"$0\" \"$@\"",

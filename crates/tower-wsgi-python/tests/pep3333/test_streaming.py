@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
+from notes import not_applicable
 
 from pep3333.rules import rule
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @rule("Buffering and Streaming", "MUST NOT", "Another client's response is not delayed, either.")
 def test_two_at_a_time(site: Site) -> None:
     if site.mode == "loop":
-        pytest.skip("an application that waits holds the event loop, which is its only thread")
+        not_applicable("an application that waits holds the event loop, which is its only thread")
     gate = site.gate()
     with site.connect() as first, site.connect() as second:
         site.request(first, "/step_by_step", headers=[gate.header])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
+from notes import not_applicable
 
 from pep3333.rules import mistake, rule
 from pep3333.test_start_response import broken
@@ -46,7 +46,7 @@ def test_write_then_return(site: Site) -> None:
 )
 def test_written_at_once(site: Site) -> None:
     if site.mode == "loop":
-        pytest.skip("with one thread it waits for the application: see the table")
+        not_applicable("with one thread it waits for the application: see the table")
     gate = site.gate()
     with site.connect() as connection:
         site.request(connection, "/write_and_wait", headers=[gate.header])

@@ -142,6 +142,14 @@ def tells(environ: Any, start_response: Any) -> Any:
     return Closing(environ, [b"told"])
 
 
+@application
+def mark(environ: Any, start_response: Any) -> Any:
+    """Tells that everything before it was told."""
+    event(environ, "marked")
+    start_response("200 OK", TEXT)
+    return [b"marked"]
+
+
 class WaitsInClose(Closing):
     def close(self) -> None:
         wait(self.environ)

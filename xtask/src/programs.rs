@@ -1,4 +1,4 @@
-//! The programs that tests put around a server.
+//! The programs that tests put around a server, and the load that one of them measures.
 
 use std::env;
 use std::path::Path;
@@ -7,10 +7,11 @@ use crate::command::{Failure, is_installed};
 use crate::debian::AptGet;
 
 /// Each with Debian's package of it.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("systemd-analyze", "systemd"),
+    ("wrk", "wrk"),
 ];
 
 /// Installs those that are not there, with the right to. Without one its tests are skipped, and say so; where the
