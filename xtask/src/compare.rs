@@ -40,9 +40,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let peers = Environment::new(target.join("peers"), &python);
     peers.install_what_can_be(&root().join("benches/compare/peers.txt"))?;
     peers.run("maturin", |maturin| {
-        maturin.args(["develop", "--release"]);
+        maturin.args(["develop", "--profile", "dist"]);
     })?;
-    run_command(cargo("build --release --package compare --bins"))?;
+    run_command(cargo("build --profile dist --package compare --bins"))?;
     let logs = target.join("compare");
     // Those of an earlier run, which are long where every request is logged. There may be none.
     let _ = fs::remove_dir_all(&logs);
@@ -50,11 +50,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn compare(args: &Args, peers: &Environment, target: &Path, logs: &Path) -> Command {
-    let release = target.join("release");
-    let mut compare = Command::new(release.join("compare"));
+    // As wheels are built.
+    let programs = target.join("dist");
+    let mut compare = Command::new(programs.join("compare"));
     compare.current_dir(root());
     compare.arg("--python").arg(peers.directory());
-    compare.arg("--rust").arg(&release);
+    compare.arg("--rust").arg(&programs);
     compare.arg("--logs").arg(logs);
     compare.args(["--results", RESULTS]);
     compare.arg(format!("--rounds={}", args.rounds));
