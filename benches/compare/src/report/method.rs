@@ -18,9 +18,9 @@ missed, and [profiles](profiles) has what each hot path cost before the work on 
   a drift of the machine meets all of them. A ratio is that of two servers in the same round; the median of the rounds
   counts, and the spread is from the smallest to the largest. A second of load before the first round does not count.
 * Processor time is user and system of all the server's processes, from `/proc`, for each request of the round.
-* `wrk` has one thread, which gives no more than some 150 000 requests a second, or some 3.5 GB. Where it has used more than
-  90 % of a core with one of the two servers, the rate is the load's and not the server's: the ratio is that of the processor
-  times, and the table says so. *Load* is what it has used.
+* `wrk` has one thread, so it gives no more than one core can. Where it has used more than 90 % of a core with one of the two
+  servers, the rate is the load's and not the server's: the ratio is that of the processor times, and the table says so.
+  *Load* is what it has used.
 * On a virtual machine the host may give the processors to others meanwhile. Where it took more than 2 % of the machine's time
   from a server's round, that is measured again, up to four times and up to 90 times in a run, and the one with the least
   loss is kept. *Stolen* is what was lost nevertheless.
