@@ -12,7 +12,10 @@ use std::{env, fs::OpenOptions, io::Write, thread};
 /// Where `CI` is `true`.
 pub fn skip(reason: &str) {
     let must_run = env::var_os("CI").is_some_and(|ci| ci == "true");
-    assert!(!must_run, "skipped, and with CI=true nothing may be: {reason}");
+    assert!(
+        !must_run,
+        "skipped, and with CI=true nothing may be: {reason}"
+    );
     let thread = thread::current();
     let name = thread.name().unwrap_or("a test");
     eprintln!("skipped: {reason}");

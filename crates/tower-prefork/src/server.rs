@@ -147,9 +147,12 @@ impl Server {
     /// | `[IPV6]:PORT` | an IPv6 address, and IPv6 only |
     /// | `:PORT` | every address of this machine, IPv4 and IPv6 |
     /// | `PORT` | `127.0.0.1` |
+    /// | an IP address, `localhost` | port 8000 |
     /// | `unix:PATH` | a Unix socket. A file that a dead program left is replaced; the file is removed at the end |
     ///
-    /// Port 0 takes a free port; the log says which.
+    /// Port 0 takes a free port; the log says which. `http://` and `tcp://` before an address, and `//` after
+    /// `unix:`, say nothing more. The permissions of a Unix socket are [`Config::socket_mode`]; abstract sockets,
+    /// which have none, are refused.
     pub fn bind(self, address: impl Into<String>) -> Self {
         let address = address.into();
         self.configure(move |config| config.bind.push(address.clone()))
@@ -189,8 +192,8 @@ impl Server {
     /// ```toml
     /// bind = ["127.0.0.1:8000", "unix:/run/shop.sock"]
     /// workers = 4                 # or "auto"
-    /// graceful_timeout = 30       # seconds
-    /// max_rss = "512M"            # or a number of bytes
+    /// graceful_timeout = "30s"    # or a number of seconds; "500ms", "5m", "1h"
+    /// max_rss = "512M"            # or a number of bytes; "16K", "2G"
     /// umask = "027"
     /// access_log = "access.log"
     /// access_log_format = "json"
@@ -207,6 +210,39 @@ impl Server {
     #[cfg(feature = "config-file")]
     pub fn config_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.settings.file(path.into());
+        self
+    }
+
+    /// Lets the [configuration file](Self::config_file) have a key of the program's own, with values of type `T`.
+    /// A value of another type is refused with its line, at the start and at a [reload](Self#reload).
+    ///
+    /// A worker finds the value that its supervisor has read in its
+    /// [settings](crate::Config::file_value):
+    ///
+    /// ```no_run
+    /// # use axum::Router;
+    /// # use tower_prefork::{BoxError, Server};
+    /// Server::new("shop")
+    ///     .config_file("shop.toml") // database = "postgres://localhost/shop"
+    ///     .file_key::<String>("database")
+    ///     .service(|worker| async move {
+    ///         let database = worker.config().file_value::<String>("database");
+    /// #       drop(database);
+    ///         // …
+    /// #       Ok::<_, BoxError>(Router::new())
+    ///     });
+    /// ```
+    #[cfg(feature = "config-file")]
+    pub fn file_key<T: serde::de::DeserializeOwned>(mut self, name: &'static str) -> Self {
+        self.settings.file_key::<T>(name);
+        self
+    }
+
+    /// Looks at the environment variables by which hosting platforms configure a server, for what nothing else
+    /// sets: with `PORT` the address is `0.0.0.0:$PORT`, and with `WEB_CONCURRENCY` there are that many workers.
+    /// One that is empty is not set; one that is no number is refused.
+    pub fn platform_variables(mut self) -> Self {
+        self.settings.platform();
         self
     }
 

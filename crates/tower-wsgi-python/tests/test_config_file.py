@@ -63,7 +63,7 @@ def test_a_mistake_is_refused_with_its_line(serve: Callable[..., Served], tmp_pa
     (tmp_path / "site.toml").write_text("workers = 1\n\nthread_worker = 7\n")
     refused = serve("app:application", *FILE, source=APPLICATION, addresses=0)
     assert refused.process.wait(60) == 2
-    refused.wait_for_log('error: site.toml:3: there is no key "thread_worker"')
+    refused.wait_for_log('error: site.toml:3: unknown key "thread_worker"')
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

@@ -1,12 +1,12 @@
 use std::{
     fs,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::net::UnixListener,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
 };
 
-use tests::{Client, Response, Signal};
+use tests::{Client, Program, Response, Signal};
 
-use crate::probe;
+use crate::{probe, refused};
 
 fn get(ip: impl Into<std::net::IpAddr>, port: u16) -> std::io::Result<Response> {
     Client::try_connect(SocketAddr::new(ip.into(), port))?.get("/peer")
@@ -89,6 +89,10 @@ fn a_unix_socket() {
     let expected = format!("peer=none local=none unix={}", path.display());
     assert_eq!(peer.text(), expected);
 
+    // Whoever is in the group may connect, whatever the umask is.
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o660);
+
     // A second server on the same path leaves the first alone.
     let (code, output) = probe(&format!("-w 2 -b {address}")).run();
     assert_eq!(code, Some(1));
@@ -98,6 +102,53 @@ fn a_unix_socket() {
     running.signal(Signal::TERM);
     assert_eq!(running.exit().code(), Some(0));
     assert!(!path.exists(), "removed at the end");
+}
+
+#[test]
+fn a_unix_socket_has_the_mode_that_a_reload_sets() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("shop.toml");
+    let bind = "bind = ['127.0.0.1:0', 'unix:app.sock']\nworkers = 1\n";
+    fs::write(&file, format!("{bind}socket_mode = '600'\n")).unwrap();
+    let running = Program::new(env!("CARGO_BIN_EXE_probe"))
+        .directory(directory.path())
+        .args("--config shop.toml --umask 077")
+        .start();
+    let _ = running.ready();
+    let mode = || {
+        let file = fs::metadata(directory.path().join("app.sock")).unwrap();
+        file.permissions().mode() & 0o7777
+    };
+    assert_eq!(mode(), 0o600);
+    fs::write(&file, format!("{bind}socket_mode = '666'\n")).unwrap();
+    running.signal(Signal::HUP);
+    running.wait_for(" reloaded ");
+    assert_eq!(mode(), 0o666);
+}
+
+#[test]
+fn no_abstract_socket_is_made() {
+    for address in ["unix:", "unix:@shop"] {
+        let (code, line) = refused(probe("-w 1").arg("-b").arg(address));
+        assert_eq!(code, 2);
+        assert!(
+            line.starts_with("error: cannot listen on \"unix:"),
+            "{line}"
+        );
+    }
+    let (code, line) = refused(probe("-w 1 --control-socket @shop"));
+    assert_eq!(code, 2);
+    assert!(
+        line.contains("control_socket is \"@shop\": abstract sockets"),
+        "{line}"
+    );
+}
+
+#[test]
+fn an_address_as_in_the_log() {
+    let running = probe("-w 1 -b http://127.0.0.1:0 -b tcp://localhost:0/").start();
+    let _ = running.ready();
+    assert!(running.addresses().len() >= 2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use crate::probe;
 
-const OPTIONS: [&str; 31] = [
+const OPTIONS: [&str; 32] = [
     "config",
     "bind",
     "workers",
@@ -20,6 +20,7 @@ const OPTIONS: [&str; 31] = [
     "user",
     "group",
     "umask",
+    "socket-mode",
     "request-timeout",
     "header-timeout",
     "keep-alive-timeout",

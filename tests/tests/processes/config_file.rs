@@ -106,7 +106,7 @@ fn a_file_that_makes_no_sense_is_refused_with_the_line() {
             refused("bind = 0\n\nthread_wokers = 4\n"),
             (
                 2,
-                "error: shop.toml:3: there is no key \"thread_wokers\"; \"thread_workers\" is one"
+                "error: shop.toml:3: unknown key \"thread_wokers\"; did you mean \"thread_workers\"?"
                     .into()
             )
         );

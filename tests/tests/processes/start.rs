@@ -30,7 +30,7 @@ fn what_makes_no_sense_has_a_code_of_its_own() {
 
     let (code, line) = refused(probe("-w 2 --max-header-size 100"));
     assert_eq!(code, 2);
-    assert!(line.starts_with("error: probe: max_header_size is 100; "));
+    assert!(line.starts_with("error: probe: max_header_size is 100 bytes; "));
 }
 
 #[test]

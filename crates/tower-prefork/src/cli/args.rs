@@ -2,11 +2,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args as ClapArgs;
 
-use super::{LogFormat, seconds, values::filter};
-use crate::{
-    AccessLogFormat, Config, Workers,
-    config::{mode, size},
-};
+use super::{LogFormat, seconds, size, values::filter};
+use crate::{AccessLogFormat, Config, Workers, config::mode};
 
 /// The options of a server, to flatten into a clap program.
 ///
@@ -32,8 +29,9 @@ pub struct Args {
     /// Addresses to listen on, in the forms of [`Server::bind`](crate::Server::bind).
     #[arg(
         help = "Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (IPv4 and IPv6), PORT \
-                (127.0.0.1) or unix:PATH. Port 0 takes a free one. Can be given several times; \
-                a list with commas in the environment [default: 127.0.0.1:8000]",
+                (127.0.0.1), an IP address (port 8000) or unix:PATH. Port 0 takes a free one. \
+                Can be given several times; a list with commas in the environment \
+                [default: 127.0.0.1:8000]",
         short,
         long,
         value_name = "ADDRESS",
@@ -62,22 +60,22 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_MAX_CONNECTIONS")]
     pub max_connections: Option<usize>,
 
-    /// How long a stop waits for running requests before it cuts them [default: 30]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_GRACEFUL_TIMEOUT", value_parser = seconds)]
+    /// How long a stop waits for running requests before it cuts them [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_GRACEFUL_TIMEOUT", value_parser = seconds)]
     pub graceful_timeout: Option<Duration>,
 
-    /// How long a worker may take to build its service [default: 60]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_START_TIMEOUT", value_parser = seconds)]
+    /// How long a worker may take to build its service [default: 1m]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_START_TIMEOUT", value_parser = seconds)]
     pub start_timeout: Option<Duration>,
 
     /// How long the event loop of a worker may be stuck before the worker is replaced
-    /// [default: 30]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_HEARTBEAT_TIMEOUT", value_parser = seconds)]
+    /// [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_HEARTBEAT_TIMEOUT", value_parser = seconds)]
     pub heartbeat_timeout: Option<Duration>,
 
     /// How long a stop goes on serving, with the readiness path at 503, before anything is closed
-    /// [default: 0]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_SHUTDOWN_DELAY", value_parser = seconds)]
+    /// [default: 0s]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_SHUTDOWN_DELAY", value_parser = seconds)]
     pub shutdown_delay: Option<Duration>,
 
     /// Path that the server answers by itself: 200 while it serves, 503 when it stops [default: none]
@@ -90,20 +88,25 @@ pub struct Args {
     pub max_requests: Option<u64>,
 
     /// Replace a worker that has served for so long, up to a tenth less by chance [default: never]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_MAX_LIFETIME", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_MAX_LIFETIME", value_parser = seconds)]
     pub max_lifetime: Option<Duration>,
 
-    /// Replace a worker that has more resident memory than this, as in 512M [default: never]
-    #[arg(long, value_name = "BYTES", env = "TOWER_PREFORK_MAX_RSS", value_parser = size)]
+    /// Replace a worker whose resident memory exceeds this size, such as 512M [default: never]
+    #[arg(long, value_name = "SIZE", env = "TOWER_PREFORK_MAX_RSS", value_parser = size)]
     pub max_rss: Option<u64>,
 
     /// File for the process id of the supervisor [default: none]
     #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_PID_FILE")]
     pub pid_file: Option<PathBuf>,
 
-    /// Unix socket to ask and to tell the running server, by its `ctl` command [default: none]
+    /// Unix socket for the `ctl` command [default: none]
     #[arg(long, value_name = "PATH", env = "TOWER_PREFORK_CONTROL_SOCKET")]
     pub control_socket: Option<PathBuf>,
+
+    /// Permissions of Unix sockets, in octal, whatever the umask is. With a user and a group the
+    /// sockets belong to them [default: 660]
+    #[arg(long, value_name = "MODE", env = "TOWER_PREFORK_SOCKET_MODE", value_parser = mode)]
+    pub socket_mode: Option<u32>,
 
     /// User that the workers run as, when started by root [default: the same]
     #[arg(long, value_name = "USER", env = "TOWER_PREFORK_USER")]
@@ -113,12 +116,12 @@ pub struct Args {
     #[arg(long, value_name = "GROUP", env = "TOWER_PREFORK_GROUP")]
     pub group: Option<String>,
 
-    /// Permissions that new files do not get, as in 027 [default: unchanged]
+    /// File mode creation mask, in octal, such as 027 [default: unchanged]
     #[arg(long, value_name = "MODE", env = "TOWER_PREFORK_UMASK", value_parser = mode)]
     pub umask: Option<u32>,
 
-    /// PEM file with the certificate of the server, and then those between it and a root: TCP addresses
-    /// speak HTTPS. Read again at a reload [default: none]
+    /// PEM file with the certificate chain; enables HTTPS on TCP addresses. Read again at a reload
+    /// [default: none]
     #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_TLS_CERTIFICATE")]
     pub tls_certificate: Option<PathBuf>,
 
@@ -126,32 +129,33 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
 
-    /// For the service to begin its response; then the client gets 504 [default: 300]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_REQUEST_TIMEOUT", value_parser = seconds)]
+    /// Maximum time until the application starts its response; the client then gets 504
+    /// [default: 5m]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_REQUEST_TIMEOUT", value_parser = seconds)]
     pub request_timeout: Option<Duration>,
 
-    /// For a whole request head, from its first byte [default: 10]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_HEADER_TIMEOUT", value_parser = seconds)]
+    /// Maximum time for a whole request head, from its first byte [default: 10s]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_HEADER_TIMEOUT", value_parser = seconds)]
     pub header_timeout: Option<Duration>,
 
-    /// For an idle connection to send its next request [default: 65]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_KEEP_ALIVE_TIMEOUT", value_parser = seconds)]
+    /// Maximum time that an idle connection stays open [default: 65s]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_KEEP_ALIVE_TIMEOUT", value_parser = seconds)]
     pub keep_alive_timeout: Option<Duration>,
 
-    /// Between two reads of a request body [default: 30]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_BODY_TIMEOUT", value_parser = seconds)]
+    /// Maximum time between two reads of a request body [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_BODY_TIMEOUT", value_parser = seconds)]
     pub body_timeout: Option<Duration>,
 
-    /// For a client that takes nothing of the response [default: 30]
-    #[arg(long, value_name = "SECONDS", env = "TOWER_PREFORK_WRITE_TIMEOUT", value_parser = seconds)]
+    /// Maximum time that a client may read nothing of its response [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_WRITE_TIMEOUT", value_parser = seconds)]
     pub write_timeout: Option<Duration>,
 
-    /// Header fields of a request [default: 100]
+    /// Maximum number of header fields of a request [default: 100]
     #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_MAX_HEADERS")]
     pub max_headers: Option<usize>,
 
-    /// Size of a request head [default: 65536]
-    #[arg(long, value_name = "BYTES", env = "TOWER_PREFORK_MAX_HEADER_SIZE")]
+    /// Maximum size of a request head [default: 64K]
+    #[arg(long, value_name = "SIZE", env = "TOWER_PREFORK_MAX_HEADER_SIZE", value_parser = max_header_size)]
     pub max_header_size: Option<usize>,
 
     /// Replace the workers when a file in the current directory changes, for development
@@ -211,6 +215,7 @@ impl Args {
         set_some(&mut config.user, &self.user);
         set_some(&mut config.group, &self.group);
         set_some(&mut config.umask, &self.umask);
+        set(&mut config.socket_mode, self.socket_mode);
         if !self.reload_dir.is_empty() {
             config.watch.clone_from(&self.reload_dir);
         } else if self.reload {
@@ -227,6 +232,11 @@ impl Args {
         set(&mut http.max_headers, self.max_headers);
         set(&mut http.max_header_size, self.max_header_size);
     }
+}
+
+/// A size that is held in memory.
+fn max_header_size(text: &str) -> Result<usize, String> {
+    size(text).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 fn set<T>(setting: &mut T, given: Option<T>) {
@@ -337,8 +347,14 @@ mod tests {
     #[test]
     fn sizes_and_modes_have_their_usual_forms() {
         let mut config = Config::default();
-        let arguments = ["--max-rss", "512M", "--umask", "027"];
+        let arguments = "--max-rss 512M --umask 027 --socket-mode 600 --max-header-size 16K \
+                         --request-timeout 5m --header-timeout 500ms";
+        let arguments: Vec<_> = arguments.split_whitespace().collect();
         parse(&arguments).unwrap().apply(&mut config);
+        assert_eq!(config.socket_mode, 0o600);
+        assert_eq!(config.http.max_header_size, 16 << 10);
+        assert_eq!(config.http.request_timeout.as_secs(), 300);
+        assert_eq!(config.http.header_timeout.as_millis(), 500);
         assert_eq!(
             (config.max_rss, config.umask),
             (Some(512 << 20), Some(0o27))
@@ -355,6 +371,8 @@ mod tests {
             ["--log-format", "xml"],
             ["--max-rss", "1T"],
             ["--max-rss", "99999999999G"],
+            ["--max-header-size", "16KB"],
+            ["--header-timeout", "10M"],
             ["--umask", "8"],
             ["--log-level", "a=b=c"],
         ] {

@@ -2,16 +2,26 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-/// Parses a time in seconds, as in `30` or `0.5`: a clap `value_parser` for a program's own options.
+use crate::config;
+
+/// Parses a duration: seconds, as in `30` or `0.5`, or a number with a unit, as in `500ms`, `30s`, `5m` or
+/// `1h`. A clap `value_parser` for a program's own options.
 ///
 /// # Errors
 ///
-/// When the text is no number, or one that is negative or too large.
+/// When the text is nothing of this kind, or too large.
 pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok();
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "expected seconds, as in 30 or 0.5".to_owned())
+    config::duration(text)
+}
+
+/// Parses a size: bytes, as in `1048576`, or a number with a unit, as in `16K`, `10M` or `2G`, which are powers
+/// of 1024. A clap `value_parser` for a program's own options.
+///
+/// # Errors
+///
+/// When the text is nothing of this kind, or too large.
+pub fn size(text: &str) -> Result<u64, String> {
+    config::size(text)
 }
 
 pub(crate) fn filter(text: &str) -> Result<String, String> {

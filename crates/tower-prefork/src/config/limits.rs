@@ -1,6 +1,10 @@
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::Config;
+use super::{
+    Config,
+    units::{ShowDuration, ShowSize},
+};
+use crate::listener::socket_path;
 
 /// No wait in this crate is longer, so that adding one to a point in time never overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -34,13 +38,27 @@ impl Config {
                  there; choose 1 or more workers, or no control socket",
             );
         }
+        if let Some(path) = &self.control_socket
+            && let Err(problem) = socket_path(&path.to_string_lossy())
+        {
+            return refuse(
+                "control_socket",
+                format!("control_socket is {path:?}: {problem}"),
+            );
+        }
         between("thread_workers", self.thread_workers, 0..=4096)?;
         between("backlog", self.backlog as usize, 1..=i32::MAX as usize)?;
         between("max_connections", self.max_connections, 1..=1 << 20)?;
         between("max_headers", self.http.max_headers, 1..=10_000)?;
         // hyper's read buffer is never smaller.
-        let sizes = 8 << 10..=16 << 20;
-        between("max_header_size", self.http.max_header_size, sizes)?;
+        let (size, low, high) = (self.http.max_header_size, 8 << 10, 16 << 20);
+        if !(low..=high).contains(&size) {
+            let [size, low, high] = [size, low, high].map(|bytes| ShowSize(bytes as u64));
+            return refuse(
+                "max_header_size",
+                format!("max_header_size is {size}; choose a size from {low} to {high}"),
+            );
+        }
 
         let moment = Duration::from_millis(1);
         within("graceful_timeout", self.graceful_timeout, Duration::ZERO)?;
@@ -65,7 +83,7 @@ impl Config {
         {
             return refuse(
                 "max_rss",
-                format!("max_rss is {rss} bytes; choose at least 1 MiB"),
+                format!("max_rss is {}; choose at least 1M", ShowSize(rss)),
             );
         }
         if let Some(umask) = self.umask
@@ -74,6 +92,15 @@ impl Config {
             return refuse(
                 "umask",
                 format!("umask is {umask:o}; choose from 000 to 777"),
+            );
+        }
+        if self.socket_mode > 0o777 {
+            return refuse(
+                "socket_mode",
+                format!(
+                    "socket_mode is {:o}; choose from 000 to 777",
+                    self.socket_mode
+                ),
             );
         }
         #[cfg(feature = "tls")]
@@ -106,12 +133,8 @@ fn within(name: &'static str, value: Duration, low: Duration) -> Result<(), Refu
     if (low..=LONGEST).contains(&value) {
         return Ok(());
     }
-    let problem = format!(
-        "{name} is {} seconds; choose from {} to {} seconds",
-        value.as_secs_f64(),
-        low.as_secs_f64(),
-        LONGEST.as_secs(),
-    );
+    let [value, low, high] = [value, low, LONGEST].map(ShowDuration);
+    let problem = format!("{name} is {value}; choose a duration from {low} to {high}");
     refuse(name, problem)
 }
 
@@ -140,8 +163,26 @@ mod tests {
         );
         let refusal = refused(|config| config.graceful_timeout = Duration::MAX);
         assert!(refusal.problem.starts_with("graceful_timeout is "));
+        let refusal = refused(|config| config.http.body_timeout = Duration::ZERO);
+        assert_eq!(
+            refusal.problem,
+            "body_timeout is 0s; choose a duration from 1ms to 24h"
+        );
         let refusal = refused(|config| config.http.max_header_size = 100);
         assert_eq!(refusal.setting, "max_header_size");
+        assert_eq!(
+            refusal.problem,
+            "max_header_size is 100 bytes; choose a size from 8K to 16M"
+        );
+        for path in ["", "@shop", "\0shop"] {
+            let refusal = refused(|config| config.control_socket = Some(path.into()));
+            assert_eq!(refusal.setting, "control_socket");
+        }
+        let refusal = refused(|config| config.socket_mode = 0o1000);
+        assert_eq!(
+            refusal.problem,
+            "socket_mode is 1000; choose from 000 to 777"
+        );
         let refusal = refused(|config| config.umask = Some(0o1000));
         assert_eq!(refusal.problem, "umask is 1000; choose from 000 to 777");
     }

@@ -5,11 +5,11 @@ mod file;
 mod http;
 mod limits;
 mod origins;
+mod platform;
 mod program;
 mod resolved;
 mod settings;
 mod steps;
-#[cfg(feature = "config-file")]
 mod units;
 mod workers;
 
@@ -23,5 +23,5 @@ pub use settings::Config;
 use settings::DEFAULT_ADDRESS;
 pub(crate) use steps::{Settings, resolve_all};
 #[cfg(feature = "cli")]
-pub(crate) use units::{mode, size};
+pub(crate) use units::{duration, mode, size};
 pub use workers::Workers;

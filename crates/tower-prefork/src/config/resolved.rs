@@ -52,7 +52,12 @@ impl Resolved {
             return passed
                 .map_err(|error| format!("cannot keep the sockets that were passed: {error}"));
         }
-        let bound = listener::bind(&self.addresses, self.config.backlog, before);
+        let Config {
+            backlog,
+            socket_mode,
+            ..
+        } = self.config;
+        let bound = listener::bind(&self.addresses, backlog, socket_mode, before);
         let bound = bound.map_err(|error| {
             let mut addresses = self.addresses.iter();
             let index = addresses.position(|address| address == error.address());

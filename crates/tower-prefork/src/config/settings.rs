@@ -1,6 +1,6 @@
 #[cfg(feature = "config-file")]
 use std::path::Path;
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,9 +121,13 @@ pub struct Config {
     /// user's own group, or the supervisor's. Belongs to the whole program.
     pub group: Option<String>,
     /// Permissions that new files of the program do not get, as in `0o027`. Default: what the program was
-    /// started with. Belongs to the whole program, and is set before any file, Unix sockets among them, is
+    /// started with. Belongs to the whole program, and is set before any file is
     /// created.
     pub umask: Option<u32>,
+    /// Permissions of the server's Unix sockets, whatever the umask is. Default: `0o660`, so that the user and the
+    /// group of the workers may connect: the sockets belong to [`user`](Self::user) and [`group`](Self::group).
+    /// Sockets that the service manager has passed keep theirs.
+    pub socket_mode: u32,
     /// Directories whose files are watched: when one changes, the workers are replaced, as by
     /// `SIGHUP`. For development. Default: none, and nothing is watched.
     ///
@@ -150,12 +154,24 @@ pub struct Config {
     #[cfg(feature = "cli")]
     #[serde(flatten)]
     pub(crate) log: FileLog,
+    /// What a file says for keys of the program's own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) own: BTreeMap<String, serde_json::Value>,
     /// Limits of the HTTP connections.
     #[serde(flatten)]
     pub http: Http,
 }
 
 impl Config {
+    /// What the configuration file says for a [key of the program's own](crate::Server::file_key), if it
+    /// says anything.
+    #[cfg(feature = "config-file")]
+    #[must_use]
+    pub fn file_value<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        // It was checked when the file was read.
+        T::deserialize(self.own.get(name)?).ok()
+    }
+
     /// Directories whose files are watched.
     pub(crate) fn watched(&self) -> &[PathBuf] {
         #[cfg(feature = "watch")]
@@ -226,6 +242,7 @@ impl Default for Config {
             user: None,
             group: None,
             umask: None,
+            socket_mode: 0o660,
             #[cfg(feature = "watch")]
             watch: Vec::new(),
             #[cfg(feature = "tls")]
@@ -235,6 +252,7 @@ impl Default for Config {
             access_log_format: None,
             #[cfg(feature = "cli")]
             log: FileLog::default(),
+            own: BTreeMap::new(),
             http: Http::default(),
         }
     }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 #[cfg(feature = "config-file")]
 use super::file;
-use super::{Config, DEFAULT_ADDRESS, ProgramConfig, Refusal, Resolved, origins::Origins};
+use super::{
+    Config, DEFAULT_ADDRESS, ProgramConfig, Refusal, Resolved, origins::Origins, platform,
+};
 use crate::{control::ToWorker, listener::Address};
 
 /// How the settings of a server come about, one step after the other: a later step goes over an
@@ -14,6 +16,11 @@ use crate::{control::ToWorker, listener::Address};
 #[derive(Default)]
 pub(crate) struct Settings {
     steps: Vec<Step>,
+    /// Whether the variables of hosting platforms come before all.
+    platform: bool,
+    /// Keys of the program's own in the files.
+    #[cfg(feature = "config-file")]
+    own: Vec<file::OwnKey>,
 }
 
 enum Step {
@@ -33,9 +40,25 @@ impl Settings {
         self.steps.push(Step::File(path));
     }
 
+    /// Lets the files have a key of the program's own.
+    #[cfg(feature = "config-file")]
+    pub(crate) fn file_key<T: serde::de::DeserializeOwned>(&mut self, name: &'static str) {
+        self.own.push(file::OwnKey::new::<T>(name));
+    }
+
+    /// Lets the variables of hosting platforms say what nothing else says.
+    pub(crate) fn platform(&mut self) {
+        self.platform = true;
+    }
+
     /// Takes all steps, and checks what comes out. The error is a sentence for the operator.
     pub(crate) fn resolve(&self, server: &str) -> Result<Resolved, String> {
         let mut config = Config::default();
+        if self.platform
+            && let Some(workers) = platform::workers()?
+        {
+            config.workers = workers;
+        }
         let mut origins = Origins::default();
         for step in &self.steps {
             match step {
@@ -45,7 +68,7 @@ impl Settings {
                     origins.forget_changed(&before, &config);
                 }
                 #[cfg(feature = "config-file")]
-                Step::File(path) => file::apply(path, &mut config, &mut origins)?,
+                Step::File(path) => file::apply(path, &self.own, &mut config, &mut origins)?,
             }
         }
         config.validate().map_err(|Refusal { setting, problem }| {
@@ -55,28 +78,34 @@ impl Settings {
         ToWorker::check_start(server, &config).map_err(|problem| format!("{server}: {problem}"))?;
         Ok(Resolved {
             server: server.to_owned(),
-            addresses: addresses(&config, &origins)?,
+            addresses: self.addresses(&config, &origins)?,
             config,
             origins,
         })
     }
-}
 
-/// The addresses to listen on.
-fn addresses(config: &Config, origins: &Origins) -> Result<Vec<Address>, String> {
-    let default = [DEFAULT_ADDRESS.to_owned()];
-    let texts = match &*config.bind {
-        [] => &default,
-        texts => texts,
-    };
-    let parse = |(index, text): (usize, &String)| {
-        text.parse()
-            .map_err(|error| match origins.place("bind", index) {
-                Some(place) => format!("{place}: {error}"),
-                None => error,
-            })
-    };
-    texts.iter().enumerate().map(parse).collect()
+    /// The addresses to listen on.
+    fn addresses(&self, config: &Config, origins: &Origins) -> Result<Vec<Address>, String> {
+        if config.bind.is_empty()
+            && self.platform
+            && let Some(address) = platform::address()?
+        {
+            return Ok(vec![address]);
+        }
+        let default = [DEFAULT_ADDRESS.to_owned()];
+        let texts = match &*config.bind {
+            [] => &default,
+            texts => texts,
+        };
+        let parse = |(index, text): (usize, &String)| {
+            text.parse()
+                .map_err(|error| match origins.place("bind", index) {
+                    Some(place) => format!("{place}: {error}"),
+                    None => error,
+                })
+        };
+        texts.iter().enumerate().map(parse).collect()
+    }
 }
 
 impl fmt::Debug for Settings {

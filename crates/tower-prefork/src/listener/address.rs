@@ -1,12 +1,15 @@
 use std::{
     fmt,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV6},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6},
     path::PathBuf,
     str::FromStr,
 };
 
 /// The longest path that fits into the kernel's `sockaddr_un`.
 const LONGEST_PATH: usize = 107;
+
+/// Where an address without a port listens, as gunicorn does.
+const DEFAULT_PORT: u16 = 8000;
 
 /// An address as an operator writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,22 +34,46 @@ impl FromStr for Address {
 
 fn parse(text: &str) -> Result<Address, &'static str> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return match path.len() {
-            0 => Err("the path is missing; write unix:PATH"),
-            1..=LONGEST_PATH if !path.contains('\0') => Ok(Address::Unix(path.into())),
-            _ => Err("the path of a Unix socket has at most 107 bytes"),
-        };
+        // As in a URL: `unix:///run/app.sock`.
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return socket_path(path).map(|()| Address::Unix(path.into()));
     }
+    let text = match text.split_once("://") {
+        None => text,
+        Some(("http" | "tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
+        Some(("https", _)) => {
+            return Err("write HOST:PORT; a certificate (tls_certificate) makes it HTTPS");
+        }
+        Some(("fd", _)) => {
+            return Err(
+                "sockets are passed as systemd does it, by LISTEN_FDS; leave the address out",
+            );
+        }
+        Some(_) => {
+            return Err("expected HOST:PORT, http://HOST:PORT, tcp://HOST:PORT or unix:PATH");
+        }
+    };
     if text.starts_with('[') {
-        return text
-            .parse::<SocketAddrV6>()
+        let address = text.parse::<SocketAddrV6>().ok();
+        let bare = || {
+            let ip = text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+            Some(SocketAddrV6::new(ip, DEFAULT_PORT, 0, 0))
+        };
+        let address = address.or_else(bare);
+        return address
             .map(|address| Address::Ip(address.into()))
-            .map_err(|_| "expected [IPV6]:PORT");
+            .ok_or("expected [IPV6]:PORT");
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(Address::Ip((ip, DEFAULT_PORT).into()));
     }
     let Some((host, port)) = text.rsplit_once(':') else {
-        return number(text)
-            .map(|port| Address::Ip((Ipv4Addr::LOCALHOST, port).into()))
-            .ok_or("expected HOST:PORT, [IPV6]:PORT, :PORT, PORT or unix:PATH");
+        return match number(text) {
+            Some(port) => Ok(Address::Ip((Ipv4Addr::LOCALHOST, port).into())),
+            None if text == "localhost" => Ok(Address::Name(text.to_owned(), DEFAULT_PORT)),
+            // Not every word: one that is a path or a mistake is no name to look up.
+            None => Err("expected HOST:PORT, [IPV6]:PORT, :PORT, PORT, an IP address or unix:PATH"),
+        };
     };
     let port = number(port).ok_or("the port must be a number from 0 to 65535")?;
     if host.is_empty() {
@@ -62,6 +89,23 @@ fn parse(text: &str) -> Result<Address, &'static str> {
         Ok(Address::Name(host.to_owned(), port))
     } else {
         Err("the host must be a name or an IP address")
+    }
+}
+
+/// Whether a Unix socket can have this path. Without one, or with a NUL at its beginning, the kernel would make
+/// an abstract socket, which has no permissions.
+pub(crate) fn socket_path(path: &str) -> Result<(), &'static str> {
+    match path {
+        "" => Err("the path is missing; write one, such as /run/app.sock"),
+        path if path.starts_with('@') => Err(
+            "abstract sockets have no permissions and are not supported; write a path, such as \
+             /run/app.sock (or ./@name for a file of that name)",
+        ),
+        path if path.contains('\0') => Err("the path of a Unix socket has no NUL in it"),
+        path if path.len() > LONGEST_PATH => {
+            Err("the path of a Unix socket has at most 107 bytes; choose a shorter one")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -98,6 +142,22 @@ mod tests {
             ("localhost:80", Ok(Address::Name("localhost".into(), 80))),
             ("unix:/run/a:b", Ok(Address::Unix("/run/a:b".into()))),
             ("unix:app.sock", Ok(Address::Unix("app.sock".into()))),
+            (
+                "unix:///run/app.sock",
+                Ok(Address::Unix("/run/app.sock".into())),
+            ),
+            ("unix://app.sock", Ok(Address::Unix("app.sock".into()))),
+            ("unix:./@app", Ok(Address::Unix("./@app".into()))),
+            ("0.0.0.0", ip("0.0.0.0:8000")),
+            ("::1", ip("[::1]:8000")),
+            ("::", ip("[::]:8000")),
+            ("[::]", ip("[::]:8000")),
+            ("localhost", Ok(Address::Name("localhost".into(), 8000))),
+            ("tcp://0.0.0.0:80", ip("0.0.0.0:80")),
+            ("tcp://127.0.0.1", ip("127.0.0.1:8000")),
+            ("http://127.0.0.1:8001/", ip("127.0.0.1:8001")),
+            ("http://[::1]:8001", ip("[::1]:8001")),
+            ("http://:8001", Ok(Address::Any(8001))),
         ] {
             assert_eq!(text.parse(), expected, "{text}");
         }
@@ -109,23 +169,37 @@ mod tests {
         for text in [
             "",
             ":",
-            "localhost",
+            "nowhere",
+            "app.sock",
             "localhost:",
             "localhost:http",
             "localhost:+80",
             "localhost:65536",
             "70000",
-            "::1:8000",
-            "[::1]",
+            "fe80::1:2:3:4:5:6:7:8000",
             "[::1",
+            "[::1]8000",
             "[localhost]:80",
-            "http://localhost:80",
+            "",
+            "http://",
+            "http://localhost:80/app",
+            "https://localhost:443",
+            "ftp://localhost:21",
+            "fd://3",
             "local host:80",
             "unix:",
+            "unix://",
+            "unix:\0app",
+            "unix:@app",
+            "unix:a\0b",
             &long,
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.starts_with("cannot listen on \""), "{text}: {error}");
         }
+        let problem = |text: &str| text.parse::<Address>().unwrap_err();
+        assert!(problem("unix:@app").contains("abstract sockets"));
+        assert!(problem("https://a:1").contains("tls_certificate"));
+        assert!(problem("fd://3").contains("LISTEN_FDS"));
     }
 }

@@ -34,12 +34,13 @@ pub(crate) struct BindError {
 pub(crate) fn bind(
     addresses: &[Address],
     backlog: u32,
+    socket_mode: u32,
     before: &Bound,
 ) -> Result<Bound, BindError> {
     let mut bound = Bound::default();
     for address in addresses {
         let added = match bound.take_over(address, before) {
-            Ok(false) => bound.add(address, backlog),
+            Ok(false) => bound.add(address, backlog, socket_mode),
             result => result.map(drop),
         };
         added.map_err(|source| BindError {
@@ -47,6 +48,7 @@ pub(crate) fn bind(
             source,
         })?;
     }
+    bound.set_mode(socket_mode)?;
     Ok(bound)
 }
 
@@ -107,6 +109,22 @@ impl Bound {
         }
     }
 
+    /// Gives the files of the Unix sockets these permissions.
+    pub(crate) fn set_mode(&self, mode: u32) -> Result<(), BindError> {
+        for listener in &self.listeners {
+            match (listener.set_mode(mode), listener.address()) {
+                // Somebody has removed the file of a socket that is kept.
+                (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {}
+                (Err(source), Some(address)) => {
+                    let address = address.clone();
+                    return Err(BindError { address, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Shares the sockets of this address. Whether there are any.
     fn take_over(&mut self, address: &Address, before: &Self) -> io::Result<bool> {
         let before_of = before.listeners.iter();
@@ -124,7 +142,7 @@ impl Bound {
         Ok(found)
     }
 
-    fn add(&mut self, address: &Address, backlog: u32) -> io::Result<()> {
+    fn add(&mut self, address: &Address, backlog: u32, socket_mode: u32) -> io::Result<()> {
         let listeners = match address {
             Address::Ip(address) => vec![Listener::tcp(*address, true, backlog)?],
             Address::Any(port) => vec![any(*port, backlog)?],
@@ -134,7 +152,7 @@ impl Bound {
             }
             Address::Unix(path) => {
                 remove_stale(path)?;
-                let listener = Listener::unix(path, backlog)?;
+                let listener = Listener::unix(path, socket_mode, backlog)?;
                 self.files.push(Arc::new(SocketFile::new(path)?));
                 vec![listener]
             }
@@ -224,14 +242,17 @@ mod tests {
         fs,
         os::{
             fd::AsFd,
-            unix::net::{UnixListener, UnixStream},
+            unix::{
+                fs::PermissionsExt,
+                net::{UnixListener, UnixStream},
+            },
         },
     };
 
     use super::{super::Local, *};
 
     fn one(address: &str) -> Result<Bound, BindError> {
-        bind(&[address.parse().unwrap()], 16, &Bound::default())
+        bind(&[address.parse().unwrap()], 16, 0o660, &Bound::default())
     }
 
     fn ports(bound: &Bound) -> Vec<SocketAddr> {
@@ -293,6 +314,22 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_file_has_the_mode_that_is_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.sock");
+        let address = Address::Unix(path.clone());
+        let addresses = std::slice::from_ref(&address);
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        let first = bind(addresses, 16, 0o660, &Bound::default()).unwrap();
+        assert_eq!(mode(), 0o660, "whatever the umask is");
+        // One that stays at a reload.
+        let _second = bind(addresses, 16, 0o606, &first).unwrap();
+        assert_eq!(mode(), 0o606);
+        first.set_mode(0o600).unwrap();
+        assert_eq!(mode(), 0o600);
+    }
+
+    #[test]
     fn a_live_socket_and_other_files_are_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("app.sock");
@@ -328,17 +365,17 @@ mod tests {
             Address::Ip((Ipv4Addr::LOCALHOST, 0).into()),
             Address::Unix(path.clone()),
         ];
-        let first = bind(&addresses, 16, &Bound::default()).unwrap();
+        let first = bind(&addresses, 16, 0o660, &Bound::default()).unwrap();
         let port = ports_of_tcp(&first);
         // The client waits in the queue of a socket that goes on.
         let client = UnixStream::connect(&path).unwrap();
         let other = Address::Name("localhost".into(), 0);
         let [tcp, unix] = addresses;
-        let second = bind(&[unix.clone(), other, tcp], 16, &first).unwrap();
+        let second = bind(&[unix.clone(), other, tcp], 16, 0o660, &first).unwrap();
         drop(first);
         assert!(path.exists());
         assert_eq!(ports_of_tcp(&second).last(), port.last());
-        let third = bind(&[unix], 16, &second).unwrap();
+        let third = bind(&[unix], 16, 0o660, &second).unwrap();
         drop(second);
         assert!(path.exists());
         let socket = third.listeners[0].as_fd().try_clone_to_owned().unwrap();
@@ -360,7 +397,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("app.sock");
         let address = Address::Unix(path.clone());
-        let ours = bind(std::slice::from_ref(&address), 16, &Bound::default()).unwrap();
+        let ours = bind(std::slice::from_ref(&address), 16, 0o660, &Bound::default()).unwrap();
         let socket = ours.listeners[0].as_fd().try_clone_to_owned().unwrap();
         let copy = (Some(address.clone()), socket.try_clone().unwrap());
         let theirs = Bound::inherited(vec![(Some(address), socket)]).unwrap();

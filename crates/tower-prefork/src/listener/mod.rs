@@ -5,7 +5,7 @@ mod bind;
 mod file;
 mod socket;
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, socket_path};
 pub(crate) use bind::{Bound, bind};
 pub(crate) use file::{SocketFile, remove_stale};
 pub(crate) use socket::{Listener, Local};

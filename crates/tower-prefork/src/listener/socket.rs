@@ -1,10 +1,12 @@
 use std::{
-    io,
+    fs, io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::PathBuf,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
 };
 
+use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Address;
@@ -35,16 +37,21 @@ impl Listener {
         if address.is_ipv6() {
             socket.set_only_v6(only_v6)?;
         }
-        Self::listen(socket, &address.into(), backlog)
+        socket.bind(&address.into())?;
+        Self::listen(socket, backlog)
     }
 
-    pub(super) fn unix(path: &PathBuf, backlog: u32) -> io::Result<Self> {
+    pub(super) fn unix(path: &Path, mode: u32, backlog: u32) -> io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        Self::listen(socket, &SockAddr::unix(path)?, backlog)
+        // On Linux the file gets the mode of the socket, less the umask, so there is no moment at which it has
+        // more.
+        rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode))?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        set_mode(path, mode)?;
+        Self::listen(socket, backlog)
     }
 
-    fn listen(socket: Socket, address: &SockAddr, backlog: u32) -> io::Result<Self> {
-        socket.bind(address)?;
+    fn listen(socket: Socket, backlog: u32) -> io::Result<Self> {
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         socket.set_nonblocking(true)?;
         Self::new(socket)
@@ -79,6 +86,14 @@ impl Listener {
         })
     }
 
+    /// Gives the file of a Unix socket these permissions. One that was passed is not ours to change.
+    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        match &self.address {
+            Some(Address::Unix(path)) => set_mode(path, mode),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn address(&self) -> Option<&Address> {
         self.address.as_ref()
     }
@@ -98,6 +113,10 @@ impl Listener {
     pub(crate) fn local(&self) -> &Local {
         &self.local
     }
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 impl AsFd for Listener {

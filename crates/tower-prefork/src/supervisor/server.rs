@@ -127,6 +127,9 @@ impl Supervised {
     /// What was changed does not hold.
     pub(super) fn undo_change(&mut self) {
         if let Some((config, bound)) = self.before.take() {
+            if let Err(error) = bound.set_mode(config.socket_mode) {
+                tracing::warn!(%error, "a Unix socket keeps the permissions of the reload that has failed");
+            }
             self.fleet.change(Current {
                 config,
                 bound: Arc::downgrade(&bound),

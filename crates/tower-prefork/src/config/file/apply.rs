@@ -1,12 +1,10 @@
 use std::path::Path;
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
+use toml::de::{DeTable, DeValue};
 
 use super::{
     keys::{KEYS, nearest},
+    own::OwnKey,
     read::{line, read},
     value::Value,
 };
@@ -18,6 +16,17 @@ use crate::config::{Config, origins::Origins};
 /// the line; the settings are of no use then.
 pub(in crate::config) fn apply(
     path: &Path,
+    own: &[OwnKey],
+    config: &mut Config,
+    origins: &mut Origins,
+) -> Result<(), String> {
+    apply_known(path, Some(own), config, origins)
+}
+
+/// The same; without the keys of the program, any may be one.
+fn apply_known(
+    path: &Path,
+    own: Option<&[OwnKey]>,
     config: &mut Config,
     origins: &mut Origins,
 ) -> Result<(), String> {
@@ -32,10 +41,11 @@ pub(in crate::config) fn apply(
             return refuse(line(place), error.message().replace('\n', ", "));
         }
     };
-    let unknown = |name: &Spanned<_>| KEYS.iter().all(|key| key.name != *name.get_ref());
-    let unknown = table.iter().filter(|(name, _)| unknown(name));
+    let is_own = |name: &str| own.is_none_or(|keys| keys.iter().any(|key| key.name == name));
+    let is_known = |name: &str| KEYS.iter().any(|key| key.name == name) || is_own(name);
+    let unknown = table.iter().filter(|(name, _)| !is_known(name.get_ref()));
     if let Some((name, value)) = unknown.min_by_key(|(name, _)| name.span().start) {
-        let problem = describe_unknown(name.get_ref(), value.get_ref());
+        let problem = describe_unknown(name.get_ref(), value.get_ref(), own.unwrap_or_default());
         return refuse(line(name.span().start), problem);
     }
     for key in KEYS {
@@ -51,6 +61,16 @@ pub(in crate::config) fn apply(
         }
         origins.set(key.name, path, lines);
     }
+    for key in own.unwrap_or_default() {
+        let Some(value) = table.get(key.name) else {
+            continue;
+        };
+        let json = Value(value.get_ref()).json();
+        if let Err(problem) = (key.check)(&json) {
+            return refuse(line(value.span().start), format!("{}: {problem}", key.name));
+        }
+        config.own.insert(key.name.to_owned(), json);
+    }
     Ok(())
 }
 
@@ -58,25 +78,25 @@ pub(in crate::config) fn apply(
 #[cfg(feature = "cli")]
 pub(crate) fn read_log(path: &Path) -> FileLog {
     let mut config = Config::default();
-    match apply(path, &mut config, &mut Origins::default()) {
+    match apply_known(path, None, &mut config, &mut Origins::default()) {
         Ok(()) => config.log,
         Err(_) => FileLog::default(),
     }
 }
 
-fn describe_unknown(name: &str, value: &DeValue<'_>) -> String {
+fn describe_unknown(name: &str, value: &DeValue<'_>, own: &[OwnKey]) -> String {
     if matches!(value, DeValue::Table(_)) {
-        return format!("{name} is a table; write all keys without one");
+        return format!("unknown table {name:?}; write its keys without a table");
     }
-    match nearest(name) {
-        Some(nearest) => format!("there is no key {name:?}; {nearest:?} is one"),
-        None => format!("there is no key {name:?}"),
+    match nearest(name, own) {
+        Some(nearest) => format!("unknown key {name:?}; did you mean {nearest:?}?"),
+        None => format!("unknown key {name:?}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{collections::BTreeMap, fs};
 
     use super::*;
     use crate::{AccessLog, AccessLogFormat, Workers, config::Settings};
@@ -101,7 +121,9 @@ mod tests {
             workers = "auto"
             thread_workers = 1_000
             graceful_timeout = 0.5
-            start_timeout = 7
+            start_timeout = '7s'
+            request_timeout = '5m'
+            socket_mode = '600'
             max_rss = "512M"
             umask = "027"
             user = 1000
@@ -118,6 +140,8 @@ mod tests {
         assert_eq!(config.thread_workers, 1000);
         assert_eq!(config.graceful_timeout.as_millis(), 500);
         assert_eq!(config.start_timeout.as_secs(), 7);
+        assert_eq!(config.http.request_timeout.as_secs(), 300);
+        assert_eq!(config.socket_mode, 0o600);
         assert_eq!(config.max_rss, Some(512 << 20));
         assert_eq!(config.umask, Some(0o27));
         assert_eq!(config.user.as_deref(), Some("1000"));
@@ -133,6 +157,50 @@ mod tests {
         assert_eq!((config.umask, config.max_rss), (Some(0o22), Some(2 << 20)));
         assert!(applied("").is_ok());
         assert!(applied("# nothing\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn a_program_has_keys_of_its_own() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let resolved = |text: &str| {
+            fs::write(&file, text).unwrap();
+            let mut settings = Settings::default();
+            settings.file(file.path().to_owned());
+            settings.file_key::<u64>("max_body");
+            settings.file_key::<BTreeMap<String, String>>("env");
+            let resolved = settings.resolve("shop");
+            resolved
+                .map(|resolved| resolved.config)
+                .map_err(|error| error.replace(&file.path().display().to_string(), "F"))
+        };
+        let config = resolved("max_body = 0x10\nbacklog = 5\n[env]\nA = '1'").unwrap();
+        assert_eq!(config.backlog, 5);
+        assert_eq!(config.file_value("max_body"), Some(16_u64));
+        let env = config.file_value::<BTreeMap<String, String>>("env");
+        assert_eq!(env.unwrap()["A"], "1");
+        assert_eq!(resolved("").unwrap().file_value::<u64>("max_body"), None);
+        for (text, problem) in [
+            (
+                "\nmax_body = 'much'",
+                "F:2: max_body: invalid type: string \"much\", expected u64",
+            ),
+            (
+                "max_bodi = 1",
+                "F:1: unknown key \"max_bodi\"; did you mean \"max_body\"?",
+            ),
+            (
+                "env = { A = 1 }",
+                "F:1: env: invalid type: integer `1`, expected a string",
+            ),
+        ] {
+            assert_eq!(resolved(text).unwrap_err(), problem);
+        }
+        // The log is looked for before anybody knows of the program's keys.
+        #[cfg(feature = "cli")]
+        {
+            fs::write(&file, "nonsense = 1\nlog_level = 'debug'").unwrap();
+            assert_eq!(read_log(file.path()).log_level.as_deref(), Some("debug"));
+        }
     }
 
     #[cfg(feature = "watch")]
@@ -156,12 +224,12 @@ mod tests {
         for (text, error) in [
             (
                 "workers = 2\n\nworker = 3\nnonsense = 1",
-                "F:3: there is no key \"worker\"; \"workers\" is one",
+                "F:3: unknown key \"worker\"; did you mean \"workers\"?",
             ),
-            ("chdir = '/'", "F:1: there is no key \"chdir\""),
+            ("chdir = '/'", "F:1: unknown key \"chdir\""),
             (
                 "\n[http]\nmax_headers = 3",
-                "F:2: http is a table; write all keys without one",
+                "F:2: unknown table \"http\"; write its keys without a table",
             ),
             (
                 "# shop\nworkers = true",
@@ -180,20 +248,28 @@ mod tests {
                 "F:1: max_headers: expected a whole number, 0 or more",
             ),
             (
-                "graceful_timeout = \"30\"",
-                "F:1: graceful_timeout: expected seconds as a number, as in 30 or 0.5",
+                "graceful_timeout = \"30 s\"",
+                "F:1: graceful_timeout: expected a duration: seconds, or a number with ms, s, m or h, \
+                 such as 500ms, 30s, 5m or 1h",
+            ),
+            (
+                "max_rss = \"10KB\"",
+                "F:1: max_rss: expected a size: bytes, or a whole number with K, M or G, such as 16K, \
+                 10M or 2G",
             ),
             (
                 "graceful_timeout = -1",
-                "F:1: graceful_timeout: expected seconds as a number, as in 30 or 0.5",
+                "F:1: graceful_timeout: expected a duration: seconds, or a number with ms, s, m or h, \
+                 such as 500ms, 30s, 5m or 1h",
             ),
             (
                 "graceful_timeout = nan",
-                "F:1: graceful_timeout: expected seconds as a number, as in 30 or 0.5",
+                "F:1: graceful_timeout: expected a duration: seconds, or a number with ms, s, m or h, \
+                 such as 500ms, 30s, 5m or 1h",
             ),
             (
                 "umask = 27",
-                "F:1: umask: expected an octal number in quotes, as in \"027\"",
+                "F:1: umask: expected an octal number in quotes, such as \"027\"",
             ),
             (
                 "pid_file = 1979-05-27",
@@ -207,12 +283,12 @@ mod tests {
             // The limits.
             (
                 "\n\nmax_header_size = 100",
-                "F:3: max_header_size is 100; choose a number from 8192 to 16777216",
+                "F:3: max_header_size is 100 bytes; choose a size from 8K to 16M",
             ),
             (
                 "bind = [\n  '8000',\n  'nowhere',\n]",
                 "F:3: cannot listen on \"nowhere\": \
-                 expected HOST:PORT, [IPV6]:PORT, :PORT, PORT or unix:PATH",
+                 expected HOST:PORT, [IPV6]:PORT, :PORT, PORT, an IP address or unix:PATH",
             ),
         ] {
             assert_eq!(applied(text).unwrap_err(), error, "{text}");

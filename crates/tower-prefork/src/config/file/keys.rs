@@ -1,4 +1,4 @@
-use super::value::Value;
+use super::{own::OwnKey, value::Value};
 use crate::Config;
 
 /// A key: its name, and what its value changes.
@@ -29,32 +29,33 @@ keys! {
     access_log_format(config, value) => config.log_requests(None, Some(value.choice()?)),
     backlog(config, value) => config.backlog = value.number()?,
     bind(config, value) => config.bind = value.several(Value::word)?,
-    body_timeout(config, value) => config.http.body_timeout = value.seconds()?,
+    body_timeout(config, value) => config.http.body_timeout = value.duration()?,
     control_socket(config, value) => config.control_socket = Some(value.path()?),
-    graceful_timeout(config, value) => config.graceful_timeout = value.seconds()?,
+    graceful_timeout(config, value) => config.graceful_timeout = value.duration()?,
     group(config, value) => config.group = Some(value.word()?),
-    header_timeout(config, value) => config.http.header_timeout = value.seconds()?,
-    heartbeat_timeout(config, value) => config.heartbeat_timeout = value.seconds()?,
-    keep_alive_timeout(config, value) => config.http.keep_alive_timeout = value.seconds()?,
+    header_timeout(config, value) => config.http.header_timeout = value.duration()?,
+    heartbeat_timeout(config, value) => config.heartbeat_timeout = value.duration()?,
+    keep_alive_timeout(config, value) => config.http.keep_alive_timeout = value.duration()?,
     #[cfg(feature = "cli")]
     log_format(config, value) => config.log.log_format = Some(value.choice()?),
     #[cfg(feature = "cli")]
     log_level(config, value) => config.log.log_level = Some(crate::cli::filter(value.text()?)?),
     max_connections(config, value) => config.max_connections = value.number()?,
-    max_header_size(config, value) => config.http.max_header_size = value.number()?,
+    max_header_size(config, value) => config.http.max_header_size = value.size()?,
     max_headers(config, value) => config.http.max_headers = value.number()?,
-    max_lifetime(config, value) => config.max_lifetime = Some(value.seconds()?),
+    max_lifetime(config, value) => config.max_lifetime = Some(value.duration()?),
     max_requests(config, value) => config.max_requests = value.number()?,
-    max_rss(config, value) => config.max_rss = Some(value.bytes()?),
+    max_rss(config, value) => config.max_rss = Some(value.size()?),
     pid_file(config, value) => config.pid_file = Some(value.path()?),
     readiness_path(config, value) => config.readiness_path = Some(value.text()?.to_owned()),
     #[cfg(feature = "watch")]
     reload(config, value) => config.watch = if value.truth()? { vec![".".into()] } else { Vec::new() },
     #[cfg(feature = "watch")]
     reload_dir(config, value) => config.watch = value.several(Value::path)?,
-    request_timeout(config, value) => config.http.request_timeout = value.seconds()?,
-    shutdown_delay(config, value) => config.shutdown_delay = value.seconds()?,
-    start_timeout(config, value) => config.start_timeout = value.seconds()?,
+    request_timeout(config, value) => config.http.request_timeout = value.duration()?,
+    shutdown_delay(config, value) => config.shutdown_delay = value.duration()?,
+    socket_mode(config, value) => config.socket_mode = value.mode()?,
+    start_timeout(config, value) => config.start_timeout = value.duration()?,
     thread_workers(config, value) => config.thread_workers = value.number()?,
     #[cfg(feature = "tls")]
     tls_certificate(config, value) => config.encrypt(Some(&value.path()?), None),
@@ -63,15 +64,16 @@ keys! {
     umask(config, value) => config.umask = Some(value.mode()?),
     user(config, value) => config.user = Some(value.word()?),
     workers(config, value) => config.workers = value.workers()?,
-    write_timeout(config, value) => config.http.write_timeout = value.seconds()?,
+    write_timeout(config, value) => config.http.write_timeout = value.duration()?,
 }
 
 /// The name that somebody may have meant.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
+pub(super) fn nearest(name: &str, own: &[OwnKey]) -> Option<&'static str> {
     let name = name.to_lowercase().replace('-', "_");
-    let distances = KEYS
-        .iter()
-        .map(|key| (strsim::osa_distance(&name, key.name), key.name));
+    let known = KEYS.iter().map(|key| key.name);
+    let distances = known
+        .chain(own.iter().map(|key| key.name))
+        .map(|key| (strsim::osa_distance(&name, key), key));
     let (distance, nearest) = distances.min()?;
     // A mistyped letter, and another for each five of them.
     (distance <= 1 + name.len() / 5).then_some(nearest)
@@ -93,7 +95,7 @@ mod tests {
             ("threads", None),
             ("", None),
         ] {
-            assert_eq!(nearest(slip), meant, "{slip}");
+            assert_eq!(nearest(slip, &[]), meant, "{slip}");
         }
     }
 

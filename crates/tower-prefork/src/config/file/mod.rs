@@ -2,9 +2,11 @@
 
 mod apply;
 mod keys;
+mod own;
 mod read;
 mod value;
 
 pub(super) use apply::apply;
 #[cfg(feature = "cli")]
 pub(crate) use apply::read_log;
+pub(super) use own::OwnKey;

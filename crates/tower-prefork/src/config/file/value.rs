@@ -53,23 +53,26 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(super) fn seconds(self) -> Result<Duration, String> {
-        let seconds = match self.0 {
-            DeValue::Float(number) => number.as_str().parse().ok(),
-            // More than a float holds is out of the limits anyway.
-            _ => self.integer().map(|number| number as f64),
-        };
-        seconds
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .ok_or_else(|| "expected seconds as a number, as in 30 or 0.5".to_owned())
+    /// Seconds as a number, or a text with a unit.
+    pub(super) fn duration(self) -> Result<Duration, String> {
+        match self.0 {
+            DeValue::String(text) => units::duration(text),
+            DeValue::Float(number) => units::duration(number.as_str()),
+            // Anything else than a number is none of seconds either.
+            _ => units::duration(&self.integer().map_or_else(String::new, |n| n.to_string())),
+        }
     }
 
-    pub(super) fn bytes(self) -> Result<u64, String> {
-        match (self.0, self.integer()) {
-            (DeValue::String(text), _) => units::size(text),
-            (_, Some(number)) => Ok(number),
-            _ => Err("expected bytes, as in 1048576 or \"512M\"".into()),
-        }
+    /// Bytes as a number, or a text with a unit.
+    pub(super) fn size<T: TryFrom<u64>>(self) -> Result<T, String> {
+        let bytes = match (self.0, self.integer()) {
+            (DeValue::String(text), _) => units::size(text)?,
+            (_, Some(number)) => number,
+            _ => units::size("")?,
+        };
+        bytes
+            .try_into()
+            .map_err(|_| "this size is too large".into())
     }
 
     pub(super) fn mode(self) -> Result<u32, String> {
@@ -79,7 +82,7 @@ impl<'a> Value<'a> {
             _ => None,
         };
         // A number without a prefix would be decimal.
-        mode.ok_or_else(|| "expected an octal number in quotes, as in \"027\"".into())
+        mode.ok_or_else(|| "expected an octal number in quotes, such as \"027\"".into())
     }
 
     pub(super) fn workers(self) -> Result<Workers, String> {
@@ -92,6 +95,31 @@ impl<'a> Value<'a> {
     pub(super) fn choice<T: Deserialize<'static>>(self) -> Result<T, String> {
         let word = self.text()?.to_owned();
         T::deserialize(word.into_deserializer()).map_err(|error: Error| error.to_string())
+    }
+
+    /// The value for a key of the program's own.
+    pub(super) fn json(self) -> serde_json::Value {
+        match self.0 {
+            DeValue::String(text) => text.as_ref().into(),
+            DeValue::Boolean(truth) => (*truth).into(),
+            DeValue::Integer(number) => {
+                i64::from_str_radix(number.as_str(), number.radix()).map_or_else(
+                    // Too large: no number is as long.
+                    |_| number.to_string().into(),
+                    Into::into,
+                )
+            }
+            DeValue::Float(number) => number.as_str().parse::<f64>().unwrap_or(f64::NAN).into(),
+            DeValue::Datetime(time) => time.to_string().into(),
+            DeValue::Array(items) => items
+                .iter()
+                .map(|item| Self(item.get_ref()).json())
+                .collect(),
+            DeValue::Table(table) => table
+                .iter()
+                .map(|(name, value)| (name.get_ref().to_string(), Self(value.get_ref()).json()))
+                .collect(),
+        }
     }
 
     /// One value, or several.
