@@ -14,7 +14,7 @@ use pyo3::{
     types::{PyBytes, PyDict, PyString},
 };
 use tower_wsgi::{
-    body::Stored,
+    body::{DiskSpace, Stored},
     wsgi::{Environ, Input, Variable},
 };
 
@@ -173,10 +173,17 @@ impl Environs {
         match body.into_stored()? {
             Stored::Memory(bytes) if bytes.is_empty() => self.bytes_io.bind(py).call0(),
             Stored::Memory(bytes) => self.bytes_io.bind(py).call1((PyBytes::new(py, &bytes),)),
-            Stored::Disk(file) => {
+            Stored::Disk(file, space) => {
                 let descriptor = OwnedFd::from(file).into_raw_fd();
-                self.open.bind(py).call1((descriptor, intern!(py, "rb")))
+                let input = self.open.bind(py).call1((descriptor, intern!(py, "rb")))?;
+                // Until Python has done with the file.
+                input.setattr(intern!(py, "_space"), Space(space))?;
+                Ok(input)
             }
         }
     }
 }
+
+/// What a file of Python takes of the disk.
+#[pyclass(frozen)]
+struct Space(#[allow(dead_code, reason = "its end matters")] DiskSpace);

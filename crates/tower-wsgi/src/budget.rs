@@ -5,6 +5,26 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+/// A number of bytes that a setting may change.
+#[cfg(feature = "blocking")]
+#[derive(Debug)]
+pub(crate) struct Limit(AtomicUsize);
+
+#[cfg(feature = "blocking")]
+impl Limit {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(AtomicUsize::new(bytes))
+    }
+
+    pub(crate) fn set(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// So many bytes, for all requests together.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -23,6 +43,14 @@ impl Budget {
     #[cfg(feature = "blocking")]
     pub(crate) fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Whether there are `bytes` left.
+    #[cfg(feature = "wait-for-body")]
+    pub(crate) fn has(&self, bytes: usize) -> bool {
+        let used = self.used.load(Ordering::Relaxed);
+        let limit = self.limit.load(Ordering::Relaxed);
+        used.checked_add(bytes).is_some_and(|sum| sum <= limit)
     }
 
     /// Takes `bytes` if there are so many left.
@@ -91,6 +119,8 @@ mod tests {
         assert!(!second.grow_to(41));
         assert!(second.grow_to(40));
         assert!(!first.grow_to(61));
+        #[cfg(feature = "wait-for-body")]
+        assert!(budget.has(0) && !budget.has(1));
         drop(second);
         assert!(first.grow_to(100));
         first.shrink_to(70);

@@ -41,6 +41,8 @@ mod budget;
 mod rejection;
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 mod spool;
+#[cfg(any(feature = "blocking", feature = "wait-for-body"))]
+mod throttle;
 
 pub use self::body::Body;
 #[cfg(feature = "wait-for-body")]

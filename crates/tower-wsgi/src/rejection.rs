@@ -42,13 +42,7 @@ impl Rejection {
     /// For a request of which the rest is not read: the connection cannot be used again.
     #[cfg(feature = "wait-for-body")]
     pub(crate) fn closing(self, version: http::Version) -> Response<Body> {
-        let mut response = self.into_response();
-        if version <= http::Version::HTTP_11 {
-            response
-                .headers_mut()
-                .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
+        closing(self.into_response(), version)
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
@@ -64,4 +58,15 @@ impl Rejection {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// A response after which the connection ends, where the version has a field that says so.
+#[cfg(feature = "wait-for-body")]
+pub(crate) fn closing(mut response: Response<Body>, version: http::Version) -> Response<Body> {
+    if version <= http::Version::HTTP_11 {
+        response
+            .headers_mut()
+            .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }

@@ -1,8 +1,20 @@
 //! Bytes that are too many for memory: an unnamed temporary file, written and read by position.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, pin::Pin, sync::Arc};
+use std::{
+    env,
+    error::Error,
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
+
+use crate::throttle::Throttle;
 
 /// How much of a file is read into memory at once.
 const CHUNK: u64 = 64 * 1024;
@@ -16,9 +28,14 @@ pub(crate) struct Spool(Arc<File>);
 pub(crate) type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send + Sync>>;
 
 impl Spool {
-    /// Blocks.
+    /// In the directory for temporary files. Blocks.
     pub(crate) fn create() -> io::Result<Self> {
-        tempfile::tempfile().map(|file| Self(Arc::new(file)))
+        Self::create_in(&directory())
+    }
+
+    /// Blocks.
+    pub(crate) fn create_in(directory: &Path) -> io::Result<Self> {
+        tempfile::tempfile_in(directory).map(|file| Self(Arc::new(file)))
     }
 
     /// Any other file, to be read.
@@ -61,5 +78,23 @@ impl Spool {
             });
             read.await.map_err(io::Error::other)?
         })
+    }
+}
+
+/// Where temporary files lie: `TMPDIR`, `/tmp` by default.
+pub(crate) fn directory() -> PathBuf {
+    env::temp_dir()
+}
+
+/// Logs, at most once a minute, that a temporary file could not be written, and what follows.
+pub(crate) fn report(error: &io::Error, directory: &Path, consequence: &'static str) {
+    static FAILED: Throttle = Throttle::new();
+    if let Some(times) = FAILED.pass(Instant::now()) {
+        tracing::warn!(
+            error = error as &dyn Error,
+            directory = %directory.display(),
+            times,
+            "cannot write a temporary file, so {consequence}; free space there or set TMPDIR"
+        );
     }
 }

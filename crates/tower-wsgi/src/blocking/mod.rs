@@ -15,7 +15,11 @@
 //! A response body is pumped into a buffer: 1 MiB of memory, above that a temporary file. So a
 //! client that reads slowly holds no thread; the thread is free as soon as the body has been
 //! produced. All responses of a pool share 64 MiB of memory, beside 256 KiB that each may have in any
-//! case, and [`max_spooled`](BlockingPool::max_spooled) bytes of disk; beyond it a thread waits for its reader, and gives up after 30 seconds without progress.
+//! case, and [`max_spooled`](BlockingPool::max_spooled) bytes of disk, of which one may have
+//! [`max_spooled_response`](BlockingPool::max_spooled_response). Beyond it, and where the disk is full or missing,
+//! the thread waits for its reader, and gives up after 30 seconds without progress. While requests wait for a thread,
+//! it gives up earlier: the reader who has taken nothing for longest, at least a second, is cut first, and as
+//! many as there are requests that wait.
 //!
 //! # What the client sees
 //!

@@ -75,8 +75,14 @@ impl BlockingPool {
             max_queued: 1024,
             queue_timeout: Duration::from_secs(30),
         };
+        let shared = Arc::new(Shared::new(limits));
+        let asked = Arc::downgrade(&shared);
+        shared.room.ask(move || {
+            let shared = asked.upgrade();
+            shared.map_or(0, |shared| shared.queue().queued())
+        });
         Self {
-            handle: Arc::new(Handle(Arc::new(Shared::new(limits)))),
+            handle: Arc::new(Handle(shared)),
         }
     }
 
@@ -96,11 +102,19 @@ impl BlockingPool {
         self
     }
 
-    /// How many bytes of temporary files the response bodies of this pool may fill together, 4 GiB
+    /// How many bytes of temporary files the response bodies of this pool may fill together, 1 GiB
     /// by default. Beyond it a thread waits until its reader has caught up.
     #[must_use]
     pub fn max_spooled(self, bytes: usize) -> Self {
         self.shared().room.limit_disk(bytes);
+        self
+    }
+
+    /// How many bytes of a temporary file one response body may fill, 64 MiB by default. Beyond it its thread
+    /// waits until the reader has caught up.
+    #[must_use]
+    pub fn max_spooled_response(self, bytes: usize) -> Self {
+        self.shared().room.limit_disk_of_each(bytes);
         self
     }
 

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn room() -> Arc<Room> {
-        Room::new(0, 0)
+        Room::new(0, 0, 0)
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Shared {
             queue: Mutex::new(Queue::new(limits)),
             work: Condvar::new(),
             idle: Notify::new(),
-            room: Room::new(64 << 20, 4 << 30),
+            room: Room::new(64 << 20, 1 << 30, 64 << 20),
             gate: OnceLock::new(),
         }
     }

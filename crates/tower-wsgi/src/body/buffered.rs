@@ -45,7 +45,8 @@ pub struct BufferedBody {
     // Boxed, as hardly any has them: requests are moved.
     trailers: Option<Box<HeaderMap>>,
     trailers_sent: bool,
-    _memory: Option<Reservation>,
+    /// Of memory, or of disk.
+    reservation: Option<Reservation>,
 }
 
 /// Where the rest of a [`BufferedBody`] is.
@@ -53,8 +54,15 @@ pub struct BufferedBody {
 pub enum Stored {
     /// In memory.
     Memory(Bytes),
-    /// In an unnamed temporary file, from its position on.
-    Disk(File),
+    /// In an unnamed temporary file, from its position on. The second value is the file's share of the budget of
+    /// disk: drop it with the file.
+    Disk(File, DiskSpace),
+}
+
+/// What a temporary file takes of the budget of disk that bodies share. Dropping it gives that back.
+#[derive(Debug)]
+pub struct DiskSpace {
+    _reservation: Option<Reservation>,
 }
 
 enum Content {
@@ -119,7 +127,10 @@ impl BufferedBody {
             Content::Disk { spool, .. } => {
                 let mut file = spool.into_file()?;
                 file.seek(SeekFrom::Start(self.position))?;
-                Ok(Stored::Disk(file))
+                let space = DiskSpace {
+                    _reservation: self.reservation,
+                };
+                Ok(Stored::Disk(file, space))
             }
         }
     }
@@ -133,12 +144,17 @@ impl BufferedBody {
             len: bytes.len() as u64,
             content: Content::Memory(bytes),
             trailers: trailers.map(Box::new),
-            _memory: Some(memory),
+            reservation: Some(memory),
             ..Self::default()
         }
     }
 
-    pub(crate) fn on_disk(spool: Spool, len: u64, trailers: Option<HeaderMap>) -> Self {
+    pub(crate) fn on_disk(
+        spool: Spool,
+        len: u64,
+        trailers: Option<HeaderMap>,
+        space: Option<Reservation>,
+    ) -> Self {
         Self {
             content: Content::Disk {
                 spool,
@@ -146,6 +162,7 @@ impl BufferedBody {
             },
             len,
             trailers: trailers.map(Box::new),
+            reservation: space,
             ..Self::default()
         }
     }

@@ -5,10 +5,14 @@
 
 #[cfg(feature = "wait-for-body")]
 mod buffered;
+#[cfg(feature = "wait-for-body")]
+mod probe;
 mod response;
 
 #[cfg(feature = "wait-for-body")]
-pub use self::buffered::{BufferedBody, Stored};
+pub use self::buffered::{BufferedBody, DiskSpace, Stored};
+#[cfg(feature = "wait-for-body")]
+pub use self::probe::probe_temporary_directory;
 pub use self::response::Body;
 
 #[cfg(all(test, feature = "full"))]

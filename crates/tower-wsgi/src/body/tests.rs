@@ -10,7 +10,7 @@ use crate::spool::Spool;
 fn on_disk(bytes: &[u8]) -> BufferedBody {
     let spool = Spool::create().unwrap();
     spool.write_at(bytes, 0).unwrap();
-    BufferedBody::on_disk(spool, bytes.len() as u64, None)
+    BufferedBody::on_disk(spool, bytes.len() as u64, None, None)
 }
 
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ use super::{
 use crate::{blocking::BlockingLayer, wsgi::WsgiService};
 use crate::{
     blocking::BlockingPool,
+    body::probe_temporary_directory,
     response_middleware::{self, ResponseMiddleware},
     wait_for_body::WaitForBodyLayer,
 };
@@ -128,12 +129,14 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
         self
     }
 
-    /// The finished handler.
+    /// The finished handler. A warning is logged if no temporary file can be written: request bodies and
+    /// responses that do not fit in memory need one.
     #[must_use]
     pub fn build(self) -> WsgiHandler<L::Service>
     where
         L: Layer<Chain<H>>,
     {
+        probe_temporary_directory();
         WsgiHandler {
             inner: self.body.layer(Chain(self.handlers)),
             shared: Arc::new(Shared {

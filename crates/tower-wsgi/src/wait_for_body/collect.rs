@@ -1,3 +1,5 @@
+//! Reads a request body, into memory first, then into a temporary file.
+
 use std::{error::Error, io, mem, pin::pin};
 
 use bytes::{Buf as _, Bytes};
@@ -7,7 +9,10 @@ use http_body_util::{BodyExt as _, LengthLimitError};
 
 use super::layer::Settings;
 use crate::{
-    Body, BoxError, BufferedBody, budget::Reservation, rejection::Rejection, spool::Spool,
+    Body, BoxError, BufferedBody,
+    budget::Reservation,
+    rejection::{Rejection, closing},
+    spool::{self, Spool},
 };
 
 /// A body on its way to disk is written in pieces of at least this size.
@@ -46,20 +51,26 @@ where
     result.map_err(|failure| match failure {
         Failure::Refused(rejection) => refuse(rejection),
         Failure::Body(error) => refuse(explain(&*error)),
+        Failure::Full => Box::new(no_space),
         Failure::Disk(error) => {
-            tracing::error!(
-                error = &error as &dyn Error,
-                directory = %std::env::temp_dir().display(),
-                "cannot store a request body; free space there or set TMPDIR",
-            );
-            Box::new(|_| Rejection::try_again("The server cannot store the request just now."))
+            let consequence = "requests that do not fit in memory get 503";
+            spool::report(&error, &spool::directory(), consequence);
+            Box::new(no_space)
         }
     })
+}
+
+/// For a body that cannot be stored, the rest of which is not read.
+pub(super) fn no_space(version: Version) -> Response<Body> {
+    let response = Rejection::try_again("The server cannot store the request just now.");
+    closing(response, version)
 }
 
 enum Failure {
     Refused(Rejection),
     Body(BoxError),
+    /// The budget of disk is used up.
+    Full,
     Disk(io::Error),
 }
 
@@ -82,10 +93,7 @@ where
                     return Err(Failure::Refused(TOO_LARGE));
                 }
                 let data = data.copy_to_bytes(data.remaining());
-                buffer
-                    .push(data, body.is_end_stream())
-                    .await
-                    .map_err(Failure::Disk)?;
+                buffer.push(data, body.is_end_stream()).await?;
                 continue;
             }
             Err(frame) => frame,
@@ -94,7 +102,7 @@ where
             trailers = Some(fields);
         }
     }
-    buffer.finish(trailers).await.map_err(Failure::Disk)
+    buffer.finish(trailers).await
 }
 
 /// A failure of the body is the client's: too late, too large (a limiting layer below), or broken.
@@ -126,6 +134,8 @@ struct Buffer<'a> {
     announced: usize,
     pending: Vec<u8>,
     disk: Option<(Spool, u64)>,
+    /// What the file takes of the budget of disk.
+    space: Reservation,
 }
 
 impl<'a> Buffer<'a> {
@@ -137,10 +147,11 @@ impl<'a> Buffer<'a> {
             announced: usize::try_from(announced).unwrap_or(usize::MAX),
             pending: Vec::new(),
             disk: None,
+            space: Reservation::new(&settings.disk_budget),
         }
     }
 
-    async fn push(&mut self, data: Bytes, last: bool) -> io::Result<()> {
+    async fn push(&mut self, data: Bytes, last: bool) -> Result<(), Failure> {
         if last && self.pending.is_empty() && self.disk.is_none() {
             self.keep_within(data.len(), data.len());
             self.single = data;
@@ -180,8 +191,15 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
         let disk = self.disk.take();
+        let size = disk.as_ref().map_or(0, |(_, len)| *len) + bytes.len() as u64;
+        if !self
+            .space
+            .grow_to(usize::try_from(size).unwrap_or(usize::MAX))
+        {
+            return Err(Failure::Full);
+        }
         let write = tokio::task::spawn_blocking(move || {
             let (spool, len) = match disk {
                 Some(disk) => disk,
@@ -190,11 +208,14 @@ impl<'a> Buffer<'a> {
             spool.write_at(&bytes, len)?;
             io::Result::Ok((spool, len + bytes.len() as u64))
         });
-        self.disk = Some(write.await.map_err(io::Error::other)??);
+        let written = write
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        self.disk = Some(written.map_err(Failure::Disk)?);
         Ok(())
     }
 
-    async fn finish(mut self, trailers: Option<HeaderMap>) -> io::Result<BufferedBody> {
+    async fn finish(mut self, trailers: Option<HeaderMap>) -> Result<BufferedBody, Failure> {
         let rest = if self.single.is_empty() {
             mem::take(&mut self.pending).into()
         } else {
@@ -207,7 +228,7 @@ impl<'a> Buffer<'a> {
             self.write(rest).await?;
         }
         Ok(match self.disk {
-            Some((spool, len)) => BufferedBody::on_disk(spool, len, trailers),
+            Some((spool, len)) => BufferedBody::on_disk(spool, len, trailers, Some(self.space)),
             None => BufferedBody::default(),
         })
     }

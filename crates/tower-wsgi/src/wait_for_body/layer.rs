@@ -18,6 +18,7 @@ pub(super) struct Settings {
     pub(super) timeout: Duration,
     pub(super) memory_threshold: usize,
     pub(super) budget: Arc<Budget>,
+    pub(super) disk_budget: Arc<Budget>,
 }
 
 impl WaitForBodyLayer {
@@ -31,6 +32,7 @@ impl WaitForBodyLayer {
                 timeout: Duration::from_secs(60),
                 memory_threshold: 1 << 20,
                 budget: Budget::new(64 << 20),
+                disk_budget: Budget::new(4 << 30),
             },
         }
     }
@@ -54,6 +56,22 @@ impl WaitForBodyLayer {
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.settings.budget = Budget::new(bytes);
         self
+    }
+
+    /// The bytes of temporary files for all bodies of this layer and its clones together, 4 GiB by default.
+    /// Beyond it a body that does not fit in memory is answered with 503: before it is read, when its
+    /// `Content-Length` says so.
+    pub fn disk_budget(mut self, bytes: usize) -> Self {
+        self.settings.disk_budget = Budget::new(bytes);
+        self
+    }
+}
+
+impl Settings {
+    /// Whether a body of this length can be stored as things are now.
+    pub(super) fn has_space(&self, length: u64) -> bool {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        length <= self.memory_threshold || self.disk_budget.has(length)
     }
 }
 

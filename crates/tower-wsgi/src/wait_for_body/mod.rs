@@ -7,7 +7,7 @@
 //! A body stays in memory up to a threshold (1 MiB by default), and goes to an unnamed temporary
 //! file above it. All requests of one layer share a budget of memory (64 MiB by default): beyond it
 //! bodies go to disk earlier. Files are written on threads of the runtime, off the event loop, and
-//! lie where `TMPDIR` says.
+//! lie where `TMPDIR` says. They share a budget, too (4 GiB by default).
 //!
 //! # What the client sees
 //!
@@ -16,7 +16,7 @@
 //! | the body is over the limit | `413`: at once, with nothing read, when `Content-Length` says so (and so without a `100 Continue`) |
 //! | the body has not arrived at the deadline | `408` |
 //! | its framing is broken, or it was cut off | `400` |
-//! | it cannot be stored (disk full) | `503` with `Retry-After` |
+//! | it cannot be stored: the disk is full or missing, or the budget of disk is used up | `503` with `Retry-After`: with nothing read, when `Content-Length` says that the budget does not suffice |
 //!
 //! All of them close the connection: the rest of the body is not read.
 //!

@@ -11,7 +11,7 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
-    collect::{self, TOO_LARGE},
+    collect::{self, TOO_LARGE, no_space},
     layer::Settings,
 };
 use crate::{Body, BoxError, BufferedBody};
@@ -45,14 +45,23 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let state = if request.body().is_end_stream() {
-            State::Calling {
-                future: Oneshot::new(self.inner.clone(), request.map(|_| BufferedBody::default())),
-            }
-        } else if declared_length(&request) > self.settings.limit {
-            State::Rejected {
-                response: Some(TOO_LARGE.closing(request.version())),
-            }
+        if request.body().is_end_stream() {
+            let request = request.map(|_| BufferedBody::default());
+            let future = Oneshot::new(self.inner.clone(), request);
+            return ResponseFuture {
+                state: State::Calling { future },
+            };
+        }
+        let length = declared_length(&request);
+        let response = if length > self.settings.limit {
+            Some(TOO_LARGE.closing(request.version()))
+        } else if !self.settings.has_space(length) {
+            Some(no_space(request.version()))
+        } else {
+            None
+        };
+        let state = if response.is_some() {
+            State::Rejected { response }
         } else {
             let inner = self.inner.clone();
             let settings = self.settings.clone();

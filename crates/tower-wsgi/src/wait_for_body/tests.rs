@@ -12,6 +12,7 @@ use tower_layer::Layer as _;
 use super::WaitForBodyLayer;
 use crate::{
     Body, BufferedBody,
+    body::Stored,
     test_helpers::{Frames, Untouched, text},
 };
 
@@ -193,4 +194,70 @@ async fn a_declared_length_within_the_limit_passes() {
     let (response, seen) = call(WaitForBodyLayer::new(4), Frames::new(["1234"]).declaring(4)).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(got(&seen).0, "1234");
+}
+
+/// Keeps the bodies, as a handler that waits does.
+fn keeping(
+    layer: &WaitForBodyLayer,
+) -> impl tower_service::Service<
+    Request<Frames>,
+    Response = Response<Body>,
+    Error = Infallible,
+    Future: Send,
+> + Clone {
+    layer.layer(service_fn(async |request: Request<BufferedBody>| {
+        Ok::<_, Infallible>(Response::new(request.into_body()))
+    }))
+}
+
+#[tokio::test]
+async fn beyond_the_budget_of_disk_it_is_503_before_anything_is_read() {
+    let layer = WaitForBodyLayer::new(1 << 30)
+        .memory_threshold(1000)
+        .disk_budget(5000);
+    let (response, seen) = call(layer.clone(), Untouched(5001)).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(response.headers()["connection"], "close");
+    assert!(seen.lock().unwrap().is_none());
+    // What fits in memory needs no disk.
+    let no_disk = layer.disk_budget(0);
+    let (response, _) = call(no_disk, Frames::new(["x".repeat(1000)]).declaring(1000)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn bodies_share_the_disk_and_their_end_frees_it() {
+    let layer = WaitForBodyLayer::new(1 << 30)
+        .memory_threshold(1000)
+        .disk_budget(300_000);
+    let body = || Frames::new(["x".repeat(100_000), "y".repeat(100_000)]);
+    let held = keeping(&layer).oneshot(Request::new(body())).await.unwrap();
+    let (response, _) = call(layer.clone(), body()).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(held);
+    let (response, _) = call(layer, body()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_file_that_was_given_away_keeps_its_share_of_the_disk() {
+    let layer = WaitForBodyLayer::new(1 << 30)
+        .memory_threshold(0)
+        .disk_budget(1500);
+    let body = || Frames::new(["x".repeat(1000)]);
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let service = layer.layer(service_fn(move |request: Request<BufferedBody>| {
+        *keep.lock().unwrap() = Some(request.into_body().into_stored().unwrap());
+        async { Ok::<_, Infallible>(Response::new(Body::empty())) }
+    }));
+    let response = service.oneshot(Request::new(body())).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(matches!(*kept.lock().unwrap(), Some(Stored::Disk(..))));
+    let (response, _) = call(layer.clone(), body()).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(kept.lock().unwrap().take());
+    let (response, _) = call(layer, body()).await;
+    assert_eq!(response.status(), StatusCode::OK);
 }

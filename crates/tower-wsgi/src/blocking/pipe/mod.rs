@@ -2,6 +2,7 @@
 
 mod reader;
 mod room;
+mod stalls;
 mod state;
 mod writer;
 

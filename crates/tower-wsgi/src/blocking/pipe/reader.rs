@@ -1,3 +1,5 @@
+//! The end of a response body on the event loop.
+
 use std::{
     pin::Pin,
     sync::{Arc, MutexGuard},
@@ -78,7 +80,7 @@ impl Body for Reader {
                 return Poll::Ready(Some(Ok(deliver(shared, state, remaining, data))));
             }
             let unread = state.unread();
-            if let Some(spool) = state.spool.as_ref().filter(|_| unread > 0) {
+            if let Some(spool) = state.disk.spool().filter(|_| unread > 0) {
                 *reading = Some(spool.read(state.read, unread));
                 continue;
             }

@@ -1,5 +1,8 @@
+//! What the two ends of a response body share: its pieces in memory, its file, its end.
+
 use std::{
     collections::VecDeque,
+    path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
@@ -8,7 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::SizeHint;
 
-use super::{reader::Reader, room::Room, writer::Writer};
+use super::{reader::Reader, room::Room, stalls::Stalls, writer::Writer};
 use crate::{BoxError, budget::Reservation, spool::Spool};
 
 /// So many bytes of one body may always wait in memory for their reader.
@@ -22,6 +25,8 @@ pub(in crate::blocking) fn pipe(size: SizeHint, room: &Room) -> (Writer, Reader)
     let shared = Arc::new(Shared {
         state: Mutex::new(State::new(room)),
         progress: Condvar::new(),
+        stalls: Arc::clone(&room.stalls),
+        directory: Arc::clone(&room.directory),
     });
     (Writer::new(&shared), Reader::new(shared, size.exact()))
 }
@@ -30,6 +35,9 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// The reader took something, or has left.
     pub(super) progress: Condvar,
+    pub(super) stalls: Arc<Stalls>,
+    /// Where a file would lie.
+    pub(super) directory: Arc<Path>,
 }
 
 pub(super) struct State {
@@ -39,7 +47,9 @@ pub(super) struct State {
     buffered: usize,
     /// What of it is more than a body has by itself.
     shared_memory: Reservation,
-    pub(super) spool: Option<Spool>,
+    pub(super) disk: Disk,
+    /// The bytes that the file may have.
+    disk_limit: usize,
     pub(super) written: u64,
     pub(super) read: u64,
     pub(super) reservation: Reservation,
@@ -51,6 +61,15 @@ pub(super) struct State {
     pub(super) end: Option<Result<(), BoxError>>,
     pub(super) waker: Option<Waker>,
     pub(super) reader_gone: bool,
+}
+
+/// The file of one body.
+pub(super) enum Disk {
+    /// There is none so far.
+    Unused,
+    Used(Spool),
+    /// It cannot be written. What it has is there to be read.
+    Failed(Option<Spool>),
 }
 
 impl Shared {
@@ -66,7 +85,8 @@ impl State {
             memory: VecDeque::new(),
             buffered: 0,
             shared_memory: Reservation::new(&room.memory),
-            spool: None,
+            disk: Disk::Unused,
+            disk_limit: room.disk_of_each.get(),
             written: 0,
             read: 0,
             reservation: Reservation::new(&room.disk),
@@ -113,14 +133,35 @@ impl State {
         self.shared_memory.shrink_to(0);
     }
 
-    /// Takes so much more of the budget.
+    /// Takes so much more of the budget of disk, where one can be written.
     pub(super) fn reserve_disk(&mut self, length: usize) -> bool {
-        let total = usize::try_from(self.written).unwrap_or(usize::MAX);
-        self.reservation.grow_to(total.saturating_add(length))
+        let written = usize::try_from(self.written).unwrap_or(usize::MAX);
+        let size = written.saturating_add(length);
+        !matches!(self.disk, Disk::Failed(_))
+            && size <= self.disk_limit
+            && self.reservation.grow_to(size)
+    }
+
+    /// From now on the body waits in memory.
+    pub(super) fn fail_disk(&mut self) {
+        let spool = self.disk.spool().cloned();
+        self.disk = Disk::Failed(spool);
+        let written = usize::try_from(self.written).unwrap_or(usize::MAX);
+        self.reservation.shrink_to(written);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.memory.is_empty() && self.unread() == 0 && self.trailers.is_none()
+    }
+}
+
+impl Disk {
+    pub(super) fn spool(&self) -> Option<&Spool> {
+        match self {
+            Self::Unused => None,
+            Self::Used(spool) => Some(spool),
+            Self::Failed(spool) => spool.as_ref(),
+        }
     }
 }
 

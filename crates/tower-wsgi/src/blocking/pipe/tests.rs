@@ -15,7 +15,7 @@ use super::{
 const CHUNK: usize = OWN_MEMORY / 4;
 
 fn new(disk: usize) -> (Writer, Reader) {
-    pipe(SizeHint::new(), &Room::new(0, disk))
+    pipe(SizeHint::new(), &Room::new(0, disk, usize::MAX))
 }
 
 fn chunk(n: u8) -> Frame<Bytes> {
@@ -53,7 +53,7 @@ async fn what_is_on_disk_is_read_before_what_comes_later() {
 
 #[tokio::test]
 async fn disk_space_that_was_read_is_given_back() {
-    let room = Room::new(0, 2 * CHUNK);
+    let room = Room::new(0, 2 * CHUNK, usize::MAX);
     let (mut writer, mut reader) = pipe(SizeHint::new(), &room);
     for _ in 0..5 {
         for n in 0..6 {
@@ -98,7 +98,7 @@ async fn a_piece_that_is_larger_than_the_disk_goes_through_memory() {
 
 #[test]
 fn bodies_share_the_memory_beyond_their_own_and_give_it_back() {
-    let room = Room::new(MOST_MEMORY, 0);
+    let room = Room::new(MOST_MEMORY, 0, 0);
     let fill = |state: &mut State| {
         let piece = || Bytes::from(vec![0; CHUNK]);
         std::iter::from_fn(|| state.keep(piece()).ok()).count()
@@ -140,4 +140,63 @@ async fn a_writer_that_is_dropped_breaks_the_body_off() {
     assert_eq!(read(&mut reader, CHUNK).await, [0]);
     assert!(reader.frame().await.unwrap().is_err());
     assert!(reader.frame().await.is_none());
+}
+
+/// Writes `count` chunks on another thread, and gives how that ended.
+fn writing(mut writer: Writer, count: u8) -> thread::JoinHandle<Result<(), SendError>> {
+    thread::spawn(move || {
+        for n in 0..count {
+            writer.send(chunk(n))?;
+        }
+        writer.finish();
+        Ok(())
+    })
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_written_to_disk_waits_for_its_reader_in_memory() {
+    let missing = tempfile::tempdir().unwrap().path().join("missing");
+    let room = Room::in_directory(&missing, 0, usize::MAX, usize::MAX);
+    let (writer, mut reader) = pipe(SizeHint::new(), &room);
+    let writing = writing(writer, 20);
+    let chunks: Vec<u8> = (0..20).collect();
+    assert_eq!(read(&mut reader, 20 * CHUNK).await, chunks);
+    assert!(reader.frame().await.is_none());
+    writing.join().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_on_disk_is_read_though_the_disk_fails_later() {
+    let (mut writer, mut reader) = new(usize::MAX);
+    for n in 0..6 {
+        writer.send(chunk(n)).unwrap();
+    }
+    writer.fail_disk();
+    let rest = thread::spawn(move || {
+        for n in 6..12 {
+            writer.send(chunk(n))?;
+        }
+        writer.finish();
+        Ok::<_, SendError>(())
+    });
+    let chunks: Vec<u8> = (0..12).collect();
+    assert_eq!(read(&mut reader, 12 * CHUNK).await, chunks);
+    assert!(reader.frame().await.is_none());
+    rest.join().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn one_body_has_a_limit_of_its_own_on_disk() {
+    let room = Room::new(0, usize::MAX, 2 * CHUNK);
+    let (mut writer, mut reader) = pipe(SizeHint::new(), &room);
+    for n in 0..6 {
+        writer.send(chunk(n)).unwrap();
+    }
+    room.ask(|| 1);
+    // There is no room for the next piece, and a request waits for the thread.
+    let refused = writer.send(chunk(6)).unwrap_err();
+    assert!(matches!(refused, SendError::ThreadWanted), "{refused}");
+    drop(writer);
+    assert_eq!(read(&mut reader, 6 * CHUNK).await, [0, 1, 2, 3, 4, 5]);
+    assert!(reader.frame().await.unwrap().is_err(), "never a clean end");
 }

@@ -1,5 +1,7 @@
+//! The end of a response body on the thread that produces it.
+
 use std::{
-    fmt, io,
+    fmt,
     sync::{Arc, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -7,24 +9,35 @@ use std::{
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::state::{Shared, State, wake};
-use crate::{BoxError, blocking::hold, spool::Spool};
+use super::{
+    stalls::{ENOUGH, Stalled},
+    state::{Disk, Shared, State, wake},
+};
+use crate::{
+    BoxError,
+    blocking::hold,
+    spool::{self, Spool},
+};
 
 /// How long a writer waits for a reader when there is no room left on disk either.
 const STALL: Duration = Duration::from_secs(30);
 
-/// How often a writer without disk space looks whether another body has given some back.
+/// How often a writer without disk space looks whether another body has given some back, and whether its thread is
+/// wanted.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// The end on the thread. Dropped unfinished, it breaks the body off.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    /// Set while the reader is waited for, and until the thread has given it up.
+    stalled: Option<Stalled>,
 }
 
 impl Writer {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
+            stalled: None,
         }
     }
 
@@ -43,7 +56,6 @@ impl Writer {
     fn send_data(&mut self, mut data: Bytes) -> Result<(), SendError> {
         let mut state = self.shared.state();
         let mut taken = state.taken;
-        let mut since = Instant::now();
         loop {
             if state.reader_gone {
                 return Err(SendError::ClientGone);
@@ -51,26 +63,47 @@ impl Writer {
             data = match state.keep(data) {
                 Ok(()) => {
                     wake(state);
-                    return Ok(());
+                    break;
                 }
                 Err(data) => data,
             };
             if state.unread() == 0 && state.written > 0 {
-                state = self.clear_disk(state).map_err(SendError::Disk)?;
+                state = self.clear_disk(state);
             }
             if state.reserve_disk(data.len()) {
                 drop(state);
-                return hold::waiting(|| self.write(&data)).map_err(SendError::Disk);
+                if hold::waiting(|| self.write(&data)) {
+                    break;
+                }
+                state = self.shared.state();
+                continue;
             }
-            if state.taken > taken {
-                (taken, since) = (state.taken, Instant::now());
-            } else if since.elapsed() > STALL {
-                return Err(SendError::ClientStalled);
-            }
+            let now_taken = state.taken;
             drop(state);
+            self.stall(now_taken > taken)?;
+            taken = now_taken;
             // Not with the lock: the event loop must never wait for what this thread takes again.
             hold::waiting(|| drop(self.wait_for_reader(taken)));
             state = self.shared.state();
+        }
+        self.stalled = None;
+        Ok(())
+    }
+
+    /// Before a wait for the reader, who has taken something since the last one or not. An error ends the body.
+    fn stall(&mut self, reader_took: bool) -> Result<(), SendError> {
+        let now = Instant::now();
+        let stalls = &self.shared.stalls;
+        let stalled = self.stalled.get_or_insert_with(|| stalls.begin(now));
+        if reader_took {
+            stalled.reader_took(now);
+        }
+        if stalled.lasts(now) > STALL {
+            Err(SendError::ClientStalled)
+        } else if stalled.yields(now) {
+            Err(SendError::ThreadWanted)
+        } else {
+            Ok(())
         }
     }
 
@@ -90,34 +123,49 @@ impl Writer {
     }
 
     /// Gives the disk space back. The reader does not look at the file before `written` grows again.
-    fn clear_disk<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-    ) -> io::Result<MutexGuard<'a, State>> {
+    fn clear_disk<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         (state.written, state.read) = (0, 0);
-        let spool = state.spool.clone();
+        let spool = state.disk.spool().cloned();
         drop(state);
-        if let Some(spool) = spool {
-            hold::waiting(|| spool.clear())?;
-        }
+        let cleared = spool.is_none_or(|spool| hold::waiting(|| spool.clear()).is_ok());
         let mut state = self.shared.state();
-        state.reservation.shrink_to(0);
-        Ok(state)
+        if cleared {
+            state.reservation.shrink_to(0);
+        }
+        // Otherwise the space is still taken, and used again from its beginning.
+        state
     }
 
-    /// Writes to the end of the file, without the lock: the reader goes on meanwhile.
-    fn write(&self, data: &[u8]) -> io::Result<()> {
+    /// Writes to the end of the file, without the lock: the reader goes on meanwhile. Where that fails, the body
+    /// waits in memory from now on.
+    fn write(&self, data: &[u8]) -> bool {
+        let Shared { directory, .. } = &*self.shared;
         let (position, spool) = {
             let state = self.shared.state();
-            (state.written, state.spool.clone())
+            (state.written, state.disk.spool().cloned())
         };
-        let spool = spool.map_or_else(Spool::create, Ok)?;
-        spool.write_at(data, position)?;
+        let spool = spool.map_or_else(|| Spool::create_in(directory), Ok);
+        let written = spool.and_then(|spool| spool.write_at(data, position).map(|()| spool));
         let mut state = self.shared.state();
-        state.spool = Some(spool);
-        state.written += data.len() as u64;
-        wake(state);
-        Ok(())
+        match written {
+            Ok(spool) => {
+                state.disk = Disk::Used(spool);
+                state.written += data.len() as u64;
+                wake(state);
+                true
+            }
+            Err(error) => {
+                state.fail_disk();
+                drop(state);
+                spool::report(&error, directory, "responses wait for their readers");
+                false
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail_disk(&self) {
+        self.shared.state().fail_disk();
     }
 
     /// The body is complete.
@@ -148,7 +196,7 @@ impl Drop for Writer {
 pub(crate) enum SendError {
     ClientGone,
     ClientStalled,
-    Disk(io::Error),
+    ThreadWanted,
 }
 
 impl fmt::Display for SendError {
@@ -157,9 +205,12 @@ impl fmt::Display for SendError {
             Self::ClientGone => f.write_str("the client has left"),
             Self::ClientStalled => write!(
                 f,
-                "the client took nothing for {STALL:?}, and the pool has no disk space left"
+                "the client took nothing for {STALL:?}, and there is no room left to store its response"
             ),
-            Self::Disk(error) => write!(f, "cannot write to the temporary file: {error}"),
+            Self::ThreadWanted => write!(
+                f,
+                "the client took nothing for {ENOUGH:?}, and a request waits for its thread"
+            ),
         }
     }
 }
