@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -76,3 +77,84 @@ def test_a_script_names_a_file_and_settings(
     # The file is that of the first, which alone has the addresses of the file.
     answers = sorted(client.get(url).text for url in served.urls)
     assert answers == ["2 threads", "7 threads"]
+
+
+SURROUNDED = """
+import os
+def application(environ, start_response):
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    cfg = environ["pulsar.cfg"]
+    told = (NAME, os.environ.get("A"), os.environ.get("B"), os.getcwd().rsplit("/")[-1])
+    return [" ".join(map(str, (*told, environ["SCRIPT_NAME"], cfg.max_body))).encode()]
+"""
+
+
+def test_a_file_names_the_application_and_its_surroundings_and_a_reload_reads_them_again(
+    start: Callable[..., Served], client: Client, tmp_path: Path
+) -> None:
+    for directory, name in [("here", "one"), ("there", "two")]:
+        (tmp_path / directory).mkdir()
+        source = f"NAME = {name!r}\n{SURROUNDED}"
+        (tmp_path / directory / f"{name}.py").write_text(source)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "three.py").write_text(f"NAME = 'three'\n{SURROUNDED}")
+    file = tmp_path / "shop.toml"
+    bind = 'bind = "127.0.0.1:0"\nworkers = 1\n'
+    file.write_text(
+        bind
+        + """
+application = "one:application"
+chdir = "here"
+script_name = "/shop"
+max_body = "1K"
+env = { A = "1", B = "2" }
+"""
+    )
+
+    # So that no connection waits in a worker that is retired.
+    client.headers["Connection"] = "close"
+    command = (sys.executable, "-m", "tower_wsgi", "-c", "shop.toml", "--env", "B=3")
+    served = start(*command)
+    assert 'server="shop"' in served.log
+    url = f"{served.url}/shop/"
+    assert client.get(url).text == "one 1 3 here /shop 1024"
+    assert client.post(url, data=b"x" * 1025).status_code == 413
+
+    file.write_text(
+        f"""{bind}
+application = "two:application"
+chdir = "there"
+[env]
+A = "4"
+"""
+    )
+    served.process.send_signal(signal.SIGHUP)
+    served.wait_for_log("retired worker ended")
+    assert client.get(served.url).text == f"two 4 3 there  {1 << 30}"
+
+    lib = tmp_path / "lib"
+    file.write_text(f'{bind}application = "three"\npythonpath = ["{lib}"]\n')
+    served.process.send_signal(signal.SIGHUP)
+    served.wait_for_log("retired worker ended")
+    assert client.get(served.url).text.startswith("three None 3 ")
+
+    file.write_text(f"{bind}max_body = '10KB'\n")
+    served.process.send_signal(signal.SIGHUP)
+    served.wait_for_log(r"the reload is refused.*shop.toml:3: max_body: expected a size")
+    file.write_text(bind)
+    served.process.send_signal(signal.SIGHUP)
+    served.wait_for_log(r"the reload has failed.*there is no application to serve")
+    assert client.get(served.url).text.startswith("three None 3 ")
+
+
+def test_the_command_line_goes_over_the_application_of_the_file(
+    serve: Callable[..., Served], client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "site.toml").write_text(
+        "workers = 1\napplication = 'nowhere'\nchdir = '/nonexistent'\nmax_body = 5\n"
+    )
+    options = ("--chdir", ".", "--max-body", "10M")
+    source = f"NAME = 'app'\n{SURROUNDED}"
+    served = serve("app:application", *FILE, *options, source=source)
+    assert client.get(served.url).text.endswith(f" {10 << 20}")

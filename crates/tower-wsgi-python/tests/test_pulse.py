@@ -92,7 +92,7 @@ def test_options_that_are_not_djangos_go_to_the_server(
         return
     server, argv = run(native, *arguments.split())
     assert argv == options.split()
-    assert (server.name, server.settings) == ("pulse", {"bind": "127.0.0.1:8000"})
+    assert (server.name, server.settings) == ("pulse", {})
 
 
 def test_a_second_address_is_refused(native: Native, capsys: pytest.CaptureFixture[str]) -> None:

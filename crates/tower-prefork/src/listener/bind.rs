@@ -222,6 +222,9 @@ impl fmt::Display for BindError {
                 }
                 _ => f.write_str("permission denied; choose a port above 1023"),
             },
+            io::ErrorKind::NotFound if matches!(self.address, Address::Unix(_)) => {
+                f.write_str("its directory is missing; make it or choose another path")
+            }
             io::ErrorKind::AddrNotAvailable => {
                 f.write_str("this machine does not have the address; choose one of its own")
             }
@@ -279,6 +282,15 @@ mod tests {
                 "cannot listen on {address}: address in use; \
                  stop the other program or choose another address"
             )
+        );
+    }
+
+    #[test]
+    fn a_missing_directory_is_a_sentence() {
+        assert_eq!(
+            one("unix:/nonexistent/app.sock").unwrap_err().to_string(),
+            "cannot listen on unix:/nonexistent/app.sock: \
+             its directory is missing; make it or choose another path"
         );
     }
 

@@ -84,7 +84,26 @@ impl Program {
         if let Some(credentials) = &self.credentials {
             credentials.assume(&mut command);
         }
-        tokio::process::Command::from(command).spawn()
+        tokio::process::Command::from(command)
+            .spawn()
+            .map_err(|error| self.explained(error))
+    }
+
+    /// The error with the file that the workers' user may not use, if it is about one.
+    fn explained(&self, error: io::Error) -> io::Error {
+        let Some(credentials) = self.credentials else {
+            return error;
+        };
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return error;
+        }
+        let mut paths = [Some(&self.path), self.directory.as_ref()]
+            .into_iter()
+            .flatten();
+        match paths.find_map(|path| credentials.obstacle(path)) {
+            Some(obstacle) => io::Error::new(error.kind(), obstacle),
+            None => error,
+        }
     }
 
     /// Starts it as it was started, with this variable set.

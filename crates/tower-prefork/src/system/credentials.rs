@@ -1,6 +1,7 @@
 use std::{
+    fs,
     os::unix::{
-        fs::{chown, lchown},
+        fs::{MetadataExt, chown, lchown},
         process::CommandExt,
     },
     path::Path,
@@ -76,6 +77,45 @@ impl Credentials {
         command.uid(self.uid.as_raw()).gid(self.gid.as_raw());
     }
 
+    /// Why they may not use `path`, a program or a directory: a sentence for the operator, which names the file
+    /// that they may not enter or execute. None if there is no such file.
+    pub(crate) fn obstacle(&self, path: &Path) -> Option<String> {
+        // A symbolic link on the way leads through other directories.
+        let real = fs::canonicalize(path).ok();
+        let ways = [Some(path), real.as_deref()];
+        let mut places: Vec<_> = ways
+            .into_iter()
+            .flatten()
+            .flat_map(Path::ancestors)
+            .collect();
+        // The outermost first.
+        places.sort_by_key(|place| place.as_os_str().len());
+        let place = places.into_iter().find(|place| self.is_barred(place))?;
+        let user = User::from_uid(self.uid).ok().flatten();
+        let user = user.map_or_else(|| self.uid.to_string(), |user| user.name);
+        Some(format!(
+            "the user {user} has no permission to enter or execute {}, which is needed for {}; \
+             give it, or choose another user or place",
+            place.display(),
+            path.display()
+        ))
+    }
+
+    /// Whether the file may not be entered or executed. Its mode alone says so, as no supplementary groups are set.
+    fn is_barred(&self, place: &Path) -> bool {
+        let Ok(file) = fs::metadata(place) else {
+            return false;
+        };
+        let bit = if file.uid() == self.uid.as_raw() {
+            0o100
+        } else if file.gid() == self.gid.as_raw() {
+            0o010
+        } else {
+            0o001
+        };
+        !self.uid.is_root() && file.mode() & bit == 0
+    }
+
     /// Gives the socket files of these listeners away, so that who may reach the workers may connect.
     pub(crate) fn give_sockets(&self, bound: &Bound) -> Result<(), String> {
         for path in bound.listeners.iter().filter_map(socket_path) {
@@ -140,6 +180,8 @@ fn lookup<T, I>(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn ids(user: &str, group: Option<&str>) -> Result<(u32, u32), String> {
@@ -168,6 +210,39 @@ mod tests {
         );
         let error = ids("4294967000", None).unwrap_err();
         assert!(error.ends_with("choose a group, too"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_they_may_not_use_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("private");
+        fs::create_dir(&place).unwrap();
+        let program = place.join("program");
+        fs::write(&program, "").unwrap();
+        let allow = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        // Neither the owner nor in the group.
+        let stranger = Credentials {
+            uid: Uid::from_raw(4_294_967_000),
+            gid: Gid::from_raw(4_294_967_000),
+        };
+        allow(directory.path(), 0o755);
+        allow(&place, 0o700);
+        allow(&program, 0o755);
+        let obstacle = stranger.obstacle(&program).unwrap();
+        let expected = format!(
+            "the user 4294967000 has no permission to enter or execute {}, which is needed for {};",
+            place.display(),
+            program.display()
+        );
+        assert!(obstacle.starts_with(&expected), "{obstacle}");
+        allow(&place, 0o711);
+        assert_eq!(stranger.obstacle(&program), None);
+        allow(&program, 0o644);
+        let obstacle = stranger.obstacle(&program).unwrap();
+        let expected = format!("execute {}, ", program.display());
+        assert!(obstacle.contains(&expected), "{obstacle}");
     }
 
     #[test]

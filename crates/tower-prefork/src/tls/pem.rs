@@ -2,7 +2,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::{
-    Error, ServerConfig,
+    CertificateError, Error, ServerConfig,
     crypto::ring,
     pki_types::{
         CertificateDer, PrivateKeyDer,
@@ -46,8 +46,9 @@ impl Pem {
                 .map_err(|error| of_key(format!("cannot read the key {key_name}: {error}")))?,
         };
         let chain = pem.chain().map_err(|error| {
+            let problem = of_pem(&error);
             of_certificate(format!(
-                "{certificate_name} is no certificate in PEM: {error}"
+                "{certificate_name} is no certificate in PEM: {problem}"
             ))
         })?;
         if chain.is_empty() {
@@ -60,7 +61,10 @@ impl Pem {
                 pem::Error::NoItemsFound => {
                     format!("there is no private key in PEM without a passphrase in {key_name}")
                 }
-                error => format!("{key_name} is no private key in PEM: {error}"),
+                error => {
+                    let problem = of_pem(&error);
+                    format!("{key_name} is no private key in PEM: {problem}")
+                }
             })
         })?;
         config(chain, key).map_err(|error| match error {
@@ -68,10 +72,14 @@ impl Pem {
                 "the key {key_name} is not that of the first certificate in {certificate_name}; \
                  give both of the same certificate"
             )),
-            Error::InvalidCertificate(_) => of_certificate(format!(
-                "the first certificate in {certificate_name} cannot be used: {error}"
+            Error::InvalidCertificate(error) => of_certificate(format!(
+                "the first certificate in {certificate_name} cannot be used: {}",
+                of_x509(&error)
             )),
-            error => of_key(format!("the key {key_name} cannot be used: {error}")),
+            _ => of_key(format!(
+                "the key {key_name} cannot be used: it must be an RSA key of 2048 bits or more, an ECDSA \
+                 key (P-256 or P-384) or an Ed25519 key"
+            )),
         })?;
         Ok(pem)
     }
@@ -103,6 +111,29 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// What is wrong with a file in PEM, in words: the error itself shows bytes as numbers.
+fn of_pem(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a line that begins with -----END is missing",
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line that begins with -----BEGIN does not end with -----"
+        }
+        pem::Error::Base64Decode(_) => "what stands between BEGIN and END is not Base64",
+        _ => "it cannot be parsed",
+    }
+}
+
+/// What is wrong with a certificate, in words: the error itself is the name of a variant.
+fn of_x509(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Other(other) if other.to_string() == "UnsupportedCertVersion" => {
+            "it is of X.509 version 1; make one of version 3, which has the field subjectAltName"
+        }
+        CertificateError::BadEncoding => "what stands between BEGIN and END is no certificate",
+        _ => "it is no certificate that a TLS server can use; look at it with openssl x509 -text",
+    }
+}
+
 fn config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -121,6 +152,18 @@ mod tests {
 
     use super::*;
     use crate::tls::testing::certificate;
+
+    /// As `openssl x509 -req` makes one without extensions.
+    const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBFDCBuwIUcEV4ZCxvs30ocqmTy53FGl4PvdYwCgYIKoZIzj0EAwIwDDEKMAgG
+A1UEAwwBYTAgFw0yNjExMzAwNjU2NDlaGA8yMTI2MTEwNjA2NTY0OVowDDEKMAgG
+A1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABHGN9RIULE7i6KZbEzkq
+saGpF5kqF8zPIWVIwqP88jWNZQaciux3cte5dJ7qHMcH+zqgCFbLbwM94SNzRa5e
+8FYwCgYIKoZIzj0EAwIDSAAwRQIhAJI+odx8QmAEfH/qtbP72+LUfGlzBuCG5Sev
+C9/hX2edAiBQ1C/NJ+zb7letZEWoeEv4y7yJWdgyCXdEkaZc+Y4pqA==
+-----END CERTIFICATE-----
+";
 
     #[test]
     fn what_is_refused() {
@@ -141,11 +184,14 @@ mod tests {
         let broken = write("broken", format!("{begin}!\n{end}").as_bytes());
         let cut = write("cut", format!("{begin}AAAA\n").as_bytes());
         let other_der = write("der", format!("{begin}AAAA\n{end}").as_bytes());
+        let version_1 = write("version_1", VERSION_1.as_bytes());
         let locked = fs::read_to_string(&key).unwrap();
         let locked = locked.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
         let locked = write("locked", locked.as_bytes());
         let bad_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let bad_key = write("bad_key", bad_key.as_bytes());
+        let unended = write("unended", format!("{begin}AAAA").as_bytes());
+        let unbegun = write("unbegun", b"-----BEGIN CERTIFICATE\nAAAA\n");
         let long = write("long", &[b'x'; (32 << 10) + 1]);
         let missing = path("missing");
         for (certificate, key, setting, problem) in [
@@ -175,7 +221,20 @@ mod tests {
                 "is no certificate in PEM: ",
             ),
             (&cut, &key, "tls_certificate", "is no certificate in PEM: "),
-            (&other_der, &key, "tls_certificate", "cannot be used: "),
+            (&unended, &key, "tls_certificate", "-----END is missing"),
+            (&unbegun, &key, "tls_certificate", "does not end with -----"),
+            (
+                &other_der,
+                &key,
+                "tls_certificate",
+                "cannot be used: what stands between BEGIN and END is no certificate",
+            ),
+            (
+                &version_1,
+                &key,
+                "tls_certificate",
+                "cannot be used: it is of X.509 version 1",
+            ),
             (&good, &missing, "tls_key", "cannot read the key "),
             (
                 &good,
@@ -185,7 +244,12 @@ mod tests {
             ),
             (&good, &nothing, "tls_key", "without a passphrase in "),
             (&good, &locked, "tls_key", "without a passphrase in "),
-            (&good, &bad_key, "tls_key", "cannot be used: "),
+            (
+                &good,
+                &bad_key,
+                "tls_key",
+                "cannot be used: it must be an RSA key",
+            ),
             (
                 &good,
                 &other_key,
@@ -197,6 +261,12 @@ mod tests {
             assert!(refusal.problem.contains(problem), "{problem}: {refusal:?}");
             assert_eq!(refusal.setting, setting, "{refusal:?}");
             assert_eq!(refusal.problem.lines().count(), 1, "{refusal:?}");
+            // Words, and neither bytes nor the names of variants.
+            let told = refusal
+                .problem
+                .replace(&*directory.path().to_string_lossy(), "");
+            assert!(!told.contains(['[', '{']), "{told}");
+            assert!(!told.contains("Error") && !told.contains("Bad"), "{told}");
         }
         assert!(Pem::read(&good, &key).is_ok());
     }

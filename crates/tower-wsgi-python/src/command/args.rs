@@ -1,9 +1,12 @@
-use std::{ffi::OsString, path::PathBuf};
+use std::ffi::OsString;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use tower_prefork::cli;
 
-use super::settings::Settings;
+use super::{place::Place, settings::Settings, tips::tip, wsgi::Wsgi};
 
 /// Serve a Python WSGI application
 ///
@@ -17,13 +20,14 @@ use super::settings::Settings;
     disable_help_subcommand = true,
     subcommand_negates_reqs = true
 )]
-struct Command {
+pub(super) struct Command {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// The application: MODULE:CALLABLE, as in `mysite.wsgi:application`, or a factory, as in
-    /// `mysite:create_app()`; without a callable it is `application`
-    #[arg(value_name = "MODULE:CALLABLE", required = true)]
+    /// The application: MODULE:CALLABLE, such as `mysite.wsgi:application`, or a factory, such as
+    /// `mysite:create_app()`; without a callable it is `application`. The key `application` of the
+    /// configuration file can say it, too
+    #[arg(value_name = "MODULE:CALLABLE", required_unless_present = "config")]
     application: Option<String>,
 
     #[command(flatten)]
@@ -41,23 +45,6 @@ enum Action {
     Ctl(cli::Ctl),
 }
 
-/// Where the application lives.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Application")]
-pub(super) struct Place {
-    /// Go to this directory before the application is imported [default: the current one]
-    #[arg(long, value_name = "DIRECTORY")]
-    pub(super) chdir: Option<PathBuf>,
-
-    /// A directory in which modules are looked for; can be given several times
-    #[arg(long, value_name = "DIRECTORY")]
-    pub(super) pythonpath: Vec<PathBuf>,
-
-    /// An environment variable for the application; can be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-    pub(super) env: Vec<(String, String)>,
-}
-
 /// What can be set on every command line of a server.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Options {
@@ -68,27 +55,10 @@ pub(super) struct Options {
     pub(super) wsgi: Wsgi,
 }
 
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "WSGI")]
-pub(super) struct Wsgi {
-    /// The path at which the application is mounted: its `SCRIPT_NAME` [default: none]
-    #[arg(long, value_name = "PATH", env = "TOWER_WSGI_SCRIPT_NAME")]
-    pub(super) script_name: Option<String>,
-
-    /// The largest body of a request; a larger one is answered with 413 [default: 1073741824]
-    #[arg(long, value_name = "BYTES", env = "TOWER_WSGI_MAX_BODY")]
-    pub(super) max_body: Option<u64>,
-}
-
 impl Options {
     /// What is given replaces what is set.
     pub(super) fn apply(self, settings: &mut Settings) {
-        if let Some(path) = self.wsgi.script_name {
-            settings.script_name = path;
-        }
-        if let Some(bytes) = self.wsgi.max_body {
-            settings.max_body = bytes;
-        }
+        settings.given_wsgi = self.wsgi;
         let file = settings.given.config.take();
         settings.given = self.server;
         settings.given.config = settings.given.config.take().or(file);
@@ -103,27 +73,25 @@ pub(super) enum Parsed {
 
 /// An application to serve.
 pub(super) struct Serve {
-    pub(super) application: String,
+    /// Otherwise the file names it.
+    pub(super) application: Option<String>,
     pub(super) place: Place,
     pub(super) options: Options,
 }
 
 /// The error is the exit code, after the help or the problem has been printed.
 pub(super) fn parse(argv: Vec<OsString>) -> Result<Parsed, u8> {
-    let matches = command(Command::command(), &argv).try_get_matches_from(argv);
+    let matches = matches(command(Command::command(), &argv), argv)?;
     let Command {
         action,
         application,
         place,
         options,
-    } = matches
-        .and_then(|matches| Command::from_arg_matches(&matches))
-        .map_err(|error| print(&error))?;
+    } = Command::from_arg_matches(&matches).map_err(|error| print(&error))?;
     Ok(match action {
         Some(Action::Ctl(ctl)) => Parsed::Ctl(ctl),
         None => Parsed::Serve(Box::new(Serve {
-            // There is one, or the parser has refused.
-            application: application.unwrap_or_default(),
+            application,
             place,
             options,
         })),
@@ -136,10 +104,24 @@ pub(super) fn parse_options(argv: Vec<OsString>, about: Option<String>) -> Resul
     if let Some(about) = about {
         program = program.about(about);
     }
-    let matches = command(program, &argv).try_get_matches_from(argv);
-    matches
-        .and_then(|matches| Options::from_arg_matches(&matches))
-        .map_err(|error| print(&error))
+    let matches = matches(command(program, &argv), argv)?;
+    Options::from_arg_matches(&matches).map_err(|error| print(&error))
+}
+
+/// Parses a command line. For an option that another server has, the error says what it is here.
+fn matches(mut command: clap::Command, argv: Vec<OsString>) -> Result<ArgMatches, u8> {
+    let error = match command.try_get_matches_from_mut(argv) {
+        Ok(matches) => return Ok(matches),
+        Err(error) => error,
+    };
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
+        && let Some(tip) = tip(option)
+    {
+        let text = format!("unexpected argument '{option}': {tip}");
+        return Err(print(&command.error(ErrorKind::UnknownArgument, text)));
+    }
+    Err(print(&error))
 }
 
 /// What is different from other programs of the server.
@@ -149,6 +131,18 @@ fn command(command: clap::Command, argv: &[OsString]) -> clap::Command {
         Some(program) => command.bin_name(program),
         None => command,
     };
+    let command = command.mut_arg("bind", |argument| {
+        let help = argument.get_help().map(ToString::to_string);
+        let help = help.unwrap_or_default();
+        let before = help.trim_end_matches(']');
+        argument.help(format!("{before}, or 0.0.0.0:$PORT where PORT is set]"))
+    });
+    let command = command.mut_arg("workers", |argument| {
+        argument.help(
+            "Worker processes: a number, or \"auto\" for one per core; 0 serves in one process, for \
+             debugging [default: auto, or $WEB_CONCURRENCY where that is set]",
+        )
+    });
     command.mut_arg("thread_workers", |argument| {
         argument.help(
             "Threads that call the application, in each worker; 0 calls it on the event loop, for \
@@ -163,15 +157,10 @@ fn print(error: &clap::Error) -> u8 {
     u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn argv(line: &str) -> Vec<OsString> {
@@ -195,14 +184,17 @@ mod tests {
         let parsed = serve(
             "tower-wsgi site:app -w 4 --thread-workers 0 --env A=1 --env B=c=d --script-name /x",
         );
-        assert_eq!(parsed.application, "site:app");
+        assert_eq!(parsed.application.as_deref(), Some("site:app"));
         assert_eq!(parsed.options.server.thread_workers, Some(0));
         let variables = [("A", "1"), ("B", "c=d")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         assert_eq!(parsed.place.env, variables);
         let mut settings = Settings::default();
         parsed.options.apply(&mut settings);
-        assert_eq!(settings.script_name, "/x");
-        assert_eq!(settings.max_body, 1 << 30);
+        assert_eq!(settings.given_wsgi.script_name.as_deref(), Some("/x"));
+        assert_eq!(settings.given_wsgi.max_body, None);
+        let parsed = serve("tower-wsgi site:app --max-body 10M");
+        assert_eq!(parsed.options.wsgi.max_body, Some(10 << 20));
+        assert_eq!(serve("tower-wsgi -c x.toml").application, None);
     }
 
     #[test]
@@ -218,28 +210,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_watched_is_where_the_application_lives() {
-        let watched = |line: &str| {
-            let parsed = serve(line);
-            let mut settings = Settings::default();
-            parsed.options.apply(&mut settings);
-            settings.watch(&parsed.place);
-            settings.given.reload_dir
-        };
-        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-        assert_eq!(watched("tower-wsgi a:b --chdir x"), paths(&[]));
-        assert_eq!(watched("tower-wsgi a:b --reload"), paths(&["."]));
-        assert_eq!(
-            watched("tower-wsgi a:b --reload --chdir x --pythonpath y"),
-            paths(&["x", "y"])
-        );
-        assert_eq!(
-            watched("tower-wsgi a:b --reload-dir z --chdir x"),
-            paths(&["z"])
-        );
-    }
-
-    #[test]
     fn a_word_is_a_command_and_a_callable_is_an_application() {
         for line in ["ctl status", "ctl scale 3 --control-socket a"] {
             let parsed = parse(argv(&format!("tower-wsgi {line}")));
@@ -247,9 +217,10 @@ mod tests {
         }
         for application in ["ctl:app", "ctl:application", "ctl.wsgi", "help"] {
             let parsed = serve(&format!("tower-wsgi {application} -w 1"));
-            assert_eq!(parsed.application, application);
+            assert_eq!(parsed.application.as_deref(), Some(application));
         }
-        assert_eq!(serve("tower-wsgi -w 1 ctl:app").application, "ctl:app");
+        let parsed = serve("tower-wsgi -w 1 ctl:app");
+        assert_eq!(parsed.application.as_deref(), Some("ctl:app"));
         assert_eq!(parse(argv("tower-wsgi ctl")).err(), Some(2));
         assert_eq!(parse(argv("tower-wsgi ctl dance")).err(), Some(2));
         assert_eq!(parse(argv("tower-wsgi ctl --help")).err(), Some(0));

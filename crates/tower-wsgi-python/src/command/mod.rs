@@ -7,5 +7,8 @@ mod args;
 mod heap;
 mod live;
 mod module;
+mod place;
 mod serve;
 mod settings;
+mod tips;
+mod wsgi;

@@ -1,17 +1,18 @@
-use std::{env, ffi::OsString};
+use std::{ffi::OsString, path::Path};
 
 use pyo3::{
     prelude::*,
-    types::{PyDict, PyList, PyMapping},
+    types::{PyDict, PyMapping},
 };
 
 use super::{
-    args::{self, Parsed, Place},
+    args::{self, Parsed, Serve},
     live::LiveServer,
+    place,
     serve::{self, Charge},
     settings::Settings,
 };
-use crate::{file_wrapper::FileWrapper, load};
+use crate::{LoadError, file_wrapper::FileWrapper};
 
 /// The native part of the package `tower_wsgi`.
 #[pymodule(name = "_native")]
@@ -53,7 +54,13 @@ impl Server {
         Charge {
             name: self.name.clone(),
             settings: self.settings.clone(),
-            load: Box::new(move |py| load.call0(py)),
+            load: Box::new({
+                let name = self.name.clone();
+                move |py, _| {
+                    let loaded = load.call0(py);
+                    loaded.map_err(|error| LoadError::new(py, &name, &error).into())
+                }
+            }),
         }
     }
 }
@@ -100,38 +107,24 @@ fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
         Err(code) => return Ok(code),
     };
     let mut settings = Settings::default();
-    parsed.options.apply(&mut settings);
-    settings.watch(&parsed.place);
+    parsed.options.clone().apply(&mut settings);
+    settings.place = Some(parsed.place.clone());
     settings.init_logging();
-    let (application, place) = (parsed.application.clone(), parsed.place);
+    let Serve {
+        application, place, ..
+    } = parsed;
     let charge = Charge {
-        name: parsed.application,
+        name: name(application.as_deref(), settings.given.config.as_deref()),
         settings,
-        load: Box::new(move |py| {
-            enter(py, &place)?;
-            load::load(py, &application).map(Bound::unbind)
-        }),
+        load: Box::new(move |py, config| place::load(py, application.as_deref(), &place, config)),
     };
     serve::serve(py, vec![charge])
 }
 
-/// Makes the application's surroundings what the options say.
-fn enter(py: Python<'_>, place: &Place) -> PyResult<()> {
-    let environ = py.import("os")?.getattr("environ")?;
-    for (name, value) in &place.env {
-        environ.set_item(name, value)?;
-    }
-    if let Some(directory) = &place.chdir {
-        env::set_current_dir(directory).map_err(|error| {
-            let directory = directory.display();
-            pyo3::exceptions::PyOSError::new_err(format!("cannot go to {directory}: {error}"))
-        })?;
-    }
-    let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
-    // As text: what is a `pathlib.Path` there is not looked at.
-    for directory in place.pythonpath.iter().rev() {
-        path.insert(0, directory.as_os_str())?;
-    }
-    path.insert(0, env::current_dir()?.into_os_string())?;
-    Ok(())
+/// A server has the name of its application, or else of the file that names that: it stays when the file
+/// names another.
+fn name(application: Option<&str>, file: Option<&Path>) -> String {
+    let stem = file.and_then(Path::file_stem);
+    let stem = stem.map(|stem| stem.to_string_lossy().into_owned());
+    application.map(str::to_owned).or(stem).unwrap_or_default()
 }

@@ -14,18 +14,18 @@ use pyo3::{
     types::{PyDict, PyString},
 };
 use tower_prefork::{
-    AbandonedJob, Arbiter, BoxError, Connection, Server, Work, Worker, Workers, cli,
+    AbandonedJob, Arbiter, BoxError, Config, Connection, Server, Work, Worker, Workers, cli,
 };
 use tower_wsgi::wsgi::Ends;
 
-use super::{heap, settings::Settings};
+use super::{heap, settings::Settings, wsgi::WsgiConfig};
 use crate::{LoadError, PythonApp};
 
 /// Whether this process has loaded an application.
 static LOADED: AtomicBool = AtomicBool::new(false);
 
 /// How a worker gets its application.
-pub(super) type Load = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+pub(super) type Load = Box<dyn FnOnce(Python<'_>, &Config) -> Result<Py<PyAny>, BoxError> + Send>;
 
 /// A server to be.
 pub(super) struct Charge {
@@ -42,14 +42,15 @@ pub(super) fn server(charge: Charge) -> Server {
         settings,
         load,
     } = charge;
-    let place = name.clone();
-    settings.server(&name).service(move |worker| async move {
+    let server = settings.server(&name);
+    server.service(move |worker| async move {
         LOADED.store(true, Ordering::Relaxed);
         heap::give_back_by_and_by();
         Python::attach(|py| {
             set_title(py, &worker);
-            let app = load(py).and_then(|callable| app(callable.bind(py), &worker, &settings));
-            app.map_err(|error| BoxError::from(LoadError::new(py, &place, &error)))
+            let callable = load(py, worker.config())?;
+            app(callable.bind(py), &worker, &settings)
+                .map_err(|error| BoxError::from(LoadError::new(py, &name, &error)))
         })
     })
 }
@@ -73,15 +74,16 @@ fn set_title(py: Python<'_>, worker: &Worker) {
 
 fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyResult<PythonApp> {
     let config = worker.config();
+    let wsgi = settings.wsgi(config);
     let app = PythonApp::new(callable)?
         // A single worker, too, has a sibling while it is replaced.
         .multiprocess(!matches!(config.workers, Workers::Count(0)))
         .ends(ends)
-        .script_name(&settings.script_name)
-        .max_body(settings.max_body)
+        .script_name(&wsgi.script_name)
+        .max_body(wsgi.max_body)
         .thread_workers(config.thread_workers);
     let py = callable.py();
-    let cfg = cfg(py, worker, settings)?;
+    let cfg = cfg(py, worker, &wsgi)?;
     app.callable().set(py, "pulsar.cfg", &cfg)?;
     let watched = app.clone();
     worker.watch_work(move || work(&watched));
@@ -117,7 +119,7 @@ fn ends(extensions: &Extensions) -> Ends {
 }
 
 /// `pulsar.cfg`: the settings that hold, by name.
-fn cfg(py: Python<'_>, worker: &Worker, settings: &Settings) -> PyResult<Py<PyAny>> {
+fn cfg(py: Python<'_>, worker: &Worker, wsgi: &WsgiConfig) -> PyResult<Py<PyAny>> {
     let config = worker.config();
     let values = PyDict::new(py);
     values.set_item("name", worker.server())?;
@@ -133,8 +135,8 @@ fn cfg(py: Python<'_>, worker: &Worker, settings: &Settings) -> PyResult<Py<PyAn
     values.set_item("backlog", config.backlog)?;
     values.set_item("max_connections", config.max_connections)?;
     values.set_item("graceful_timeout", config.graceful_timeout.as_secs_f64())?;
-    values.set_item("script_name", &settings.script_name)?;
-    values.set_item("max_body", settings.max_body)?;
+    values.set_item("script_name", &wsgi.script_name)?;
+    values.set_item("max_body", wsgi.max_body)?;
     let namespace = py.import("types")?.getattr("SimpleNamespace")?;
     Ok(namespace.call((), Some(&values))?.unbind())
 }
@@ -159,6 +161,7 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
     leave_interrupts_to_rust(py)?;
     let code = py.detach(|| {
         let servers = charges.into_iter().map(server);
+        let servers = servers.map(Server::platform_variables);
         // The interpreter finds its environment by the name that it was called by.
         let arbiter = Arbiter::new().keep_name();
         servers.fold(arbiter, Arbiter::server).run()

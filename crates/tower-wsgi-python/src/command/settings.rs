@@ -7,9 +7,13 @@ use pyo3::{
     prelude::*,
     types::{PyDict, PyString},
 };
-use tower_prefork::{Server, cli};
+use tower_prefork::{Config, Server, cli};
 
-use super::args::Place;
+use super::{
+    place::{self, Place},
+    tips,
+    wsgi::{self, Wsgi, WsgiConfig},
+};
 use crate::text::type_name;
 
 /// Threads that call the application, where nothing else is said.
@@ -24,8 +28,10 @@ pub(super) struct Settings {
     pub(super) given: cli::Args,
     /// Another server of the program has the addresses of the command line and the file.
     pub(super) only_own_addresses: bool,
-    pub(super) script_name: String,
-    pub(super) max_body: u64,
+    wsgi: Wsgi,
+    pub(super) given_wsgi: Wsgi,
+    /// Where the command finds its application.
+    pub(super) place: Option<Place>,
 }
 
 impl Default for Settings {
@@ -36,8 +42,9 @@ impl Default for Settings {
             server,
             given: cli::Args::default(),
             only_own_addresses: false,
-            script_name: String::new(),
-            max_body: 1 << 30,
+            wsgi: Wsgi::default(),
+            given_wsgi: Wsgi::default(),
+            place: None,
         }
     }
 }
@@ -46,21 +53,24 @@ impl Settings {
     /// A server with them.
     pub(super) fn server(&self, name: &str) -> Server {
         let server = Server::new(name).args(&self.server).args(&self.given);
-        if !self.only_own_addresses {
-            return server;
+        let mut server = wsgi::file_keys(server);
+        if let Some(place) = &self.place {
+            server = place::file_keys(server);
+            let place = place.clone();
+            server = server.configure(move |config| {
+                config.watch = place.watched(std::mem::take(&mut config.watch), config);
+            });
         }
-        let own = self.server.bind.clone();
-        server.configure(move |config| config.bind.clone_from(&own))
+        if self.only_own_addresses {
+            let own = self.server.bind.clone();
+            server = server.configure(move |config| config.bind.clone_from(&own));
+        }
+        server
     }
 
-    /// Lets `--reload` watch where the application lives: that is not where the supervisor is.
-    pub(super) fn watch(&mut self, place: &Place) {
-        let given = &mut self.given;
-        if given.reload && given.reload_dir.is_empty() {
-            let current = || PathBuf::from(".");
-            given.reload_dir = vec![place.chdir.clone().unwrap_or_else(current)];
-            given.reload_dir.extend_from_slice(&place.pythonpath);
-        }
+    /// What holds for the WSGI part of a server, of which the file says this.
+    pub(super) fn wsgi(&self, config: &Config) -> WsgiConfig {
+        WsgiConfig::new(&self.given_wsgi, config, &self.wsgi)
     }
 
     /// Starts the log.
@@ -94,14 +104,14 @@ impl Settings {
             "thread_workers" => server.thread_workers = Some(value.extract()?),
             "backlog" => server.backlog = Some(value.extract()?),
             "max_connections" => server.max_connections = Some(value.extract()?),
-            "graceful_timeout" => server.graceful_timeout = Some(seconds(value)?),
-            "start_timeout" => server.start_timeout = Some(seconds(value)?),
-            "heartbeat_timeout" => server.heartbeat_timeout = Some(seconds(value)?),
-            "shutdown_delay" => server.shutdown_delay = Some(seconds(value)?),
+            "graceful_timeout" => server.graceful_timeout = Some(duration(value)?),
+            "start_timeout" => server.start_timeout = Some(duration(value)?),
+            "heartbeat_timeout" => server.heartbeat_timeout = Some(duration(value)?),
+            "shutdown_delay" => server.shutdown_delay = Some(duration(value)?),
             "readiness_path" => server.readiness_path = Some(value.extract()?),
             "max_requests" => server.max_requests = Some(value.extract()?),
-            "max_lifetime" => server.max_lifetime = Some(seconds(value)?),
-            "max_rss" => server.max_rss = Some(value.extract()?),
+            "max_lifetime" => server.max_lifetime = Some(duration(value)?),
+            "max_rss" => server.max_rss = Some(size(value)?),
             "pid_file" => server.pid_file = Some(value.extract()?),
             "control_socket" => server.control_socket = Some(value.extract()?),
             "tls_certificate" => server.tls_certificate = Some(value.extract()?),
@@ -109,22 +119,30 @@ impl Settings {
             "user" => server.user = Some(value.str()?.to_string()),
             "group" => server.group = Some(value.str()?.to_string()),
             "umask" => server.umask = Some(value.extract()?),
-            "request_timeout" => server.request_timeout = Some(seconds(value)?),
-            "header_timeout" => server.header_timeout = Some(seconds(value)?),
-            "keep_alive_timeout" => server.keep_alive_timeout = Some(seconds(value)?),
-            "body_timeout" => server.body_timeout = Some(seconds(value)?),
-            "write_timeout" => server.write_timeout = Some(seconds(value)?),
+            "socket_mode" => server.socket_mode = Some(value.extract()?),
+            "request_timeout" => server.request_timeout = Some(duration(value)?),
+            "header_timeout" => server.header_timeout = Some(duration(value)?),
+            "keep_alive_timeout" => server.keep_alive_timeout = Some(duration(value)?),
+            "body_timeout" => server.body_timeout = Some(duration(value)?),
+            "write_timeout" => server.write_timeout = Some(duration(value)?),
             "max_headers" => server.max_headers = Some(value.extract()?),
-            "max_header_size" => server.max_header_size = Some(value.extract()?),
+            "max_header_size" => server.max_header_size = Some(size(value)?),
             "log_level" => server.log_level = Some(value.extract()?),
             "log_format" => server.log_format = Some(choice(value)?),
             "access_log" => server.access_log = Some(value.extract()?),
             "access_log_format" => server.access_log_format = Some(choice(value)?),
             "reload" => server.reload = value.extract()?,
             "reload_dir" => server.reload_dir = paths(value)?,
-            "script_name" => self.script_name = value.extract()?,
-            "max_body" => self.max_body = value.extract()?,
-            _ => return Err(PyTypeError::new_err("there is no setting of this name")),
+            "script_name" => self.wsgi.script_name = Some(value.extract()?),
+            "max_body" => self.wsgi.max_body = Some(size(value)?),
+            _ => {
+                let option = format!("--{}", name.replace('_', "-"));
+                let mut problem = "there is no setting of this name".to_owned();
+                if let Some(tip) = tips::tip(&option) {
+                    problem = format!("{problem}; {tip}");
+                }
+                return Err(PyTypeError::new_err(problem));
+            }
         }
         Ok(())
     }
@@ -171,8 +189,45 @@ fn choice<T: clap::ValueEnum>(value: &Bound<'_, PyAny>) -> PyResult<T> {
     T::from_str(&value.str()?.to_string(), true).map_err(PyValueError::new_err)
 }
 
-fn seconds(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let seconds: f64 = value.extract()?;
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| PyValueError::new_err("expected seconds, as in 30 or 0.5"))
+/// Seconds as a number, or a text with a unit.
+fn duration(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let text = if value.is_instance_of::<PyString>() {
+        value.str()?.to_string()
+    } else {
+        value.extract::<f64>()?.to_string()
+    };
+    cli::seconds(&text).map_err(PyValueError::new_err)
+}
+
+/// Bytes as a number, or a text with a unit.
+fn size<T: TryFrom<u64>>(value: &Bound<'_, PyAny>) -> PyResult<T> {
+    let bytes = if value.is_instance_of::<PyString>() {
+        cli::size(&value.str()?.to_string()).map_err(PyValueError::new_err)?
+    } else {
+        value.extract()?
+    };
+    T::try_from(bytes).map_err(|_| PyValueError::new_err("this size is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_watched_is_where_the_application_lives() {
+        let watched = |watch: &[&str], chdir: Option<&str>| {
+            let place = Place {
+                chdir: chdir.map(Into::into),
+                pythonpath: vec!["y".into()],
+                ..Place::default()
+            };
+            let watch: Vec<_> = watch.iter().map(PathBuf::from).collect();
+            place.watched(watch, &Config::default())
+        };
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(watched(&[], Some("x")), paths(&[]));
+        assert_eq!(watched(&["."], None), paths(&[".", "y"]));
+        assert_eq!(watched(&["."], Some("x")), paths(&["x", "y"]));
+        assert_eq!(watched(&["z"], Some("x")), paths(&["z"]));
+    }
 }

@@ -100,7 +100,7 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _server(self, options: Mapping[str, object]) -> _native.Server:
-        return _native.Server("pulse", partial(self._load, options), {"bind": _DEFAULT_ADDRESS})
+        return _native.Server("pulse", partial(self._load, options), {})
 
     def _load(self, options: Mapping[str, object]) -> WSGIApplication:
         """Give a worker its application."""
