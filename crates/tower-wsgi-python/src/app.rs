@@ -33,9 +33,29 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone)]
 pub struct PythonApp {
     wsgi: WsgiService<Callable>,
+    limits: Limits,
+    inner: Inner,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
     thread_workers: usize,
     max_body: u64,
-    inner: Inner,
+    max_spooled: usize,
+    max_spooled_response: usize,
+    max_spooled_bodies: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            thread_workers: 5,
+            max_body: 1 << 30,
+            max_spooled: 1 << 30,
+            max_spooled_response: 64 << 20,
+            max_spooled_bodies: 4 << 30,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -68,12 +88,11 @@ impl PythonApp {
     /// The service of a callable, on 5 threads.
     pub(crate) fn new(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
         let wsgi = WsgiService::new(Callable::new(callable)?).multiprocess(false);
-        let (thread_workers, max_body) = (5, 1 << 30);
-        let inner = Inner::new(wsgi.clone(), thread_workers, max_body);
+        let limits = Limits::default();
+        let inner = Inner::new(wsgi.clone(), &limits);
         Ok(Self {
             wsgi,
-            thread_workers,
-            max_body,
+            limits,
             inner,
         })
     }
@@ -82,14 +101,38 @@ impl PythonApp {
     /// fastest, for an application that never waits.
     #[must_use]
     pub fn thread_workers(mut self, threads: usize) -> Self {
-        self.thread_workers = threads;
+        self.limits.thread_workers = threads;
         self.build()
     }
 
     /// The largest body of a request in bytes, 1 GiB by default. A larger one is answered with 413.
     #[must_use]
     pub fn max_body(mut self, bytes: u64) -> Self {
-        self.max_body = bytes;
+        self.limits.max_body = bytes;
+        self.build()
+    }
+
+    /// How many bytes of temporary files its responses may fill together, 1 GiB by default. Beyond it a thread
+    /// waits for its reader.
+    #[must_use]
+    pub fn max_spooled(mut self, bytes: usize) -> Self {
+        self.limits.max_spooled = bytes;
+        self.build()
+    }
+
+    /// How many bytes of a temporary file one response may fill, 64 MiB by default. Beyond it its thread waits for
+    /// its reader.
+    #[must_use]
+    pub fn max_spooled_response(mut self, bytes: usize) -> Self {
+        self.limits.max_spooled_response = bytes;
+        self.build()
+    }
+
+    /// How many bytes of temporary files the bodies of its requests may fill together, 4 GiB by default. Beyond it a
+    /// request whose body does not fit in memory is answered with 503.
+    #[must_use]
+    pub fn max_spooled_bodies(mut self, bytes: usize) -> Self {
+        self.limits.max_spooled_bodies = bytes;
         self.build()
     }
 
@@ -140,19 +183,25 @@ impl PythonApp {
     }
 
     fn build(mut self) -> Self {
-        self.inner = Inner::new(self.wsgi.clone(), self.thread_workers, self.max_body);
+        self.inner = Inner::new(self.wsgi.clone(), &self.limits);
         self
     }
 }
 
 impl Inner {
-    fn new(wsgi: WsgiService<Callable>, thread_workers: usize, max_body: u64) -> Self {
-        let wait_for_body = WaitForBodyLayer::new(max_body).timeout(BODY_TIMEOUT);
-        if thread_workers == 0 {
+    fn new(wsgi: WsgiService<Callable>, limits: &Limits) -> Self {
+        let wait_for_body = WaitForBodyLayer::new(limits.max_body)
+            .timeout(BODY_TIMEOUT)
+            .disk_budget(limits.max_spooled_bodies);
+        let threads = limits.thread_workers;
+        if threads == 0 {
             return Self::Loop(wait_for_body.layer(wsgi.multithread(false)));
         }
-        let pool = BlockingPool::new(thread_workers).hold(Attached::wait);
-        let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(thread_workers > 1));
+        let pool = BlockingPool::new(threads)
+            .max_spooled(limits.max_spooled)
+            .max_spooled_response(limits.max_spooled_response)
+            .hold(Attached::wait);
+        let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(threads > 1));
         Self::Pool(wait_for_body.layer(blocking), pool)
     }
 }
@@ -182,8 +231,7 @@ where
 impl fmt::Debug for PythonApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PythonApp")
-            .field("thread_workers", &self.thread_workers)
-            .field("max_body", &self.max_body)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ use pyo3::{
 use tower_prefork::{
     AbandonedJob, Arbiter, BoxError, Config, Connection, Server, Work, Worker, Workers, cli,
 };
-use tower_wsgi::wsgi::Ends;
+use tower_wsgi::{body::probe_temporary_directory, wsgi::Ends};
 
 use super::{heap, settings::Settings, wsgi::WsgiConfig};
 use crate::{LoadError, PythonApp};
@@ -45,6 +45,7 @@ pub(super) fn server(charge: Charge) -> Server {
     let server = settings.server(&name);
     server.service(move |worker| async move {
         LOADED.store(true, Ordering::Relaxed);
+        probe_temporary_directory();
         heap::give_back_by_and_by();
         Python::attach(|py| {
             set_title(py, &worker);
