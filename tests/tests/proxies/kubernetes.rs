@@ -8,6 +8,9 @@ use tower_prefork::Config;
 
 use crate::deployed;
 
+/// What a worker may write to temporary files by default: 4 GiB of request bodies, 1 GiB of responses.
+const SPOOLED_GIB: u64 = 4 + 1;
+
 /// The environment variables of the container, by name.
 fn environment<'a>(deployment: &'a Yaml<'_>) -> BTreeMap<&'a str, &'a str> {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
@@ -65,6 +68,12 @@ fn its_parts_agree_with_each_other_and_with_the_server() {
     let rss = mebibytes(env("TOWER_PREFORK_MAX_RSS"), "M");
     let limit = container["resources"]["limits"]["memory"].as_str().unwrap();
     assert!(workers * rss < mebibytes(limit, "Gi") << 10);
+
+    // One more than the workers while one is replaced.
+    let volumes = pod["volumes"].as_sequence().unwrap();
+    let tmp = volumes.iter().find(|it| it["name"].as_str() == Some("tmp"));
+    let size = tmp.unwrap()["emptyDir"]["sizeLimit"].as_str().unwrap();
+    assert!((workers + 1) * SPOOLED_GIB <= mebibytes(size, "Gi"));
 }
 
 #[test]

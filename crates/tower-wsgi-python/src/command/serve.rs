@@ -82,6 +82,9 @@ fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyR
         .ends(ends)
         .script_name(&wsgi.script_name)
         .max_body(wsgi.max_body)
+        .max_spooled(wsgi.max_spooled)
+        .max_spooled_response(wsgi.max_spooled_response)
+        .max_spooled_bodies(wsgi.max_spooled_bodies)
         .thread_workers(config.thread_workers);
     let py = callable.py();
     let cfg = cfg(py, worker, &wsgi)?;

@@ -135,6 +135,9 @@ impl Settings {
             "reload_dir" => server.reload_dir = paths(value)?,
             "script_name" => self.wsgi.script_name = Some(value.extract()?),
             "max_body" => self.wsgi.max_body = Some(size(value)?),
+            "max_spooled" => self.wsgi.max_spooled = Some(size(value)?),
+            "max_spooled_response" => self.wsgi.max_spooled_response = Some(size(value)?),
+            "max_spooled_bodies" => self.wsgi.max_spooled_bodies = Some(size(value)?),
             _ => {
                 let option = format!("--{}", name.replace('_', "-"));
                 let mut problem = "there is no setting of this name".to_owned();

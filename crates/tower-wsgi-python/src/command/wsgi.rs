@@ -15,12 +15,29 @@ pub(super) struct Wsgi {
     /// Maximum size of a request body; a larger one is answered with 413 [default: 1G]
     #[arg(long, value_name = "SIZE", env = "TOWER_WSGI_MAX_BODY", value_parser = cli::size)]
     pub(super) max_body: Option<u64>,
+
+    /// Maximum size of the temporary files of all responses of a worker; beyond it threads wait for their clients
+    /// [default: 1G]
+    #[arg(long, value_name = "SIZE", env = "TOWER_WSGI_MAX_SPOOLED", value_parser = cli::size)]
+    pub(super) max_spooled: Option<u64>,
+
+    /// Maximum size of the temporary file of one response; beyond it its thread waits for its client [default: 64M]
+    #[arg(long, value_name = "SIZE", env = "TOWER_WSGI_MAX_SPOOLED_RESPONSE", value_parser = cli::size)]
+    pub(super) max_spooled_response: Option<u64>,
+
+    /// Maximum size of the temporary files of all request bodies of a worker; beyond it larger requests are answered
+    /// with 503 [default: 4G]
+    #[arg(long, value_name = "SIZE", env = "TOWER_WSGI_MAX_SPOOLED_BODIES", value_parser = cli::size)]
+    pub(super) max_spooled_bodies: Option<u64>,
 }
 
 /// What holds.
 pub(super) struct WsgiConfig {
     pub(super) script_name: String,
     pub(super) max_body: u64,
+    pub(super) max_spooled: usize,
+    pub(super) max_spooled_response: usize,
+    pub(super) max_spooled_bodies: usize,
 }
 
 /// A size in a file.
@@ -54,6 +71,9 @@ pub(super) fn file_keys(server: Server) -> Server {
     server
         .file_key::<String>("script_name")
         .file_key::<Size>("max_body")
+        .file_key::<Size>("max_spooled")
+        .file_key::<Size>("max_spooled_response")
+        .file_key::<Size>("max_spooled_bodies")
 }
 
 impl WsgiConfig {
@@ -62,11 +82,26 @@ impl WsgiConfig {
         let script_name = given.script_name.clone();
         let script_name = script_name.or_else(|| file.file_value("script_name"));
         let script_name = script_name.or_else(|| program.script_name.clone());
-        let max_body = given.max_body;
-        let max_body = max_body.or_else(|| file.file_value("max_body").map(|Size(bytes)| bytes));
+        let size = |name: &str, of: fn(&Wsgi) -> Option<u64>, default: u64| {
+            let in_file = || file.file_value(name).map(|Size(bytes)| bytes);
+            of(given)
+                .or_else(in_file)
+                .or_else(|| of(program))
+                .unwrap_or(default)
+        };
+        let length = |name: &str, of: fn(&Wsgi) -> Option<u64>, default: u64| {
+            usize::try_from(size(name, of, default)).unwrap_or(usize::MAX)
+        };
         Self {
             script_name: script_name.unwrap_or_default(),
-            max_body: max_body.or(program.max_body).unwrap_or(1 << 30),
+            max_body: size("max_body", |it| it.max_body, 1 << 30),
+            max_spooled: length("max_spooled", |it| it.max_spooled, 1 << 30),
+            max_spooled_response: length(
+                "max_spooled_response",
+                |it| it.max_spooled_response,
+                64 << 20,
+            ),
+            max_spooled_bodies: length("max_spooled_bodies", |it| it.max_spooled_bodies, 4 << 30),
         }
     }
 }
@@ -80,6 +115,8 @@ mod tests {
         let program = Wsgi {
             script_name: Some("/a".into()),
             max_body: Some(1),
+            max_spooled: Some(3),
+            ..Wsgi::default()
         };
         let given = Wsgi {
             max_body: Some(2),
@@ -87,6 +124,7 @@ mod tests {
         };
         let holds = WsgiConfig::new(&given, &Config::default(), &program);
         assert_eq!((&*holds.script_name, holds.max_body), ("/a", 2));
+        assert_eq!((holds.max_spooled, holds.max_spooled_bodies), (3, 4 << 30));
         let nothing = Wsgi::default();
         let holds = WsgiConfig::new(&nothing, &Config::default(), &nothing);
         assert_eq!((&*holds.script_name, holds.max_body), ("", 1 << 30));
