@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io,
     os::unix::fs::FileExt as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
@@ -69,16 +70,25 @@ impl Spool {
     /// Reads some of the `available` bytes at `position`, without blocking the caller.
     pub(crate) fn read(&self, position: u64, available: u64) -> Reading {
         let file = Arc::clone(&self.0);
-        Box::pin(async move {
-            let read = tokio::task::spawn_blocking(move || {
-                let size = usize::try_from(available.min(CHUNK)).unwrap_or(0);
-                let mut bytes = vec![0; size];
-                file.read_exact_at(&mut bytes, position)?;
-                Ok(bytes.into())
-            });
-            read.await.map_err(io::Error::other)?
-        })
+        Box::pin(on_thread(move || {
+            let size = usize::try_from(available.min(CHUNK)).unwrap_or(0);
+            let mut bytes = vec![0; size];
+            file.read_exact_at(&mut bytes, position)?;
+            Ok(bytes.into())
+        }))
     }
+}
+
+/// Does `work`, which blocks, on a thread of the runtime. An error, too, where the system refuses the runtime its
+/// first thread: tokio panics then.
+pub(crate) async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let spawned = catch_unwind(AssertUnwindSafe(|| tokio::task::spawn_blocking(work))).ok();
+    let Some(done) = spawned else {
+        return Err(io::Error::other("the system refuses another thread"));
+    };
+    done.await.map_err(io::Error::other)?
 }
 
 /// Where temporary files lie: `TMPDIR`, `/tmp` by default.

@@ -200,7 +200,7 @@ impl<'a> Buffer<'a> {
         {
             return Err(Failure::Full);
         }
-        let write = tokio::task::spawn_blocking(move || {
+        let write = spool::on_thread(move || {
             let (spool, len) = match disk {
                 Some(disk) => disk,
                 None => (Spool::create()?, 0),
@@ -208,10 +208,7 @@ impl<'a> Buffer<'a> {
             spool.write_at(&bytes, len)?;
             io::Result::Ok((spool, len + bytes.len() as u64))
         });
-        let written = write
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)));
-        self.disk = Some(written.map_err(Failure::Disk)?);
+        self.disk = Some(write.await.map_err(Failure::Disk)?);
         Ok(())
     }
 

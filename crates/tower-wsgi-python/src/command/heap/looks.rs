@@ -1,6 +1,9 @@
 //! What is kept for nothing is given back by and by.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::catch_unwind,
+    time::{Duration, Instant},
+};
 
 use pyo3::prelude::*;
 
@@ -18,7 +21,11 @@ pub(in crate::command) fn give_back_by_and_by() {
         let mut pause = LOOKS;
         loop {
             tokio::time::sleep(pause).await;
-            let Ok(took) = tokio::task::spawn_blocking(look).await else {
+            // tokio panics where the system refuses it a thread.
+            let Some(looking) = catch_unwind(|| tokio::task::spawn_blocking(look)).ok() else {
+                continue;
+            };
+            let Ok(took) = looking.await else {
                 return;
             };
             pause = LOOKS.max(took * REST);
