@@ -1,6 +1,6 @@
 //! Several applications: [`Arbiter`].
 
-use std::process::ExitCode;
+use std::{future::Future, process::ExitCode};
 
 use tokio::sync::watch;
 
@@ -9,6 +9,7 @@ use crate::{
     control::{self, Socket},
     phase::Phases,
     start::{Failure, start},
+    stop_request::StopRequest,
     worker,
 };
 
@@ -23,6 +24,7 @@ pub struct Arbiter {
     servers: Vec<Server>,
     keeps_name: bool,
     phases: Phases,
+    stop_request: StopRequest,
 }
 
 impl Arbiter {
@@ -52,15 +54,33 @@ impl Arbiter {
         self.phases.subscribe()
     }
 
+    /// Stops this process for a reason that the program itself has: what `reason` gives.
+    ///
+    /// A supervisor stops as at `SIGTERM`, and so does a program without workers. A worker is replaced: the next one
+    /// is ready before it takes its last requests. The log tells the reason. Each process has its own: `reason` is
+    /// polled in all of them.
+    pub fn stop_when(mut self, reason: impl Future<Output = String> + Send + 'static) -> Self {
+        self.stop_request = StopRequest::new(reason);
+        self
+    }
+
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
     #[must_use = "the exit code tells whether the servers could start"]
     pub fn run(self) -> ExitCode {
         match Socket::inherited(control::MARKER) {
-            Ok(Some(socket)) => worker::run(self.servers, socket),
-            Ok(None) => match start(self.servers, self.keeps_name, self.phases) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => failure.report(),
-            },
+            Ok(Some(socket)) => worker::run(self.servers, socket, self.stop_request),
+            Ok(None) => {
+                let started = start(
+                    self.servers,
+                    self.keeps_name,
+                    self.phases,
+                    self.stop_request,
+                );
+                match started {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(failure) => failure.report(),
+                }
+            }
             Err(error) => Failure::of_start(format!("a worker cannot start: {error}")).report(),
         }
     }

@@ -43,6 +43,7 @@ mod phase;
 mod server;
 mod signals;
 mod start;
+mod stop_request;
 mod supervisor;
 mod system;
 #[cfg(feature = "tls")]

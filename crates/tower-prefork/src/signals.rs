@@ -7,6 +7,8 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
+use crate::stop_request::StopRequest;
+
 /// What an operator asks of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -34,11 +36,13 @@ pub(crate) struct Signals {
     upgrade: Signal,
     more: Signal,
     fewer: Signal,
+    /// What the program asks of itself.
+    stop_request: StopRequest,
 }
 
 impl Signals {
     /// From here on the signals no longer end or halt the process by themselves.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(stop_request: StopRequest) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -47,6 +51,7 @@ impl Signals {
             upgrade: signal(SignalKind::user_defined2())?,
             more: signal(ttin())?,
             fewer: signal(ttou())?,
+            stop_request,
         })
     }
 
@@ -57,6 +62,10 @@ impl Signals {
             _ = self.quit.recv() => Request::Quit,
             _ = self.terminate.recv() => Request::Drain,
             _ = self.interrupt.recv() => Request::Drain,
+            reason = self.stop_request.recv() => {
+                tracing::warn!(reason, "the program stops itself");
+                Request::Drain
+            }
             _ = self.hangup.recv() => Request::Reload,
             _ = self.upgrade.recv() => Request::Upgrade,
             _ = self.more.recv() => Request::More,

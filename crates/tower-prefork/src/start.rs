@@ -9,6 +9,7 @@ use crate::{
     listener::Bound,
     operator::ControlSocket,
     phase::Phases,
+    stop_request::StopRequest,
     supervisor::{self, Charge, Predecessor, Setup},
     system::{Announcer, Credentials, PidFile, Title, passed_sockets, set_umask},
     worker::{self, Alone},
@@ -40,7 +41,12 @@ impl Failure {
 }
 
 /// Serves until an operator stops the program.
-pub(crate) fn start(servers: Vec<Server>, keeps_name: bool, phases: Phases) -> Result<(), Failure> {
+pub(crate) fn start(
+    servers: Vec<Server>,
+    keeps_name: bool,
+    phases: Phases,
+    stop_request: StopRequest,
+) -> Result<(), Failure> {
     let predecessor = Predecessor::inherited()
         .map_err(|error| Failure::of_start(format!("cannot take over: {error}")))?;
     let (all, program) = check(&servers).map_err(Failure::of_settings)?;
@@ -51,10 +57,18 @@ pub(crate) fn start(servers: Vec<Server>, keeps_name: bool, phases: Phases) -> R
             let error = "0 workers cannot take over from a supervisor; stop it first, then start";
             return Err(Failure::of_settings(error.into()));
         }
-        serve_alone(servers, all, &program, &announcer)
+        serve_alone(servers, all, &program, &announcer, stop_request)
     } else {
         Title::supervisor(&servers[0].name).set();
-        supervise(servers, all, program, predecessor, keeps_name, announcer)
+        supervise(
+            servers,
+            all,
+            program,
+            predecessor,
+            keeps_name,
+            announcer,
+            stop_request,
+        )
     }
     .map_err(Failure::of_start)
 }
@@ -65,6 +79,7 @@ fn serve_alone(
     all: Vec<Resolved>,
     program: &ProgramConfig,
     announcer: &Announcer,
+    stop_request: StopRequest,
 ) -> Result<(), String> {
     set_umask(program.umask);
     let pid_file = program.pid_file.as_deref();
@@ -81,7 +96,7 @@ fn serve_alone(
             bound,
         });
     }
-    worker::run_single(alone, announcer)
+    worker::run_single(alone, announcer, stop_request)
 }
 
 /// Serves in worker processes.
@@ -92,6 +107,7 @@ fn supervise(
     predecessor: Option<Predecessor>,
     keeps_name: bool,
     announcer: Announcer,
+    stop_request: StopRequest,
 ) -> Result<(), String> {
     set_umask(program.umask);
     let credentials = Credentials::of(program.user.as_deref(), program.group.as_deref())?;
@@ -132,6 +148,7 @@ fn supervise(
         pid_file,
         control_socket,
         predecessor,
+        stop_request,
     })
 }
 

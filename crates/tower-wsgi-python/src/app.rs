@@ -20,6 +20,7 @@ use crate::{
     attached::Attached,
     callable::Callable,
     future::ResponseFuture,
+    greenlets,
     load::{self, LoadError},
 };
 
@@ -74,14 +75,19 @@ impl PythonApp {
     ///
     /// # Errors
     ///
-    /// When the module cannot be imported, or has no such callable: with the traceback.
+    /// When the module cannot be imported, or has no such callable: with the traceback. When it has replaced Python's
+    /// threads by greenlets (gevent, eventlet).
     pub fn load(place: &str) -> Result<Self, LoadError> {
         let prepared = load::prepare();
         Python::attach(|py| {
-            prepared
+            let loaded = prepared
                 .and_then(|()| load::load(py, place))
-                .and_then(|callable| Self::new(&callable))
-                .map_err(|error| LoadError::new(py, place, &error))
+                .and_then(|callable| Ok((Self::new(&callable)?, greenlets::patched_by(py)?)));
+            match loaded {
+                Ok((app, None)) => Ok(app),
+                Ok((_, Some(by))) => Err(LoadError::refused(place, &greenlets::refusal(by))),
+                Err(error) => Err(LoadError::new(py, place, &error)),
+            }
         })
     }
 
@@ -200,7 +206,7 @@ impl Inner {
         let pool = BlockingPool::new(threads)
             .max_spooled(limits.max_spooled)
             .max_spooled_response(limits.max_spooled_response)
-            .hold(Attached::wait);
+            .hold(Attached::wait_in_pool);
         let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(threads > 1));
         Self::Pool(wait_for_body.layer(blocking), pool)
     }

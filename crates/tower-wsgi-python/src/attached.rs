@@ -9,9 +9,9 @@
 
 use std::{cell::Cell, marker::PhantomData, ptr};
 
-use pyo3::ffi;
+use pyo3::{Python, ffi};
 
-use crate::scheduling;
+use crate::{scheduling, threads};
 
 thread_local! {
     static THREAD: Thread = const {
@@ -41,10 +41,10 @@ impl Attached {
         THREAD.with(|thread| {
             let state = thread.state.replace(ptr::null_mut());
             if state.is_null() {
-                scheduling::run_as_batch();
                 // SAFETY: the interpreter is initialised (there is a callable to run). The matching
                 // release is `Thread::drop`.
                 unsafe { ffi::PyGILState_Ensure() };
+                introduce();
             } else {
                 // SAFETY: `state` is this thread's, from `PyEval_SaveThread` in `drop` below, and it was
                 // not restored since: it was taken out of its cell.
@@ -55,9 +55,33 @@ impl Attached {
         Self(PhantomData)
     }
 
+    /// The same on a thread of the pool, which leaves the core to the event loop.
+    pub(crate) fn wait_in_pool() -> Self {
+        let is_new = THREAD.with(|thread| thread.state.get().is_null());
+        if is_new {
+            scheduling::run_as_batch();
+        }
+        Self::wait()
+    }
+
     /// Whether this thread has one.
     pub(crate) fn is_here() -> bool {
         THREAD.with(|thread| thread.attached.get())
+    }
+}
+
+/// Gives this thread a Python state of its own for the rest of its life: what `threading.local` keeps stays, and
+/// PyO3 need not make one for each call.
+pub(crate) fn adopt_thread() {
+    if THREAD.with(|thread| thread.state.get().is_null() && !thread.attached.get()) {
+        drop(Attached::wait());
+    }
+}
+
+/// Tells Python's `threading` of this thread, which is attached.
+fn introduce() {
+    if let Err(error) = Python::attach(threads::enter) {
+        tracing::warn!(%error, "Python's threading does not know a thread of the server");
     }
 }
 
@@ -84,6 +108,11 @@ impl Drop for Thread {
         // and what the application has kept for this thread, is gone.
         unsafe {
             ffi::PyEval_RestoreThread(state);
+        }
+        // Without it Python keeps an object that is of no use.
+        let _ = Python::attach(threads::leave);
+        // SAFETY: as above.
+        unsafe {
             ffi::PyGILState_Release(ffi::PyGILState_STATE::PyGILState_UNLOCKED);
         }
     }

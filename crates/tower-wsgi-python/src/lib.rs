@@ -55,10 +55,13 @@ mod environ;
 mod failure;
 mod file_wrapper;
 mod future;
+mod greenlets;
 mod load;
 mod scheduling;
+mod stack;
 mod start_response;
 mod template;
 mod text;
+mod threads;
 
 pub use self::{app::PythonApp, future::ResponseFuture, load::LoadError};

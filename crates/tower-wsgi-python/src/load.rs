@@ -28,6 +28,13 @@ impl LoadError {
         }
         Self { text }
     }
+
+    /// It was loaded, but cannot be served.
+    pub(crate) fn refused(place: &str, reason: &str) -> Self {
+        Self {
+            text: format!("cannot serve the application {place}: {reason}"),
+        }
+    }
 }
 
 impl fmt::Display for LoadError {

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 def workers(server: Served) -> list[int]:
     """The process ids of the workers."""
-    supervisor = Path(f"/proc/{server.process.pid}/task/{server.process.pid}")
-    return [int(pid) for pid in (supervisor / "children").read_text().split()]
+    # The kernel lists the children of each thread.
+    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    return [int(pid) for children in tasks for pid in children.read_text().split()]
 
 
 def memory(worker: int) -> int:

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+from ast import literal_eval
 from collections import defaultdict
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
 from conftest import PATIENCE
+from processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,9 +111,7 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/daemon":
         threading.Thread(target=threading.Event().wait, daemon=True).start()
     if environ["PATH_INFO"] == "/thread":
-        # Otherwise it would be one, like the thread that starts it: Python takes every thread that
-        # it has not started itself, such as the pool's, for a daemon.
-        threading.Thread(target=work, daemon=False).start()
+        threading.Thread(target=work).start()
     if environ["PATH_INFO"] == "/exit":
         sys.exit(7)
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -214,3 +214,169 @@ def test_threads_of_the_pool_leave_the_core_to_the_event_loop(
     here, event_loop = get(serve("app:application", *options, source=POLICIES).url).split()
     assert int(here) == (os.SCHED_BATCH if threads else os.SCHED_OTHER)
     assert int(event_loop) == os.SCHED_OTHER
+
+
+THREADS = """
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, thread as executor
+
+traced = threading.local()
+release = threading.Event()
+
+def trace(frame, event, argument):
+    traced.calls = getattr(traced, "calls", 0) + 1
+
+threading.setprofile(trace)
+
+def tell(text):
+    with open(os.environ["TOLD"], "a") as file:
+        file.write(f"{text}\\n")
+
+def work():
+    # Until the process ends, but for that it would go on for ever.
+    while threading.main_thread().is_alive():
+        time.sleep(0.01)
+    tell("worked")
+
+def work_in_executor():
+    # These are asked to end before the others.
+    while not executor._shutdown:
+        time.sleep(0.01)
+    tell("worked")
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    here = threading.current_thread()
+    child = threading.Thread(target=work, name="mailer")
+    answer = [here.name, here.daemon, child.daemon, getattr(traced, "calls", 0) > 0]
+    if path == "/thread":
+        child.start()
+    elif path == "/executor":
+        ThreadPoolExecutor(1, "mailer").submit(work_in_executor)
+    elif path == "/stubborn":
+        threading.Thread(target=release.wait, name="stubborn").start()
+        # A daemon is not waited for, and not told of.
+        threading.Thread(target=release.wait, name="daemon", daemon=True).start()
+    elif path == "/executor-stubborn":
+        ThreadPoolExecutor(1, "stubborn").submit(release.wait)
+    elif path == "/names":
+        answer = sorted(thread.name for thread in threading.enumerate())
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [repr(answer).encode()]
+
+import atexit
+atexit.register(tell, "atexit")
+"""
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    path = tmp_path / "told"
+    path.touch()
+    monkeypatch.setenv("TOLD", str(path))
+    return lambda: path.read_text().split()
+
+
+@pytest.mark.parametrize(("threads", "name"), [(0, "server"), (2, r"blocking-[0-9]+")])
+def test_the_servers_threads_are_threads_of_python(
+    serve: Callable[..., Served], told: Callable[[], list[str]], threads: int, name: str
+) -> None:
+    options = ["--workers", "1", "--thread-workers", str(threads)]
+    server = serve("app:application", *options, source=THREADS)
+    here, is_daemon, has_daemons, is_traced = literal_eval(get(server.url).decode())
+    assert re.fullmatch(name, here)
+    assert (is_daemon, has_daemons, is_traced) == (False, False, True)
+    # Each is there once, and none that Python has made up.
+    names = literal_eval(get(f"{server.url}/names").decode())
+    assert len(set(names)) == len(names)
+    assert not [name for name in names if "Dummy" in name]
+
+
+@pytest.mark.parametrize("path", ["thread", "executor"])
+@pytest.mark.parametrize("way", ["stop", "reload", "recycling", "alone"])
+def test_threads_of_the_application_finish_before_their_process(
+    serve: Callable[..., Served], told: Callable[[], list[str]], way: str, path: str
+) -> None:
+    options = ["--workers", "0" if way == "alone" else "1"]
+    if way == "recycling":
+        options += ["--max-requests", "1"]
+    server = serve("app:application", *options, source=THREADS)
+    get(f"{server.url}/{path}")
+    if way == "reload":
+        server.process.send_signal(signal.SIGHUP)
+    if way in ("reload", "recycling"):
+        wait_until(lambda: "atexit" in told())
+        assert told() == ["worked", "atexit"]
+    assert server.stop() == 0
+    assert told()[:2] == ["worked", "atexit"]
+    assert "still run at the deadline" not in server.log
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("path", ["stubborn", "executor-stubborn"])
+def test_threads_that_do_not_end_are_named_at_the_deadline(
+    serve: Callable[..., Served], told: Callable[[], list[str]], path: str, count: int
+) -> None:
+    options = ["--workers", str(count), "--graceful-timeout", "1"]
+    server = serve("app:application", *options, source=THREADS)
+    get(f"{server.url}/{path}")
+    assert server.stop() == 0
+    (line,) = [line for line in server.log.splitlines() if "still run at the deadline" in line]
+    assert re.search('threads="stubborn(_0)?"', line)
+    # Exit functions run all the same, and nothing has killed it.
+    assert told() == ["atexit"]
+    assert not re.search(r"Traceback|Exception|stuck|killed|_Overdue", server.log)
+
+
+def test_a_start_that_fails_does_not_wait_for_threads(
+    serve: Callable[..., Served], told: Callable[[], list[str]]
+) -> None:
+    source = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n1 / 0\n"
+    for count in ("0", "1"):
+        server = serve("app:application", "--workers", count, source=source, addresses=0)
+        assert server.wait() == 1
+        assert "ZeroDivisionError" in server.log
+
+
+PATCHED = """
+{patch}
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"here"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("patch", "call", "count"),
+    [
+        ("from gevent import monkey; monkey.patch_all()", "gevent.monkey.patch_all", "0"),
+        ("from gevent import monkey; monkey.patch_all()", "gevent.monkey.patch_all", "1"),
+        ("import eventlet; eventlet.monkey_patch()", "eventlet.monkey_patch", "1"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_an_application_of_greenlets_is_refused(
+    serve: Callable[..., Served], patch: str, call: str, count: str
+) -> None:
+    source = PATCHED.format(patch=patch)
+    server = serve("app:application", "--workers", count, source=source, addresses=0)
+    assert server.wait() == 1
+    assert server.log.count(f"by greenlets ({call})") == 1
+    assert "--thread-workers 0" in server.log
+    assert "Traceback" not in server.log
+    options = ["--workers", count, "--thread-workers", "0"]
+    server = serve("app:application", *options, source=source)
+    assert "WARN" in server.log
+    assert call in server.log
+    assert get(server.url) == b"here"
+    assert server.stop() == 0
+
+
+def test_a_patch_that_leaves_threads_alone_is_no_matter(serve: Callable[..., Served]) -> None:
+    patch = "from gevent import monkey; monkey.patch_socket(); monkey.patch_ssl()"
+    server = serve("app:application", "--workers", "1", source=PATCHED.format(patch=patch))
+    assert get(server.url) == b"here"

@@ -1,4 +1,4 @@
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, mem, path::PathBuf, sync::Arc};
 
 use tokio::{runtime, sync::mpsc, task::JoinSet, time::Instant};
 
@@ -17,6 +17,7 @@ use crate::{
     listener::Bound,
     operator::{Console, ControlSocket, Order},
     signals::Signals,
+    stop_request::StopRequest,
     system::{Announcer, Credentials, PidFile},
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) announcer: Announcer,
     /// The supervisor that this one takes over from.
     pub(crate) predecessor: Option<Predecessor>,
+    /// What the program asks of itself.
+    pub(crate) stop_request: StopRequest,
 }
 
 /// What a slot tells the supervisor.
@@ -60,7 +63,7 @@ pub(super) enum Event {
 
 /// Runs the workers of all servers until an operator stops the program, or another supervisor has taken
 /// over. The error is a line for the operator; no worker is left then.
-pub(crate) fn run(setup: Setup) -> Result<(), String> {
+pub(crate) fn run(mut setup: Setup) -> Result<(), String> {
     let start = || -> io::Result<_> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
@@ -70,7 +73,8 @@ pub(crate) fn run(setup: Setup) -> Result<(), String> {
     };
     let (program, runtime) = start().map_err(|error| format!("cannot supervise: {error}"))?;
     runtime.block_on(async {
-        let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
+        let signals = Signals::new(mem::take(&mut setup.stop_request))
+            .map_err(|error| format!("cannot take signals: {error}"))?;
         let changes = watch_files(&setup.charges, &program)?;
         let mut supervisor = Supervisor::start(setup, program, changes);
         supervisor.open_console()?;

@@ -1,4 +1,4 @@
-use std::{ffi::CString, fmt};
+use std::{ffi::CString, fmt, fs};
 
 use rustix::thread::set_name;
 
@@ -23,10 +23,14 @@ impl<'a> Title<'a> {
         Self { server, role }
     }
 
-    /// Makes it the name of this process, which is that of the thread that calls: the main thread. For
+    /// Makes it the name of this process, which is that of its main thread, whichever thread calls. For
     /// the command line, safe code can choose a name only when a process starts.
     pub(crate) fn set(&self) {
-        if let Ok(name) = CString::new(self.short()) {
+        let name = self.short();
+        if fs::write("/proc/self/comm", &name).is_ok() {
+            return;
+        }
+        if let Ok(name) = CString::new(name) {
             // Without it the process has the name of its file, which is as well.
             let _ = set_name(&name);
         }

@@ -3,7 +3,10 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use tokio::sync::watch;
 
 use super::{Worker, serve::serve, stop::Drain};
-use crate::{BoxError, HttpService, connection::Load, control::Socket, listener::Listener};
+use crate::{
+    BoxError, HttpService, connection::Load, control::Socket, listener::Listener,
+    stop_request::StopRequest,
+};
 
 /// Builds a service and serves it; the types of the service are forgotten here.
 pub(crate) struct Application(Box<dyn FnOnce(Job) -> Served>);
@@ -20,6 +23,8 @@ pub(super) struct Job {
     pub(super) ready: Box<dyn FnOnce(Load)>,
     /// Set when it is to drain.
     pub(super) stop: watch::Receiver<Option<Drain>>,
+    /// What the program asks the supervisor for.
+    pub(super) stop_request: StopRequest,
 }
 
 impl Application {

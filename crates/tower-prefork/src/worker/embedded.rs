@@ -3,7 +3,7 @@ use std::{future::Future, mem, pin::pin};
 use tokio::sync::watch;
 
 use super::{Alone, Worker, application::Job, runtime, stop::Drain};
-use crate::{BoxError, Phase, listener::Listener, phase::Phases};
+use crate::{BoxError, Phase, listener::Listener, phase::Phases, stop_request::StopRequest};
 
 /// Serves on this thread until `stop` is ready, and drains. Gives the number of requests that did not
 /// finish in time.
@@ -38,6 +38,7 @@ pub(crate) fn run_until(
             ready(addresses);
         }),
         stop: watching,
+        stop_request: StopRequest::default(),
     };
     let served = runtime.block_on(async {
         let mut serving = pin!(application.serve(job));

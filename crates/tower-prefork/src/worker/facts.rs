@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
 
 use tokio::sync::watch;
 
@@ -16,6 +19,7 @@ pub struct Worker {
     watches: Watches,
     phases: Phases,
     hooks: Arc<Mutex<Hooks>>,
+    deadline: Arc<OnceLock<Instant>>,
 }
 
 impl Worker {
@@ -27,6 +31,7 @@ impl Worker {
             watches: Watches::default(),
             phases: Phases::default(),
             hooks: Arc::default(),
+            deadline: Arc::default(),
         }
     }
 
@@ -102,6 +107,18 @@ impl Worker {
     #[must_use]
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.phases.subscribe()
+    }
+
+    /// When this worker has to be done, once it has been told to stop or another has taken over. Afterwards it is
+    /// ended.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.get().copied()
+    }
+
+    pub(super) fn ends_at(&self, deadline: Instant) {
+        // It is told once.
+        let _ = self.deadline.set(deadline);
     }
 
     /// Nobody looks at the threads any more.

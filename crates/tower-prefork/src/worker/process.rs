@@ -11,6 +11,7 @@ use crate::{
     error::Reason,
     listener::Listener,
     signals::{Signals, leave_plans_to_supervisor},
+    stop_request::StopRequest,
     system::{Announcer, Title},
 };
 
@@ -18,9 +19,9 @@ use crate::{
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// The whole life of a worker process.
-pub(crate) fn run(servers: Vec<Server>, socket: Socket) -> ExitCode {
+pub(crate) fn run(servers: Vec<Server>, socket: Socket, stop_request: StopRequest) -> ExitCode {
     let socket = Arc::new(socket);
-    match serve(servers, &socket) {
+    match serve(servers, &socket, stop_request) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The supervisor tells the operator.
@@ -30,7 +31,11 @@ pub(crate) fn run(servers: Vec<Server>, socket: Socket) -> ExitCode {
     }
 }
 
-fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
+fn serve(
+    servers: Vec<Server>,
+    socket: &Arc<Socket>,
+    stop_request: StopRequest,
+) -> Result<(), BoxError> {
     let Some(start) = start_message(socket)? else {
         // The supervisor is gone already.
         return Ok(());
@@ -60,6 +65,7 @@ fn serve(servers: Vec<Server>, socket: &Arc<Socket>) -> Result<(), BoxError> {
         listeners,
         supervisor: Some(socket.clone()),
         stop: drain.clone(),
+        stop_request,
         ready: {
             let (socket, stop) = (socket.clone(), stop.clone());
             Box::new(move |load| begin(worker, load, socket, stop))
@@ -147,7 +153,8 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
 /// The service is built: tells the supervisor, now and every second.
 fn begin(worker: Worker, load: Load, socket: Arc<Socket>, stop: Stop) {
     stop.begin(load.clone());
-    match Signals::new() {
+    // What the program asks of itself goes to the supervisor: the next worker is ready before this one stops.
+    match Signals::new(StopRequest::default()) {
         Ok(signals) => drop(tokio::spawn(stop.obey(signals))),
         Err(error) => tracing::error!(%error, "cannot take signals"),
     }

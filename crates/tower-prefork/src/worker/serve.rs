@@ -43,6 +43,7 @@ where
         supervisor,
         ready,
         mut stop,
+        stop_request,
     } = job;
     let service = AssertUnwindSafe(async { make(worker.clone()).await })
         .catch_unwind()
@@ -71,7 +72,12 @@ where
     ready(load.clone());
     hooks.step(WorkerStep::Ready);
     let stuck_jobs = StuckJobs::new(worker.clone(), load.clone(), gate.clone());
-    tokio::spawn(spent::watch(stuck_jobs, load.clone(), supervisor));
+    tokio::spawn(spent::watch(
+        stuck_jobs,
+        load.clone(),
+        stop_request,
+        supervisor,
+    ));
     let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
 
     let spawn = |accepted: Accepted| {
@@ -89,6 +95,7 @@ where
         }
     };
     let how = how.ok_or("nobody is left to stop it")?;
+    worker.ends_at(how.deadline);
 
     hooks.step(WorkerStep::Draining);
     drain.send_replace(Some(how.idle));

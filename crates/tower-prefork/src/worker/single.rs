@@ -4,8 +4,8 @@ use futures_util::future::try_join_all;
 
 use super::{Application, Worker, application::Job, runtime, stop::Stop};
 use crate::{
-    Phase, config::Config, error::Reason, listener::Bound, signals::Signals, supervisor::log_ready,
-    system::Announcer,
+    Phase, config::Config, error::Reason, listener::Bound, signals::Signals,
+    stop_request::StopRequest, supervisor::log_ready, system::Announcer,
 };
 
 /// A server that runs without workers.
@@ -19,7 +19,11 @@ pub(crate) struct Alone {
 
 /// Serves all of them in this process until an operator stops it. The error is a line for the
 /// operator.
-pub(crate) fn run(servers: Vec<Alone>, announcer: &Announcer) -> Result<(), String> {
+pub(crate) fn run(
+    servers: Vec<Alone>,
+    announcer: &Announcer,
+    stop_request: StopRequest,
+) -> Result<(), String> {
     let longest = |time: fn(&Config) -> Duration| {
         let times = servers.iter().map(|server| time(&server.config));
         times.max().unwrap_or_default()
@@ -82,6 +86,7 @@ pub(crate) fn run(servers: Vec<Alone>, announcer: &Announcer) -> Result<(), Stri
             supervisor: None,
             ready: Box::new(ready),
             stop: drain.clone(),
+            stop_request: StopRequest::default(),
         };
         jobs.push(async move {
             let served = application.serve(job).await;
@@ -89,7 +94,8 @@ pub(crate) fn run(servers: Vec<Alone>, announcer: &Announcer) -> Result<(), Stri
             served.map_err(|error| Reason::of(&*error).report(place))
         });
     }
-    obey_signals(stop.clone()).map_err(|error| format!("cannot take signals: {error}"))?;
+    obey_signals(stop.clone(), stop_request)
+        .map_err(|error| format!("cannot take signals: {error}"))?;
     let served = runtime.block_on(try_join_all(jobs));
     runtime::finish(runtime, drain.borrow().map(|drain| drain.deadline));
     stop.report(served?.into_iter().sum());
@@ -99,9 +105,9 @@ pub(crate) fn run(servers: Vec<Alone>, announcer: &Announcer) -> Result<(), Stri
 }
 
 /// Starts a thread for the operator's signals, so that they work while the event loop is stuck.
-fn obey_signals(stop: Stop) -> io::Result<()> {
+fn obey_signals(stop: Stop, stop_request: StopRequest) -> io::Result<()> {
     let runtime = runtime::build(0)?;
-    let signals = runtime.block_on(async { Signals::new() })?;
+    let signals = runtime.block_on(async { Signals::new(stop_request) })?;
     thread::Builder::new()
         .name("signals".into())
         .spawn(move || runtime.block_on(stop.obey(signals)))

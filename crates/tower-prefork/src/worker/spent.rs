@@ -6,6 +6,7 @@ use super::{AbandonedJob, stuck::StuckJobs};
 use crate::{
     connection::Load,
     control::{Socket, ToSupervisor},
+    stop_request::StopRequest,
 };
 
 /// A supervisor that has no room for a message is told again after so long.
@@ -14,9 +15,14 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Characters of a path that the supervisor is told.
 const LONGEST_PATH: usize = 200;
 
-/// Has the supervisor, if there is one, replace this worker when one of its jobs hangs or it has had
-/// enough requests.
-pub(super) async fn watch(mut stuck_jobs: StuckJobs, load: Load, supervisor: Option<Arc<Socket>>) {
+/// Has the supervisor, if there is one, replace this worker when one of its jobs hangs, when it has had
+/// enough requests, or when the program asks for it.
+pub(super) async fn watch(
+    mut stuck_jobs: StuckJobs,
+    load: Load,
+    mut stop_request: StopRequest,
+    supervisor: Option<Arc<Socket>>,
+) {
     let mut is_stuck = false;
     loop {
         let spent = tokio::select! {
@@ -30,6 +36,7 @@ pub(super) async fn watch(mut stuck_jobs: StuckJobs, load: Load, supervisor: Opt
                 let reason = format!("max_requests: it has had {} requests", load.total());
                 ToSupervisor::Spent { reason, stuck: false }
             }
+            reason = stop_request.recv() => ToSupervisor::Spent { reason, stuck: false },
         };
         let Some(supervisor) = &supervisor else {
             continue;
@@ -108,7 +115,9 @@ mod tests {
         };
         let load = Load::new(2);
         let stuck_jobs = StuckJobs::new(worker, load.clone(), Gate::new(1).unwrap());
-        let watching = watch(stuck_jobs, load.clone(), Some(Arc::new(socket)));
+        let (ask, asked) = tokio::sync::oneshot::channel();
+        let request = StopRequest::new(async { asked.await.unwrap() });
+        let watching = watch(stuck_jobs, load.clone(), request, Some(Arc::new(socket)));
         let watching = tokio::spawn(watching);
 
         hang(&format!("/report{}", "é".repeat(100_000)));
@@ -120,10 +129,15 @@ mod tests {
         hang("/another");
         load.request_began();
         load.request_began();
-        let told = told(&supervisor).await;
+        let enough = told(&supervisor).await;
         assert_eq!(
-            told,
+            enough,
             ("max_requests: it has had 2 requests".to_owned(), false)
+        );
+        ask.send("a handler has raised".to_owned()).unwrap();
+        assert_eq!(
+            told(&supervisor).await,
+            ("a handler has raised".to_owned(), false)
         );
         watching.abort();
     }

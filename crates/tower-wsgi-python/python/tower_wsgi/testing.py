@@ -63,8 +63,10 @@ class LiveServer:
         What is not done after ``graceful_timeout`` seconds is cut; gives the number of these
         requests.
         """
+        cut = self._native.stop()
+        # An exception of a signal handler may have ended the wait for it.
         atexit.unregister(self._native.stop)
-        return self._native.stop()
+        return cut
 
     def __enter__(self) -> LiveServer:
         return self

@@ -1,7 +1,11 @@
 use std::{
     io,
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use pyo3::{
@@ -14,6 +18,10 @@ use super::{
     module::Server,
     serve::{self, Charge},
 };
+use crate::stack;
+
+/// How often to look for signals while it stops.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A server on threads of this process. It serves from its construction until `stop`.
 #[pyclass(frozen, module = "tower_wsgi")]
@@ -25,8 +33,11 @@ pub(super) struct LiveServer {
 }
 
 struct Running {
-    stop: oneshot::Sender<()>,
+    /// Dropped to stop it.
+    stop: Option<oneshot::Sender<()>>,
     thread: JoinHandle<Result<usize, String>>,
+    /// Closed when it has ended.
+    ended: Receiver<()>,
 }
 
 #[pymethods]
@@ -42,33 +53,65 @@ impl LiveServer {
     }
 
     /// Stops it, and waits until it has. Gives the number of requests that were cut at the deadline.
+    ///
+    /// Signal handlers of the program run meanwhile. When one raises, this does, and can be called again.
     fn stop(&self, py: Python<'_>) -> PyResult<usize> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Running { stop, thread }) = running.take() else {
+        let Some(mut running) = self.running().take() else {
             return Ok(0);
         };
-        drop(running);
-        drop(stop);
-        py.detach(|| end(thread)).map_err(PyRuntimeError::new_err)
+        running.stop = None;
+        while !py.detach(|| running.has_ended_within(LOOK)) {
+            if let Err(error) = py.check_signals() {
+                *self.running() = Some(running);
+                return Err(error);
+            }
+        }
+        py.detach(|| end(running.thread))
+            .map_err(PyRuntimeError::new_err)
+    }
+}
+
+impl LiveServer {
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    fn has_ended_within(&mut self, time: Duration) -> bool {
+        self.ended.recv_timeout(time) != Err(RecvTimeoutError::Timeout)
     }
 }
 
 /// Starts the server, and waits until it is ready. The error is a line for the user.
 fn start(charge: Charge) -> Result<(Vec<String>, Running), String> {
     let (ready, addresses) = mpsc::sync_channel(1);
+    let (ends, ended) = mpsc::sync_channel(0);
     let (stop, stopped) = oneshot::channel();
     let serve = move || {
-        let served = serve::server(charge).run_until(
+        let _ends: mpsc::SyncSender<()> = ends;
+        let served = serve::server(charge, None).run_until(
             // Dropped is said, too.
             async { drop(stopped.await) },
             move |addresses| drop(ready.send(addresses)),
         );
         served.map_err(|error| error.to_string())
     };
-    let thread = thread::Builder::new().name("server".into()).spawn(serve);
+    let thread = thread::Builder::new()
+        .name("server".into())
+        .stack_size(stack::size())
+        .spawn(serve);
     let thread = thread.map_err(|error: io::Error| format!("cannot start a thread: {error}"))?;
     match addresses.recv() {
-        Ok(addresses) => Ok((addresses, Running { stop, thread })),
+        Ok(addresses) => {
+            let stop = Some(stop);
+            let running = Running {
+                stop,
+                thread,
+                ended,
+            };
+            Ok((addresses, running))
+        }
         Err(_) => Err(end(thread).err().unwrap_or_default()),
     }
 }

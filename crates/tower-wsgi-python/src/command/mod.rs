@@ -4,8 +4,10 @@
 //! `tower-prefork` and are its server: a worker is the same Python program, started again.
 
 mod args;
+mod exit;
 mod heap;
 mod live;
+mod main_thread;
 mod module;
 mod place;
 mod serve;

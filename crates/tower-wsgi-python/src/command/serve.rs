@@ -2,27 +2,40 @@
 
 use std::{
     fs,
+    future::pending,
+    mem,
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 use http::Extensions;
 use pyo3::{
     IntoPyObjectExt as _,
-    exceptions::PyValueError,
+    exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
     types::{PyDict, PyString},
 };
+use tokio::sync::oneshot;
 use tower_prefork::{
     AbandonedJob, Arbiter, BoxError, Config, Connection, Server, Work, Worker, Workers, cli,
 };
 use tower_wsgi::{body::probe_temporary_directory, wsgi::Ends};
 
-use super::{heap, settings::Settings, wsgi::WsgiConfig};
-use crate::{LoadError, PythonApp};
+use super::{
+    exit, heap,
+    main_thread::{Handle, MainThread},
+    settings::Settings,
+    wsgi::WsgiConfig,
+};
+use crate::{LoadError, PythonApp, attached, greenlets, stack};
 
-/// Whether this process has loaded an application.
-static LOADED: AtomicBool = AtomicBool::new(false);
+/// What this process has loaded an application for.
+static SERVED: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How a worker gets its application.
 pub(super) type Load = Box<dyn FnOnce(Python<'_>, &Config) -> Result<Py<PyAny>, BoxError> + Send>;
@@ -36,7 +49,9 @@ pub(super) struct Charge {
     pub(super) load: Load,
 }
 
-pub(super) fn server(charge: Charge) -> Server {
+/// The server of this. The application is loaded in Python's main thread, if that waits for it: only there it may
+/// set signal handlers.
+pub(super) fn server(charge: Charge, main_thread: Option<Handle>) -> Server {
     let Charge {
         name,
         settings,
@@ -44,22 +59,70 @@ pub(super) fn server(charge: Charge) -> Server {
     } = charge;
     let server = settings.server(&name);
     server.service(move |worker| async move {
-        LOADED.store(true, Ordering::Relaxed);
         probe_temporary_directory();
         heap::give_back_by_and_by();
-        Python::attach(|py| {
-            set_title(py, &worker);
-            let callable = load(py, worker.config())?;
-            app(callable.bind(py), &worker, &settings)
-                .map_err(|error| BoxError::from(LoadError::new(py, &name, &error)))
-        })
+        let on_event_loop = worker.config().thread_workers == 0;
+        let app = match main_thread {
+            Some(main_thread) => {
+                lock(&SERVED).push(worker.clone());
+                let handle = main_thread.clone();
+                let build = move |py: Python<'_>| {
+                    let app = build(py, load, &worker, &settings, &name)?;
+                    if is_alone(&worker) {
+                        handle
+                            .stop_beside_handlers(py)
+                            .map_err(|error| LoadError::new(py, &name, &error))?;
+                    }
+                    Ok::<_, BoxError>(app)
+                };
+                let built = main_thread.call(build).await;
+                built.ok_or("Python's main thread has ended")??
+            }
+            None => Python::attach(|py| build(py, load, &worker, &settings, &name))?,
+        };
+        if on_event_loop {
+            attached::adopt_thread();
+        }
+        Ok::<_, BoxError>(app)
     })
+}
+
+fn build(
+    py: Python<'_>,
+    load: Load,
+    worker: &Worker,
+    settings: &Settings,
+    name: &str,
+) -> Result<PythonApp, BoxError> {
+    set_title(py, worker);
+    let callable = load(py, worker.config())?;
+    let app = app(callable.bind(py), worker, settings);
+    let built = app.and_then(|app| Ok((app, greenlets::patched_by(py)?)));
+    let (app, patched_by) = built.map_err(|error| LoadError::new(py, name, &error))?;
+    match patched_by {
+        Some(by) if worker.config().thread_workers > 0 => {
+            Err(LoadError::refused(name, &greenlets::refusal(by)).into())
+        }
+        Some(by) => {
+            tracing::warn!(
+                patched_by = by,
+                "the application has replaced Python's threads by greenlets; on the event loop each request blocks \
+                 the others"
+            );
+            Ok(app)
+        }
+        None => Ok(app),
+    }
+}
+
+fn is_alone(worker: &Worker) -> bool {
+    matches!(worker.config().workers, Workers::Count(0))
 }
 
 /// Makes the command line of a worker say what it is, where the package `setproctitle` is installed: as
 /// gunicorn does.
 fn set_title(py: Python<'_>, worker: &Worker) {
-    if matches!(worker.config().workers, Workers::Count(0)) {
+    if is_alone(worker) {
         return;
     }
     let Ok(package) = py.import("setproctitle") else {
@@ -78,7 +141,7 @@ fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyR
     let wsgi = settings.wsgi(config);
     let app = PythonApp::new(callable)?
         // A single worker, too, has a sibling while it is replaced.
-        .multiprocess(!matches!(config.workers, Workers::Count(0)))
+        .multiprocess(!is_alone(worker))
         .ends(ends)
         .script_name(&wsgi.script_name)
         .max_body(wsgi.max_body)
@@ -147,34 +210,70 @@ fn cfg(py: Python<'_>, worker: &Worker, wsgi: &WsgiConfig) -> PyResult<Py<PyAny>
 
 /// Python's own handler ends no wait of Rust's. It is called as well as the server's, and raises
 /// `KeyboardInterrupt` in whatever Python code runs next: after a clean stop, or in a request on the
-/// event loop.
-fn leave_interrupts_to_rust(py: Python<'_>) -> PyResult<()> {
+/// event loop. Says whether this is Python's main thread: in another one nothing is changed, and Python
+/// raises no interrupt either.
+fn leave_interrupts_to_rust(py: Python<'_>) -> PyResult<bool> {
     let signal = py.import("signal")?;
     let arguments = (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?);
     match signal.call_method1("signal", arguments) {
-        // In another thread than the main one, where Python raises no interrupt either.
-        Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(()),
-        result => result.map(drop),
+        Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(false),
+        result => result.map(|_| true),
     }
 }
 
 /// Serves until stopped. Gives the exit code, except in a process that has run an application: that ends
-/// here.
+/// here. Outside of Python's main thread, which others need, it serves in this thread, and returns.
 pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
     heap::keep_for_bodies();
-    leave_interrupts_to_rust(py)?;
-    let code = py.detach(|| {
-        let servers = charges.into_iter().map(server);
-        let servers = servers.map(Server::platform_variables);
-        // The interpreter finds its environment by the name that it was called by.
-        let arbiter = Arbiter::new().keep_name();
-        servers.fold(arbiter, Arbiter::server).run()
-    });
-    let code = number(code);
-    if LOADED.load(Ordering::Relaxed) {
-        exit(py, code)?;
+    if !leave_interrupts_to_rust(py)? {
+        return Ok(py.detach(|| number(run(charges, None, arbiter()))));
     }
+    let (stop, reason) = oneshot::channel();
+    let main_thread = MainThread::new(stop)?;
+    let handle = main_thread.handle();
+    let serve = move || {
+        let _ended = handle.ended();
+        let reason = async {
+            match reason.await {
+                Ok(reason) => reason,
+                // Others stop it.
+                Err(_) => pending().await,
+            }
+        };
+        number(run(charges, Some(&handle), arbiter().stop_when(reason)))
+    };
+    let thread = thread::Builder::new()
+        .name("server".into())
+        .stack_size(stack::size())
+        .spawn(serve)?;
+    let raised = main_thread.run(py);
+    // Its last steps may need the interpreter.
+    let served = py.detach(|| thread.join());
+    let mut code = served.map_err(|_| PyRuntimeError::new_err("the server has panicked"))?;
+    let served = mem::take(&mut *lock(&SERVED));
+    if served.is_empty() {
+        return raised.map_or(Ok(code), Err);
+    }
+    // Of a worker another one has taken the place, as it should.
+    let is_alone = served.iter().any(is_alone);
+    if let Some(error) = raised.filter(|_| code == 0 && is_alone) {
+        code = exit::code_of(py, &error);
+    }
+    exit::exit(py, code, served.iter().filter_map(Worker::deadline).max())?;
     Ok(code)
+}
+
+fn arbiter() -> Arbiter {
+    // The interpreter finds its environment by the name that it was called by.
+    Arbiter::new().keep_name()
+}
+
+fn run(charges: Vec<Charge>, main_thread: Option<&Handle>, arbiter: Arbiter) -> ExitCode {
+    let servers = charges
+        .into_iter()
+        .map(|charge| server(charge, main_thread.cloned()))
+        .map(Server::platform_variables);
+    servers.fold(arbiter, Arbiter::server).run()
 }
 
 /// Talks to a server that runs. Gives the exit code.
@@ -186,27 +285,4 @@ pub(super) fn talk(py: Python<'_>, ctl: &cli::Ctl) -> PyResult<u8> {
 fn number(code: ExitCode) -> u8 {
     let number = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
     number.unwrap_or(1)
-}
-
-/// Ends the process as Python does, but for the interpreter's end, which a thread that is stuck in the
-/// application could hold up or break: its threads are joined, its exit functions run, its garbage is
-/// collected, its output is written.
-fn exit(py: Python<'_>, code: u8) -> PyResult<()> {
-    // The server is gone, and with it who obeys the operator: a second signal ends what takes too long here.
-    let signal = py.import("signal")?;
-    for name in ["SIGTERM", "SIGINT"] {
-        let arguments = (signal.getattr(name)?, signal.getattr("SIG_DFL")?);
-        signal.call_method1("signal", arguments)?;
-    }
-    py.import("threading")?.call_method0("_shutdown")?;
-    py.import("atexit")?.call_method0("_run_exitfuncs")?;
-    // The pool's threads have kept it in cycles: Django's connections to databases, which are to be closed.
-    py.import("gc")?.call_method0("collect")?;
-    for stream in ["stdout", "stderr"] {
-        let stream = py.import("sys")?.getattr(stream)?;
-        if !stream.is_none() {
-            stream.call_method0("flush")?;
-        }
-    }
-    std::process::exit(i32::from(code));
 }

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    Handler = Callable[[int, FrameType | None], object]
+
+
+def run_beside_handlers(names: list[str], stop: Callable[[], None]) -> None:
+    for name in names:
+        number = getattr(signal, name)
+        handler = signal.getsignal(number)
+        if callable(handler):
+            signal.signal(number, _both(handler, stop))
+
+
+def _both(handler: Handler, stop: Callable[[], None]) -> Handler:
+    def both(number: int, frame: FrameType | None) -> None:
+        try:
+            handler(number, frame)
+        finally:
+            stop()
+
+    return both
