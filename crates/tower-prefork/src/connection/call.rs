@@ -95,7 +95,9 @@ impl<S> Calls<S> {
         if let Some(page) = report.flatten() {
             return Err(page);
         }
-        request.extensions_mut().insert(self.connection.clone());
+        let extensions = request.extensions_mut();
+        extensions.insert(self.connection.clone());
+        extensions.insert(self.progress.input().clone());
         Ok(())
     }
 }

@@ -16,6 +16,9 @@ const FRESH_IN_DRAIN: Duration = Duration::from_secs(1);
 /// How long a connection is idle before it is looked at, and parked.
 const PARK_AFTER: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a client has left that has closed its sending side.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
 /// Watches the progress of a connection, with one timer.
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -28,6 +31,8 @@ pub(super) struct Clock {
     write: Option<Write>,
     answer: Option<Answer>,
     drain: Option<Drain>,
+    /// When it is looked whether the client has left, which has closed its sending side.
+    look: Option<Instant>,
     timer: Timer,
 }
 
@@ -90,6 +95,8 @@ pub(super) enum Alarm {
     Expired(Expiry),
     /// An answer without the service, which has had the request since then.
     Overdue(Instant),
+    /// A look at the client.
+    Look,
 }
 
 impl Clock {
@@ -105,6 +112,7 @@ impl Clock {
             write: None,
             answer: None,
             drain: None,
+            look: None,
             timer: Timer::new(now + http.header_timeout),
         }
     }
@@ -190,6 +198,7 @@ impl Clock {
         self.calls = calls;
         self.observe_write(progress, blocked);
         self.observe_answer(progress);
+        self.observe_end(progress);
     }
 
     fn observe_answer(&mut self, progress: &Progress) {
@@ -221,6 +230,14 @@ impl Clock {
         });
     }
 
+    fn observe_end(&mut self, progress: &Progress) {
+        if !progress.eof() || !matches!(self.phase, Phase::Busy) {
+            self.look = None;
+        } else if self.look.is_none() {
+            self.look = Some(Instant::now() + LOOK_AFTER);
+        }
+    }
+
     fn observe_write(&mut self, progress: &Progress, blocked: bool) {
         let written = progress.written();
         match self.write {
@@ -241,26 +258,36 @@ impl Clock {
             return Poll::Pending;
         };
         ready!(self.timer.poll_until(deadline, cx));
-        if let (Alarm::Overdue(_), Some(answer)) = (alarm, &mut self.answer) {
-            answer.told = true;
+        match (alarm, &mut self.answer) {
+            (Alarm::Overdue(_), Some(answer)) => answer.told = true,
+            (Alarm::Look, _) => self.look = None,
+            _ => {}
         }
         Poll::Ready(alarm)
     }
 
     fn deadline(&self) -> Option<(Instant, Alarm)> {
-        let first = match self.write {
+        let expiry = match self.write {
             Some(write) => Some((write.since + self.write_timeout, Expiry::Write)),
             None => self
                 .phase_deadline()
                 .map(|deadline| (deadline, Expiry::Phase)),
         };
-        let first = first.map(|(deadline, expiry)| (deadline, Alarm::Expired(expiry)));
-        match self.answer {
-            Some(answer) if !answer.told && first.is_none_or(|first| answer.deadline < first.0) => {
-                Some((answer.deadline, Alarm::Overdue(answer.since)))
+        let mut first = expiry.map(|(deadline, expiry)| (deadline, Alarm::Expired(expiry)));
+        let mut add = |deadline: Instant, alarm| {
+            if first.is_none_or(|first| deadline < first.0) {
+                first = Some((deadline, alarm));
             }
-            _ => first,
+        };
+        if let Some(answer) = self.answer
+            && !answer.told
+        {
+            add(answer.deadline, Alarm::Overdue(answer.since));
         }
+        if let Some(look) = self.look {
+            add(look, Alarm::Look);
+        }
+        first
     }
 
     fn phase_deadline(&self) -> Option<Instant> {

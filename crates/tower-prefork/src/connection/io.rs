@@ -2,14 +2,17 @@ use std::{
     any::Any,
     io,
     mem::MaybeUninit,
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
-use rustix::net::{RecvFlags, recv};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{RecvFlags, recv},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -36,6 +39,7 @@ pub(super) struct Io<IO> {
     progress: Arc<Progress>,
     reset: fn(&IO),
     has_unread: fn(&IO) -> bool,
+    is_gone: fn(&IO) -> bool,
 }
 
 impl<IO: 'static> Io<IO> {
@@ -46,6 +50,7 @@ impl<IO: 'static> Io<IO> {
             progress,
             reset: reset_on_drop,
             has_unread,
+            is_gone,
         }
     }
 }
@@ -96,6 +101,10 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
     /// Fails if the client has left while its request is being answered, and otherwise lets it wake the connection
     /// when it leaves. The beginning of its next request is kept, and then there is no look until that was read.
     ///
+    /// The end of its input is no departure: the client may have closed its sending side and wait for the response (RFC
+    /// 9112 section 9.6). After that only a reset tells that it has left, which does not wake the connection: `clock`
+    /// has it look each second.
+    ///
     /// hyper does not tell whether it waits for more of a body, whose end means something else. So there is no look
     /// before the service has taken the body to its end, or `source` has seen that all of it is here. A client is
     /// missed that leaves when its body has come in pieces, is chunked, or is large, as long as the service does not
@@ -104,13 +113,23 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
         if !self.unread.is_empty() || !self.progress.answers_whole_request(cx.waker()) {
             return Ok(());
         }
-        let Poll::Ready(read) = self.poll_ahead(cx) else {
-            return Ok(());
-        };
-        read?;
-        if self.unread.is_empty() {
-            let text = "connection closed before message completed";
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+        match self.poll_ahead(cx) {
+            Poll::Ready(Ok(())) if !self.unread.is_empty() => Ok(()),
+            Poll::Ready(Ok(())) => self.check_not_gone(),
+            // With TLS, the end of the connection without one of the encrypted stream.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.check_not_gone()
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// For a client that sends no more.
+    fn check_not_gone(&self) -> io::Result<()> {
+        if (self.is_gone)(&self.inner) {
+            let text = "the connection was reset before the response was sent";
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, text));
         }
         Ok(())
     }
@@ -151,6 +170,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Io<IO> {
             let length = this.unread.len().min(buf.remaining());
             buf.put_slice(&this.unread[..length]);
             this.unread.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        // Asked again after the end, TLS may give an error.
+        if this.progress.eof() {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
@@ -236,13 +259,27 @@ fn reset_on_drop<IO: 'static>(io: &IO) {
 
 /// Asks the kernel itself.
 fn has_unread<IO: 'static>(io: &IO) -> bool {
-    let tcp = tcp(io).map(AsFd::as_fd);
-    let unix = || (io as &dyn Any).downcast_ref::<UnixStream>();
-    let Some(socket) = tcp.or_else(|| unix().map(AsFd::as_fd)) else {
+    let Some(socket) = socket(io) else {
         return false;
     };
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     recv(socket, &mut [0; 1], flags).is_ok_and(|(_, length)| length > 0)
+}
+
+/// Whether the connection was reset, or the client of a Unix socket has closed all of it.
+fn is_gone<IO: 'static>(io: &IO) -> bool {
+    let Some(socket) = socket(io) else {
+        return false;
+    };
+    // Without flags, it looks for errors and hang-ups alone.
+    let mut socket = [PollFd::from_borrowed_fd(socket, PollFlags::empty())];
+    poll(&mut socket, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+fn socket<IO: 'static>(io: &IO) -> Option<BorrowedFd<'_>> {
+    let tcp = tcp(io).map(AsFd::as_fd);
+    let unix = || (io as &dyn Any).downcast_ref::<UnixStream>();
+    tcp.or_else(|| unix().map(AsFd::as_fd))
 }
 
 fn tcp<IO: 'static>(io: &IO) -> Option<&TcpStream> {

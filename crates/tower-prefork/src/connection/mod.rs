@@ -22,8 +22,9 @@
 //! sees it, reads the body as chunked, and closes the connection after the answer. So nothing that follows on
 //! that connection is ever taken for a request, which is what RFC 9112 section 6.3 asks for.
 //!
-//! A client that shuts down its sending side while its request waits for the answer is taken for gone: its request is
-//! dropped.
+//! A client that shuts down its sending side after a whole request gets its response, after which the connection
+//! closes (RFC 9112 section 9.6). It has left when the connection is reset, or when nothing can be written to it. The
+//! service learns of the end from the [`ClientInput`](tower_server_info::ClientInput) in the request's extensions.
 
 mod answer;
 mod call;

@@ -114,6 +114,8 @@ where
                         Alarm::Expired(expiry) => return Poll::Ready(End::Expired(expiry)),
                         // The call hears of it when hyper asks it again.
                         Alarm::Overdue(since) => progress.due().set_overdue(since.elapsed()),
+                        // `io` does when hyper comes to it.
+                        Alarm::Look => {}
                     }
                 }
             })

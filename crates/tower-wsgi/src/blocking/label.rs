@@ -1,10 +1,13 @@
 use http::{Method, Request, uri::PathAndQuery};
+use tower_server_info::ClientInput;
 
 /// Which request a job is for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Label {
     pub(super) method: Method,
     target: Option<PathAndQuery>,
+    /// If the server tells of it.
+    client: Option<ClientInput>,
 }
 
 impl Label {
@@ -13,7 +16,18 @@ impl Label {
         Self {
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
+            client: request.extensions().get().cloned(),
         }
+    }
+
+    /// Whether the client may be gone: it has closed its sending side.
+    pub(super) fn may_be_left(&self) -> bool {
+        self.client.as_ref().is_some_and(ClientInput::is_closed)
+    }
+
+    /// Whether it can be known that the client has closed its sending side.
+    pub(super) fn knows_client(&self) -> bool {
+        self.client.is_some()
     }
 
     pub(super) fn path(&self) -> &str {

@@ -27,6 +27,7 @@
 //! |---|---|
 //! | the queue is full, or the pool is drained | `503` with `Retry-After`, at once |
 //! | a job waited longer than `queue_timeout` | `503` with `Retry-After` |
+//! | a job waited longer than a second, and the client has closed its sending side | `503` with `Retry-After` |
 //! | the response body fails before its first byte | `500` |
 //! | it fails later | a broken connection, never a clean end |
 //!
@@ -34,7 +35,9 @@
 //! `tower_http`'s `CatchPanicLayer` above this layer makes a 500 of it.
 //!
 //! **A client that leaves** while its request is queued takes the request out of the queue: it never
-//! costs a thread. Code that already runs cannot be stopped; it keeps its thread until it returns, and
+//! costs a thread. A client that has only closed its sending side may still wait for the response, or it may have gone:
+//! where the server tells of it ([`ClientInput`](tower_server_info::ClientInput) in the request's extensions), its
+//! request is dropped when it has waited for a thread for more than a second. Code that already runs cannot be stopped; it keeps its thread until it returns, and
 //! [`BlockingPool::abandoned`] tells of it. A response body that is being produced for nobody is dropped at
 //! its next frame.
 //!

@@ -40,7 +40,8 @@ pub struct Stats {
     pub queued: usize,
     /// The jobs that have run, since the pool was made.
     pub finished: u64,
-    /// The jobs that were refused because the queue was full, the wait too long, or the pool drained.
+    /// The jobs that were refused because the queue was full, the wait too long, the client probably gone, or the pool
+    /// drained.
     pub refused: u64,
     /// How long the oldest of the running jobs has been running.
     pub oldest: Option<Duration>,
@@ -209,15 +210,15 @@ impl BlockingPool {
         let (id, next, limit) = {
             let mut queue = self.queue();
             let (id, next) = queue.push(job)?;
-            let deadline = queue.limit_wait(tokio::time::Instant::now);
-            let limit = deadline.and_then(|deadline| {
-                Keeper::needed(&mut queue, self.shared()).map(|keeper| (keeper, deadline))
+            let look = queue.limit_wait(tokio::time::Instant::now);
+            let limit = look.and_then(|look| {
+                Keeper::needed(&mut queue, self.shared()).map(|keeper| (keeper, look))
             });
             (id, next, limit)
         };
         Shared::send(self.shared(), next);
-        if let Some((keeper, deadline)) = limit {
-            keeper.start(deadline);
+        if let Some((keeper, look)) = limit {
+            keeper.start(look);
         }
         Ok(Ticket::new(self, id))
     }

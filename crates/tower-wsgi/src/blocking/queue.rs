@@ -13,7 +13,7 @@ use super::{
     pace::{Pace, Watch},
     runs::{Run, Runs, Slot},
     thread_counts::ThreadCounts,
-    waiting::Waiting,
+    waiting::{First, Limit, Waiting},
 };
 
 #[derive(Clone, Copy)]
@@ -33,6 +33,8 @@ pub(super) struct Queue {
     held: bool,
     pub(super) finished: u64,
     pub(super) refused: u64,
+    /// Of those that were refused: by a thread, in the place of a job.
+    dropped: u64,
     closed: bool,
     /// The runtimes that see to the time limit.
     pub(super) keepers: Vec<Id>,
@@ -49,6 +51,7 @@ impl Queue {
             held: false,
             finished: 0,
             refused: 0,
+            dropped: 0,
             closed: false,
             keepers: Vec::new(),
         }
@@ -129,23 +132,27 @@ impl Queue {
         self.waiting.take(id)
     }
 
-    /// The next job for a thread.
+    /// The next job for a thread. One that is dropped is, as all of them, better dropped without the lock: that is
+    /// its work then.
     pub(super) fn start(&mut self, now: Instant, thread: &Thread) -> Option<Start> {
-        let (id, deadline, Job { label, work }) = self.waiting.take_first()?;
-        let since = deadline.and_then(|deadline| deadline.checked_sub(self.limits.queue_timeout));
-        let waited = since.map(|since| now.saturating_duration_since(since.into_std()));
+        let First {
+            id,
+            waited,
+            is_dropped,
+            job: Job { label, mut work },
+        } = self.waiting.take_first(now.into())?;
+        if is_dropped {
+            work = Box::new(move || drop(work));
+        }
         let slot = self.running.add(Run {
             id,
             since: now,
             abandoned: false,
+            is_dropped,
             label,
             thread: thread.clone(),
         });
-        Some(Start {
-            slot,
-            work,
-            waited: waited.unwrap_or_default(),
-        })
+        Some(Start { slot, work, waited })
     }
 
     /// How long the last job ran.
@@ -155,9 +162,14 @@ impl Queue {
 
     /// Gives what was known of the job, which is better dropped without the lock.
     pub(super) fn finish(&mut self, slot: &Slot, now: Instant) -> Option<Run> {
-        self.finished += 1;
         let run = self.running.take(slot)?;
-        self.pace.ran(now.saturating_duration_since(run.since));
+        if run.is_dropped {
+            self.refused += 1;
+            self.dropped += 1;
+        } else {
+            self.finished += 1;
+            self.pace.ran(now.saturating_duration_since(run.since));
+        }
         Some(run)
     }
 
@@ -195,9 +207,9 @@ impl Queue {
         late
     }
 
-    /// When the next job is late.
-    pub(super) fn next_deadline(&self) -> Option<time::Instant> {
-        self.waiting.next_deadline()
+    /// When the next job may be late.
+    pub(super) fn next_look(&self, now: time::Instant) -> Option<time::Instant> {
+        self.waiting.next_look(now)
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -214,8 +226,9 @@ impl Queue {
 
     /// How often a job was begun or finished.
     pub(super) fn events(&self) -> u64 {
-        let begun = self.finished + self.busy() as u64;
-        begun + self.finished
+        let ended = self.finished + self.dropped;
+        let begun = ended + self.busy() as u64;
+        begun + ended
     }
 
     /// The jobs that wait because every thread is busy.
@@ -223,8 +236,8 @@ impl Queue {
         self.waiting.len().saturating_sub(self.free())
     }
 
-    /// Limits the wait of the job that was added last. Gives the deadline; there is none if a thread is
-    /// free for the job, though what the thread must hold may not be.
+    /// Limits the wait of the job that was added last. Gives the time of the first look at it; there is none if a
+    /// thread is free for the job, though what the thread must hold may not be.
     pub(super) fn limit_wait(
         &mut self,
         now: impl FnOnce() -> time::Instant,
@@ -232,9 +245,8 @@ impl Queue {
         if !self.held && self.queued() == 0 {
             return None;
         }
-        let deadline = now().checked_add(self.limits.queue_timeout);
-        self.waiting.limit(deadline);
-        deadline
+        let limit = Limit::new(now(), self.limits.queue_timeout);
+        self.waiting.limit(limit)
     }
 
     fn free(&self) -> usize {
@@ -254,6 +266,8 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use std::thread;
+
+    use tower_server_info::ClientInput;
 
     use super::*;
     use crate::blocking::label::Label;
@@ -457,10 +471,53 @@ mod tests {
         let mut held = limited(true);
         push(&mut held);
         assert_eq!(held.limit_wait(|| now), Some(now + timeout));
-        assert_eq!(held.next_deadline(), Some(now + timeout));
+        assert_eq!(held.next_look(now), Some(now + timeout));
         assert!(held.take_late(now).is_empty());
         assert_eq!((held.take_late(now + timeout).len(), held.refused), (1, 1));
-        assert!(held.is_idle() && held.next_deadline().is_none());
+        assert!(held.is_idle() && held.next_look(now).is_none());
+    }
+
+    #[test]
+    fn a_job_whose_client_has_closed_its_side_is_dropped_when_it_has_waited_for_a_second() {
+        let (now, second) = (time::Instant::now(), Duration::from_secs(1));
+        let push = |queue: &mut Queue| {
+            let input = ClientInput::new();
+            let mut request = http::Request::new(());
+            request.extensions_mut().insert(input.clone());
+            let job = Job {
+                label: Label::of(&request),
+                work: Box::new(|| {}),
+            };
+            queue.push(job).ok().unwrap();
+            (input, queue.limit_wait(|| now))
+        };
+        let mut queue = queue(1, 9);
+        let (free, look) = push(&mut queue);
+        assert_eq!(look, None, "a thread is free");
+        let others = [(); 4].map(|()| push(&mut queue));
+        assert!(others.iter().all(|(_, look)| *look == Some(now + second)));
+        let [open, early, late, last] = others.map(|(input, _)| input);
+        for input in [&free, &early, &late] {
+            input.close();
+        }
+
+        let start = |queue: &mut Queue, at: time::Instant| {
+            let start = queue.start(at.into_std(), &thread::current()).unwrap();
+            queue.finish(&start.slot, at.into_std());
+            (queue.finished, queue.refused)
+        };
+        assert_eq!(start(&mut queue, now + 9 * second), (1, 0));
+        assert_eq!(start(&mut queue, now + 9 * second), (2, 0));
+        let almost = now + second - Duration::from_millis(1);
+        assert!(queue.take_late(almost).is_empty());
+        assert_eq!(queue.next_look(almost), Some(almost + second));
+        assert_eq!(start(&mut queue, almost), (3, 0), "it has not waited so long");
+        assert_eq!(start(&mut queue, now + second), (3, 1), "it has");
+        assert!(queue.take_late(now + second).is_empty());
+        last.close();
+        assert_eq!(queue.take_late(now + second).len(), 1);
+        assert_eq!((queue.finished, queue.refused), (3, 2));
+        assert!(!open.is_closed() && queue.is_idle());
     }
 
     #[test]

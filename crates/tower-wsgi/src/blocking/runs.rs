@@ -8,6 +8,8 @@ pub(super) struct Run {
     pub(super) since: Instant,
     /// Nobody waits for its answer.
     pub(super) abandoned: bool,
+    /// It does not run: its client may have left while it waited.
+    pub(super) is_dropped: bool,
     pub(super) label: Label,
     pub(super) thread: Thread,
 }

@@ -49,12 +49,13 @@ impl Keeper {
         }
     }
 
-    /// Gives the time when the next job is due.
+    /// Gives the time of the next look.
     fn refuse_late(&mut self) -> Option<Instant> {
         let (late, next, idle) = {
             let mut queue = self.shared.queue();
-            let late = queue.take_late(Instant::now());
-            let next = queue.next_deadline();
+            let now = Instant::now();
+            let late = queue.take_late(now);
+            let next = queue.next_look(now);
             if next.is_none() {
                 leave(&mut queue, self.runtime.take());
             }

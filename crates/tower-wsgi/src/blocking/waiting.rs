@@ -1,8 +1,12 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
 use super::job::Job;
+
+/// After this time in the line, a job is dropped whose client has closed its sending side: requests that are still
+/// waited for come first.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The jobs that wait for a thread, in the order in which they came.
 #[derive(Default)]
@@ -14,9 +18,53 @@ pub(super) struct Waiting {
 
 struct Place {
     id: u64,
-    /// When the job is refused; `None` if a thread is free for it.
-    deadline: Option<Instant>,
+    /// `None` if a thread is free for it.
+    limit: Option<Limit>,
     job: Job,
+}
+
+/// How long a job may wait.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) since: Instant,
+    /// When it is refused, if ever.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Limit {
+    pub(super) fn new(since: Instant, timeout: Duration) -> Self {
+        Self {
+            since,
+            deadline: since.checked_add(timeout),
+        }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether the job is dropped that nobody may be waiting for.
+    fn is_dropped(&self, job: &Job, now: Instant) -> bool {
+        job.label.may_be_left() && now.saturating_duration_since(self.since) >= PATIENCE
+    }
+
+    /// When to look at the job the next time.
+    fn next_look(&self, job: &Job, now: Instant) -> Option<Instant> {
+        let look = || now.max(self.since) + PATIENCE;
+        let look = job.label.knows_client().then(look);
+        let [look, deadline] = [look, self.deadline];
+        look.into_iter().chain(deadline).min()
+    }
+}
+
+/// A job that has come to its turn.
+pub(super) struct First {
+    pub(super) id: u64,
+    /// How long it has waited, if no thread was free for it.
+    pub(super) waited: Duration,
+    /// It was waited for too long to be run.
+    pub(super) is_dropped: bool,
+    pub(super) job: Job,
 }
 
 impl Waiting {
@@ -25,23 +73,29 @@ impl Waiting {
         self.next_id += 1;
         self.line.push_back(Place {
             id,
-            deadline: None,
+            limit: None,
             job,
         });
         id
     }
 
-    /// Limits the wait of the job that was added last.
-    pub(super) fn limit(&mut self, deadline: Option<Instant>) {
-        if let Some(last) = self.line.back_mut() {
-            last.deadline = deadline;
-        }
+    /// Limits the wait of the job that was added last. Gives the time of the first look at it.
+    pub(super) fn limit(&mut self, limit: Limit) -> Option<Instant> {
+        let last = self.line.back_mut()?;
+        last.limit = Some(limit);
+        limit.next_look(&last.job, limit.since)
     }
 
-    /// With its id and its deadline.
-    pub(super) fn take_first(&mut self) -> Option<(u64, Option<Instant>, Job)> {
-        let Place { id, deadline, job } = self.line.pop_front()?;
-        Some((id, deadline, job))
+    /// A thread is there for the next job.
+    pub(super) fn take_first(&mut self, now: Instant) -> Option<First> {
+        let Place { id, limit, job } = self.line.pop_front()?;
+        let waited = limit.map(|limit| now.saturating_duration_since(limit.since));
+        Some(First {
+            id,
+            waited: waited.unwrap_or_default(),
+            is_dropped: limit.is_some_and(|limit| limit.is_dropped(&job, now)),
+            job,
+        })
     }
 
     pub(super) fn take(&mut self, id: u64) -> Option<Job> {
@@ -57,7 +111,8 @@ impl Waiting {
     pub(super) fn take_late(&mut self, now: Instant) -> Vec<Job> {
         let mut late = Vec::new();
         for place in std::mem::take(&mut self.line) {
-            if place.deadline.is_some_and(|deadline| deadline <= now) {
+            let Place { limit, job, .. } = &place;
+            if limit.is_some_and(|limit| limit.is_over(now) || limit.is_dropped(job, now)) {
                 late.push(place.job);
             } else {
                 self.line.push_back(place);
@@ -66,9 +121,13 @@ impl Waiting {
         late
     }
 
-    /// When the next job is late.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.line.iter().filter_map(|it| it.deadline).min()
+    /// When the next job may be late.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+        let looks = self.line.iter().filter_map(|place| {
+            let limit = place.limit?;
+            limit.next_look(&place.job, now)
+        });
+        looks.min()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -9,6 +9,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use tokio::runtime::Handle;
+use tower_server_info::ClientInput;
 
 use super::{BodyState, Due, LastRecord, turn::Turn};
 use crate::connection::Load;
@@ -31,8 +32,8 @@ pub(in crate::connection) struct Progress {
     /// There is something to write, and the socket does not take it.
     blocked: AtomicBool,
     turn: Turn,
-    /// The client sends nothing any more.
-    eof: AtomicBool,
+    /// What the client sends.
+    input: ClientInput,
 
     pub(super) calls: AtomicU64,
     /// Responses that hyper has not done with. There are two when it reads a request while it holds on to the
@@ -70,7 +71,7 @@ impl Progress {
             written: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             turn: Turn::new(),
-            eof: AtomicBool::new(false),
+            input: ClientInput::new(),
             calls: AtomicU64::new(0),
             responding: AtomicUsize::new(0),
             receiving: AtomicUsize::new(0),
@@ -151,11 +152,17 @@ impl Progress {
     }
 
     pub(in crate::connection) fn set_eof(&self) {
-        self.eof.store(true, Relaxed);
+        self.input.close();
     }
 
+    /// Whether the client sends nothing any more.
     pub(in crate::connection) fn eof(&self) -> bool {
-        self.eof.load(Relaxed)
+        self.input.is_closed()
+    }
+
+    /// For the service, which may want to know.
+    pub(in crate::connection) fn input(&self) -> &ClientInput {
+        &self.input
     }
 
     /// How many requests have been received.

@@ -14,7 +14,7 @@ use http_body_util::StreamBody;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::*;
+use super::{leaving::Reset, *};
 use crate::{AccessLog, AccessLogFormat};
 
 /// A server, and its log.
@@ -229,7 +229,10 @@ async fn a_service_that_does_not_answer_in_time() {
 async fn a_client_that_leaves_before_the_answer() {
     let logged = Logged::new();
     let service = service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
-    let mut client = logged.server.connect(service);
+    let (client, io) = tokio::io::duplex(1000);
+    let shared = logged.server.shared.clone();
+    let served = serve(Reset(io), Connection::unix(None), service, shared);
+    let mut client = Client::new(client, tokio::spawn(served));
     client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
     leave(client).await;
     assert_eq!(facts(&logged.line()), (Some("/wait"), 499, 0, true));
