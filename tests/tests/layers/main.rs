@@ -165,6 +165,67 @@ fn with_the_queue_full_the_next_request_is_503_and_a_client_that_leaves_costs_no
 }
 
 #[test]
+fn a_client_that_closes_its_side_is_answered_on_a_pool_and_on_the_event_loop() {
+    let running = prefork("-w 1");
+    for path in ["/blocking/route_service", "/wait_for_body/route_service"] {
+        for body in [
+            "content-length: 5\r\n\r\nhello",
+            "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ] {
+            let mut client = running.client();
+            let post = format!("POST {path} HTTP/1.1\r\nhost: test\r\n{body}");
+            let get = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+            client.send(post + &get).unwrap();
+            client.close_write();
+            for _ in 0..2 {
+                assert_eq!(client.response().unwrap().status, 200, "{path}");
+            }
+            assert!(client.rest().unwrap().is_empty());
+        }
+    }
+    // What a thread makes while it is sent.
+    let mut client = running.client();
+    client.send("GET /large HTTP/1.0\r\n\r\n").unwrap();
+    client.close_write();
+    assert_eq!(client.head().unwrap().0, 200);
+    assert_eq!(client.rest().unwrap().len(), 8 << 20);
+}
+
+#[test]
+fn under_overload_the_requests_of_clients_that_have_closed_their_side_go_first() {
+    let running = prefork("-w 1 --thread-workers 2 --max-queued 2000");
+    let mut control = running.client();
+    let ask = || {
+        let mut client = running.client();
+        client
+            .send("GET /hold HTTP/1.1\r\nhost: test\r\n\r\n")
+            .unwrap();
+        client
+    };
+    let mut run = [ask(), ask()];
+    wait_for_stats(&mut control, |stats| stats == [2, 0, 0]);
+    let mut waits = ask();
+    wait_for_stats(&mut control, |stats| stats == [2, 1, 0]);
+    for _ in 0..900 {
+        drop(ask());
+    }
+    // After the others, as they are accepted in this order.
+    let mut listening: Vec<Client> = (0..100).map(|_| ask()).collect();
+    for client in &mut listening {
+        client.close_write();
+    }
+    for client in &mut listening {
+        assert_eq!(client.response().unwrap().status, 503);
+    }
+    wait_for_stats(&mut control, |stats| stats == [2, 1, 0]);
+    control.get("/open").unwrap();
+    for client in run.iter_mut().chain([&mut waits]) {
+        assert_eq!(client.response().unwrap().text(), "held");
+    }
+    wait_for_stats(&mut control, |stats| stats == [0, 0, 3]);
+}
+
+#[test]
 fn clients_that_stop_reading_take_no_thread_once_the_response_is_produced() {
     const CLIENTS: usize = 200;
     let _alone = alone();

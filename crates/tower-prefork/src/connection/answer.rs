@@ -1,6 +1,7 @@
 use std::{any::Any, time::Duration};
 
-use http::{HeaderValue, Method, Response, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderValue, Method, Response, StatusCode, Version, header, uri::PathAndQuery};
+use http_body::Body;
 
 use super::{
     page::Page,
@@ -46,7 +47,7 @@ pub(super) enum Failure {
 pub(super) type Name = (Method, Option<PathAndQuery>);
 
 /// The service's response as it is sent, or the answer in its place.
-pub(super) fn respond<B>(
+pub(super) fn respond<B: Body>(
     answer: Result<Response<B>, Failure>,
     answering: Answering,
 ) -> Response<ResponseBody<B>> {
@@ -58,6 +59,12 @@ pub(super) fn respond<B>(
         Ok(response) => {
             let mut response = response;
             let progress = answering.progress();
+            if progress.old() && !has_length(&response) {
+                // The body ends with the connection. hyper would keep its word to a client that asked to go on, and
+                // close it all the same.
+                progress.set_closing();
+                *response.version_mut() = Version::HTTP_10;
+            }
             let says = || response.headers().contains_key(header::CONNECTION);
             if progress.closing() || progress.has_surplus() && !says() && progress.take_surplus() {
                 response
@@ -97,4 +104,15 @@ pub(super) fn respond<B>(
         }
     };
     page.into_response(answering)
+}
+
+/// Whether the length of the body is known before its end. That to HEAD has none, which is not looked at: its
+/// connection closes for nothing.
+fn has_length<B: Body>(response: &Response<B>) -> bool {
+    let status = response.status();
+    response.headers().contains_key(header::CONTENT_LENGTH)
+        || response.body().is_end_stream()
+        || response.body().size_hint().exact().is_some()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
 }

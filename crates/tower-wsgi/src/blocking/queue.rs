@@ -511,7 +511,11 @@ mod tests {
         let almost = now + second - Duration::from_millis(1);
         assert!(queue.take_late(almost).is_empty());
         assert_eq!(queue.next_look(almost), Some(almost + second));
-        assert_eq!(start(&mut queue, almost), (3, 0), "it has not waited so long");
+        assert_eq!(
+            start(&mut queue, almost),
+            (3, 0),
+            "it has not waited so long"
+        );
         assert_eq!(start(&mut queue, now + second), (3, 1), "it has");
         assert!(queue.take_late(now + second).is_empty());
         last.close();

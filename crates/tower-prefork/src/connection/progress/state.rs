@@ -224,6 +224,10 @@ impl Progress {
         self.old.store(old, Relaxed);
     }
 
+    pub(in crate::connection) fn old(&self) -> bool {
+        self.old.load(Relaxed)
+    }
+
     pub(in crate::connection) fn broken(&self) -> bool {
         self.broken.load(Relaxed)
     }

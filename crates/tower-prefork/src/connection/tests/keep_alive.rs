@@ -385,3 +385,36 @@ async fn half_a_head_after_a_long_pause_is_answered_with_408() {
     assert_seconds(since, 10);
     client.ended().await;
 }
+
+/// A client that was told that the connection goes on would wait for the end of the body.
+#[tokio::test(start_paused = true)]
+async fn a_body_without_a_length_is_the_last_of_http_1_0() {
+    let stream = service_fn(async |_: Request<RequestBody>| {
+        let pieces = ["a", "b"].map(|piece| Ok::<_, BoxError>(Bytes::from(piece)));
+        let pieces = pieces.map(|piece| piece.map(http_body::Frame::data));
+        let body = http_body_util::StreamBody::new(futures_util::stream::iter(pieces));
+        let mut response = Response::new(body);
+        // Whatever the service says.
+        let goes_on = http::HeaderValue::from_static("keep-alive");
+        response.headers_mut().insert("connection", goes_on);
+        Ok::<_, BoxError>(response)
+    });
+    let server = Server::new();
+    for asks in ["", "connection: keep-alive\r\n"] {
+        let mut client = server.connect(stream);
+        client.send(format!("GET / HTTP/1.0\r\n{asks}\r\n")).await;
+        let head = client.head().await.expect("a head").head;
+        assert_eq!(head.matches("connection: ").count(), 1, "{head}");
+        assert!(head.contains("connection: close\r\n"), "{head}");
+        assert_eq!(client.rest().await, b"ab");
+    }
+    // With a length it goes on.
+    let mut client = server.connect(echo());
+    for _ in 0..2 {
+        client
+            .send("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
+            .await;
+        let answer = client.answer().await;
+        assert_eq!(answer.field("connection"), "keep-alive");
+    }
+}

@@ -364,7 +364,10 @@ async fn a_client_that_sends_no_more_and_takes_nothing_is_cut_in_time() {
     settled().await;
     client.io.shutdown().await.expect("half closed");
     bounded(client.served).await.expect("no panic");
-    assert_eq!(start.elapsed().as_secs(), Http::default().write_timeout.as_secs());
+    assert_eq!(
+        start.elapsed().as_secs(),
+        Http::default().write_timeout.as_secs()
+    );
     drop(client.io);
 }
 
@@ -379,7 +382,10 @@ async fn the_first_failed_write_ends_a_stream() {
     drop(client.io);
     bounded(client.served).await.expect("no panic");
     let seconds = start.elapsed().as_secs();
-    assert!(seconds <= 6, "with its head or its first piece: {seconds} s");
+    assert!(
+        seconds <= 6,
+        "with its head or its first piece: {seconds} s"
+    );
 }
 
 #[tokio::test(start_paused = true)]
