@@ -187,11 +187,13 @@ impl Style {
     fn write_common(&self, text: &mut Vec<u8>, asked: Option<Asked<'_>>) {
         match asked {
             Some(asked) => {
-                escape::quoted(text, asked.method.as_str().as_bytes(), self.room / 32);
+                escape::quoted(text, asked.method(), self.room / 32);
                 text.push(b' ');
                 asked.with_target(|target| escape::quoted(text, target, self.room / 2));
-                text.push(b' ');
-                text.extend_from_slice(asked.version().as_bytes());
+                if !asked.version().is_empty() {
+                    text.push(b' ');
+                    escape::quoted(text, asked.version(), self.room / 32);
+                }
             }
             None => text.push(b'-'),
         }
@@ -203,8 +205,9 @@ impl Style {
             write_json_field(text, name, value, limit);
         };
         let short = self.room / 32;
-        let version = asked.map(|asked| asked.version().as_bytes());
-        let method = asked.map(|asked| asked.method.as_str().as_bytes());
+        let version = asked.map(Asked::version);
+        let version = version.filter(|version| !version.is_empty());
+        let method = asked.map(Asked::method);
         field("method", method, short);
         match asked {
             Some(asked) => {

@@ -85,9 +85,9 @@ impl Client {
         self.record(Some(request.into()), used)
     }
 
-    /// A request that is not known.
-    pub(crate) fn unknown_request(&self) -> Box<Record> {
-        self.record(None, None)
+    /// A request that was refused, of which this was sent.
+    pub(crate) fn refused_request(&self, sent: &[u8]) -> Box<Record> {
+        self.record(Asked::of_sent(sent), None)
     }
 
     fn record(&self, asked: Option<Asked<'_>>, used: Option<Box<Record>>) -> Box<Record> {
@@ -98,7 +98,7 @@ impl Client {
 
     /// A request that is not known was refused, with an answer that has no body.
     pub(crate) fn refused(&self, status: StatusCode) {
-        let mut record = self.unknown_request();
+        let mut record = self.record(None, None);
         record.answer(status, Some(0), 0);
         record.sent();
     }

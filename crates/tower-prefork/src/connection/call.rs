@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, Request, Response, Version, header};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use pin_project_lite::pin_project;
@@ -21,18 +21,13 @@ use super::{
     page::Page,
     progress::{Answering, Progress},
     readiness::Readiness,
+    refusal::{FRAGMENT, status_of},
     response_body::ResponseBody,
     source::Ahead,
 };
 use crate::{BoxError, access_log::Client};
 
-pub(super) const HEAD_TIMEOUT: Page = Page::new(
-    StatusCode::REQUEST_TIMEOUT,
-    "the request head did not arrive in time",
-);
-
-const DOUBTFUL: Page = Page::new(
-    StatusCode::BAD_REQUEST,
+const DOUBTFUL: Page = Page::bad_request(
     "nothing can follow the request before this one; send it again on a new connection",
 );
 
@@ -45,7 +40,15 @@ pub(super) struct Calls<S> {
     access_log: Option<Client>,
     readiness: Option<Readiness>,
     /// The answer to every request, without a call of the service.
-    answer: Option<Page>,
+    answer: Option<Answer>,
+}
+
+/// An answer without a call of the service.
+#[derive(Debug)]
+struct Answer {
+    page: Page,
+    /// What the client has sent; `None` where it is what hyper gives.
+    sent: Option<Vec<u8>>,
 }
 
 impl<S> Calls<S> {
@@ -55,23 +58,27 @@ impl<S> Calls<S> {
         progress: Arc<Progress>,
         access_log: Option<Client>,
         readiness: Option<Readiness>,
+        answer: Option<Page>,
     ) -> Self {
+        let answer = answer.map(|page| Answer { page, sent: None });
         Self {
             service,
             connection,
             progress,
             access_log,
             readiness,
-            answer: None,
+            answer,
         }
     }
 
-    pub(super) fn with_answer(mut self, page: Page) -> Self {
-        self.answer = Some(page);
+    /// Answers so what the client has sent, though hyper gives a request that is not the client's.
+    pub(super) fn with_answer_to(mut self, page: Page, sent: Vec<u8>) -> Self {
+        let sent = Some(sent);
+        self.answer = Some(Answer { page, sent });
         self
     }
 
-    /// hyper could not parse a request, and has refused it.
+    /// hyper could not parse a request, and has refused it, when it had more to write.
     pub(super) fn malformed(&self, error: &hyper::Error) {
         if let (Some(log), Some(status)) = (&self.access_log, status_of(error)) {
             log.refused(status);
@@ -84,13 +91,18 @@ impl<S> Calls<S> {
             // No other protocol is offered, so nobody should wait for one.
             self.progress.set_upgrade();
         }
-        if let Some(page) = self.answer {
-            return Err(page);
+        if let Some(answer) = &self.answer {
+            return Err(answer.page);
         }
         if tainted {
             return Err(DOUBTFUL);
         }
         check(request)?;
+        let (method, target) = (request.method(), request.uri());
+        let recent = self.progress.recent();
+        if recent.has_fragment(self.progress.calls(), method, target) {
+            return Err(FRAGMENT);
+        }
         let report = self.readiness.as_ref().map(|one| one.answer(request));
         if let Some(page) = report.flatten() {
             return Err(page);
@@ -118,9 +130,10 @@ where
         if self.progress.has_surplus() {
             self.progress.set_leaving(asks_to_close(request.headers()));
         }
-        let record = self.access_log.as_ref().map(|log| match self.answer {
+        let sent = self.answer.as_ref().and_then(|answer| answer.sent.as_ref());
+        let record = self.access_log.as_ref().map(|log| match sent {
             // It is not the client's.
-            Some(_) => log.unknown_request(),
+            Some(sent) => log.refused_request(sent),
             None => log.request(&request, self.progress.last_record().take()),
         });
         let answering = Some(Answering::begin(&self.progress, record));
@@ -161,21 +174,6 @@ fn asks_to_close(headers: &HeaderMap) -> bool {
     let options = headers.get_all(header::CONNECTION).into_iter();
     let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-}
-
-/// The status that hyper answers a malformed request with, if it does.
-fn status_of(error: &hyper::Error) -> Option<StatusCode> {
-    if error.is_parse_too_large() {
-        // Nothing but its text tells which of the two it is.
-        let target = error.to_string().starts_with("URI");
-        return Some(if target {
-            StatusCode::URI_TOO_LONG
-        } else {
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-        });
-    }
-    let answered = error.is_parse() && !error.is_parse_version_h2();
-    answered.then_some(StatusCode::BAD_REQUEST)
 }
 
 pin_project! {

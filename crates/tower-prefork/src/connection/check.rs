@@ -4,7 +4,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header, uri::Scheme,
 };
 
-use super::{host, page::Page};
+use super::{host, page::Page, refusal::character};
 
 /// Longer methods are not implemented (RFC 9112 section 3). The longest registered one has 17 bytes.
 const MAX_METHOD: usize = 32;
@@ -18,7 +18,7 @@ const UNKNOWN_CODING: Page = Page::new(
 );
 
 const fn bad_request(text: &'static str) -> Page {
-    Page::new(StatusCode::BAD_REQUEST, text)
+    Page::bad_request(text)
 }
 
 /// Refuses a request that a server must not act on, and puts the authority of an absolute target into
@@ -60,9 +60,9 @@ fn check_target(method: &Method, target: &Uri) -> Result<(), Page> {
             "the target is longer than 8 KiB",
         ));
     }
-    // http::Uri accepts UTF-8, which a target has percent-encoded only.
-    if !path.is_ascii() {
-        return Err(bad_request("the target must be ASCII"));
+    // http::Uri accepts UTF-8, which a target has percent-encoded only, and some others in the path or in the query.
+    if let Some(page) = character(path.as_bytes()) {
+        return Err(page);
     }
     match target.scheme() {
         None if !authority.is_empty() => Err(bad_request(
@@ -88,6 +88,7 @@ fn check_target(method: &Method, target: &Uri) -> Result<(), Page> {
 fn check_fields(headers: &HeaderMap, version: Version) -> Result<(), Page> {
     let mut host = None;
     let mut coding = None;
+    let mut content_type = None;
     for (name, value) in headers {
         if *name == header::HOST {
             if host.replace(value).is_some() {
@@ -99,16 +100,22 @@ fn check_fields(headers: &HeaderMap, version: Version) -> Result<(), Page> {
             }
         } else if *name == header::EXPECT {
             check_expect(value)?;
+        } else if *name == header::CONTENT_TYPE
+            && content_type
+                .replace(value)
+                .is_some_and(|first| first != value)
+        {
+            return Err(bad_request("there are two different Content-Type fields"));
         }
     }
     check_host(host, version)?;
     check_transfer_encoding(coding)
 }
 
-/// RFC 9112 section 3.2: one valid `Host`, which HTTP/1.0 may leave out.
+/// RFC 9112 section 3.2: one valid `Host`, which HTTP/1.0 may leave out. It is empty where a target has no authority.
 fn check_host(host: Option<&HeaderValue>, version: Version) -> Result<(), Page> {
     match host {
-        Some(host) if host::is_valid(host.as_bytes()) => Ok(()),
+        Some(host) if host.is_empty() || host::is_valid(host.as_bytes()) => Ok(()),
         Some(_) => Err(bad_request("the Host field is not valid")),
         None if version == Version::HTTP_10 => Ok(()),
         None => Err(bad_request("the Host field is missing")),

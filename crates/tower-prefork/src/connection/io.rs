@@ -76,6 +76,15 @@ impl<IO> Io<IO> {
         (self.has_unread)(&self.inner)
     }
 
+    /// Whether hyper writes that it refuses a request. It has no body then, and is not sent: `serve` sends another one.
+    fn is_refusal(&self, head: &[u8]) -> bool {
+        let is_refusal = self.progress.is_quiet() && head.starts_with(b"HTTP/1.1 4");
+        if is_refusal {
+            self.progress.set_refused();
+        }
+        is_refusal
+    }
+
     /// Whether a response to what was read in this turn waits for the next one, when the event loop has read what
     /// other clients have sent. Written together, responses interrupt who takes them (a proxy on this machine,
     /// say) once, and written one by one, each time.
@@ -182,7 +191,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Io<IO> {
             Poll::Ready(Ok(())) => match &buf.filled()[before..] {
                 [] => this.progress.set_eof(),
                 bytes if is_blank(bytes) => {}
-                bytes => this.progress.add_read(bytes.len()),
+                bytes => {
+                    this.progress.add_read(bytes.len());
+                    this.progress.recent().add(bytes, this.progress.calls());
+                }
             },
             Poll::Ready(Err(_)) => this.progress.set_eof(),
             Poll::Pending => {}
@@ -198,6 +210,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.is_refusal(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
         if self.is_postponed(cx) {
             return Poll::Pending;
         }
@@ -210,11 +225,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if self.is_refusal(bufs.first().map_or(&[][..], |buf| buf)) {
+            return Poll::Ready(Ok(length));
+        }
         if self.is_postponed(cx) {
             return Poll::Pending;
         }
         let inner = Pin::new(&mut self.inner);
-        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
         let written = if length <= SMALL {
             let mut whole = [const { MaybeUninit::uninit() }; SMALL];
             let mut whole = ReadBuf::uninit(&mut whole);
@@ -234,6 +252,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         // hyper asks for this when it has nothing more to write.
         ready!(self.wrote(cx, flushed.map_ok(|()| 0)))?;
+        self.progress.set_flushed();
         Poll::Ready(self.look(cx))
     }
 

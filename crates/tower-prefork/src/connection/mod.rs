@@ -5,6 +5,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `check`, `host` | requests that RFC 9110 and RFC 9112 forbid are answered with 4xx or 501 before the service is called |
+//! | `refusal` | what hyper refuses, with a page that says why |
 //! | `call`, `answer` | calls the service; turns its errors and panics into answers, and its silence |
 //! | `request_body`, `response_body` | broken and stalled bodies are never taken for whole ones |
 //! | `source` | tells when all of a body is here that the service does not read |
@@ -43,6 +44,7 @@ mod page;
 mod parked;
 mod progress;
 mod readiness;
+mod refusal;
 mod request_body;
 mod response_body;
 mod serve;

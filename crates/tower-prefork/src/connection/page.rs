@@ -24,6 +24,10 @@ impl Page {
         }
     }
 
+    pub(super) const fn bad_request(text: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
     pub(super) const fn report(status: StatusCode, text: &'static str) -> Self {
         Self {
             status,

@@ -14,19 +14,27 @@ use tokio::{
 
 use super::{
     Connection, Shared,
-    call::{Calls, HEAD_TIMEOUT},
+    call::Calls,
     clock::{Alarm, Clock, Expiry},
     close::{End, finish},
     drain::{News, drained},
     io::{Io, is_blank},
     life::Life,
+    page::Page,
     parked::Parked,
     progress::{BodyState, Open, Progress},
+    refusal::{self, HEAD_TIMEOUT},
 };
-use crate::{HttpService, error::panic_text};
+use crate::{
+    HttpService,
+    error::{error_text, panic_text},
+};
 
 /// Read in the place of a request that did not arrive, so that hyper writes the answer to it.
 const NO_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: none\r\n\r\n";
+
+/// The same, where the answer has no body.
+const NO_HEAD_REQUEST: &[u8] = b"HEAD / HTTP/1.1\r\nhost: none\r\n\r\n";
 
 /// Serves one connection until it has ended, and never panics.
 ///
@@ -37,6 +45,21 @@ pub(crate) fn serve<IO, S>(
     connection: Connection,
     service: S,
     shared: Arc<Shared>,
+) -> impl Future<Output = ()> + Send
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    serve_with(io, connection, service, shared, None)
+}
+
+/// The same; with an `answer`, every request is answered so, and the service is not called.
+pub(super) fn serve_with<IO, S>(
+    io: IO,
+    connection: Connection,
+    service: S,
+    shared: Arc<Shared>,
+    answer: Option<Page>,
 ) -> impl Future<Output = ()> + Send
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -54,6 +77,7 @@ where
         progress.clone(),
         access_log,
         shared.readiness.clone(),
+        answer,
     );
     let http = shared.http(Io::new(io, progress.clone()), calls);
     let mut parts = Parts {
@@ -69,7 +93,7 @@ where
         let mut clock = Clock::new(&shared.http);
         let mut drain = pin!(drained(shared.drain.clone(), None));
         let mut drain_news = News::of(shared.drain.clone());
-        let mut timed_out = false;
+        let mut is_refused = false;
 
         let (io, end, more) = loop {
             let end = poll_fn(|cx| {
@@ -144,9 +168,25 @@ where
                 }
                 End::Expired(Expiry::Phase) if rest => {
                     tracing::debug!("the request head did not arrive in time");
-                    timed_out = true;
-                    calls = calls.with_answer(HEAD_TIMEOUT);
-                    io.unread(Bytes::from_static(NO_REQUEST));
+                    is_refused = true;
+                    let mut sent = io.kept().to_vec();
+                    sent.extend_from_slice(&read);
+                    io.unread(in_place_of(&sent));
+                    calls = calls.with_answer_to(HEAD_TIMEOUT, sent);
+                }
+                End::Http(Err(error)) if progress.take_refused() && error.is_parse() => {
+                    tracing::debug!(error = error_text(&error), "a malformed request is refused");
+                    is_refused = true;
+                    let recent = progress.recent().take();
+                    // hyper has kept a head that it could not parse at all.
+                    let sent = if read.is_empty() {
+                        recent
+                    } else {
+                        read.to_vec()
+                    };
+                    let page = refusal::page(&error, &sent);
+                    io.unread(in_place_of(&sent));
+                    calls = calls.with_answer_to(page, sent);
                 }
                 End::Expired(Expiry::Phase) if clock.may_wait() => {
                     clock.found_nothing();
@@ -161,7 +201,7 @@ where
                     if let End::Http(Err(error)) = &end {
                         calls.malformed(error);
                     }
-                    let more = rest || timed_out || progress.body() != BodyState::Complete;
+                    let more = rest || is_refused || progress.body() != BodyState::Complete;
                     // A client that was not told yet may be sending its next request.
                     break (io, end, more || progress.shed());
                 }
@@ -171,6 +211,15 @@ where
         // Boxed, as no connection needs the room for it before its end.
         Box::pin(finish(io, end, more, clock.draining(), &progress)).await;
     }
+}
+
+/// What hyper reads in the place of what a client has sent.
+fn in_place_of(sent: &[u8]) -> Bytes {
+    Bytes::from_static(if sent.starts_with(b"HEAD ") {
+        NO_HEAD_REQUEST
+    } else {
+        NO_REQUEST
+    })
 }
 
 /// What a connection is made of, in the order in which it is dropped: what hyper holds of a response is

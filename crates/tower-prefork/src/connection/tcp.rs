@@ -4,9 +4,13 @@ use std::{future::Future, sync::Arc};
 use futures_util::future::Either;
 use tokio::net::TcpStream;
 
-#[cfg(feature = "tls")]
-use super::handshake::handshake;
 use super::{Connection, Shared, serve};
+#[cfg(feature = "tls")]
+use super::{
+    handshake::{Shaken, handshake},
+    refusal::NO_TLS,
+    serve::serve_with,
+};
 use crate::HttpService;
 
 /// As [`serve`], with TLS if the server has a certificate.
@@ -20,9 +24,15 @@ pub(crate) fn serve_tcp<S: HttpService>(
     if let Some(tls) = shared.tls.clone() {
         let served = async move {
             // Each apart: neither needs the room of the other.
-            let stream = Box::pin(handshake(stream, &tls, &shared)).await;
-            if let Some(stream) = stream {
-                Box::pin(serve(*stream, connection.encrypted(), service, shared)).await;
+            match Box::pin(handshake(stream, &tls, &shared)).await {
+                Some(Shaken::Encrypted(stream)) => {
+                    Box::pin(serve(*stream, connection.encrypted(), service, shared)).await;
+                }
+                Some(Shaken::Plain(stream)) => {
+                    let served = serve_with(stream, connection, service, shared, Some(NO_TLS));
+                    Box::pin(served).await;
+                }
+                None => {}
             }
         };
         // Apart: its state is large, and connections without TLS need not have the room for it.

@@ -48,6 +48,7 @@ impl Answering {
         progress.load.request_began();
         progress.body.store(BodyState::Complete as u8, Relaxed);
         progress.due().set_asked();
+        progress.set_loud();
         progress.responding.fetch_add(1, Relaxed);
         Self {
             progress: progress.clone(),

@@ -4,6 +4,7 @@ mod body;
 mod due;
 mod guard;
 mod last;
+mod recent;
 mod state;
 mod turn;
 
@@ -11,4 +12,5 @@ pub(super) use body::BodyState;
 pub(super) use due::Due;
 pub(super) use guard::{Answering, Open, Receiving};
 pub(super) use last::LastRecord;
+pub(super) use recent::Recent;
 pub(super) use state::Progress;

@@ -11,7 +11,7 @@ use futures_util::task::AtomicWaker;
 use tokio::runtime::Handle;
 use tower_server_info::ClientInput;
 
-use super::{BodyState, Due, LastRecord, turn::Turn};
+use super::{BodyState, Due, LastRecord, Recent, turn::Turn};
 use crate::connection::Load;
 
 /// With more connections, what one keeps has left the processor's caches by its next turn.
@@ -34,6 +34,11 @@ pub(in crate::connection) struct Progress {
     turn: Turn,
     /// What the client sends.
     input: ClientInput,
+    recent: Recent,
+    /// Nothing of a response is left to be sent.
+    quiet: AtomicBool,
+    /// hyper has refused a request, and its response was not sent.
+    refused: AtomicBool,
 
     pub(super) calls: AtomicU64,
     /// Responses that hyper has not done with. There are two when it reads a request while it holds on to the
@@ -72,6 +77,9 @@ impl Progress {
             blocked: AtomicBool::new(false),
             turn: Turn::new(),
             input: ClientInput::new(),
+            recent: Recent::default(),
+            quiet: AtomicBool::new(true),
+            refused: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             responding: AtomicUsize::new(0),
             receiving: AtomicUsize::new(0),
@@ -158,6 +166,36 @@ impl Progress {
     /// Whether the client sends nothing any more.
     pub(in crate::connection) fn eof(&self) -> bool {
         self.input.is_closed()
+    }
+
+    pub(in crate::connection) fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// There will be a response.
+    pub(super) fn set_loud(&self) {
+        self.quiet.store(false, Relaxed);
+    }
+
+    /// All that hyper had to write was written.
+    pub(in crate::connection) fn set_flushed(&self) {
+        if self.responding.load(Relaxed) == 0 {
+            self.quiet.store(true, Relaxed);
+        }
+    }
+
+    /// Whether what hyper writes now is its own: a refusal.
+    pub(in crate::connection) fn is_quiet(&self) -> bool {
+        self.quiet.load(Relaxed)
+    }
+
+    pub(in crate::connection) fn set_refused(&self) {
+        self.refused.store(true, Relaxed);
+    }
+
+    /// Whether a request was refused that has yet to be answered.
+    pub(in crate::connection) fn take_refused(&self) -> bool {
+        self.refused.swap(false, Relaxed)
     }
 
     /// For the service, which may want to know.

@@ -173,7 +173,7 @@ async fn pipelined_requests_have_a_line_each() {
         let target = format!("/{number}");
         assert_eq!(facts(line), (Some(&*target), 200, 5, false));
     }
-    assert_eq!(facts(&lines[20]), (None, 400, 0, false));
+    assert_eq!(facts(&lines[20]), (None, 400, 42, false));
     assert_eq!(lines.len(), 21);
 }
 
@@ -328,30 +328,63 @@ async fn what_the_service_does_not_see() {
     let answer = client.answer().await;
     client.ended().await;
     let bytes = answer.body.len() as u64;
-    assert_eq!(facts(&logged.line()), (None, 408, bytes, false));
+    assert_eq!(facts(&logged.line()), (Some("/slow"), 408, bytes, false));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_hyper_refuses_has_the_status_that_the_client_sees() {
     let long = "x".repeat(1 << 20);
-    for (request, status) in [
-        ("nonsense\r\n\r\n".to_owned(), 400),
-        ("GET / HTTP/1.1\r\nhost a\r\n\r\n".into(), 400),
-        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n".into(), 400),
-        (format!("GET / HTTP/1.1\r\na: {long}\r\n\r\n"), 431),
+    let too_long = format!("/{}", &long[..70_000]);
+    for (request, status, target) in [
+        ("nonsense\r\n\r\n".to_owned(), 400, None),
+        ("\x16\x03\x01 binary\r\n\r\n".into(), 400, None),
+        ("GET / HTTP/1.1\r\nhost a\r\n\r\n".into(), 400, Some("/")),
+        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n".into(), 400, Some("/")),
         (
-            format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", &long[..70_000]),
+            "GET /a<b HTTP/1.1\r\nhost: a\r\n\r\n".into(),
+            400,
+            Some("/a<b"),
+        ),
+        (
+            "POST /b HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n".into(),
+            400,
+            Some("/b"),
+        ),
+        (
+            format!("GET / HTTP/1.1\r\na: {long}\r\n\r\n"),
+            431,
+            Some("/"),
+        ),
+        (
+            format!("GET {too_long} HTTP/1.1\r\nhost: a\r\n\r\n"),
             414,
+            Some(&too_long[..8192]),
         ),
     ] {
         let logged = Logged::with(|http| http.max_header_size = 256 << 10);
         let mut client = logged.server.connect_with(2 << 20, echo());
         client.send(&request).await;
         let answer = client.answer().await;
-        assert_eq!(answer.status, status);
+        assert_eq!((answer.status, answer.closes()), (status, true));
+        assert!(answer.text().starts_with(&status.to_string()));
         leave(client).await;
-        assert_eq!(facts(&logged.line()), (None, status.into(), 0, false));
+        let line = logged.line();
+        let bytes = answer.body.len() as u64;
+        let (logged, rest) = (line["target"].as_str(), facts(&line));
+        assert_eq!((rest.1, rest.2, rest.3), (status.into(), bytes, false));
+        let logged = logged.map(|logged| logged.trim_end_matches("..."));
+        assert_eq!(logged, target, "{}", &request[..request.len().min(60)]);
     }
+
+    // As much is known of one that is refused at HEAD, whose answer has no body.
+    let logged = Logged::new();
+    let mut client = logged.server.connect(echo());
+    client.send("HEAD /a`b HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let head = client.head().await.unwrap();
+    assert_eq!(head.status, 400);
+    assert!(client.rest().await.is_empty());
+    leave(client).await;
+    assert_eq!(logged.line()["method"], "HEAD");
 
     // This one gets no answer.
     let logged = Logged::new();

@@ -140,7 +140,6 @@ async fn host() {
         400,
         &[
             "GET / HTTP/1.1\r\n\r\n",
-            "GET / HTTP/1.1\r\nhost:\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: a\r\nHost: b\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: a, b\r\n\r\n",
@@ -168,6 +167,7 @@ async fn host() {
         200,
         &[
             "GET / HTTP/1.0\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost:\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: a:8000\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: [::1]:8000\r\n\r\n",
         ],
@@ -229,13 +229,136 @@ async fn connect_opens_no_tunnel() {
     .await;
 }
 
-/// `http::Uri` has cut it off before it can be seen.
+/// `http::Uri` has cut it off before it can be seen there.
 #[tokio::test(start_paused = true)]
-async fn a_fragment_is_cut_off() {
+async fn a_fragment() {
+    let get = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    for target in [
+        "/a#b",
+        "/#",
+        "/a?b#c",
+        "/a#b?c",
+        "http://a/b#c",
+        "http://a#b",
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n");
+        // In one piece, in any two, and behind another request.
+        for cut in 0..request.len() {
+            let server = Server::new();
+            let mut client = server.connect(echo());
+            client.send(&request[..cut]).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            client.send(&request[cut..]).await;
+            let answer = client.answer().await;
+            assert_eq!(
+                (answer.status, answer.closes()),
+                (400, true),
+                "{target} {cut}"
+            );
+            assert!(answer.text().contains("fragment"), "{}", answer.text());
+        }
+        let server = Server::new();
+        let mut client = server.connect(echo());
+        client.send([get, &request].concat()).await;
+        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.answer().await.status, 400, "{target}");
+    }
+    // Elsewhere the character means nothing.
     let server = Server::new();
     let mut client = server.connect(echo());
-    client.send("GET /a#b HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert_eq!(client.answer().await.text(), "GET /a a ");
+    for _ in 0..2 {
+        client
+            .send("POST /a HTTP/1.1\r\nhost: a\r\nx: #\r\ncontent-length: 7\r\n\r\nPOST /#")
+            .await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+}
+
+/// Those that http::Uri lets through in the path or in the query, and those that it does not.
+#[tokio::test(start_paused = true)]
+async fn characters_that_are_percent_encoded() {
+    for character in ["\"", "<", ">", "`"] {
+        for target in [
+            format!("/a{character}b"),
+            format!("/a?b={character}"),
+            format!("http://a/{character}"),
+            format!("http://a/?{character}"),
+        ] {
+            let server = Server::new();
+            let mut client = server.connect(echo());
+            client
+                .send(format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n"))
+                .await;
+            let answer = client.answer().await;
+            assert_eq!((answer.status, answer.closes()), (400, true), "{target}");
+            let named = format!("the target has the character {character}; it is");
+            assert!(answer.text().contains(&named), "{}", answer.text());
+            client.ended().await;
+        }
+    }
+    all(
+        200,
+        &[
+            "GET /{a}|[b]^~\\?{c}|[d]^~\\ HTTP/1.1\r\nhost: a\r\n\r\n",
+            "GET /%22%3C?%3E%60 HTTP/1.1\r\nhost: a\r\n\r\n",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_types() {
+    let post =
+        |types: &str| format!("POST / HTTP/1.1\r\nhost: a\r\n{types}content-length: 0\r\n\r\n");
+    let different = "content-type: text/plain\r\ncontent-type: application/json\r\n";
+    let equal = "content-type: text/plain\r\ncontent-type: text/plain\r\n";
+    assert_eq!(status(&post(different)).await, 400);
+    assert_eq!(status(&post(equal)).await, 200);
+}
+
+/// Also those that hyper refuses by itself, without a body.
+#[tokio::test(start_paused = true)]
+async fn every_refusal_has_a_page() {
+    let long = "x".repeat(70_000);
+    for (request, begin) in [
+        ("nonsense\r\n\r\n".to_owned(), "400 Bad Request: "),
+        (
+            "GET / HTTP/1.1\r\nhost a\r\n\r\n".into(),
+            "400 Bad Request: ",
+        ),
+        (
+            "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n".into(),
+            "400 Bad Request: ",
+        ),
+        (
+            format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"),
+            "414 URI Too Long: ",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"),
+            "431 Request Header Fields Too Large: ",
+        ),
+    ] {
+        for before in ["", "GET / HTTP/1.1\r\nhost: a\r\n\r\n"] {
+            let server = Server::with(|http| {
+                http.max_header_size = if begin.starts_with("414") {
+                    128 << 10
+                } else {
+                    64 << 10
+                };
+            });
+            let mut client = server.connect_with(1 << 20, echo());
+            client.send([before, &request].concat()).await;
+            if !before.is_empty() {
+                assert_eq!(client.answer().await.status, 200);
+            }
+            let answer = client.answer().await;
+            assert!(answer.text().starts_with(begin), "{}", answer.text());
+            assert_eq!(answer.field("content-type"), "text/plain; charset=utf-8");
+            assert_eq!(answer.head.matches("HTTP/1").count(), 1);
+            client.ended().await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

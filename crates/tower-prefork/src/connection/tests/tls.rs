@@ -5,7 +5,11 @@ use tokio_rustls::{
     rustls::{ServerConfig, pki_types::ServerName},
 };
 
-use super::{super::handshake::handshake, *};
+use super::{
+    super::handshake::{Shaken, handshake},
+    *,
+};
+use crate::connection::serve_tcp;
 use crate::tls::testing;
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -39,7 +43,7 @@ impl Certified {
         let (client, io) = tokio::io::duplex(4 << 10);
         let (config, shared) = (self.config.clone(), server.shared.clone());
         let served = tokio::spawn(async move {
-            if let Some(io) = handshake(io, &config, &shared).await {
+            if let Some(Shaken::Encrypted(io)) = handshake(io, &config, &shared).await {
                 serve(*io, Connection::unix(None).encrypted(), service, shared).await;
             }
         });
@@ -189,4 +193,46 @@ async fn a_drain_leaves_a_handshake_a_moment() {
     late.ended().await;
     bounded(served).await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+/// As nginx has it. Clients would show a TLS alert as rubbish.
+#[tokio::test]
+async fn plain_http_is_answered_with_a_page_that_says_so() {
+    let certified = Certified::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shared = Server::new().shared;
+    let shared = Arc::into_inner(shared)
+        .unwrap()
+        .encrypted(certified.config.clone());
+    let shared = Arc::new(shared);
+    let connect = async || {
+        let client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (io, peer) = listener.accept().await.unwrap();
+        let connection = Connection::tcp(address, peer);
+        let served = serve_tcp(io, connection, service_fn(scheme), shared.clone());
+        (client, tokio::spawn(served))
+    };
+    for request in [GET, "POST / HTTP/1.0\r\ncontent-length: 5\r\n\r\n12345"] {
+        let (io, served) = connect().await;
+        let mut client = Client::new(io, served);
+        client.send(request).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.closes()), (400, true));
+        assert_eq!(
+            answer.text(),
+            "400 Bad Request: this port speaks HTTPS, and the request came without TLS\n"
+        );
+        client.io.shutdown().await.unwrap();
+        client.ended().await;
+    }
+    // The others are served.
+    let (io, served) = connect().await;
+    let name = ServerName::try_from(testing::NAME).unwrap();
+    let io = bounded(certified.connector.connect(name, io))
+        .await
+        .unwrap();
+    let mut client = Client::new(io, served);
+    client.send(GET).await;
+    assert_eq!(client.answer().await.text(), "https");
 }

@@ -1,0 +1,79 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::{Method, Uri};
+
+/// A request line that is not refused is shorter.
+const MOST: usize = 9 << 10;
+
+/// The beginning of what was read since the last request was received: hyper keeps nothing of a head that it refuses, and
+/// hides a fragment.
+#[derive(Debug, Default)]
+pub(in crate::connection) struct Recent(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// The requests that had been received.
+    calls: u64,
+}
+
+impl Recent {
+    pub(in crate::connection) fn add(&self, bytes: &[u8], calls: u64) {
+        let mut state = self.lock();
+        if state.calls != calls {
+            state.calls = calls;
+            state.bytes.clear();
+        }
+        let room = MOST.saturating_sub(state.bytes.len());
+        let bytes = &bytes[..bytes.len().min(room)];
+        state.bytes.extend_from_slice(bytes);
+    }
+
+    /// Gives it away.
+    pub(in crate::connection) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.lock().bytes)
+    }
+
+    /// Whether the target of this request, the `call`th of its connection, was sent with a fragment. In a request that followed another one so early that
+    /// its head came in two pieces, it is not seen.
+    pub(in crate::connection) fn has_fragment(
+        &self,
+        call: u64,
+        method: &Method,
+        target: &Uri,
+    ) -> bool {
+        let state = self.lock();
+        let is_first = call == state.calls + 1;
+        let path = target.path_and_query().map_or("", |path| path.as_str());
+        let is_path = target.authority().is_none();
+        if is_first
+            && is_path
+            && let Some(next) = after(&state.bytes, method, path)
+        {
+            return next == b'#';
+        }
+        // Behind another one, or with an absolute target.
+        if !state.bytes.contains(&b'#') {
+            return false;
+        }
+        let target = target.to_string();
+        let lines = state.bytes.split(|byte| *byte == b'\n');
+        // An absolute target without a path has got one.
+        let targets = [target.as_str(), target.trim_end_matches('/')];
+        lines.into_iter().any(|line| {
+            let next = |target: &&str| after(line, method, target) == Some(b'#');
+            targets.iter().any(next)
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What follows the target in a request line.
+fn after(line: &[u8], method: &Method, target: &str) -> Option<u8> {
+    let rest = line.strip_prefix(method.as_str().as_bytes())?;
+    let rest = rest.strip_prefix(b" ")?.strip_prefix(target.as_bytes())?;
+    rest.first().copied()
+}
