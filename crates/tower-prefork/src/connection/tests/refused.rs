@@ -274,7 +274,7 @@ async fn a_fragment() {
     }
 }
 
-/// Those that http::Uri lets through in the path or in the query, and those that it does not.
+/// Those that `http::Uri` lets through in the path or in the query, and those that it does not.
 #[tokio::test(start_paused = true)]
 async fn characters_that_are_percent_encoded() {
     for character in ["\"", "<", ">", "`"] {
