@@ -63,10 +63,11 @@ def test_what_is_set_goes_over_the_platform(serve: Callable[..., Served], client
         ("max_body", "10s"),
         ("max_rss", "1.5G"),
         ("max_header_size", ""),
+        ("socket_mode", "rw"),
     ],
 )
 def test_a_wrong_unit_is_refused(name: str, value: object) -> None:
-    with pytest.raises(ValueError, match=f"the setting {name}: expected a (duration|size)"):
+    with pytest.raises(ValueError, match=f"the setting {name}: expected an? (duration|size|octal)"):
         _native.Server("wsgi", lambda: None, {name: value})  # type: ignore[arg-type, return-value]
 
 
@@ -120,6 +121,7 @@ def test_an_option_of_another_server_has_a_tip(
         ("--bind unix:@shop", {}, 2, "abstract sockets"),
         ("", {"WEB_CONCURRENCY": "many"}, 2, 'the environment variable WEB_CONCURRENCY is "many"'),
         ("--max-body 10KB", {}, 2, "expected a size"),
+        ("--umask rw", {}, 2, "expected an octal number"),
     ],
 )
 def test_an_error_names_what_has_failed_once(

@@ -2,8 +2,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args as ClapArgs;
 
-use super::{LogFormat, seconds, size, values::filter};
-use crate::{AccessLogFormat, Config, Workers, config::mode};
+use super::{LogFormat, mode, seconds, size, values::filter};
+use crate::{AccessLogFormat, Config, Workers};
 
 /// The options of a server, to flatten into a clap program.
 ///

@@ -29,6 +29,6 @@ pub use args::Args;
 pub(crate) use log::FileLog;
 pub use log::LogFormat;
 pub(crate) use values::filter;
-pub use values::{seconds, size};
+pub use values::{mode, seconds, size};
 
 pub use crate::operator::Ctl;

@@ -24,6 +24,15 @@ pub fn size(text: &str) -> Result<u64, String> {
     config::size(text)
 }
 
+/// Parses permissions in octal, as in `027` or `660`. A clap `value_parser` for a program's own options.
+///
+/// # Errors
+///
+/// When the text is no octal number.
+pub fn mode(text: &str) -> Result<u32, String> {
+    config::mode(text)
+}
+
 pub(crate) fn filter(text: &str) -> Result<String, String> {
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     Answer, Command, ControlSocket, Order,
-    protocol::{MAX_REQUEST, parse, reply},
+    protocol::{self, MAX_REQUEST, parse, reply},
 };
 
 /// Operators that are connected at once.
@@ -175,7 +175,8 @@ async fn next(read: &mut (impl AsyncBufRead + Unpin)) -> Option<Request> {
 /// Has the supervisor carry out a command.
 async fn obey(command: Command, orders: &mpsc::Sender<Order>) -> Result<Answer, String> {
     if command != Command::Status {
-        tracing::info!(?command, "told at the control socket");
+        let line = String::from_utf8_lossy(&protocol::line(&command)).into_owned();
+        tracing::info!(command = line.trim_end(), "control command received");
     }
     let ended = || "the program has ended before it was done".to_owned();
     let (answer, answered) = oneshot::channel();

@@ -155,9 +155,9 @@ impl Supervisor {
                     Ok(outcome) => self.over(outcome),
                     Err(error) => {
                         if !error.is_cancelled() {
-                            tracing::error!(%error, "a plan broke off");
+                            tracing::error!(%error, "operation aborted");
                         }
-                        self.plans.answer(&Err("it broke off".into()));
+                        self.plans.answer(&Err("the operation was aborted".into()));
                         None
                     }
                 },

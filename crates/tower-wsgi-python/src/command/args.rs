@@ -81,7 +81,12 @@ pub(super) struct Serve {
 
 /// The error is the exit code, after the help or the problem has been printed.
 pub(super) fn parse(argv: Vec<OsString>) -> Result<Parsed, u8> {
-    let matches = matches(command(Command::command(), &argv), argv)?;
+    // What follows `ctl` is for a server that runs.
+    let tip = match argv.get(1) {
+        Some(word) if word == "ctl" => |_: &str| None,
+        _ => tip,
+    };
+    let matches = matches(command(Command::command(), &argv), argv, tip)?;
     let Command {
         action,
         application,
@@ -104,12 +109,16 @@ pub(super) fn parse_options(argv: Vec<OsString>, about: Option<String>) -> Resul
     if let Some(about) = about {
         program = program.about(about);
     }
-    let matches = matches(command(program, &argv), argv)?;
+    let matches = matches(command(program, &argv), argv, tip)?;
     Options::from_arg_matches(&matches).map_err(|error| print(&error))
 }
 
 /// Parses a command line. For an option that another server has, the error says what it is here.
-fn matches(mut command: clap::Command, argv: Vec<OsString>) -> Result<ArgMatches, u8> {
+fn matches(
+    mut command: clap::Command,
+    argv: Vec<OsString>,
+    tip: fn(&str) -> Option<&'static str>,
+) -> Result<ArgMatches, u8> {
     let error = match command.try_get_matches_from_mut(argv) {
         Ok(matches) => return Ok(matches),
         Err(error) => error,

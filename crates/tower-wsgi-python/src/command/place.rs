@@ -37,13 +37,23 @@ enum Directories {
     Several(Vec<PathBuf>),
 }
 
+/// `env` in a file: a table.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a table of texts, such as { NAME = \"value\" }"
+)]
+enum Variables {
+    Table(BTreeMap<String, String>),
+}
+
 /// Lets a file say all of it.
 pub(super) fn file_keys(server: Server) -> Server {
     server
         .file_key::<String>("application")
         .file_key::<PathBuf>("chdir")
         .file_key::<Directories>("pythonpath")
-        .file_key::<BTreeMap<String, String>>("env")
+        .file_key::<Variables>("env")
 }
 
 /// Imports the application, in a worker. The command line goes over the file.
@@ -117,7 +127,8 @@ impl Place {
     /// Makes the surroundings of the application what the options and the file say.
     fn enter(&self, py: Python<'_>, config: &Config) -> Result<(), BoxError> {
         let environ = py.import("os")?.getattr("environ")?;
-        let of_file = config.file_value::<BTreeMap<String, String>>("env");
+        let of_file = config.file_value("env");
+        let of_file = of_file.map(|Variables::Table(variables)| variables);
         let of_file = of_file.into_iter().flatten();
         for (name, value) in of_file.chain(self.env.iter().cloned()) {
             environ.set_item(&name, value).map_err(|error| {

@@ -118,8 +118,8 @@ impl Settings {
             "tls_key" => server.tls_key = Some(value.extract()?),
             "user" => server.user = Some(value.str()?.to_string()),
             "group" => server.group = Some(value.str()?.to_string()),
-            "umask" => server.umask = Some(value.extract()?),
-            "socket_mode" => server.socket_mode = Some(value.extract()?),
+            "umask" => server.umask = Some(mode(value)?),
+            "socket_mode" => server.socket_mode = Some(mode(value)?),
             "request_timeout" => server.request_timeout = Some(duration(value)?),
             "header_timeout" => server.header_timeout = Some(duration(value)?),
             "keep_alive_timeout" => server.keep_alive_timeout = Some(duration(value)?),
@@ -200,6 +200,14 @@ fn duration(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
         value.extract::<f64>()?.to_string()
     };
     cli::seconds(&text).map_err(PyValueError::new_err)
+}
+
+/// A number, which Python writes as `0o660`, or a text in octal.
+fn mode(value: &Bound<'_, PyAny>) -> PyResult<u32> {
+    if value.is_instance_of::<PyString>() {
+        return cli::mode(&value.str()?.to_string()).map_err(PyValueError::new_err);
+    }
+    value.extract()
 }
 
 /// Bytes as a number, or a text with a unit.

@@ -272,6 +272,10 @@ mod tests {
                 "F:1: umask: expected an octal number in quotes, such as \"027\"",
             ),
             (
+                "control_socket = ''",
+                "F:1: control_socket: expected a path; leave the key out for none",
+            ),
+            (
                 "pid_file = 1979-05-27",
                 "F:1: pid_file: expected a text in quotes",
             ),

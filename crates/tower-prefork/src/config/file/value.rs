@@ -21,7 +21,10 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn path(self) -> Result<PathBuf, String> {
-        self.text().map(PathBuf::from)
+        match self.text()? {
+            "" => Err("expected a path; leave the key out for none".into()),
+            path => Ok(path.into()),
+        }
     }
 
     #[cfg(feature = "watch")]
