@@ -21,15 +21,21 @@ pub(crate) struct Options {
     pub(crate) database: PathBuf,
 
     /// The largest request body; a larger one is answered with 413
-    #[arg(long, value_name = "BYTES", env = "GUEST_BOOK_MAX_BODY", default_value_t = 4 << 30)]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "GUEST_BOOK_MAX_BODY",
+        default_value = "4G",
+        value_parser = cli::size
+    )]
     pub(crate) max_body: u64,
 
     /// How long a request body may take to arrive; a slower one is answered with 408
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "DURATION",
         env = "GUEST_BOOK_BODY_DEADLINE",
-        default_value = "600",
+        default_value = "10m",
         value_parser = cli::seconds
     )]
     pub(crate) body_deadline: Duration,
@@ -46,9 +52,9 @@ pub(crate) struct Options {
     /// How long a request may wait for a thread; then it is answered with 503
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "DURATION",
         env = "GUEST_BOOK_QUEUE_TIMEOUT",
-        default_value = "30",
+        default_value = "30s",
         value_parser = cli::seconds
     )]
     pub(crate) queue_timeout: Duration,
