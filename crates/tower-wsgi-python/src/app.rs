@@ -17,11 +17,11 @@ use tower_wsgi::{
 };
 
 use crate::{
-    attached::Attached,
     callable::Callable,
     future::ResponseFuture,
     greenlets,
     load::{self, LoadError},
+    pool_threads,
 };
 
 /// How long a whole request may take to arrive. A server has a shorter limit for a client that stalls.
@@ -206,7 +206,7 @@ impl Inner {
         let pool = BlockingPool::new(threads)
             .max_spooled(limits.max_spooled)
             .max_spooled_response(limits.max_spooled_response)
-            .hold(Attached::wait_in_pool);
+            .hold(pool_threads::enter);
         let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(threads > 1));
         Self::Pool(wait_for_body.layer(blocking), pool)
     }

@@ -57,6 +57,7 @@ mod file_wrapper;
 mod future;
 mod greenlets;
 mod load;
+mod pool_threads;
 mod scheduling;
 mod stack;
 mod start_response;

@@ -30,7 +30,7 @@ pub(crate) fn run_until(
     let phases = phases.with([worker.own_phases()]);
     let started = phases.clone();
     let job = Job {
-        worker,
+        worker: worker.clone(),
         listeners,
         supervisor: None,
         ready: Box::new(move |_| {
@@ -53,7 +53,11 @@ pub(crate) fn run_until(
         drain.send_replace(Some(Drain::for_good(graceful_timeout)));
         serving.await
     });
-    runtime::finish(runtime, drain.borrow().map(|drain: Drain| drain.deadline));
+    runtime::finish(
+        runtime,
+        drain.borrow().map(|drain: Drain| drain.deadline),
+        [&worker],
+    );
     phases.set(Phase::Stopped);
     served
 }

@@ -64,6 +64,8 @@ impl Worker {
     /// place of this one, which ends when its other requests are done, or at the
     /// [deadline](crate::Config::graceful_timeout). With 0 workers the log is all.
     ///
+    /// A stop waits until none of these jobs runs any more, also those that nobody waits for, until its deadline.
+    ///
     /// With a `BlockingPool` of the crate `tower-wsgi`:
     ///
     /// ```

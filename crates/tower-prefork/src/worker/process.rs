@@ -67,7 +67,7 @@ fn serve(
         stop: drain.clone(),
         stop_request,
         ready: {
-            let (socket, stop) = (socket.clone(), stop.clone());
+            let (worker, socket, stop) = (worker.clone(), socket.clone(), stop.clone());
             Box::new(move |load| begin(worker, load, socket, stop))
         },
     };
@@ -76,7 +76,11 @@ fn serve(
         // Before the wait for jobs that no client waits for any more.
         stop.report(requests);
     }
-    runtime::finish(runtime, drain.borrow().map(|drain| drain.deadline));
+    runtime::finish(
+        runtime,
+        drain.borrow().map(|drain| drain.deadline),
+        [&worker],
+    );
     served.map(drop)
 }
 

@@ -1,10 +1,18 @@
 use std::{
     io,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::{sleep, timeout_at},
+};
+
+use super::Worker;
+
+/// How often to look whether the last job has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Blocking threads beyond the application's, for tokio's own use: names and files.
 const SPARE_THREADS: usize = 8;
@@ -21,7 +29,23 @@ pub(super) fn build(thread_workers: usize) -> io::Result<Runtime> {
 
 /// Ends it. A job that is still on a thread may finish until the deadline; without one, when the
 /// start has failed, nothing is waited for.
-pub(super) fn finish(runtime: Runtime, deadline: Option<Instant>) {
+pub(super) fn finish<'a>(
+    runtime: Runtime,
+    deadline: Option<Instant>,
+    workers: impl IntoIterator<Item = &'a Worker>,
+) {
     let deadline = deadline.unwrap_or_else(Instant::now);
+    runtime.block_on(async {
+        for worker in workers {
+            let jobs = async {
+                while worker.work().oldest.is_some() {
+                    sleep(LOOK).await;
+                }
+            };
+            let _ = timeout_at(deadline.into(), jobs).await;
+            worker.end_watches();
+        }
+    });
+    // And those that nobody has told of.
     runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));
 }

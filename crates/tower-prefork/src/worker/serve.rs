@@ -119,7 +119,6 @@ where
         }
     };
     let finished = timeout_at(how.deadline.into(), finish).await;
-    worker.end_watches();
     if finished.is_ok() {
         hooks.step(WorkerStep::Exiting);
         return Ok(0);

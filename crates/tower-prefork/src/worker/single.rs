@@ -48,7 +48,7 @@ pub(crate) fn run(
     // Their socket files are removed at the end.
     let mut bounds = Vec::new();
     let mut jobs = Vec::new();
-    for (server, worker) in servers.into_iter().zip(workers) {
+    for (server, worker) in servers.into_iter().zip(workers.clone()) {
         let Alone {
             name,
             config,
@@ -97,7 +97,11 @@ pub(crate) fn run(
     obey_signals(stop.clone(), stop_request)
         .map_err(|error| format!("cannot take signals: {error}"))?;
     let served = runtime.block_on(try_join_all(jobs));
-    runtime::finish(runtime, drain.borrow().map(|drain| drain.deadline));
+    runtime::finish(
+        runtime,
+        drain.borrow().map(|drain| drain.deadline),
+        &workers,
+    );
     stop.report(served?.into_iter().sum());
     announcer.announce(Phase::Stopped);
     tracing::info!("stopped");

@@ -18,7 +18,7 @@ use super::{
     module::Server,
     serve::{self, Charge},
 };
-use crate::stack;
+use crate::{pool_threads, stack};
 
 /// How often to look for signals while it stops.
 const LOOK: Duration = Duration::from_millis(50);
@@ -118,5 +118,7 @@ fn start(charge: Charge) -> Result<(Vec<String>, Running), String> {
 
 fn end(thread: JoinHandle<Result<usize, String>>) -> Result<usize, String> {
     let panicked = |_| Err("the server has panicked; see standard error".to_owned());
-    thread.join().unwrap_or_else(panicked)
+    let served = thread.join().unwrap_or_else(panicked);
+    pool_threads::wait_for_end();
+    served
 }

@@ -28,7 +28,7 @@ use super::{
     settings::Settings,
     wsgi::WsgiConfig,
 };
-use crate::{LoadError, PythonApp, attached, greenlets, stack};
+use crate::{LoadError, PythonApp, attached, greenlets, pool_threads, stack};
 
 /// What this process has loaded an application for.
 static SERVED: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
@@ -240,7 +240,9 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
                 Err(_) => pending().await,
             }
         };
-        number(run(charges, Some(&handle), arbiter().stop_when(reason)))
+        let code = number(run(charges, Some(&handle), arbiter().stop_when(reason)));
+        pool_threads::wait_for_end();
+        code
     };
     let thread = thread::Builder::new()
         .name("server".into())

@@ -6,7 +6,9 @@
 //!
 //! A pool runs at most as many jobs at once as it has threads. `max_queued` more may wait, each for
 //! at most `queue_timeout`. Several layers can share one pool, so that one number bounds the
-//! blocking work of the whole process. The threads are tokio's: a pool that is idle holds none.
+//! blocking work of the whole process. The threads are the pool's own: it starts them as work comes, and one that is
+//! without work for a second ends. Where the system refuses a thread, the pool goes on with those it has, and asks
+//! again by and by.
 //!
 //! While jobs wait, the answer of one may be handed over with those of the next ones: after a quarter of the time
 //! that its request has waited at the latest, and after two milliseconds. A job that finds a free thread is
@@ -28,6 +30,7 @@
 //! | the queue is full, or the pool is drained | `503` with `Retry-After`, at once |
 //! | a job waited longer than `queue_timeout` | `503` with `Retry-After` |
 //! | a job waited longer than a second, and the client has closed its sending side | `503` with `Retry-After` |
+//! | the system refuses threads, and the pool has none | `503` with `Retry-After`, at once |
 //! | the response body fails before its first byte | `500` |
 //! | it fails later | a broken connection, never a clean end |
 //!
@@ -41,7 +44,8 @@
 //! [`BlockingPool::abandoned`] tells of it. A response body that is being produced for nobody is dropped at
 //! its next frame.
 //!
-//! **At shutdown** [`BlockingPool::drain`] lets what is queued and running finish, within a deadline.
+//! **At shutdown** [`BlockingPool::drain`] lets what is queued and running finish, within a deadline. The end of a
+//! runtime waits for no job: its threads end as soon as they have none.
 //!
 //! # Examples
 //!
@@ -101,6 +105,7 @@ mod pace;
 mod pipe;
 mod pool;
 mod queue;
+mod refusals;
 mod reply;
 mod run;
 mod runs;
@@ -108,6 +113,7 @@ mod second_look;
 mod sentinel;
 mod service;
 mod shared;
+mod spawner;
 mod thread_counts;
 mod threads;
 mod ticket;

@@ -40,8 +40,8 @@ pub struct Stats {
     pub queued: usize,
     /// The jobs that have run, since the pool was made.
     pub finished: u64,
-    /// The jobs that were refused because the queue was full, the wait too long, the client probably gone, or the pool
-    /// drained.
+    /// The jobs that were refused because the queue was full, the wait too long, the client probably gone, the pool
+    /// drained, or no thread to be had.
     pub refused: u64,
     /// How long the oldest of the running jobs has been running.
     pub oldest: Option<Duration>,
@@ -57,7 +57,7 @@ pub struct AbandonedJob {
     pub method: Method,
     /// The path of that request, without its query.
     pub path: String,
-    /// The name of its thread, as the runtime gives it; empty for one without a name.
+    /// The name of its thread: see [`BlockingPool::thread_name`].
     pub thread: String,
 }
 
@@ -119,6 +119,33 @@ impl BlockingPool {
         self
     }
 
+    /// What its threads are called, `blocking` by default: `name-1`, `name-2` and so on, each with the smallest
+    /// number that is free. Linux shows the first 15 bytes. It holds for the threads that are started from now on.
+    ///
+    /// # Panics
+    ///
+    /// If the name contains a zero byte.
+    #[must_use]
+    #[track_caller]
+    pub fn thread_name(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        assert!(
+            !name.contains('\0'),
+            "the name of a thread contains no zero byte"
+        );
+        self.shared().spawner.set_name(name);
+        self
+    }
+
+    /// How many bytes of stack each of its threads has, 2 MiB by default (or what the environment variable
+    /// `RUST_MIN_STACK` says). It holds for the threads that are started from now on. The system takes the memory
+    /// only as it is used; a size for which there is no room is a thread that the system refuses.
+    #[must_use]
+    pub fn thread_stack_size(self, bytes: usize) -> Self {
+        self.shared().spawner.set_stack_size(bytes);
+        self
+    }
+
     /// What a thread holds while it runs jobs, such as the lock of an interpreter: what `enter` gives,
     /// which may block until it can be had.
     ///
@@ -129,8 +156,7 @@ impl BlockingPool {
     /// enough.
     ///
     /// What `enter` has set up may belong to its thread. So the threads of such a pool stay until the pool
-    /// is drained, its last handle is gone, or their runtime ends: it needs blocking threads for all of
-    /// them.
+    /// is drained, its last handle is gone, or their runtime ends.
     ///
     /// # Panics
     ///

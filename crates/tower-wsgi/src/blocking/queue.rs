@@ -11,6 +11,7 @@ use tokio::{runtime::Id, time};
 use super::{
     job::{Job, Next, Start},
     pace::{Pace, Watch},
+    refusals::{Refusal, Refusals},
     runs::{Run, Runs, Slot},
     thread_counts::ThreadCounts,
     waiting::{First, Limit, Waiting},
@@ -29,6 +30,7 @@ pub(super) struct Queue {
     running: Runs,
     pace: Pace,
     pub(super) threads: ThreadCounts,
+    pub(super) refusals: Refusals,
     /// Whether the threads hold something while they run jobs.
     held: bool,
     pub(super) finished: u64,
@@ -48,6 +50,7 @@ impl Queue {
             running: Runs::default(),
             pace: Pace::default(),
             threads: ThreadCounts::default(),
+            refusals: Refusals::default(),
             held: false,
             finished: 0,
             refused: 0,
@@ -66,7 +69,8 @@ impl Queue {
     /// Adds a job if there is room for it: a free thread, or one of the `max_queued` places.
     pub(super) fn push(&mut self, job: Job) -> Result<(u64, Next), Job> {
         let room = self.free().saturating_add(self.limits.max_queued);
-        if self.closed || self.waiting.len() >= room {
+        let no_thread = self.threads.most(self.limits.threads) == 0;
+        if self.closed || no_thread || self.waiting.len() >= room {
             self.refused += 1;
             return Err(job);
         }
@@ -173,16 +177,38 @@ impl Queue {
         Some(run)
     }
 
-    /// A thread that did not wait has ended. Gives the jobs that nobody is left to run, or the thread that
-    /// has to come in its place. None is started: where one has ended, another would.
-    pub(super) fn leave(&mut self) -> (Vec<Job>, Next) {
-        if !self.threads.leave() {
-            (self.take_waiting(), Next::Wait)
+    /// A thread that did not wait has ended, or one that was asked for never runs. Gives the jobs that nobody is
+    /// left to run, or the thread that has to come in its place. None is started: where one has ended, another
+    /// would.
+    pub(super) fn replace(&mut self) -> (Vec<Job>, Next) {
+        if self.threads.total() == 0 {
+            let orphans = self.take_waiting();
+            self.refused += orphans.len() as u64;
+            (orphans, Next::Wait)
         } else if self.threads.has_parked() {
             (Vec::new(), self.call_thread())
         } else {
             (Vec::new(), Next::Wait)
         }
+    }
+
+    /// The system has refused a thread. Until it is asked again, those that the pool has are all that there may be;
+    /// so the jobs that were to have others are limited in their wait.
+    pub(super) fn refuse_thread(&mut self, now: impl FnOnce() -> time::Instant) -> Refusal {
+        self.threads.may_start(false);
+        if !self.waiting.is_empty() {
+            let limit = Limit::new(now(), self.limits.queue_timeout);
+            self.waiting.limit_all(limit);
+        }
+        let threads = self.threads.total();
+        let delay = self.refusals.add(threads);
+        Refusal { delay, threads }
+    }
+
+    /// A thread that was asked for runs.
+    pub(super) fn thread_started(&mut self) {
+        self.threads.started();
+        self.refusals.end();
     }
 
     /// Refuses every new job from now on.
@@ -250,7 +276,8 @@ impl Queue {
     }
 
     fn free(&self) -> usize {
-        self.limits.threads - self.busy()
+        let threads = self.threads.most(self.limits.threads);
+        threads.saturating_sub(self.busy())
     }
 
     pub(super) fn oldest(&self) -> Option<Instant> {
@@ -293,6 +320,17 @@ mod tests {
         queue.push(job).ok()
     }
 
+    fn leave(queue: &mut Queue) -> (Vec<Job>, Next) {
+        queue.threads.leave();
+        queue.replace()
+    }
+
+    /// A thread that was asked for runs, and is about to run jobs.
+    fn come(queue: &mut Queue) {
+        queue.thread_started();
+        queue.threads.entered();
+    }
+
     fn finish(queue: &mut Queue, slot: &Slot) {
         queue.finish(slot, Instant::now() + Duration::from_secs(1));
     }
@@ -308,11 +346,11 @@ mod tests {
         assert_eq!(push(&mut queue), None);
         assert_eq!(queue.refused, 1);
 
-        queue.threads.entered();
+        come(&mut queue);
         let slot = start(&mut queue).unwrap();
         assert_eq!(queue.call_thread(), Next::Start);
         assert_eq!(push(&mut queue), None, "one runs, one is next, one waits");
-        queue.threads.entered();
+        come(&mut queue);
         assert!(start(&mut queue).is_some());
         assert_eq!(queue.call_thread(), Next::Wait, "there are no more");
         finish(&mut queue, &slot);
@@ -323,7 +361,7 @@ mod tests {
     fn a_thread_that_looks_again_needs_no_wake_up() {
         let mut queue = queue(2, 0);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        queue.threads.entered();
+        come(&mut queue);
         let slot = start(&mut queue).unwrap();
         finish(&mut queue, &slot);
         assert!(queue.threads.may_look());
@@ -341,13 +379,13 @@ mod tests {
             queue.hold();
         }
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        queue.threads.entered();
+        come(&mut queue);
         let slot = start(&mut queue).unwrap();
         assert_eq!(push(&mut queue), Some((1, Next::Start)));
         queue.finish(&slot, Instant::now());
         let slot = start(&mut queue).unwrap();
         assert!(queue.is_brisk());
-        queue.threads.entered();
+        come(&mut queue);
         queue.threads.park();
         assert!(queue.begin_watch());
         assert!(!queue.begin_watch(), "one is enough");
@@ -397,7 +435,7 @@ mod tests {
     fn nobody_counts_on_a_thread_that_leaves() {
         let mut queue = queue(1, 0);
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        queue.threads.entered();
+        come(&mut queue);
         let slot = start(&mut queue).unwrap();
         finish(&mut queue, &slot);
         queue.threads.park();
@@ -411,7 +449,7 @@ mod tests {
         assert!(queue.hold());
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
         assert_eq!(push(&mut queue), Some((1, Next::Wait)), "one comes already");
-        queue.threads.entered();
+        come(&mut queue);
         assert!(!queue.threads.has_stand_by());
         let first = start(&mut queue).unwrap();
         assert_eq!(queue.call_thread(), Next::Start, "it may wait in its job");
@@ -434,19 +472,19 @@ mod tests {
         let mut queue = queue(2, 0);
         queue.hold();
         assert_eq!(push(&mut queue), Some((0, Next::Start)));
-        queue.threads.entered();
+        come(&mut queue);
         let slot = start(&mut queue).unwrap();
         assert_eq!(push(&mut queue), Some((1, Next::Start)));
         finish(&mut queue, &slot);
         // It leaves the work to the one that comes.
         assert!(queue.has_waiting() && queue.threads.has_stand_by());
         queue.threads.park();
-        queue.threads.entered();
-        let (orphans, next) = queue.leave();
+        come(&mut queue);
+        let (orphans, next) = leave(&mut queue);
         assert!(orphans.is_empty() && next == Next::Wake);
         assert!(queue.threads.take_wakeup());
         queue.threads.entered();
-        let (orphans, next) = queue.leave();
+        let (orphans, next) = leave(&mut queue);
         assert!(orphans.len() == 1 && next == Next::Wait, "it was the last");
         assert_eq!(push(&mut queue), Some((2, Next::Start)));
     }

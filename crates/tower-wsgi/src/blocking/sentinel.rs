@@ -8,7 +8,7 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-/// Says when a runtime is being shut down: it drops its tasks then, and waits for its threads after that.
+/// Says when a runtime is being shut down: it drops its tasks then.
 pub(super) struct Sentinel {
     gone: Arc<AtomicBool>,
     task: AbortHandle,

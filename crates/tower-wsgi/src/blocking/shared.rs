@@ -7,7 +7,9 @@ use super::{
     job::Next,
     pipe::Room,
     queue::{Limits, Queue},
+    spawner::Spawner,
     threads::Thread,
+    time_limit::Keeper,
 };
 
 /// What a pool and its threads share.
@@ -18,6 +20,7 @@ pub(super) struct Shared {
     /// No job waits or runs.
     pub(super) idle: Notify,
     pub(super) room: Arc<Room>,
+    pub(super) spawner: Arc<Spawner>,
     /// What the threads hold while they run jobs.
     pub(super) gate: OnceLock<Arc<Gate>>,
 }
@@ -29,6 +32,7 @@ impl Shared {
             work: Condvar::new(),
             idle: Notify::new(),
             room: Room::new(64 << 20, 1 << 30, 64 << 20),
+            spawner: Spawner::new(),
             gate: OnceLock::new(),
         }
     }
@@ -38,10 +42,19 @@ impl Shared {
         match next {
             Next::Wait => {}
             Next::Wake => this.work.notify_one(),
-            Next::Start => {
-                let thread = Thread::called(this);
-                tokio::task::spawn_blocking(move || thread.work());
-            }
+            Next::Start => Thread::start(this),
+        }
+    }
+
+    /// Sees to the time limit of the jobs that wait.
+    pub(super) fn keep_time(this: &Arc<Self>) {
+        let keeper = {
+            let mut queue = this.queue();
+            let look = queue.next_look(tokio::time::Instant::now());
+            look.and_then(|look| Keeper::needed(&mut queue, this).map(|keeper| (keeper, look)))
+        };
+        if let Some((keeper, look)) = keeper {
+            keeper.start(look);
         }
     }
 
@@ -50,7 +63,7 @@ impl Shared {
         self.let_go();
     }
 
-    /// Has the threads that stay look whether they still should.
+    /// Has the threads without work look whether they still should stay.
     pub(super) fn let_go(&self) {
         // A thread that has just looked waits by the time that it has given the lock away.
         drop(self.queue());

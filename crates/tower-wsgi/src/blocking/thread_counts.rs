@@ -3,8 +3,12 @@ use super::job::Next;
 /// How many threads a pool has, and what they are about to do.
 #[derive(Default)]
 pub(super) struct ThreadCounts {
-    /// Threads that exist, whether they run a job or wait for one.
+    /// Threads that run, whether they have a job or wait for one.
     total: usize,
+    /// The ones that were asked for, and do not run yet.
+    starting: usize,
+    /// The system has refused one, and is not asked for more yet.
+    barred: bool,
     /// Of these, the ones that are about to look for a job again.
     looking: usize,
     /// The ones that were called, and will run jobs as soon as they hold what they must.
@@ -24,14 +28,40 @@ impl ThreadCounts {
             self.parked -= 1;
             self.wakeups += 1;
             Next::Wake
-        } else if self.total < most {
-            self.total += 1;
+        } else if self.total + self.starting < self.most(most) {
+            self.starting += 1;
             Next::Start
         } else {
             return Next::Wait;
         };
         self.entering += 1;
         next
+    }
+
+    /// How many there may be, where there may be no more than `most`.
+    pub(super) fn most(&self, most: usize) -> usize {
+        if self.barred {
+            most.min(self.total + self.starting)
+        } else {
+            most
+        }
+    }
+
+    /// Whether the system may be asked for threads.
+    pub(super) fn may_start(&mut self, may: bool) {
+        self.barred = !may;
+    }
+
+    /// A thread that was asked for runs.
+    pub(super) fn started(&mut self) {
+        self.starting -= 1;
+        self.total += 1;
+    }
+
+    /// It never will.
+    pub(super) fn not_started(&mut self) {
+        self.starting -= 1;
+        self.entering -= 1;
     }
 
     /// A thread that was called holds what it must and will now run jobs, or it leaves them to others.
@@ -93,13 +123,11 @@ impl ThreadCounts {
         self.total -= 1;
     }
 
-    /// A thread that did not wait has ended. Says whether others are left.
-    pub(super) fn leave(&mut self) -> bool {
+    /// A thread that did not wait has ended.
+    pub(super) fn leave(&mut self) {
         self.total -= 1;
-        self.total > 0
     }
 
-    #[cfg(test)]
     pub(super) fn total(&self) -> usize {
         self.total
     }

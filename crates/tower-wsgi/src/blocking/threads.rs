@@ -1,12 +1,14 @@
-//! The threads of a pool: tokio's, taken while there is work.
+//! The threads of a pool, which run while there is work.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
+
+use tokio::runtime::Handle;
 
 use super::{
     deferred,
@@ -14,15 +16,17 @@ use super::{
     job::Start,
     pace::Watch,
     queue::Queue,
+    refusals::refused,
+    runs::{Run, Slot},
     second_look::{SecondLook, let_others_work, step_back},
     sentinel::Sentinel,
     shared::Shared,
     turn::{Others, Turn},
 };
 
-/// How long a thread without work stays ready for the next job before tokio has it back. Short,
-/// because a runtime that is shut down waits for it.
-const LINGER: Duration = Duration::from_millis(20);
+/// How long a thread without work stays ready for the next job. A thread is started in less than a ten thousandth
+/// of it, so a pool with some work all the time starts none; and one that is idle gives the memory back.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How often a thread looks whether others run the jobs fast enough. So long may a job wait though a thread
 /// is free, where the ones before it were short.
@@ -31,17 +35,21 @@ const PATIENCE: Duration = Duration::from_micros(200);
 /// How long a thread without work looks for more before it sleeps, where that has paid.
 const LOOK: Duration = Duration::from_micros(50);
 
-/// One of the pool's threads. Dropped with its loop, or with the runtime that never started it.
+/// One of the pool's threads. Dropped with its loop, or by the system that refuses to start it.
 pub(super) struct Thread {
     shared: Arc<Shared>,
     /// How the queue counts it.
     place: Cell<Place>,
-    /// Of the runtime, for a thread that stays. The runtime's end waits for it.
-    runtime: Option<Sentinel>,
+    /// The job that it runs.
+    job: RefCell<Option<Slot>>,
+    /// Of the runtime in whose context it runs: it ends with it.
+    runtime: Sentinel,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
+    /// It does not run yet.
+    Starting,
     /// It will run jobs as soon as it holds what it must.
     Entering,
     Inside,
@@ -50,24 +58,34 @@ enum Place {
 }
 
 impl Thread {
-    /// The queue counts it already.
-    pub(super) fn called(shared: &Arc<Shared>) -> Self {
-        let stays = shared.gate.get().is_some();
-        let runtime = stays.then(|| {
-            let shared = Arc::clone(shared);
-            Sentinel::new(move || shared.let_go())
-        });
-        Self {
+    /// Starts one that the queue knows to be starting, in the context of this runtime. Not to be called with the
+    /// lock.
+    pub(super) fn start(shared: &Arc<Shared>) {
+        let runtime = Handle::current();
+        let thread = Self {
             shared: Arc::clone(shared),
-            place: Cell::new(Place::Entering),
-            runtime,
+            place: Cell::new(Place::Starting),
+            job: RefCell::new(None),
+            runtime: {
+                let shared = Arc::clone(shared);
+                Sentinel::new(move || shared.let_go())
+            },
+        };
+        let started = shared.spawner.spawn(move || {
+            let _context = runtime.enter();
+            thread.work();
+        });
+        if let Err(error) = started {
+            refused(shared, &error);
         }
     }
 
     /// It was called. Runs jobs while there are any: one wake-up serves many jobs.
-    pub(super) fn work(self) {
+    fn work(self) {
         let mut second_look = SecondLook::default();
         let mut queue = self.shared.queue();
+        queue.thread_started();
+        self.place.set(Place::Entering);
         loop {
             if queue.is_brisk() {
                 queue.threads.entered();
@@ -141,6 +159,7 @@ impl Thread {
         queue.threads.entered();
         self.place.set(Place::Inside);
         while let Some(Start { slot, work, waited }) = queue.start(now, &thread) {
+            self.job.replace(Some(slot));
             // It may come to wait in this one.
             let next = queue.call_thread();
             if queue.has_waiting() {
@@ -152,13 +171,17 @@ impl Thread {
             drop(queue);
             drop(done);
             Shared::send(&self.shared, next);
-            if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                tracing::error!("a job of the blocking pool panicked outside of its service");
-            }
+            let result = catch_unwind(AssertUnwindSafe(work));
             now = Instant::now();
             queue = self.shared.queue();
             turn.end_job(queue.events(), now);
-            done = queue.finish(&slot, now);
+            done = self.finish(&mut queue, now);
+            if let Err(panic) = result {
+                drop(queue);
+                tracing::error!("a job of the blocking pool panicked outside of its service");
+                drop(panic);
+                queue = self.shared.queue();
+            }
             if queue.is_idle() {
                 self.shared.idle.notify_waiters();
             }
@@ -190,6 +213,11 @@ impl Thread {
         queue
     }
 
+    fn finish(&self, queue: &mut Queue, now: Instant) -> Option<Run> {
+        let slot = self.job.take()?;
+        queue.finish(&slot, now)
+    }
+
     /// Waits until it is called, or has left.
     fn park<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> Option<MutexGuard<'a, Queue>> {
         queue.threads.park();
@@ -205,8 +233,8 @@ impl Thread {
             }
             let now = Instant::now();
             let left = deadline.saturating_duration_since(now);
-            let runtime = self.runtime.as_ref();
-            let stays = runtime.is_some_and(|runtime| !runtime.is_gone()) && !queue.is_closed();
+            let ends = self.runtime.is_gone() || queue.is_closed();
+            let stays = !ends && self.shared.gate.get().is_some();
             if watches && left.is_zero() {
                 match queue.watch() {
                     Watch::GoesOn => deadline = now + PATIENCE,
@@ -221,7 +249,12 @@ impl Thread {
                 }
                 continue;
             }
-            if !stays && left.is_zero() {
+            if ends && !watches || !stays && left.is_zero() {
+                if !ends && queue.refusals.are_recent() {
+                    // Another one could not be had in its place.
+                    deadline = now + LINGER;
+                    continue;
+                }
                 queue.threads.retire();
                 self.place.set(Place::Gone);
                 return None;
@@ -238,21 +271,27 @@ impl Thread {
 }
 
 impl Drop for Thread {
-    /// Only a thread that never ran, or that could not enter, is not gone yet.
+    /// Only a thread that never ran, that could not enter, or that a panic ends is not gone yet.
     fn drop(&mut self) {
         let place = self.place.replace(Place::Gone);
         if place == Place::Gone {
             return;
         }
-        let (orphans, next, idle) = {
+        let (done, orphans, next, idle) = {
             let mut queue = self.shared.queue();
-            if place == Place::Entering {
-                queue.threads.entered();
+            let done = self.finish(&mut queue, Instant::now());
+            match place {
+                Place::Starting => queue.threads.not_started(),
+                Place::Entering => {
+                    queue.threads.entered();
+                    queue.threads.leave();
+                }
+                Place::Inside | Place::Gone => queue.threads.leave(),
             }
-            let (orphans, next) = queue.leave();
-            (orphans, next, queue.is_idle())
+            let (orphans, next) = queue.replace();
+            (done, orphans, next, queue.is_idle())
         };
-        drop(orphans);
+        drop((done, orphans));
         Shared::send(&self.shared, next);
         if idle {
             self.shared.idle.notify_waiters();

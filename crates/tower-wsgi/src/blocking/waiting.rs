@@ -86,6 +86,13 @@ impl Waiting {
         limit.next_look(&last.job, limit.since)
     }
 
+    /// Limits the wait of all jobs that were to wait without a limit.
+    pub(super) fn limit_all(&mut self, limit: Limit) {
+        for place in &mut self.line {
+            place.limit.get_or_insert(limit);
+        }
+    }
+
     /// A thread is there for the next job.
     pub(super) fn take_first(&mut self, now: Instant) -> Option<First> {
         let Place { id, limit, job } = self.line.pop_front()?;

@@ -19,6 +19,8 @@ use crate::blocking::{
 
 /// A thread of the pool between two of its steps: each is what it does under the lock.
 enum Thread {
+    /// It was asked for.
+    Starting,
     Entering,
     /// In its job.
     Running(Slot),
@@ -37,6 +39,8 @@ struct Pool {
     threads: Vec<Thread>,
     jobs: u64,
     cancelled: usize,
+    /// Nobody was left to run them.
+    orphans: usize,
     ran: Arc<Mutex<BTreeSet<u64>>>,
 }
 
@@ -56,6 +60,7 @@ impl Pool {
             threads: Vec::new(),
             jobs: 0,
             cancelled: 0,
+            orphans: 0,
             ran: Arc::default(),
         }
     }
@@ -68,14 +73,23 @@ impl Pool {
             label: Label::default(),
             work: Box::new(run),
         };
-        let (_, next) = self.queue.push(job).ok().expect("there is room");
-        self.send(next);
+        match self.queue.push(job) {
+            Ok((_, next)) => self.send(next),
+            Err(_) => self.orphans += 1,
+        }
     }
 
     fn send(&mut self, next: Next) {
         if next == Next::Start {
-            self.threads.push(Thread::Entering);
+            self.threads.push(Thread::Starting);
         }
+    }
+
+    /// The system may be asked for threads again.
+    fn ask_again(&mut self) {
+        self.queue.threads.may_start(true);
+        let next = self.queue.call_thread();
+        self.send(next);
     }
 
     fn is_held(&self) -> bool {
@@ -87,6 +101,18 @@ impl Pool {
     fn step(&mut self, index: usize, variant: u8) -> bool {
         let free = !self.is_held();
         match std::mem::replace(&mut self.threads[index], Thread::Idle) {
+            Thread::Starting if variant == 4 => {
+                self.threads.remove(index);
+                self.queue.threads.not_started();
+                let (orphans, next) = self.queue.replace();
+                self.orphans += orphans.len();
+                self.send(next);
+                self.queue.refuse_thread(tokio::time::Instant::now);
+            }
+            Thread::Starting => {
+                self.queue.thread_started();
+                self.threads[index] = Thread::Entering;
+            }
             // It leaves the jobs to others, as a real one does only when it was called.
             Thread::Entering if self.queue.is_brisk() => {
                 self.queue.threads.entered();
@@ -175,7 +201,9 @@ impl Pool {
     }
 
     fn check(&self, most: usize) {
-        assert_eq!(self.queue.threads.total(), self.threads.len());
+        let runs = |thread: &&Thread| !matches!(thread, Thread::Starting);
+        let run = self.threads.iter().filter(runs).count();
+        assert_eq!(self.queue.threads.total(), run);
         assert!(self.threads.len() <= most);
         let busy = |thread: &&Thread| matches!(thread, Thread::Running(_) | Thread::Waiting(_));
         assert_eq!(self.queue.busy(), self.threads.iter().filter(busy).count());
@@ -207,7 +235,7 @@ proptest! {
     fn every_job_runs_once_in_whatever_order_the_threads_take_their_steps(
         most in 1_usize..5,
         held: bool,
-        steps in prop::collection::vec((0_u8..10, any::<prop::sample::Index>(), 0_u8..5), 0..200),
+        steps in prop::collection::vec((0_u8..11, any::<prop::sample::Index>(), 0_u8..5), 0..200),
     ) {
         let mut pool = Pool::new(most, held);
         for (what, which, variant) in steps {
@@ -217,6 +245,7 @@ proptest! {
                     let id = which.index(usize::try_from(pool.jobs).unwrap()) as u64;
                     pool.cancelled += usize::from(pool.queue.cancel(id).is_some());
                 }
+                4 => pool.ask_again(),
                 _ if pool.threads.is_empty() => {}
                 _ => {
                     pool.step(which.index(pool.threads.len()), variant);
@@ -228,6 +257,6 @@ proptest! {
         pool.check(most);
         prop_assert!(pool.queue.is_idle(), "no thread is left to come for a job");
         let ran = pool.ran.lock().unwrap().len();
-        prop_assert_eq!(ran + pool.cancelled, usize::try_from(pool.jobs).unwrap());
+        prop_assert_eq!(ran + pool.cancelled + pool.orphans, usize::try_from(pool.jobs).unwrap());
     }
 }
