@@ -58,10 +58,11 @@ impl Attached {
     /// The same on a thread of the pool, which leaves the core to the event loop.
     pub(crate) fn wait_in_pool() -> Self {
         let is_new = THREAD.with(|thread| thread.state.get().is_null());
+        let attached = Self::wait();
         if is_new {
             scheduling::run_as_batch();
         }
-        Self::wait()
+        attached
     }
 
     /// Whether this thread has one.
@@ -89,6 +90,7 @@ impl Drop for Attached {
     fn drop(&mut self) {
         THREAD.with(|thread| {
             thread.attached.set(false);
+            scheduling::resume_batch();
             // SAFETY: this thread is attached, with the state that `wait` made or restored: the value
             // never leaves its thread, and what runs Python in between restores what it changes.
             thread.state.set(unsafe { ffi::PyEval_SaveThread() });

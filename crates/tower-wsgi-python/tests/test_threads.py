@@ -197,9 +197,45 @@ def test_a_worker_ends_in_order(tmp_path: Path, threads: int, path: str) -> None
 
 POLICIES = """
 import os
+import subprocess
+import sys
+import threading
+
+ASK = "import os; print(os.sched_getscheduler(0))"
+
+def in_fork():
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, str(os.sched_getscheduler(0)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with open(reader) as pipe:
+        return int(pipe.read())
+
+def in_thread():
+    policies = []
+    thread = threading.Thread(target=lambda: policies.append(os.sched_getscheduler(0)))
+    thread.start()
+    thread.join()
+    return policies[0]
+
+def in_shell():
+    with os.popen(f"{sys.executable} -c '{ASK}'") as pipe:
+        return int(pipe.read())
+
+STARTS = {
+    "/run": lambda: int(subprocess.check_output([sys.executable, "-c", ASK])),
+    "/fork": in_fork,
+    "/shell": in_shell,
+    "/thread": in_thread,
+}
 
 def application(environ, start_response):
     policies = [os.sched_getscheduler(0), os.sched_getscheduler(os.getpid())]
+    if environ["PATH_INFO"] in STARTS:
+        policies = [STARTS[environ["PATH_INFO"]]()]
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [" ".join(map(str, policies)).encode()]
 """
@@ -211,9 +247,21 @@ def test_threads_of_the_pool_leave_the_core_to_the_event_loop(
     serve: Callable[..., Served], threads: int
 ) -> None:
     options = ["--workers", "1", "--thread-workers", str(threads)]
-    here, event_loop = get(serve("app:application", *options, source=POLICIES).url).split()
+    url = serve("app:application", *options, source=POLICIES).url
+    here, main_thread = get(url).split()
     assert int(here) == (os.SCHED_BATCH if threads else os.SCHED_OTHER)
-    assert int(event_loop) == os.SCHED_OTHER
+    assert int(main_thread) == os.SCHED_OTHER
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has these policies")
+def test_what_the_application_starts_competes_as_others_do(serve: Callable[..., Served]) -> None:
+    options = ["--workers", "1", "--thread-workers", "1"]
+    url = serve("app:application", *options, source=POLICIES).url
+    # Python tells when it starts a thread from 3.12 on.
+    for path in ("run", "fork", "shell", *(["thread"] if sys.version_info >= (3, 12) else [])):
+        assert int(get(f"{url}/{path}")) == os.SCHED_OTHER
+        # The thread is what it was as soon as it has let others have the interpreter.
+        wait_until(lambda: int(get(url).split()[0]) == os.SCHED_BATCH)
 
 
 THREADS = """
