@@ -93,11 +93,15 @@ impl Credentials {
         let place = places.into_iter().find(|place| self.is_barred(place))?;
         let user = User::from_uid(self.uid).ok().flatten();
         let user = user.map_or_else(|| self.uid.to_string(), |user| user.name);
+        let purpose = if place == path {
+            String::new()
+        } else {
+            format!(", which is needed for {}", path.display())
+        };
         Some(format!(
-            "the user {user} has no permission to enter or execute {}, which is needed for {}; \
-             give it, or choose another user or place",
+            "the user {user} has no permission to enter or execute {}{purpose}; give it, or choose \
+             another user or place",
             place.display(),
-            path.display()
         ))
     }
 
@@ -241,7 +245,7 @@ mod tests {
         assert_eq!(stranger.obstacle(&program), None);
         allow(&program, 0o644);
         let obstacle = stranger.obstacle(&program).unwrap();
-        let expected = format!("execute {}, ", program.display());
+        let expected = format!("execute {}; ", program.display());
         assert!(obstacle.contains(&expected), "{obstacle}");
     }
 

@@ -46,6 +46,10 @@ const TIPS: &[(&[&str], &str)] = &[
         "use --access-log, with a file or \"-\"",
     ),
     (
+        &["--error-logfile"],
+        "the log goes to standard error; send that to a file, or leave it to a service manager",
+    ),
+    (
         &["--access-logformat"],
         "use --access-log-format, with common, combined or json",
     ),
