@@ -20,9 +20,10 @@ class WSGIServer:
 
     ``settings`` are the options of the command ``tower-wsgi``, with underscores: ``bind=8070``,
     ``workers=4``, ``thread_workers=10``. Durations are seconds, or a text such as ``"30s"`` or
-    ``"5m"``; sizes are bytes, or a text such as ``"16K"`` or ``"10M"``. The command
-    line of the script overrides them, and its ``--help`` tells them all; with ``parse_console=False``
-    it is not looked at. ``argv`` stands for `sys.argv`, and ``description`` is the first line of the help.
+    ``"5m"``; sizes are bytes, or a text such as ``"16K"`` or ``"10M"``. The command line of the
+    script overrides them, and its ``--help`` tells them all; with ``parse_console=False`` it is
+    not looked at. ``argv`` stands for `sys.argv`, and ``description`` is the first line of the
+    help.
 
     The workers are the script, executed again: what it does before `start` happens in the
     supervisor and in each worker, and the application is called in workers only.
