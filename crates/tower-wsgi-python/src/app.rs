@@ -21,7 +21,7 @@ use crate::{
     future::ResponseFuture,
     greenlets,
     load::{self, LoadError},
-    pool_threads,
+    pool_threads, stack,
 };
 
 /// How long a whole request may take to arrive. A server has a shorter limit for a client that stalls.
@@ -206,6 +206,8 @@ impl Inner {
         let pool = BlockingPool::new(threads)
             .max_spooled(limits.max_spooled)
             .max_spooled_response(limits.max_spooled_response)
+            .thread_name("worker-thread")
+            .thread_stack_size(stack::size())
             .hold(pool_threads::enter);
         let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(threads > 1));
         Self::Pool(wait_for_body.layer(blocking), pool)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -328,7 +330,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[s
     return lambda: path.read_text().split()
 
 
-@pytest.mark.parametrize(("threads", "name"), [(0, "server"), (2, r"blocking-[0-9]+")])
+@pytest.mark.parametrize(("threads", "name"), [(0, "server"), (2, r"worker-thread-[12]")])
 def test_the_servers_threads_are_threads_of_python(
     serve: Callable[..., Served], told: Callable[[], list[str]], threads: int, name: str
 ) -> None:
@@ -428,3 +430,117 @@ def test_a_patch_that_leaves_threads_alone_is_no_matter(serve: Callable[..., Ser
     patch = "from gevent import monkey; monkey.patch_socket(); monkey.patch_ssl()"
     server = serve("app:application", "--workers", "1", source=PATCHED.format(patch=patch))
     assert get(server.url) == b"here"
+
+
+DEEP = """
+import ast
+import json
+import pickle
+
+import msgspec
+
+def nested(depth):
+    value = ()
+    for _ in range(depth):
+        value = (value,)
+    return value
+
+class Node:
+    def __init__(self, child):
+        self.child = child
+
+    def __reduce__(self):
+        return Node, (self.child,)
+
+def pickled():
+    node = None
+    for _ in range(100_000):
+        node = Node(node)
+    return pickle.dumps(node)
+
+def repeated(depth):
+    def call(depth):
+        return depth and call(depth - 1)
+    return call(depth)
+
+RECURSIONS = {
+    "msgspec": lambda: msgspec.json.decode(b"[" * 200_000),
+    "msgspec-7k": lambda: msgspec.json.decode(b"[" * 7_000),
+    "hash": lambda: hash(nested(60_000)),
+    "json": lambda: json.loads("[" * 200_000),
+    "ast": lambda: ast.literal_eval("(" * 150 + ")" * 150),
+    "parse": lambda: compile("-" * 3_000 + "1", "", "eval"),
+    "pickle": pickled,
+    "python": lambda: repeated(100_000),
+    "repr": lambda: repr(nested(5_000)),
+}
+
+def outcome(name):
+    try:
+        return f"{name}: {type(RECURSIONS[name]()).__name__}"
+    except Exception as error:
+        return f"{name}: {type(error).__name__}"
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [outcome(environ["PATH_INFO"][1:]).encode()]
+
+if __name__ == "__main__":
+    for name in RECURSIONS:
+        print(outcome(name))
+"""
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_deep_recursion_ends_as_in_the_main_thread_of_python(
+    serve: Callable[..., Served], tmp_path: Path, threads: int
+) -> None:
+    options = ["--workers", "1", "--thread-workers", str(threads)]
+    server = serve("app:application", *options, source=DEEP)
+    command = [sys.executable, "app.py"]
+    alone = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    outcomes = alone.stdout.splitlines()
+    assert len(outcomes) == 9
+    for expected in outcomes:
+        assert get(f"{server.url}/{expected.split(':')[0]}").decode() == expected
+    assert server.stop() == 0
+    assert "died" not in server.log
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(1 << 20, 8 << 20), (16 << 20, 16 << 20), (-1, 64 << 20)]
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="the sizes are read from /proc")
+def test_the_stack_is_that_of_a_main_thread_within_limits(
+    start: Callable[..., Served], tmp_path: Path, limit: int, expected: int
+) -> None:
+    if limit == -1 and resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY:
+        pytest.skip("the limit of this machine cannot be raised")
+    (tmp_path / "app.py").write_text(SIZES)
+    command = ["prlimit", f"--stack={'unlimited' if limit == -1 else limit}"]
+    if shutil.which("prlimit") is None:
+        pytest.skip("there is no prlimit here")
+    command += [sys.executable, "-m", "tower_wsgi", "app:application", "--workers", "0"]
+    for threads in ("0", "1"):
+        server = start(*command, "--bind", "127.0.0.1:0", "--thread-workers", threads)
+        size = int(get(server.url))
+        # The system rounds it, and keeps some for itself.
+        assert expected - (64 << 10) <= size <= expected + (64 << 10)
+
+
+SIZES = """
+import re
+
+def application(environ, start_response):
+    here = id(locals())
+    # The stack of this thread is where its stack pointer is.
+    with open("/proc/thread-self/syscall") as file:
+        pointer = int(file.read().split()[-2], 16)
+    with open("/proc/self/maps") as file:
+        for line in file:
+            start, end = (int(word, 16) for word in line.split()[0].split("-"))
+            if start <= pointer < end:
+                size = end - start
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(size).encode()]
+"""
