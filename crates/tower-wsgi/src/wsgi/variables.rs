@@ -17,6 +17,9 @@ const SOFTWARE: &str = concat!("tower-wsgi/", env!("CARGO_PKG_VERSION"));
 
 static HOST: HeaderName = header::HOST;
 
+/// No field of HTTP. As `HTTP_PROXY` it would be where programs look for the proxy of their own requests.
+static PROXY: HeaderName = HeaderName::from_static("proxy");
+
 /// The name of a CGI variable.
 ///
 /// It is displayed as PEP 3333 spells it. A header field stays what it is until then, so that a
@@ -54,6 +57,8 @@ impl Environ {
     ///   9110 section 5.3, RFC 6265 section 5.4).
     /// * A header field with an underscore in its name is left out: as a variable it could not be told
     ///   from the one with a hyphen, which a proxy may have checked.
+    /// * `Proxy` is left out: as `HTTP_PROXY` it would name a proxy to the programs that the application starts
+    ///   ([httpoxy](https://httpoxy.org)).
     /// * `CONTENT_LENGTH` is the length of a body that has arrived, however it was sent;
     ///   `HTTP_TRANSFER_ENCODING` is left out then.
     /// * The host of an absolute target takes the place of `HTTP_HOST` (RFC 9112 section 3.2.2), and so
@@ -110,6 +115,7 @@ impl Environ {
                 || name == header::CONTENT_TYPE
                 || (name == HOST && target.is_some())
                 || (name == header::TRANSFER_ENCODING && arrived)
+                || name == PROXY
                 || name.as_str().contains('_'))
         };
         // To look for further values of each costs a search.

@@ -345,3 +345,35 @@ impl<A> WsgiService<A> {
         Arc::clone(&self.server)
     }
 }
+
+#[test]
+fn no_client_names_a_proxy() {
+    for twice in [false, true] {
+        let mut request = Request::get("/").header("proxy", "http://evil:1");
+        if twice {
+            request = request.header("Proxy", "http://evil:2");
+        }
+        let variables = plain(request.header("proxy-authorization", "x"));
+        assert!(!variables.contains_key("HTTP_PROXY"));
+        check(&variables, &[("HTTP_PROXY_AUTHORIZATION", "x")]);
+    }
+}
+
+#[test]
+fn an_empty_host_is_there_and_names_no_server() {
+    let local = Some(SocketAddr::from(([127, 0, 0, 2], 8000)));
+    for (local, name, port) in [(local, "127.0.0.2", "8000"), (None, "localhost", "80")] {
+        let ends = Ends {
+            local,
+            ..Ends::default()
+        };
+        let request = Request::get("/").header("host", "");
+        let request = request.body(Input::from(BufferedBody::default())).unwrap();
+        let expected = [
+            ("HTTP_HOST", ""),
+            ("SERVER_NAME", name),
+            ("SERVER_PORT", port),
+        ];
+        check(&variables(request, ends, ""), &expected);
+    }
+}
