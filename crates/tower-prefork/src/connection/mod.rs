@@ -23,6 +23,11 @@
 //! sees it, reads the body as chunked, and closes the connection after the answer. So nothing that follows on
 //! that connection is ever taken for a request, which is what RFC 9112 section 6.3 asks for.
 //!
+//! The lines before the chunks of a body, of which hyper lets through what the grammar does not have (`5;`, a NUL in an
+//! extension), are looked at as they are read, by `progress::chunk_lines`. Where a body begins is known if its request was not
+//! sent behind another one in the same piece, and if head and first piece together have less than 9 KiB; otherwise
+//! hyper's rules hold. The framing is hyper's in any case, so that nothing can be smuggled by the difference.
+//!
 //! A client that shuts down its sending side after a whole request gets its response, after which the connection
 //! closes (RFC 9112 section 9.6). It has left when the connection is reset, or when nothing can be written to it. The
 //! service learns of the end from the [`ClientInput`](tower_server_info::ClientInput) in the request's extensions.

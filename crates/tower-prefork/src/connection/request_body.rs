@@ -114,6 +114,11 @@ impl RequestBody {
         self.source.as_ref().map_or(Some(0), Source::rest)
     }
 
+    fn has_bad_chunks(&self) -> bool {
+        let receiving = self.receiving.as_ref();
+        receiving.is_some_and(Receiving::has_bad_chunks)
+    }
+
     fn end(&mut self, trailers: bool) {
         self.timer = None;
         if let Some(receiving) = self.receiving.take() {
@@ -162,7 +167,14 @@ impl Body for RequestBody {
         let (Some(source), Some(_)) = (&this.source, &this.receiving) else {
             return Poll::Ready(None);
         };
-        let frame = match source.poll_frame(cx) {
+        let polled = source.poll_frame(cx);
+        if this.has_bad_chunks() && !polled.is_pending() {
+            this.fail(BodyState::Malformed);
+            let text = "the request body is malformed: a line before a chunk is not valid";
+            let error = io::Error::new(io::ErrorKind::InvalidData, text);
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        let frame = match polled {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => {
                 this.fail(BodyState::Malformed);

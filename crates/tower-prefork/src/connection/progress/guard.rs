@@ -96,6 +96,7 @@ impl Receiving {
     pub(in crate::connection) fn begin(progress: &Arc<Progress>, chunked: bool) -> Self {
         progress.body.store(BodyState::Unread as u8, Relaxed);
         progress.receiving.fetch_add(1, AcqRel);
+        progress.recent().begin_body(progress.calls(), chunked);
         if chunked {
             // Until the end was seen, and without trailers. hyper ends a trailer line at CR LF but parses
             // it at a bare LF, so that it may swallow a request as trailers.
@@ -109,6 +110,11 @@ impl Receiving {
 
     pub(in crate::connection) fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// Whether a line before one of its chunks is not valid.
+    pub(in crate::connection) fn has_bad_chunks(&self) -> bool {
+        self.is_current() && self.progress.recent().has_bad_chunks()
     }
 
     /// All of it was received. `trailers`: what followed cannot be trusted.

@@ -1,6 +1,7 @@
 //! What the parts of one connection tell each other.
 
 mod body;
+mod chunk_lines;
 mod due;
 mod guard;
 mod last;

@@ -1,32 +1,79 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use http::{Method, Uri};
+
+use super::chunk_lines::ChunkLines;
 
 /// A request line that is not refused is shorter.
 const MOST: usize = 9 << 10;
 
-/// The beginning of what was read since the last request was received: hyper keeps nothing of a head that it refuses, and
-/// hides a fragment.
+/// The beginning of what was read since the last request was received: hyper keeps nothing of a head that it refuses,
+/// hides a fragment, and what is wrong with the lines of a chunked body.
 #[derive(Debug, Default)]
-pub(in crate::connection) struct Recent(Mutex<State>);
+pub(in crate::connection) struct Recent {
+    state: Mutex<State>,
+    has_bad_chunks: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct State {
     bytes: Vec<u8>,
     /// The requests that had been received.
     calls: u64,
+    /// Of the body that is being received.
+    chunks: Option<ChunkLines>,
 }
 
 impl Recent {
     pub(in crate::connection) fn add(&self, bytes: &[u8], calls: u64) {
-        let mut state = self.lock();
+        let state = &mut *self.lock();
         if state.calls != calls {
             state.calls = calls;
             state.bytes.clear();
         }
         let room = MOST.saturating_sub(state.bytes.len());
-        let bytes = &bytes[..bytes.len().min(room)];
-        state.bytes.extend_from_slice(bytes);
+        let kept = &bytes[..bytes.len().min(room)];
+        state.bytes.extend_from_slice(kept);
+        if let Some(chunks) = &mut state.chunks
+            && !chunks.read(bytes)
+        {
+            self.has_bad_chunks.store(true, Relaxed);
+        }
+    }
+
+    /// The body of the `call`th request is chunked. Where it begins is known if the request was not sent behind another,
+    /// and came with a head of usual size.
+    pub(in crate::connection) fn begin_body(&self, call: u64, is_chunked: bool) {
+        if !is_chunked && !self.has_bad_chunks.load(Relaxed) {
+            return;
+        }
+        let mut state = self.lock();
+        state.chunks = None;
+        self.has_bad_chunks.store(false, Relaxed);
+        if !is_chunked || call != state.calls + 1 || state.bytes.len() == MOST {
+            return;
+        }
+        let mut blank = state.bytes.windows(3).enumerate();
+        let begin = blank.find_map(|(at, bytes)| match bytes {
+            [b'\n', b'\n', _] => Some(at + 2),
+            b"\n\r\n" => Some(at + 3),
+            _ => None,
+        });
+        let mut chunks = ChunkLines::default();
+        // The last two may be the blank line.
+        let rest = state.bytes.get(begin.unwrap_or(state.bytes.len())..);
+        if !chunks.read(rest.unwrap_or_default()) {
+            self.has_bad_chunks.store(true, Relaxed);
+        }
+        state.chunks = Some(chunks);
+    }
+
+    /// Whether a line of the current body is not valid.
+    pub(in crate::connection) fn has_bad_chunks(&self) -> bool {
+        self.has_bad_chunks.load(Relaxed)
     }
 
     /// Gives it away.
@@ -67,7 +114,7 @@ impl Recent {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -434,3 +434,40 @@ async fn a_service_that_fails_is_answered_for() {
     }
     assert_eq!(server.load.requests(), 0);
 }
+
+/// hyper lets them through.
+#[tokio::test(start_paused = true)]
+async fn lines_before_chunks_that_the_grammar_does_not_have() {
+    let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    let get = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    for line in ["5;", "5 ", "5;a\0", "5;bad[=x"] {
+        for good in ["", "1\r\nx\r\n"] {
+            let request = format!("{head}{good}{line}\r\nhello\r\n0\r\n\r\n");
+            for cut in [0, 10, head.len(), request.len() - 12] {
+                for before in ["", get] {
+                    let server = Server::new();
+                    let mut client = server.connect(echo());
+                    if !before.is_empty() {
+                        client.send(before).await;
+                        assert_eq!(client.answer().await.status, 200);
+                    }
+                    client.send(&request[..cut]).await;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    client.send(&request[cut..]).await;
+                    let answer = client.answer().await;
+                    assert_eq!((answer.status, answer.closes()), (400, true), "{request:?}");
+                    client.ended().await;
+                }
+            }
+        }
+    }
+    // Those of the grammar, and any content.
+    let server = Server::new();
+    let mut client = server.connect(echo());
+    for _ in 0..2 {
+        client
+            .send([head, "5 ;a=\"\\\"\";b\r\n\n5;\r\n\r\n0\r\n\r\n"].concat())
+            .await;
+        assert_eq!(client.answer().await.text(), "POST / a \n5;\r\n");
+    }
+}
