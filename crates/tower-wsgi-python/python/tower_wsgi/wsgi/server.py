@@ -56,6 +56,9 @@ class WSGIServer:
 
         When the exit code is not 0 this ends the program with it, or gives it with
         ``exit=False``. Other servers of the script are not started: see `arbiter`.
+
+        To be called in the main thread, which then runs the signal handlers of the program. In
+        another one, with ``workers=0``, it gives the exit code and leaves the program to the others.
         """
         return _run([self], exit=exit)
 
