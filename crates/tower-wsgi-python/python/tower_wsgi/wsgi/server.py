@@ -58,7 +58,7 @@ class WSGIServer:
         ``exit=False``. Other servers of the script are not started: see `arbiter`.
 
         To be called in the main thread, which then runs the signal handlers of the program. In
-        another one, with ``workers=0``, it gives the exit code and leaves the program to the others.
+        another one, with ``workers=0``, it gives the exit code and leaves the program to others.
         """
         return _run([self], exit=exit)
 
