@@ -197,6 +197,17 @@ impl Client {
         shutdown(stream, Shutdown::Write).expect("the connection is open");
     }
 
+    /// Leaves, so that the server learns of it: a connection that is only closed looks as if its sending side was.
+    ///
+    /// # Panics
+    ///
+    /// When the socket is none.
+    pub fn reset(self) {
+        let stream = self.stream.get_ref().as_fd();
+        rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO))
+            .expect("a socket");
+    }
+
     /// Reads until the server closes the connection.
     ///
     /// # Errors
