@@ -49,6 +49,17 @@ def test_a_url() -> None:
     assert request_uri(environ) == "https://example.org/a?b=c"
 
 
+def test_the_names_of_the_arguments_in_older_pulsars() -> None:
+    environ = wsgi.test_wsgi_environ("/a", secure=True)
+    assert (environ["wsgi.url_scheme"], environ["HTTPS"]) == ("https", "on")
+    assert "secure" not in environ
+    environ = wsgi.test_wsgi_environ(url="https://example.org/a?b=c")
+    assert request_uri(environ) == "https://example.org/a?b=c"
+    assert "url" not in environ
+    with pytest.raises(TypeError, match="path and url are two names"):
+        wsgi.test_wsgi_environ("/a", url="/b")
+
+
 def test_headers_and_variables() -> None:
     headers = [
         ("Host", "example.org"),

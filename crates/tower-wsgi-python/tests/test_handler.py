@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import pickle
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import PATIENCE, call
 
 from tower_wsgi import wsgi
 from tower_wsgi.wsgi.handler import native_application
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 def environ(path: str = "/", **more: Any) -> dict[str, Any]:
@@ -34,6 +38,51 @@ class TestChain:
     def test_the_first_answer_wins(self) -> None:
         handler = wsgi.WsgiHandler([not_mine, hello, broken])
         assert call(handler, environ()).body == b"hello"
+
+    @pytest.mark.parametrize("response_middleware", [[], [lambda environ, response: None]])
+    def test_a_middleware_may_return_a_response(self, response_middleware: Any) -> None:
+        def teapot(environ: Any, start_response: Any) -> wsgi.WsgiResponse:
+            return wsgi.WsgiResponse(418, "no coffee")
+
+        handler = wsgi.WsgiHandler([not_mine, teapot, broken], response_middleware)
+        answer = call(handler, environ())
+        assert (answer.code, answer.body) == (418, b"no coffee")
+        assert answer.headers["content-length"] == "9"
+
+    @pytest.mark.parametrize("response_middleware", [[], [lambda environ, response: None]])
+    @pytest.mark.parametrize("kind", ["coroutine", "Future", "async_generator"])
+    def test_an_asynchronous_result_is_an_error(self, kind: str, response_middleware: Any) -> None:
+        async def late() -> list[bytes]:
+            return []
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b""
+
+        def done() -> asyncio.Future[None]:
+            loop = asyncio.new_event_loop()
+            future = loop.create_future()
+            future.set_result(None)
+            loop.close()
+            return future
+
+        made: dict[str, Any] = {"coroutine": late, "Future": done, "async_generator": pieces}
+
+        def application(environ: Any, start_response: Any) -> Any:
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return made[kind]()
+
+        request = environ()
+        answer = call(wsgi.WsgiHandler([application], response_middleware), request)
+        assert answer.code == 500
+        text = f"TypeError: a middleware returned {kind}, which is asynchronous"
+        assert text in request["wsgi.errors"].getvalue()
+
+    def test_response_middleware_that_is_asynchronous_is_an_error(self) -> None:
+        async def late(environ: Any, response: Any) -> None:
+            return None
+
+        with pytest.raises(TypeError, match="a response middleware returned coroutine"):
+            call(wsgi.WsgiHandler([hello], [late]), environ())  # type: ignore[list-item]
 
     def test_an_empty_answer_is_an_answer(self) -> None:
         def empty(environ: Any, start_response: Any) -> list[bytes]:

@@ -24,17 +24,23 @@ def test_wsgi_environ(
     https: bool = False,
     loop: object = None,
     body: bytes | None = None,
+    *,
+    secure: bool = False,
+    url: str | None = None,
     **params: object,
 ) -> WSGIEnvironment:
     """Give the environ of a request, as a server would.
 
     ``path`` may have a query, may hold any characters, and may be a whole URL, which then says
-    host and scheme. Headers that are given twice are joined. ``extra`` and ``params`` are
-    variables to add or to replace; ``loop`` is accepted for the sake of old callers.
+    host and scheme; ``url`` is another name of it, as ``secure`` is of ``https``. Headers that
+    are given twice are joined. ``extra`` and ``params`` are variables to add or to replace;
+    ``loop`` is accepted for the sake of old callers.
     """
-    url = urlsplit(quote(path or "/", safe="%/:?#[]@!$&'()*+,;=~"))
-    https = https or url.scheme == "https"
-    target = url._replace(scheme="", netloc="", fragment="").geturl() or "/"
+    if path is not None and url is not None:
+        raise TypeError("path and url are two names of one argument: give one of them")
+    target_url = urlsplit(quote(path or url or "/", safe="%/:?#[]@!$&'()*+,;=~"))
+    https = https or secure or target_url.scheme == "https"
+    target = target_url._replace(scheme="", netloc="", fragment="").geturl() or "/"
     if not target.startswith("/"):
         target = f"/{target}"
     body = body or b""
@@ -42,7 +48,7 @@ def test_wsgi_environ(
         "REQUEST_METHOD": (method or "GET").upper(),
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(target.partition("?")[0]).decode("latin-1"),
-        "QUERY_STRING": url.query,
+        "QUERY_STRING": target_url.query,
         "REQUEST_URI": target,
         "RAW_URI": target,
         "SERVER_PROTOCOL": "HTTP/1.1",
@@ -51,7 +57,7 @@ def test_wsgi_environ(
         "SERVER_SOFTWARE": "tower-wsgi",
         "REMOTE_ADDR": "255.0.1.2",
         "REMOTE_PORT": "8080",
-        "HTTP_HOST": url.netloc or "127.0.0.1",
+        "HTTP_HOST": target_url.netloc or "127.0.0.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https" if https else "http",
         "wsgi.input": io.BytesIO(body),

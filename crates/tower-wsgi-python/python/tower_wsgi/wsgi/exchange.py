@@ -44,10 +44,9 @@ class Exchange:
         status: str,
         headers: list[tuple[str, str]],
         exc_info: OptExcInfo | None = None,
-        /,
     ) -> Callable[[bytes], object]:
         """What the application gets in place of the server's function."""
-        if exc_info is None:
+        if not exc_info:
             if self._started:
                 raise AssertionError("start_response was called again without an exc_info")
         elif self.flowing and exc_info[1] is not None:
@@ -81,7 +80,14 @@ class Exchange:
         response = WsgiResponse(status, (), headers)
         response.content = content
         for middleware in self._middleware:
-            response = middleware(self._environ, response) or response
+            edited = middleware(self._environ, response) or response
+            if not isinstance(edited, WsgiResponse):
+                close(edited)
+                raise TypeError(
+                    f"a response middleware returned {type(edited).__name__}: it returns a "
+                    "WsgiResponse, or None"
+                )
+            response = edited
         if content is None and response.content is not None:
             raise RuntimeError(
                 "the application pushes its body into the server: response middleware can edit "
@@ -97,7 +103,7 @@ class Exchange:
             exc_info = None
         return () if response.content is None else response.content
 
-    def _push(self, data: bytes, /) -> None:
+    def _push(self, data: bytes, /, force: bool = False) -> None:
         if self.pending:
             self.hand_on(None)
         assert self._write is not None  # noqa: S101 -- the application has it from `start_response`

@@ -9,6 +9,7 @@ from tower_wsgi.wsgi.error_page import error_page
 from tower_wsgi.wsgi.errors import Http404
 from tower_wsgi.wsgi.exchange import Exchange, close
 from tower_wsgi.wsgi.middleware import wait_for_body_middleware
+from tower_wsgi.wsgi.response import WsgiResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 
     from tower_wsgi.wsgi.exchange import ResponseMiddleware
 
-    Middleware = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes] | None]
+    Middleware = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes] | WsgiResponse | None]
 
 
 class WsgiHandler:
     """Asks each middleware in turn, until one answers.
 
-    A middleware is a WSGI application that may also return ``None``: not mine, ask the next. If
-    nobody answers, the client gets a 404. When the call of one raises an exception, the client
-    gets a page with its status: that of an `HttpException`, or 500, with the traceback in
-    ``wsgi.errors``.
+    A middleware is a WSGI application that may also return ``None``: not mine, ask the next; or a
+    `WsgiResponse`, which is sent. If nobody answers, the client gets a 404. When the call of one
+    raises an exception, the client gets a page with its status: that of an `HttpException`, or
+    500, with the traceback in ``wsgi.errors``.
 
     Each of ``response_middleware`` is called with the environ and a `WsgiResponse`, edits it, and
     may return another in its place. They see the responses of all applications, and the
@@ -74,10 +75,28 @@ class WsgiHandler:
             for middleware in self.middleware:
                 result = middleware(environ, start_response)
                 if result is not None:
-                    return result
+                    return settle(result, environ, start_response)
             raise Http404
         except Exception as error:  # noqa: BLE001 -- the client gets an answer whatever it is
             return _answer_error(environ, start_response, error)
+
+
+def settle(
+    result: Iterable[bytes] | WsgiResponse, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Give the body of what a middleware has returned: a response that was not sent yet is sent."""
+    kind = type(result)
+    if kind is list or kind is tuple:
+        return result  # type: ignore[return-value]
+    if isinstance(result, WsgiResponse):
+        return result(environ, start_response)
+    if hasattr(kind, "__await__") or hasattr(kind, "__aiter__"):
+        close(result)  # or the interpreter complains of a coroutine that was never awaited
+        raise TypeError(
+            f"a middleware returned {kind.__name__}, which is asynchronous: a WSGI application "
+            "returns an iterable of bytes; serve an asynchronous application with an ASGI server"
+        )
+    return result
 
 
 def native_application(application: WSGIApplication) -> WSGIApplication:
@@ -97,7 +116,7 @@ def native_application(application: WSGIApplication) -> WSGIApplication:
         try:
             result = only(environ, start_response)
             if result is not None:
-                return result
+                return settle(result, environ, start_response)
             raise Http404
         except Exception as error:  # noqa: BLE001
             return _answer_error(environ, start_response, error)
