@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Extensions, Request, Response};
+use http::{Extensions, Request, Response, header::ACCEPT};
 use pyo3::prelude::*;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -165,6 +165,16 @@ impl PythonApp {
         self.build()
     }
 
+    /// Whether the application is held to the letter of PEP 3333, `false` by default: hop-by-hop header
+    /// fields, headers in another form than a list of tuples, a status without a reason, and `write` with
+    /// a `bytearray` are errors then. By default they are accepted as gunicorn accepts them; hop-by-hop
+    /// fields are dropped, with one warning for each name.
+    #[must_use]
+    pub fn strict(self, strict: bool) -> Self {
+        self.wsgi.application().set_strict(strict);
+        self
+    }
+
     /// What its threads are doing; `None` on the event loop.
     #[must_use]
     pub fn stats(&self) -> Option<Stats> {
@@ -229,9 +239,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let accept = request.headers().get(ACCEPT).cloned();
         match &mut self.inner {
-            Inner::Pool(service, _) => ResponseFuture::pool(service.call(request)),
-            Inner::Loop(service) => ResponseFuture::event_loop(service.call(request)),
+            Inner::Pool(service, _) => ResponseFuture::pool(service.call(request), accept),
+            Inner::Loop(service) => ResponseFuture::event_loop(service.call(request), accept),
         }
     }
 }

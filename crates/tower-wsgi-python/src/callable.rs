@@ -1,22 +1,27 @@
 //! A Python callable as an application.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use pyo3::{exceptions::PyTypeError, prelude::*};
+use pyo3::prelude::*;
 use tower_wsgi::{
     BoxError,
     wsgi::{self, Application},
 };
 
 use crate::{
-    chunks::Chunks, environ::Environs, failure::Failure, file_wrapper::FileWrapper,
-    start_response::StartResponse, text::type_name,
+    check, chunks::Chunks, environ::Environs, failure::Failure, file_wrapper::FileWrapper,
+    start_response::StartResponse,
 };
 
 /// What the calls of one application share.
 #[derive(Debug)]
 pub(crate) struct Host {
     environs: Environs,
+    /// Whether the application is held to the letter of PEP 3333.
+    strict: AtomicBool,
 }
 
 impl Host {
@@ -39,17 +44,19 @@ pub(crate) struct Callable {
 
 impl Callable {
     pub(crate) fn new(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if !callable.is_callable() {
-            return Err(PyTypeError::new_err(format!(
-                "the application is {}, which cannot be called",
-                type_name(callable)
-            )));
-        }
+        check::check(callable)?;
         let environs = Environs::new(callable.py())?;
         Ok(Self {
             callable: callable.clone().unbind(),
-            host: Arc::new(Host { environs }),
+            host: Arc::new(Host {
+                environs,
+                strict: AtomicBool::new(false),
+            }),
         })
+    }
+
+    pub(crate) fn set_strict(&self, strict: bool) {
+        self.host.strict.store(strict, Ordering::Relaxed);
     }
 
     /// Sets a variable in the environ of every request.
@@ -66,7 +73,11 @@ impl Callable {
     ) -> PyResult<Chunks> {
         let environ = self.host.environs.make(py, environ)?;
         let callable = self.callable.bind(py);
-        let starting = Py::new(py, StartResponse(start_response.clone()))?;
+        let starting = StartResponse {
+            inner: start_response.clone(),
+            strict: self.host.strict.load(Ordering::Relaxed),
+        };
+        let starting = Py::new(py, starting)?;
         let iterable = callable.call1((environ, starting))?;
         if let Ok(file) = iterable.cast_exact::<FileWrapper>()
             && file.get().send(py, start_response)

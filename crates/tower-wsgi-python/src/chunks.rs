@@ -53,13 +53,21 @@ impl Chunks {
         let mut chunks = Self::over(iterable, host);
         if let Some(iterable) = &chunks.iterable {
             let iterable = iterable.bind(py);
+            refuse_asynchronous(iterable)?;
             let iterator = iterable.try_iter().map_err(|error| {
                 if !error.is_instance_of::<PyTypeError>(py) {
                     return error;
                 }
                 PyTypeError::new_err(format!(
-                    "the application returned {}, which is no iterable of bytes",
-                    type_name(iterable)
+                    "the application returned {}, which is no iterable of bytes{}",
+                    type_name(iterable),
+                    if iterable.is_callable() {
+                        "; it can be called: if the application is a factory, write it with \
+                         parentheses, as in mysite:create_app(), and if it returned a response, \
+                         return response(environ, start_response)"
+                    } else {
+                        ""
+                    }
                 ))
             })?;
             chunks.rest = Rest::Iterator(iterator.unbind());
@@ -123,10 +131,34 @@ impl Chunks {
     }
 }
 
+/// A future that is done would be iterated as an empty body, and a coroutine would never run.
+fn refuse_asynchronous(result: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !is_asynchronous(result)? {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!(
+        "the application returned {}, which is asynchronous: a WSGI application returns an iterable of \
+         bytes; serve an asynchronous application with an ASGI server",
+        type_name(result)
+    )))
+}
+
+fn is_asynchronous(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let (py, class) = (object.py(), object.get_type());
+    Ok(class.getattr_opt(intern!(py, "__await__"))?.is_some()
+        || class.getattr_opt(intern!(py, "__aiter__"))?.is_some())
+}
+
 fn to_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     let bytes = item.cast::<PyBytes>().map_err(|_| {
         let hint = if item.is_instance_of::<pyo3::types::PyString>() {
             "; encode it"
+        } else if is_asynchronous(item).unwrap_or(false) {
+            // Or the interpreter complains of a coroutine that was never awaited.
+            if let Ok(Some(close)) = item.getattr_opt(intern!(item.py(), "close")) {
+                let _ = close.call0();
+            }
+            "; asynchronous pieces need an ASGI server"
         } else {
             ""
         };

@@ -5,10 +5,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::Response;
+use http::{HeaderValue, Response};
 use pin_project_lite::pin_project;
 use pyo3::prelude::*;
-use tower_wsgi::{Body, blocking::Blocking, wait_for_body, wsgi::WsgiService};
+use tower_wsgi::{
+    Body,
+    blocking::Blocking,
+    wait_for_body,
+    wsgi::{WsgiService, render_error},
+};
 
 use crate::callable::Callable;
 
@@ -20,6 +25,8 @@ pin_project! {
     pub struct ResponseFuture {
         #[pin]
         place: Place,
+        // The form of an error page.
+        accept: Option<HeaderValue>,
     }
 }
 
@@ -32,15 +39,17 @@ pin_project! {
 }
 
 impl ResponseFuture {
-    pub(crate) fn pool(future: OnPool) -> Self {
+    pub(crate) fn pool(future: OnPool, accept: Option<HeaderValue>) -> Self {
         Self {
             place: Place::Pool { future },
+            accept,
         }
     }
 
-    pub(crate) fn event_loop(future: OnLoop) -> Self {
+    pub(crate) fn event_loop(future: OnLoop, accept: Option<HeaderValue>) -> Self {
         Self {
             place: Place::Loop { future },
+            accept,
         }
     }
 }
@@ -49,11 +58,16 @@ impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().place.project() {
+        let this = self.project();
+        let mut polled = match this.place.project() {
             PlaceProj::Pool { future } => future.poll(cx),
             // To attach once and not at each step is much faster.
             PlaceProj::Loop { future } => Python::attach(|_| future.poll(cx)),
+        };
+        if let Poll::Ready(Ok(response)) = &mut polled {
+            render_error(this.accept.as_ref(), response);
         }
+        polled
     }
 }
 

@@ -46,6 +46,7 @@
 mod app;
 mod attached;
 mod callable;
+mod check;
 mod chunks;
 mod clients;
 #[cfg(feature = "command")]
@@ -53,10 +54,12 @@ mod command;
 mod connection;
 mod environ;
 mod failure;
+mod fields;
 mod file_wrapper;
 mod future;
 mod greenlets;
 mod load;
+mod near;
 mod pool_threads;
 mod scheduling;
 mod stack;

@@ -1,35 +1,42 @@
 //! `start_response` and `write`, as Python sees them.
 
 use bytes::Bytes;
+use http::StatusCode;
 use pyo3::{
     exceptions::{PyBaseException, PyRuntimeError, PyTypeError, PyValueError},
     prelude::*,
-    types::{PyBytes, PyList, PyTuple},
+    types::{PyByteArray, PyBytes, PyTuple},
 };
 use tower_wsgi::wsgi;
 
 use crate::{
     attached::Attached,
+    fields,
     text::{Latin1, type_name},
 };
 
 /// The callable that begins a response, see PEP 3333.
 #[pyclass(frozen, module = "tower_wsgi")]
-pub(crate) struct StartResponse(pub(crate) wsgi::StartResponse);
+pub(crate) struct StartResponse {
+    pub(crate) inner: wsgi::StartResponse,
+    /// To the letter of PEP 3333, and not as gunicorn does it.
+    pub(crate) strict: bool,
+}
 
 #[pymethods]
 impl StartResponse {
-    #[pyo3(signature = (status, response_headers, exc_info=None))]
+    // The names are those of gunicorn and wsgiref.
+    #[pyo3(signature = (status, headers, exc_info=None))]
     fn __call__(
         &self,
         py: Python<'_>,
         status: &Bound<'_, PyAny>,
-        response_headers: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Write> {
-        self.call(status, response_headers, exc_info)
+        self.call(status, headers, exc_info)
             .unwrap_or_else(|unreadable| {
-                apart(py, self.0.waits(), || self.0.refuse());
+                apart(py, self.inner.waits(), || self.inner.refuse());
                 Err(unreadable)
             })
     }
@@ -40,41 +47,42 @@ impl StartResponse {
     fn call(
         &self,
         status: &Bound<'_, PyAny>,
-        response_headers: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyResult<Write>> {
+        let py = status.py();
         let status = Latin1::new(status, "the status")?;
-        let list = response_headers.cast::<PyList>().map_err(|_| {
-            PyTypeError::new_err(format!(
-                "the response headers must be a list, not {}",
-                type_name(response_headers)
-            ))
-        })?;
-        let mut headers = Vec::with_capacity(list.len());
-        for item in list {
-            headers.push(pair(&item)?);
-        }
-        let error = exc_info.map(exception).transpose()?;
-        let write = apart(list.py(), self.0.waits(), || match error {
-            None => self.0.start(status, headers).map_err(Raised::from),
-            Some(error) => self.0.restart(status, headers, Raised(error)),
+        let (fields, error) = if self.strict {
+            (
+                fields::strict(headers)?,
+                exc_info.map(exception).transpose()?,
+            )
+        } else {
+            (
+                fields::lenient(headers)?,
+                exc_info.map_or(Ok(None), lenient_exception)?,
+            )
+        };
+        let usual = match status.as_ref() {
+            code if code.len() == 3 && !self.strict => with_reason(code),
+            _ => None,
+        };
+        let status = usual.as_deref().unwrap_or(status.as_ref());
+        let write = apart(py, self.inner.waits(), || match error {
+            None => self.inner.start(status, fields).map_err(Raised::from),
+            Some(error) => self.inner.restart(status, fields, Raised(error)),
         });
-        Ok(write.map(Write).map_err(|Raised(error)| error))
+        let strict = self.strict;
+        let write = write.map(|inner| Write { inner, strict });
+        Ok(write.map_err(|Raised(error)| error))
     }
 }
 
-/// The name and the value of a response header.
-fn pair(item: &Bound<'_, PyAny>) -> PyResult<(Latin1, Latin1)> {
-    match item.cast::<PyTuple>() {
-        Ok(tuple) if tuple.len() == 2 => Ok((
-            Latin1::new(&tuple.get_item(0)?, "the header name")?,
-            Latin1::new(&tuple.get_item(1)?, "the header value")?,
-        )),
-        _ => Err(PyTypeError::new_err(format!(
-            "each response header must be a tuple of a name and a value, not {}",
-            item.repr()?
-        ))),
-    }
+/// The status with its usual reason, if it has one.
+fn with_reason(code: &[u8]) -> Option<Vec<u8>> {
+    let status = StatusCode::from_bytes(code).ok()?;
+    let reason = status.canonical_reason().unwrap_or_default();
+    Some([code, b" ", reason.as_bytes()].concat())
 }
 
 /// The exception of an `exc_info`.
@@ -92,6 +100,20 @@ fn exception(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     })
 }
 
+/// The same, where `exc_info` may be empty, or what `sys.exc_info()` gives when there is no exception: such
+/// a call replaces an earlier one, too, unless the headers have been sent.
+fn lenient_exception(exc_info: &Bound<'_, PyAny>) -> PyResult<Option<PyErr>> {
+    if !exc_info.is_truthy()? {
+        return Ok(None);
+    }
+    let is_none =
+        |tuple: &Bound<'_, PyTuple>| tuple.len() == 3 && tuple.iter().all(|item| item.is_none());
+    match (exception(exc_info), exc_info.cast::<PyTuple>()) {
+        (Err(error), Ok(tuple)) if is_none(tuple) => Ok(Some(error)),
+        (result, _) => result.map(Some),
+    }
+}
+
 /// An exception for the application.
 struct Raised(PyErr);
 
@@ -107,16 +129,37 @@ impl From<wsgi::StartError> for Raised {
 
 /// The callable that PEP 3333 names `write`.
 #[pyclass(frozen, module = "tower_wsgi")]
-pub(crate) struct Write(wsgi::Write);
+pub(crate) struct Write {
+    inner: wsgi::Write,
+    strict: bool,
+}
 
 #[pymethods]
 impl Write {
-    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let data = data.cast::<PyBytes>().map_err(|_| {
-            PyTypeError::new_err(format!("write takes bytes, not {}", type_name(data)))
-        })?;
-        let data = Bytes::copy_from_slice(data.as_bytes());
-        apart(py, self.0.waits(), || self.0.write(data)).map_err(Into::into)
+    /// `force` is pulsar's: what is written is on its way at once in any case.
+    #[pyo3(signature = (data, force=None))]
+    fn __call__(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        force: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        if self.strict && force.is_some() {
+            return Err(PyTypeError::new_err("write takes one argument"));
+        }
+        let data = if let Ok(bytes) = data.cast::<PyBytes>() {
+            Bytes::copy_from_slice(bytes.as_bytes())
+        } else if let Ok(bytes) = data.cast::<PyByteArray>()
+            && !self.strict
+        {
+            bytes.to_vec().into()
+        } else {
+            return Err(PyTypeError::new_err(format!(
+                "write takes bytes, not {}",
+                type_name(data)
+            )));
+        };
+        apart(py, self.inner.waits(), || self.inner.write(data)).map_err(Into::into)
     }
 }
 

@@ -14,8 +14,12 @@ enum Form {
     Json,
 }
 
-/// Renders the response anew if it is a layer's refusal; any other goes on as it is.
-pub(super) fn render(accept: Option<&HeaderValue>, response: &mut Response<Body>) {
+/// Renders a response that a layer or [`WsgiService`](crate::wsgi::WsgiService) made in place of the
+/// application, such as a 500 or a 503, in the form that the client accepts: text, HTML or JSON. Any other
+/// response stays as it is.
+///
+/// `WsgiHandler` does this itself; it is for a service without one.
+pub fn render(accept: Option<&HeaderValue>, response: &mut Response<Body>) {
     let Some(rejection) = response.extensions_mut().remove::<Rejection>() else {
         return;
     };

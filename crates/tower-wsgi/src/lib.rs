@@ -37,6 +37,8 @@ pub mod wsgi;
 
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 mod budget;
+#[cfg(any(feature = "handler", feature = "wsgi"))]
+mod error_page;
 #[cfg(any(feature = "blocking", feature = "lazy", feature = "wait-for-body"))]
 mod rejection;
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]

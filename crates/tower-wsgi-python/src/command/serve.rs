@@ -148,6 +148,7 @@ fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyR
         .max_spooled(wsgi.max_spooled)
         .max_spooled_response(wsgi.max_spooled_response)
         .max_spooled_bodies(wsgi.max_spooled_bodies)
+        .strict(wsgi.strict)
         .thread_workers(config.thread_workers);
     let py = callable.py();
     let cfg = cfg(py, worker, &wsgi)?;
@@ -204,6 +205,7 @@ fn cfg(py: Python<'_>, worker: &Worker, wsgi: &WsgiConfig) -> PyResult<Py<PyAny>
     values.set_item("graceful_timeout", config.graceful_timeout.as_secs_f64())?;
     values.set_item("script_name", &wsgi.script_name)?;
     values.set_item("max_body", wsgi.max_body)?;
+    values.set_item("strict", wsgi.strict)?;
     let namespace = py.import("types")?.getattr("SimpleNamespace")?;
     Ok(namespace.call((), Some(&values))?.unbind())
 }

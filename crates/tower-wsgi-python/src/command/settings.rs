@@ -138,6 +138,7 @@ impl Settings {
             "max_spooled" => self.wsgi.max_spooled = Some(size(value)?),
             "max_spooled_response" => self.wsgi.max_spooled_response = Some(size(value)?),
             "max_spooled_bodies" => self.wsgi.max_spooled_bodies = Some(size(value)?),
+            "strict" => self.wsgi.strict = Some(value.extract()?),
             _ => {
                 let option = format!("--{}", name.replace('_', "-"));
                 let mut problem = "there is no setting of this name".to_owned();

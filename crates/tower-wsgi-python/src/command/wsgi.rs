@@ -1,6 +1,6 @@
 //! What can be set for the WSGI part of a server.
 
-use clap::Args;
+use clap::{Args, builder::FalseyValueParser};
 use serde::Deserialize;
 use tower_prefork::{Config, Server, cli};
 
@@ -29,6 +29,19 @@ pub(super) struct Wsgi {
     /// with 503 [default: 4G]
     #[arg(long, value_name = "SIZE", env = "TOWER_WSGI_MAX_SPOOLED_BODIES", value_parser = cli::size)]
     pub(super) max_spooled_bodies: Option<u64>,
+
+    /// Hold the application to the letter of PEP 3333: hop-by-hop header fields, header fields that are
+    /// not a list of tuples, and a status without a reason are errors [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "TOWER_WSGI_STRICT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(super) strict: Option<bool>,
 }
 
 /// What holds.
@@ -38,6 +51,8 @@ pub(super) struct WsgiConfig {
     pub(super) max_spooled: usize,
     pub(super) max_spooled_response: usize,
     pub(super) max_spooled_bodies: usize,
+    /// Whether the application is held to the letter of PEP 3333.
+    pub(super) strict: bool,
 }
 
 /// A size in a file.
@@ -74,6 +89,7 @@ pub(super) fn file_keys(server: Server) -> Server {
         .file_key::<Size>("max_spooled")
         .file_key::<Size>("max_spooled_response")
         .file_key::<Size>("max_spooled_bodies")
+        .file_key::<bool>("strict")
 }
 
 impl WsgiConfig {
@@ -92,6 +108,7 @@ impl WsgiConfig {
         let length = |name: &str, of: fn(&Wsgi) -> Option<u64>, default: u64| {
             usize::try_from(size(name, of, default)).unwrap_or(usize::MAX)
         };
+        let strict = given.strict.or_else(|| file.file_value("strict"));
         Self {
             script_name: script_name.unwrap_or_default(),
             max_body: size("max_body", |it| it.max_body, 1 << 30),
@@ -102,6 +119,7 @@ impl WsgiConfig {
                 64 << 20,
             ),
             max_spooled_bodies: length("max_spooled_bodies", |it| it.max_spooled_bodies, 4 << 30),
+            strict: strict.or(program.strict).unwrap_or_default(),
         }
     }
 }
@@ -115,6 +133,7 @@ mod tests {
         let program = Wsgi {
             script_name: Some("/a".into()),
             max_body: Some(1),
+            strict: Some(true),
             max_spooled: Some(3),
             ..Wsgi::default()
         };
@@ -125,6 +144,12 @@ mod tests {
         let holds = WsgiConfig::new(&given, &Config::default(), &program);
         assert_eq!((&*holds.script_name, holds.max_body), ("/a", 2));
         assert_eq!((holds.max_spooled, holds.max_spooled_bodies), (3, 4 << 30));
+        assert!(holds.strict);
+        let given = Wsgi {
+            strict: Some(false),
+            ..Wsgi::default()
+        };
+        assert!(!WsgiConfig::new(&given, &Config::default(), &program).strict);
         let nothing = Wsgi::default();
         let holds = WsgiConfig::new(&nothing, &Config::default(), &nothing);
         assert_eq!((&*holds.script_name, holds.max_body), ("", 1 << 30));

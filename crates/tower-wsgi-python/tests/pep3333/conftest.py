@@ -174,6 +174,14 @@ def server(
     assert {f"{key} made {number}": count for (key, number), count in closed.items()} == made
 
 
+@pytest.fixture(scope="session")
+def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server that holds its applications to the letter of PEP 3333."""
+    site = start("pool", tmp_path_factory.mktemp("strict"), "--strict")
+    yield site
+    site.served.end()
+
+
 def _site(server: Site, request: pytest.FixtureRequest, *, validated: bool) -> Iterator[Site]:
     server.begin(validated=validated)
     yield server
@@ -188,6 +196,12 @@ def _site(server: Site, request: pytest.FixtureRequest, *, validated: bool) -> I
 def site(server: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
     """For valid applications: served as they are, and inside the validator."""
     yield from _site(server, request, validated=request.param == "validated")
+
+
+@pytest.fixture
+def strict(strict_server: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """For what only `--strict` refuses."""
+    yield from _site(strict_server, request, validated=False)
 
 
 @pytest.fixture

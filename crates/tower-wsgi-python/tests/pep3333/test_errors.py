@@ -29,7 +29,7 @@ def test_an_error_before_the_body(site: Site, name: str, error: str) -> None:
     response = site.get(f"/{name}", headers=[("X-Error", error)])
     assert response.raw == (
         b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain; charset=utf-8\r\n"
-        b"content-length: %d\r\ndate: DATE\r\n\r\n%s" % (len(PAGE), PAGE)
+        b"vary: accept\r\ncontent-length: %d\r\ndate: DATE\r\n\r\n%s" % (len(PAGE), PAGE)
     )
     log = site.log("the application failed")
     assert "Traceback (most recent call last):\n" in log
@@ -68,6 +68,18 @@ def test_an_error_in_the_body(site: Site, error: str, length: str | None, versio
         ("bytes", "the application gave int as a piece of its body, not bytes"),
         ("none", "the application returned NoneType, which is no iterable of bytes"),
         ("int", "the application returned int, which is no iterable of bytes"),
+        ("coroutine", "the application returned coroutine, which is asynchronous"),
+        ("generator", "the application returned async_generator, which is asynchronous"),
+        ("future", "the application returned Future, which is asynchronous"),
+        ("awaitable", "the application returned Awaitable, which is asynchronous"),
+        (
+            "list of coroutine",
+            "the application gave coroutine as a piece of its body, not bytes; asynchronous pieces",
+        ),
+        (
+            "application",
+            "the application returned function, which is no iterable of bytes; it can be ",
+        ),
         ("list of str", "the application gave str as a piece of its body, not bytes; encode it"),
         ("list of none", "the application gave NoneType as a piece of its body, not bytes"),
         ("list of bytearray", "the application gave bytearray as a piece of its body, not bytes"),
@@ -82,7 +94,27 @@ def test_an_error_in_the_body(site: Site, error: str, length: str | None, versio
 )
 def test_what_is_no_body(bare: Site, wrong: str, message: str) -> None:
     assert bare.get("/gives", headers=[("X-Wrong", wrong)]).code == 500
-    assert message in bare.log("the application failed")
+    log = bare.log("the application failed")
+    assert message in log
+    assert "never awaited" not in log
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "begin"),
+    [
+        ("text/html,*/*;q=0.8", b"text/html; charset=utf-8", b"<!doctype html>"),
+        ("application/json", b"application/json", b'{"status":500,'),
+        ("text/plain", b"text/plain; charset=utf-8", b"500 Internal Server Error\n"),
+    ],
+)
+def test_a_500_is_what_the_client_accepts(
+    bare: Site, accept: str, content_type: bytes, begin: bytes
+) -> None:
+    headers = [("X-Error", "ValueError"), ("Accept", accept)]
+    response = bare.get("/fails_in_call", headers=headers)
+    assert (response.code, response.get(b"vary")) == (500, b"accept")
+    assert response.get(b"content-type") == content_type
+    assert response.body.startswith(begin)
 
 
 @rule("Unicode Issues", "MUST", "The same later breaks the connection.")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pep3333.client import Broken
 from pep3333.rules import rule
+from pep3333.test_start_response import broken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,15 +100,17 @@ def test_a_part_of_a_file(site: Site, path: Path, kind: str, length: int) -> Non
 )
 @pytest.mark.parametrize("kind", ["open", "BytesIO"])
 def test_a_file_that_is_too_short(site: Site, path: Path, kind: str) -> None:
-    with site.connect() as connection:
-        site.request(
-            connection, "/file", headers=headers(path, kind=kind, length=str(len(DATA) + 1))
-        )
-        try:
-            assert connection.response().code == 500
-        except Broken as broken:
-            assert DATA.startswith(broken.response.body)
-    site.log("less than (its|the) Content-Length says|1 bytes less")
+    told = headers(path, kind=kind, length=str(len(DATA) + 1))
+    if kind == "open" and not site.validated:
+        # The server sees the file's length before it sends anything.
+        assert site.get("/file", headers=told).code == 500
+        site.log("the file has 1 bytes less than the Content-Length says")
+        return
+    # What the application reads is sent as it comes, so the response is known to be short at its end.
+    end = broken(site, "/file", headers=told)
+    assert end.response.head == HEAD + b"content-length: 256001\r\ndate: DATE\r\n\r\n"
+    assert end.response.body == DATA
+    site.log("1 bytes less than its Content-Length says")
 
 
 @rule(

@@ -49,6 +49,12 @@ def test_values_are_latin_1(site: Site) -> None:
     assert (b"x-name", every.encode("latin-1")) in given(site, [("X-Name", every)])
 
 
+def test_a_tab(bare: Site) -> None:
+    told = [("X-Status", ascii("200 a\tb")), ("X-Headers", ascii([("X-A", "a\tb")]))]
+    response = bare.get("/given", headers=told)
+    assert (response.status_line, response.get(b"x-a")) == (b"HTTP/1.1 200 a\tb", b"a\tb")
+
+
 @rule(
     START, "MUST", "A header that HTTP requires and the application omits is added: `Date`, once."
 )

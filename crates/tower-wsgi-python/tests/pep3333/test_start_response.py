@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pep3333.client import Broken
-from pep3333.rules import mistake, rule
+from pep3333.rules import lenient, mistake, rule
 
 if TYPE_CHECKING:
     from pep3333.conftest import Site
@@ -24,7 +25,6 @@ GOOD_STATUSES = {
 BAD_STATUSES = [
     "",
     "OK",
-    "200",
     "20 OK",
     "2000 OK",
     "200OK",
@@ -87,6 +87,26 @@ def test_bad_statuses(bare: Site, status: str) -> None:
         assert "Latin-1" in text
 
 
+@lenient("A status without a reason: `200`", "the usual reason is sent", "a `ValueError`")
+@pytest.mark.parametrize(
+    ("code", "line"), [("200", b"200 OK"), ("404", b"404 Not Found"), ("299", b"299 ")]
+)
+def test_a_status_without_a_reason(bare: Site, code: str, line: bytes) -> None:
+    response = bare.get("/given", headers=[("X-Status", ascii(code))])
+    assert response.status_line == b"HTTP/1.1 " + line
+    assert response.body == b"given"
+
+
+@pytest.mark.parametrize("code", ["100", "000", "20", "2000", "2x0"])
+def test_no_status_without_a_reason(bare: Site, code: str) -> None:
+    assert refused(bare, status=code).startswith("ValueError: the status ")
+
+
+def test_a_status_without_a_reason_strictly(strict: Site) -> None:
+    text = refused(strict, status="200")
+    assert text.startswith('ValueError: the status "200" is not three digits'), text
+
+
 @rule("Unicode Issues", "MUST", "The status and the headers are `str`.")
 @pytest.mark.parametrize(
     ("status", "kind"), [(200, "int"), (b"200 OK", "bytes"), (None, "NoneType")]
@@ -95,33 +115,105 @@ def test_statuses_of_other_types(bare: Site, status: Any, kind: str) -> None:
     assert refused(bare, status=status) == f"TypeError: the status must be a str, not {kind}"
 
 
-@rule(START, "MUST", "The response headers are a list of tuples.")
+ONE_PAIR = "each response header must be a pair of a name and a value, not"
+
+
+@rule(START, "MUST", "The response headers are pairs of `str`.")
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"A": "b"}, "the response headers must be a list of pairs, not dict; pass its items()"),
+        ("A: b", "the response headers must be a list of pairs, not str"),
+        (b"A: b", "the response headers must be a list of pairs, not bytes"),
+        (None, "the response headers must be a list of pairs, not NoneType"),
+        (7, "the response headers must be a list of pairs, not int"),
+        ([("A",)], f"{ONE_PAIR} ('A',)"),
+        ([["A", "b", "c"]], f"{ONE_PAIR} ['A', 'b', 'c']"),
+        (["Ab"], f"{ONE_PAIR} 'Ab'"),
+        ([None], f"{ONE_PAIR} None"),
+        ([(b"A", "b")], "the header name must be a str, not bytes"),
+        ([("A", b"b")], "the header value must be a str, not bytes"),
+        ([("A", 1)], "the header value must be a str, not int"),
+        ([["A", None]], "the header value must be a str, not NoneType"),
+    ],
+)
+def test_headers_of_other_types(bare: Site, headers: Any, message: str) -> None:
+    assert refused(bare, headers=headers) == f"TypeError: {message}"
+
+
+@rule(START, "MUST", "With `--strict` they are a list of tuples.")
 @pytest.mark.parametrize(
     ("headers", "message"),
     [
         ((("A", "b"),), "the response headers must be a list, not tuple"),
         ({"A": "b"}, "the response headers must be a list, not dict"),
-        ("A: b", "the response headers must be a list, not str"),
-        (None, "the response headers must be a list, not NoneType"),
         (
             [["A", "b"]],
             "each response header must be a tuple of a name and a value, not ['A', 'b']",
         ),
         ([("A",)], "each response header must be a tuple of a name and a value, not ('A',)"),
-        (
-            [("A", "b", "c")],
-            "each response header must be a tuple of a name and a value, not ('A', 'b', 'c')",
-        ),
-        (["Ab"], "each response header must be a tuple of a name and a value, not 'Ab'"),
-        ([None], "each response header must be a tuple of a name and a value, not None"),
-        ([(b"A", "b")], "the header name must be a str, not bytes"),
-        ([("A", b"b")], "the header value must be a str, not bytes"),
-        ([("A", 1)], "the header value must be a str, not int"),
-        ([("A", None)], "the header value must be a str, not NoneType"),
     ],
 )
-def test_headers_of_other_types(bare: Site, headers: Any, message: str) -> None:
-    assert refused(bare, headers=headers) == f"TypeError: {message}"
+def test_headers_of_other_types_strictly(strict: Site, headers: Any, message: str) -> None:
+    assert refused(strict, headers=headers) == f"TypeError: {message}"
+
+
+@lenient(
+    "Headers as a tuple, `dict.items()` or another iterable, and pairs that are lists",
+    "they are taken",
+    "a `TypeError`",
+)
+@pytest.mark.parametrize(
+    ("headers", "shape"),
+    [
+        ((("X-A", "1"), ("X-B", "2")), "as it is"),
+        ([["X-A", "1"], ["X-B", "2"]], "as it is"),
+        ([("X-A", "1"), ("X-B", "2")], "items"),
+        ([("X-A", "1"), ("X-B", "2")], "generator"),
+        ([("X-A", "1"), ("X-B", "2")], "keywords"),
+    ],
+)
+def test_headers_in_other_shapes(bare: Site, headers: Any, shape: str) -> None:
+    response = bare.get("/given", headers=[("X-Headers", ascii(headers)), ("X-Shape", shape)])
+    assert (response.get(b"x-a"), response.get(b"x-b"), response.body) == (b"1", b"2", b"given")
+
+
+@lenient(
+    "Spaces and tabs around a value",
+    "they are left out",
+    "they are sent; a `Content-Length` has none",
+)
+def test_spaces_around_a_value(bare: Site) -> None:
+    headers = [("X-A", " \tb c\t "), ("Content-Length", " 5 ")]
+    response = bare.get("/given", headers=[("X-Headers", ascii(headers))])
+    assert (response.get(b"x-a"), response.get(b"content-length")) == (b"b c", b"5")
+
+
+@lenient("The same `Content-Length` twice", "it is sent once", "a `ValueError`")
+def test_the_same_content_length_twice(bare: Site) -> None:
+    headers = [("Content-Length", "5"), ("content-length", "5")]
+    response = bare.get("/given", headers=[("X-Headers", ascii(headers))])
+    assert (response.get(b"content-length"), response.body) == (b"5", b"given")
+
+
+def test_the_same_content_length_twice_strictly(strict: Site) -> None:
+    text = refused(strict, headers=[("Content-Length", "5"), ("content-length", "5")])
+    assert text == 'ValueError: the header "content-length" is given twice'
+
+
+@lenient(
+    "`exc_info` is `(None, None, None)`, what `sys.exc_info()` gives where nothing was raised",
+    "status and headers are replaced, as long as nothing was sent",
+    "a `TypeError`",
+)
+def test_an_empty_exc_info(bare: Site) -> None:
+    response = bare.get("/replaced")
+    assert (response.code, response.body) == (503, b"replaced")
+
+
+def test_an_empty_exc_info_strictly(strict: Site) -> None:
+    assert strict.get("/replaced").code == 500
+    strict.log("TypeError: exc_info must be the tuple that sys.exc_info")
 
 
 def test_a_subclass_of_list(bare: Site) -> None:
@@ -199,38 +291,69 @@ def test_characters_beyond_latin_1(bare: Site, value: str) -> None:
         assert text.startswith(("ValueError: the header ", "UnicodeEncodeError: ")), text
 
 
-@rule(START, "SHOULD", "Hop-by-hop headers of the application are an error, in any spelling.")
+HOP_BY_HOP = [
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Trailers",
+    "Transfer-Encoding",
+    "Upgrade",
+    "transfer-encoding",
+    "CONNECTION",
+]
+
+
+@rule(
+    START,
+    "SHOULD",
+    "Hop-by-hop headers of the application are an error, in any spelling, with `--strict`.",
+)
 @rule(
     "Handling the Content-Length Header", "MUST NOT", "The application sets no `Transfer-Encoding`."
 )
-@mistake("Hop-by-hop headers of the application are sent.")
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Connection",
-        "Keep-Alive",
-        "Proxy-Authenticate",
-        "Proxy-Authorization",
-        "TE",
-        "Trailer",
-        "Trailers",
-        "Transfer-Encoding",
-        "Upgrade",
-        "transfer-encoding",
-        "CONNECTION",
-    ],
-)
-def test_hop_by_hop_headers(bare: Site, name: str) -> None:
-    text = refused(bare, headers=[(name, "chunked")])
+@pytest.mark.parametrize("name", HOP_BY_HOP)
+def test_hop_by_hop_headers_strictly(strict: Site, name: str) -> None:
+    text = refused(strict, headers=[(name, "chunked")])
     assert text == (
         f'ValueError: the header "{name}" is for the server alone to set: it is about this connection, '
         "not the response"
     )
 
 
+@lenient(
+    "`Connection`, `Keep-Alive`, `Trailer`, `Trailers`, `TE`, `Proxy-Authenticate`, "
+    "`Proxy-Authorization`, `Proxy-Connection`, `Transfer-Encoding`, `Upgrade`",
+    "they are dropped, with one warning for each name and process",
+    "a `ValueError`",
+)
+@mistake("Hop-by-hop headers of the application are sent.")
+def test_hop_by_hop_headers(bare: Site) -> None:
+    headers = [(name, "x") for name in HOP_BY_HOP]
+    for _ in range(2):
+        with bare.connect() as connection:
+            bare.request(connection, "/given", headers=[("X-Headers", ascii(headers))])
+            assert connection.response().raw == (
+                b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ndate: DATE\r\n\r\ngiven"
+            )
+    log = bare.served.log
+    for name in {name.lower() for name in HOP_BY_HOP}:
+        assert len(re.findall(f'is dropped.* header="{name}"', log)) == 1, name
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\n", "\0"], ids=ascii)
+def test_hop_by_hop_headers_with_a_line_break(bare: Site, value: str) -> None:
+    text = refused(bare, headers=[("Connection", value)])
+    assert "has a line break or another control character in its value" in text
+
+
 @rule("Handling the Content-Length Header", "SHOULD", "A `Content-Length` is one number.")
 @pytest.mark.parametrize(
-    "value", ["", "abc", "-1", "+1", "1.0", "0x10", "1_000", "5 5", "18446744073709551616", "\xb2"]
+    "value",
+    ["", " ", "abc", "-1", "+1", "1.0", "0x10", "1_000", "5 5", "18446744073709551616", "\xb2"],
 )
 def test_bad_content_lengths(bare: Site, value: str) -> None:
     text = refused(bare, headers=[("Content-Length", value)])
@@ -238,7 +361,7 @@ def test_bad_content_lengths(bare: Site, value: str) -> None:
 
 
 def test_two_content_lengths(bare: Site) -> None:
-    text = refused(bare, headers=[("Content-Length", "5"), ("content-length", "5")])
+    text = refused(bare, headers=[("Content-Length", "5"), ("content-length", "6")])
     assert text == 'ValueError: the header "content-length" is given twice'
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from notes import not_applicable
 
-from pep3333.rules import mistake, rule
+from pep3333.rules import lenient, mistake, rule
 from pep3333.test_start_response import broken
 
 if TYPE_CHECKING:
@@ -103,9 +103,22 @@ def test_write_too_little(site: Site) -> None:
     "Unicode Issues", "MUST", "What is written is `bytes`; something else is an error that says so."
 )
 def test_write_something_else(bare: Site) -> None:
-    kinds = ["str", "bytearray", "NoneType", "int", "list"]
+    kinds = ["str", "memoryview", "NoneType", "int", "list"]
     assert bare.get("/write_other").text.splitlines() == [
         f"write takes bytes, not {kind}" for kind in kinds
+    ]
+
+
+@lenient("`write` with a `bytearray`, or with pulsar's `force`", "it is written", "a `TypeError`")
+def test_write_leniently(bare: Site) -> None:
+    assert bare.get("/write_leniently").body == b"one two two "
+
+
+def test_write_strictly(strict: Site) -> None:
+    assert strict.get("/write_leniently").text.splitlines() == [
+        "write takes bytes, not bytearray",
+        "write takes one argument",
+        "write takes one argument",
     ]
 
 

@@ -110,7 +110,6 @@
 mod answer;
 mod builder;
 mod chain;
-mod error_page;
 mod middleware;
 mod service;
 

@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    WsgiHandlerBuilder, error_page,
+    WsgiHandlerBuilder,
     middleware::{self, Way},
 };
 use crate::{
@@ -173,7 +173,7 @@ impl Asked {
     }
 
     fn render(&self, response: &mut Response<Body>) {
-        error_page::render(self.accept.as_ref(), response);
+        crate::error_page::render(self.accept.as_ref(), response);
     }
 
     fn error(&self, error: &BoxError) -> Response<Body> {

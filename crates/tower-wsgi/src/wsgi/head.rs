@@ -5,22 +5,27 @@ use std::{error::Error, fmt};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_LENGTH};
 use hyper::ext::ReasonPhrase;
 
-/// Whether a field is between the server and the client alone (RFC 9110 section 7.6.1, and PEP 3333
-/// "Other HTTP Features").
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "trailers"
-            | "transfer-encoding"
-            | "upgrade"
-    )
+/// The fields between the server and the client alone (RFC 9110 section 7.6.1, and PEP 3333 "Other HTTP
+/// Features"), in lower case.
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The name in lower case of a hop-by-hop field, which [`start`](super::StartResponse::start) refuses: for
+/// a host of applications in another language that drops such fields instead.
+#[must_use]
+pub fn hop_by_hop(name: &[u8]) -> Option<&'static str> {
+    let mut names = HOP_BY_HOP.into_iter();
+    names.find(|field| name.eq_ignore_ascii_case(field.as_bytes()))
 }
 
 /// What `start_response` was called with.
@@ -84,7 +89,7 @@ impl Head {
         };
         let field = HeaderName::from_bytes(name).map_err(|_| error(Problem::Name))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| error(Problem::Value))?;
-        if is_hop_by_hop(&field) {
+        if hop_by_hop(field.as_str().as_bytes()).is_some() {
             return Err(error(Problem::HopByHop));
         }
         if field == CONTENT_LENGTH {

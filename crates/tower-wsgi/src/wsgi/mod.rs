@@ -109,11 +109,13 @@ mod start_response;
 pub mod testing;
 mod variables;
 
+pub use crate::error_page::render as render_error;
+
 pub use self::{
     application::Application,
     body::ResponseBody,
     environ::{Ends, Environ},
-    head::{Problem, StartError},
+    head::{Problem, StartError, hop_by_hop},
     input::Input,
     service::WsgiService,
     start_response::{StartResponse, Write},

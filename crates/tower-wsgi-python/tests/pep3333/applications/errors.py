@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from pep3333.applications.registry import TEXT, Closing, application
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 ERRORS: dict[str, type[BaseException]] = {
     kind.__name__: kind
@@ -70,11 +71,48 @@ class Changing(list):  # type: ignore[type-arg]
     pass
 
 
+def _future() -> asyncio.Future[None]:
+    """One that is done: iterated, it is empty."""
+    loop = asyncio.new_event_loop()
+    try:
+        future = loop.create_future()
+        future.set_result(None)
+        return future
+    finally:
+        loop.close()
+
+
+class Awaitable:
+    """One that is an iterable, too."""
+
+    def __await__(self) -> Iterator[bytes]:
+        yield b"hello"
+
+    __iter__ = __await__
+
+
 @application
 def gives(environ: Any, start_response: Any) -> Any:
     """Gives what no application may."""
     start_response("200 OK", TEXT)
+
+    async def piece() -> bytes:
+        return b"hello"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"hello"
+
+    made: dict[str, Any] = {
+        "coroutine": piece,
+        "generator": pieces,
+        "future": _future,
+        "list of coroutine": lambda: [piece()],
+    }
+    if (kind := environ["HTTP_X_WRONG"]) in made:
+        return made[kind]()
     wrong: dict[str, Any] = {
+        "awaitable": Awaitable(),
+        "application": gives,
         "str": "hello",
         "bytes": b"hello",
         "none": None,

@@ -35,6 +35,33 @@ def refused(environ: Any, start_response: Any) -> list[bytes]:
     return [b"nothing was raised"]
 
 
+@application
+def given(environ: Any, start_response: Any) -> list[bytes]:
+    """Starts as the test says; the test sees what was sent."""
+    status = ast.literal_eval(environ.get("HTTP_X_STATUS", "'200 OK'"))
+    headers = ast.literal_eval(environ.get("HTTP_X_HEADERS", "[]"))
+    shape = environ.get("HTTP_X_SHAPE", "as it is")
+    shapes: dict[str, Any] = {
+        "as it is": lambda: headers,
+        "items": lambda: dict(headers).items(),
+        "generator": lambda: (pair for pair in headers),
+        "keywords": lambda: headers,
+    }
+    if shape == "keywords":
+        start_response(status=status, headers=shapes[shape](), exc_info=None)
+    else:
+        start_response(status, shapes[shape]())
+    return [b"given"]
+
+
+@application
+def replaced(environ: Any, start_response: Any) -> list[bytes]:
+    """Starts again with an `exc_info` that is empty."""
+    start_response("200 OK", TEXT)
+    start_response("503 Sorry", TEXT, (None, None, None))
+    return [b"replaced"]
+
+
 class Headers(list):  # type: ignore[type-arg]
     pass
 

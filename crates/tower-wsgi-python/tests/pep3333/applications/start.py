@@ -184,7 +184,7 @@ def trapped(environ: Any, start_response: Any) -> list[bytes]:
 @application
 def bad_exc_info(environ: Any, start_response: Any) -> list[bytes]:
     told = []
-    for exc_info in ("text", (1, 2, 3), (None, None, None), (ValueError, ValueError("x"))):
+    for exc_info in ("text", (1, 2, 3), (ValueError, ValueError("x")), (None, None, 1)):
         try:
             start_response("500 Oops", TEXT, exc_info)
         except TypeError as error:

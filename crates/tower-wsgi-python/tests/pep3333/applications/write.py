@@ -76,11 +76,27 @@ def write_too_little(environ: Any, start_response: Any) -> list[bytes]:
 
 
 @application
+def write_leniently(environ: Any, start_response: Any) -> list[bytes]:
+    """As old applications do it: a bytearray, and pulsar's `force`."""
+    write = start_response("200 OK", TEXT)
+    data = bytearray(b"one ")
+    told = []
+    for arguments in ({}, {"force": True}, {"force": False}):
+        try:
+            write(data, **arguments)
+        except TypeError as error:
+            told.append(str(error))
+        data[:] = b"two "
+    write("\n".join(told).encode())
+    return []
+
+
+@application
 def write_other(environ: Any, start_response: Any) -> list[bytes]:
     """What is no bytestring is refused, and nothing is sent."""
     write = start_response("200 OK", TEXT)
     told = []
-    for data in ("text", bytearray(b"x"), None, 1, [b"x"]):
+    for data in ("text", memoryview(b"x"), None, 1, [b"x"]):
         try:
             write(data)
         except TypeError as error:
