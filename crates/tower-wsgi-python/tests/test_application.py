@@ -190,3 +190,21 @@ def test_every_refusal_is_what_the_client_accepts(client: Any) -> None:
             accept = {"Accept": "application/json"}
             response = client.post(server.url, data=data, headers=accept)
             assert (response.status_code, response.json()["status"]) == (status, status)
+
+
+@pytest.mark.parametrize("where", ["option", "variable", "file"])
+def test_strict_is_a_setting(
+    serve: Callable[..., Served], tmp_path: Path, client: Any, where: str
+) -> None:
+    source = SOURCE + (
+        "\ndef bad(environ, start_response):\n"
+        '    start_response("200", [("Connection", "close")])\n'
+        "    return [b'hello']\n"
+    )
+    (tmp_path / "strict.toml").write_text("strict = true\n")
+    options = {"option": ["--strict"], "file": ["--config", "strict.toml"]}.get(where, [])
+    env = {"TOWER_WSGI_STRICT": "1"} if where == "variable" else None
+    served = serve("app:bad", "-w", "1", *options, source=source, env=env)
+    assert client.get(served.url).status_code == 500
+    assert 'ValueError: the status "200" is not' in served.log
+    assert served.stop() == 0
