@@ -109,8 +109,9 @@ impl<T> Receiver<T> {
     pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
         let mut state = self.0.state();
         match &mut *state {
-            State::Empty(Some(waiting)) => waiting.waker.clone_from(cx.waker()),
+            State::Empty(Some(waiting)) if waiting.waker.will_wake(cx.waker()) => {}
             State::Empty(waiting) => {
+                // The list belongs to the waker: another one may not be that of a task.
                 let waker = cx.waker().clone();
                 let list = WakeList::of(&waker);
                 *waiting = Some(Waiting { waker, list });
@@ -167,6 +168,29 @@ mod tests {
         drop(sender);
         assert!(task.is_woken());
         assert_eq!(assert_ready!(task.poll()), None);
+    }
+
+    #[tokio::test]
+    async fn who_polls_in_a_task_and_then_blocks_on_its_thread_is_woken_without_the_event_loop() {
+        let in_task = tokio::spawn(async {
+            let (sender, receiver) = reply(&room());
+            poll_fn(|cx| match WakeList::of(cx.waker()) {
+                Some(_) => {
+                    assert_pending!(receiver.poll(cx));
+                    Poll::Ready(())
+                }
+                None => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            })
+            .await;
+            let mut blocks = task::spawn(poll_fn(|cx| receiver.poll(cx)));
+            assert_pending!(blocks.poll());
+            assert!(sender.send(1));
+            assert!(blocks.is_woken());
+        });
+        in_task.await.unwrap();
     }
 
     #[test]
