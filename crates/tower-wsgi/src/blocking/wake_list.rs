@@ -234,7 +234,9 @@ mod tests {
         thread,
     };
 
+    use proptest::prelude::*;
     use tokio::runtime::Builder;
+    use tokio_test::task::Spawn;
 
     use super::*;
     use crate::blocking::block_on::block_on;
@@ -301,6 +303,64 @@ mod tests {
                     .unwrap()
                     .unwrap();
             }
+        }
+    }
+
+    /// The steps of threads and of the event loop, each of which takes the lock once, in some order.
+    async fn take_steps(steps: Vec<u8>, ends: bool) {
+        let list = Arc::<WakeList>::default();
+        let mut waking = tokio_test::task::spawn(Waking {
+            list: Arc::clone(&list),
+            wakers: Vec::new(),
+            look: Look::default(),
+        });
+        let (list, mut is_new) = (&list, true);
+        let mut tasks = Vec::new();
+        for step in steps {
+            match step {
+                0 | 1 => {
+                    let mut task = tokio_test::task::spawn(poll_fn(move |cx| {
+                        if step == 0 {
+                            list.wake(cx.waker().clone());
+                        } else {
+                            list.leave(cx.waker().clone());
+                        }
+                        Poll::<()>::Pending
+                    }));
+                    assert!(task.poll().is_pending());
+                    tasks.push(task);
+                }
+                2 => list.tell(),
+                3 => tokio::time::advance(LOOK / 2).await,
+                _ => {
+                    if mem::take(&mut is_new) || waking.is_woken() {
+                        assert!(waking.poll().is_pending());
+                    }
+                }
+            }
+        }
+        if ends {
+            drop(waking);
+        } else {
+            for _ in 0..4 {
+                if mem::take(&mut is_new) || waking.is_woken() {
+                    assert!(waking.poll().is_pending());
+                }
+                tokio::time::advance(LOOK * 2).await;
+            }
+        }
+        assert!(tasks.iter().all(Spawn::is_woken), "a wake-up is lost");
+    }
+
+    proptest! {
+        #[test]
+        fn no_waker_is_lost_in_whatever_order_threads_and_the_event_loop_take_their_steps(
+            steps in prop::collection::vec(0_u8..5, 0..40),
+            ends: bool,
+        ) {
+            let mut builder = Builder::new_current_thread();
+            let runtime = builder.enable_time().start_paused(true).build().unwrap();
+            runtime.block_on(take_steps(steps, ends));
         }
     }
 
