@@ -13,6 +13,7 @@ mod machine;
 mod out_of_memory;
 mod readiness;
 mod recycle;
+mod refused_threads;
 mod reload;
 mod reload_config;
 mod scale;
