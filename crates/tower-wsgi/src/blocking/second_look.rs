@@ -3,7 +3,10 @@
 //! Where the event loop waits for the thread's core, a look after a yield finds many jobs, and saves
 //! a wake-up for each. Where both have a core, it finds none and only costs.
 
-use std::{hint, num::NonZero, sync::OnceLock, thread};
+use std::{hint, num::NonZero, sync::OnceLock, thread, time::Duration};
+
+/// How long a thread without work looks for more before it sleeps, where that has paid.
+const LOOK: Duration = Duration::from_micros(50);
 
 /// After so many looks in vain in a row, the pauses between looks grow no more.
 const MOST_MISSES: u32 = 6;
@@ -16,16 +19,25 @@ pub(super) struct SecondLook {
 }
 
 impl SecondLook {
-    /// Whether to look this time: always after a hit, ever more rarely after misses.
-    pub(super) fn is_due(&mut self) -> bool {
+    /// Whether to look this time, if it `may`: always after a hit, ever more rarely after misses.
+    pub(super) fn is_due(&mut self, may: bool) -> bool {
+        if !may {
+            return false;
+        }
         let due = self.pause == 0;
         self.pause = self.pause.saturating_sub(1);
         due
     }
 
-    /// The look has found a job in time, or has not.
-    pub(super) fn found(&mut self, in_time: bool) {
-        if in_time {
+    /// Whether a look ends without a job.
+    pub(super) fn is_over(took: Duration) -> bool {
+        took >= LOOK
+    }
+
+    /// The look has found a job, or has not. If it took longer than it should, the job was none the better for it:
+    /// where other programs want the core, it is theirs for milliseconds, while who sleeps gets it back at once.
+    pub(super) fn took(&mut self, took: Duration, found: bool) {
+        if found && took < 2 * LOOK {
             *self = Self::default();
         } else {
             self.misses = (self.misses + 1).min(MOST_MISSES);
@@ -67,15 +79,31 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             let mut pause = 0;
-            while !look.is_due() {
+            while !look.is_due(true) {
                 pause += 1;
             }
-            look.found(false);
+            look.took(LOOK, false);
             pauses.push(pause);
         }
         assert_eq!(pauses, [0, 2, 4, 8, 16, 32, 64, 64]);
-        while !look.is_due() {}
-        look.found(true);
-        assert!(look.is_due() && look.is_due());
+        while !look.is_due(true) {}
+        look.took(2 * LOOK, true);
+        assert!(!look.is_due(true), "too late is a miss");
+        while !look.is_due(true) {}
+        look.took(2 * LOOK - Duration::from_nanos(1), true);
+        assert!(look.is_due(true) && look.is_due(true));
+    }
+
+    #[test]
+    fn a_look_that_is_not_allowed_uses_up_no_pause_and_one_without_a_job_ends() {
+        let mut look = SecondLook::default();
+        assert!(!look.is_due(false));
+        assert!(look.is_due(true));
+        look.took(LOOK, false);
+        assert!((0..100).all(|_| !look.is_due(false)));
+        let pauses = (0..2).map(|_| look.is_due(true));
+        assert!(pauses.eq([false, false]));
+        assert!(look.is_due(true));
+        assert!(SecondLook::is_over(LOOK) && !SecondLook::is_over(LOOK / 2));
     }
 }

@@ -70,6 +70,11 @@ impl Shared {
         self.work.notify_all();
     }
 
+    #[cfg(test)]
+    pub(super) fn is_free(&self) -> bool {
+        self.queue.try_lock().is_ok()
+    }
+
     // No job runs under the lock, so a poisoned one is still in order.
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)

@@ -32,9 +32,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// is free, where the ones before it were short.
 const PATIENCE: Duration = Duration::from_micros(200);
 
-/// How long a thread without work looks for more before it sleeps, where that has paid.
-const LOOK: Duration = Duration::from_micros(50);
-
 /// One of the pool's threads. Dropped with its loop, or by the system that refuses to start it.
 pub(super) struct Thread {
     shared: Arc<Shared>,
@@ -108,31 +105,30 @@ impl Thread {
             if self.goes_on(&mut queue) {
                 continue;
             }
-            if !queue.threads.may_look() || !second_look.is_due() {
+            if !second_look.is_due(queue.threads.may_look()) {
                 return queue;
             }
             queue.threads.look();
             drop(queue);
-            let (looked, in_time) = self.look();
-            queue = looked;
+            let took;
+            (queue, took) = self.look();
             queue.threads.looked();
-            second_look.found(in_time && queue.has_waiting());
+            second_look.took(took, queue.has_waiting());
             if !self.goes_on(&mut queue) {
                 return queue;
             }
         }
     }
 
-    /// Looks for a job for a while. Says whether that took no longer than it should: where other programs want
-    /// the core, it is theirs for milliseconds, while the job waits. Who sleeps gets it back at once.
-    fn look(&self) -> (MutexGuard<'_, Queue>, bool) {
+    /// Looks for a job for a while. Says how long that took.
+    fn look(&self) -> (MutexGuard<'_, Queue>, Duration) {
         let since = Instant::now();
         loop {
             let_others_work();
             let queue = self.shared.queue();
-            let looked = since.elapsed();
-            if queue.has_waiting() || looked >= LOOK {
-                return (queue, looked < 2 * LOOK);
+            let took = since.elapsed();
+            if queue.has_waiting() || SecondLook::is_over(took) {
+                return (queue, took);
             }
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use tokio::{runtime::Builder, sync::oneshot};
 
 use super::*;
-use crate::blocking::{block_on::block_on, hold::waiting};
+use crate::blocking::{block_on::block_on, hold::waiting, shared::Shared};
 
 /// A lock that one thread has at a time, and that says how many wait for it.
 #[derive(Default)]
@@ -103,6 +103,50 @@ async fn one_job_runs_at_a_time_but_for_those_that_wait_and_one_thread_comes_for
     in_time(pool.drain(LONG)).await.unwrap();
     assert_eq!(pool.stats().finished, 1000);
     assert_eq!(lock.most_waiting.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_thread_that_nobody_waits_for_keeps_it_for_many_jobs_and_gives_it_up_without_the_lock() {
+    struct Guard(Arc<AtomicBool>, std::sync::Weak<Shared>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            // Held by others only for a moment.
+            let pool = self.1.upgrade();
+            let is_free = || pool.as_ref().is_none_or(|pool| pool.is_free());
+            let free = (0..10_000).any(|_| is_free() || (thread::yield_now(), false).1);
+            self.0.fetch_or(!free, SeqCst);
+        }
+    }
+    let (entered, locked) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let pool = BlockingPool::new(1);
+    let pool = {
+        let (entered, locked) = (Arc::clone(&entered), Arc::clone(&locked));
+        let shared = Arc::downgrade(pool.shared());
+        pool.hold(move || {
+            entered.fetch_add(1, SeqCst);
+            Guard(Arc::clone(&locked), shared.clone())
+        })
+    };
+    let (handler, service) = held(&pool);
+    let calls: Vec<_> = (0..10)
+        .map(|_| tokio::spawn(service.clone().oneshot(request())))
+        .collect();
+    tokio::task::yield_now().await;
+    handler.started();
+    (0..10).for_each(|_| handler.release());
+    for call in calls {
+        assert_eq!(
+            in_time(call).await.unwrap().unwrap().status(),
+            StatusCode::OK
+        );
+    }
+    assert_eq!(entered.load(SeqCst), 1);
+    in_time(pool.drain(LONG)).await.unwrap();
+    until(|| pool.shared().queue().threads.total() == 0).await;
+    assert!(!locked.load(SeqCst), "its drop may ask the pool");
 }
 
 #[tokio::test]

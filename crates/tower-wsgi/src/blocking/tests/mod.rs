@@ -26,7 +26,7 @@ use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_layer::Layer as _;
 
-use super::{BlockingLayer, BlockingPool, blocking_fn};
+use super::{BlockingLayer, BlockingPool, blocking_fn, job::Job, label::Label};
 use crate::{
     Body, BoxError,
     test_helpers::{Frames, text},
@@ -202,6 +202,32 @@ async fn a_panic_unwinds_into_the_future_and_leaves_the_pool_whole() {
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let response = caught.oneshot(request()).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_panic_that_ends_its_thread_leaks_no_slot() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a panic's payload panics");
+        }
+    }
+    let pool = BlockingPool::new(1).max_queued(0);
+    let job = Job {
+        label: Label::default(),
+        work: Box::new(|| std::panic::panic_any(Bomb)),
+    };
+    let ticket = pool.submit(job).ok().expect("there is room");
+    let ended = async {
+        while pool.stats().busy > 0 || pool.stats().finished < 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, ended).await.unwrap();
+    ticket.done();
+    let service = streaming(&pool, || Frames::new(["done"]));
+    let response = service.oneshot(request()).await.unwrap();
+    assert_eq!(text(response).await, "done");
 }
 
 /// A body that is not `Send` and remembers which thread polled it.
