@@ -60,6 +60,13 @@ impl Program {
         self
     }
 
+    /// Gives it this as its standard error. Then its log is not read.
+    #[must_use]
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.0.stderr(stderr);
+        self
+    }
+
     /// Sets the directory that it runs in.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
@@ -77,11 +84,10 @@ impl Program {
         let mut child = self.0.spawn().expect("the program can be started");
         let process = Process::open(child.id().cast_signed()).expect("the program is not reaped");
         let log = Arc::new(Log::default());
-        let stderr = child.stderr.take().expect("stderr is piped");
-        thread::spawn({
+        if let Some(stderr) = child.stderr.take() {
             let log = log.clone();
-            move || log.read(stderr)
-        });
+            thread::spawn(move || log.read(stderr));
+        }
         Running {
             child,
             process,
@@ -241,6 +247,16 @@ impl Running {
             .split_whitespace()
             .find_map(|word| word.strip_prefix("pid="));
         let pid = pid.and_then(|pid| pid.parse().ok()).expect("a pid");
+        self.upgraded_to(pid);
+    }
+
+    /// Waits until the supervisor has ended, to which the one with this number is the successor. From then on this is
+    /// the other one.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    pub fn upgraded_to(&mut self, pid: i32) {
         let successor = Process::open(pid).expect("the new supervisor runs");
         let before = std::mem::replace(&mut self.process, successor);
         assert!(

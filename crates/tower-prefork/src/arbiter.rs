@@ -8,8 +8,10 @@ use crate::{
     Phase, Server,
     control::{self, Socket},
     phase::Phases,
+    server_log,
     start::{Failure, start},
     stop_request::StopRequest,
+    system::open_standard_streams,
     worker,
 };
 
@@ -67,6 +69,8 @@ impl Arbiter {
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
     #[must_use = "the exit code tells whether the servers could start"]
     pub fn run(self) -> ExitCode {
+        open_standard_streams();
+        let _serving = server_log::serving();
         match Socket::inherited(control::MARKER) {
             Ok(Some(socket)) => worker::run(self.servers, socket, self.stop_request),
             Ok(None) => {

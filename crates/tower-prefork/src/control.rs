@@ -48,6 +48,8 @@ pub(crate) enum ToWorker {
     },
     /// The program will stop: serve on, and answer that new requests had better go elsewhere.
     NotReady,
+    /// Open the files of the logs again.
+    ReopenLogs,
     /// The program stops: serve what the kernel has queued, finish what runs, and end within
     /// this time.
     Drain { milliseconds: u64 },

@@ -7,6 +7,7 @@ use crate::config::Resolved;
 use crate::{
     BoxError, Server,
     listener::Bound,
+    server_log,
     start::check,
     worker::{self, Alone},
 };
@@ -67,6 +68,7 @@ impl Server {
         stop: impl Future<Output = ()>,
         ready: impl FnOnce(Vec<String>) + 'static,
     ) -> Result<usize, BoxError> {
+        let _serving = server_log::serving();
         let (mut resolved, _) = check(slice::from_ref(&self))?;
         #[cfg(feature = "tls")]
         resolved

@@ -24,6 +24,9 @@
 //!
 //! Linux, 5.3 or later.
 
+// A print panics when standard error is gone, and waits when it is full: see `server_log`.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
 mod access_log;
 mod arbiter;
 #[cfg(feature = "cli")]
@@ -38,9 +41,11 @@ mod file;
 mod hooks;
 mod http_service;
 mod listener;
+mod log_writer;
 mod operator;
 mod phase;
 mod server;
+mod server_log;
 mod signals;
 mod start;
 mod stop_request;
@@ -61,6 +66,7 @@ pub use hooks::{ConnectionStep, ProcessEvent, ProcessStep, WorkerStep};
 pub use http_service::HttpService;
 pub use phase::Phase;
 pub use server::Server;
+pub use server_log::LogStream;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 pub use worker::{AbandonedJob, Work, Worker};

@@ -16,6 +16,8 @@ pub(crate) enum Request {
     Reload,
     /// SIGUSR2: let a new supervisor take over.
     Upgrade,
+    /// SIGUSR1: open the files of the logs again.
+    ReopenLogs,
     /// SIGTTIN: one more worker.
     More,
     /// SIGTTOU: one worker less.
@@ -34,6 +36,7 @@ pub(crate) struct Signals {
     quit: Signal,
     hangup: Signal,
     upgrade: Signal,
+    reopen_logs: Signal,
     more: Signal,
     fewer: Signal,
     /// What the program asks of itself.
@@ -49,6 +52,7 @@ impl Signals {
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
             upgrade: signal(SignalKind::user_defined2())?,
+            reopen_logs: signal(SignalKind::user_defined1())?,
             more: signal(ttin())?,
             fewer: signal(ttou())?,
             stop_request,
@@ -68,16 +72,19 @@ impl Signals {
             }
             _ = self.hangup.recv() => Request::Reload,
             _ = self.upgrade.recv() => Request::Upgrade,
+            _ = self.reopen_logs.recv() => Request::ReopenLogs,
             _ = self.more.recv() => Request::More,
             _ = self.fewer.recv() => Request::Fewer,
         }
     }
 
-    /// The next one that asks to stop; `ignored` hears of the others.
-    pub(crate) async fn stop(&mut self, ignored: impl Fn()) -> Request {
+    /// The next one that asks to stop; `ignored` hears of the others, and `reopen_logs` of those that every process
+    /// obeys to its end.
+    pub(crate) async fn stop(&mut self, ignored: impl Fn(), reopen_logs: impl Fn()) -> Request {
         loop {
             match self.recv().await {
                 request @ (Request::Drain | Request::Quit) => return request,
+                Request::ReopenLogs => reopen_logs(),
                 _ => ignored(),
             }
         }
@@ -90,6 +97,7 @@ pub(crate) fn leave_plans_to_supervisor(runtime: &Runtime) -> io::Result<()> {
     let _inside = runtime.enter();
     let plans = [
         SignalKind::hangup(),
+        SignalKind::user_defined1(),
         SignalKind::user_defined2(),
         ttin(),
         ttou(),

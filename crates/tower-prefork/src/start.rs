@@ -4,12 +4,14 @@
 use std::{collections::HashMap, process::ExitCode};
 
 use crate::{
-    Server, access_log,
+    Server,
     config::{self, ProgramConfig, Resolved},
     listener::Bound,
+    log_writer::{self, Target},
     operator::ControlSocket,
     phase::Phases,
     stop_request::StopRequest,
+    server_log,
     supervisor::{self, Charge, Predecessor, Setup},
     system::{Announcer, Credentials, PidFile, Title, passed_sockets, set_umask},
     worker::{self, Alone},
@@ -35,7 +37,7 @@ impl Failure {
 
     /// Tells the operator.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("error: {}", self.error);
+        server_log::last_words(&format!("error: {}", self.error));
         ExitCode::from(self.code)
     }
 }
@@ -168,9 +170,17 @@ pub(crate) fn bind(
     resolved.read_certificate()?;
     if let Some(log) = &resolved.config.access_log {
         let placed = |error| format!("{}: {error}", resolved.place("access_log"));
-        access_log::check(log).map_err(placed)?;
+        log_writer::check(&Target::access_log(&log.path)).map_err(placed)?;
         if let Some(owner) = credentials {
             owner.give_file(&log.path).map_err(placed)?;
+        }
+    }
+    #[cfg(feature = "cli")]
+    if let Some(path) = &resolved.config.log.log_file {
+        let placed = |error| format!("{}: {error}", resolved.place("log_file"));
+        log_writer::check(&Target::server_log(path)).map_err(placed)?;
+        if let Some(owner) = credentials {
+            owner.give_file(path).map_err(placed)?;
         }
     }
     let bound = resolved.bind(before)?;

@@ -170,6 +170,10 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
     Ok(Router::new()
         .route_service("/work/{ms}", blocking.layer(work))
         .route_service("/trickle/{ms}", blocking.layer(trickle))
+        .route_service(
+            "/panic",
+            blocking.layer(blocking_fn(|_: Request<Body>| fail())),
+        )
         .route("/", get(|| async { process::id().to_string() }))
         .route("/threads", get(move || async move { threads.to_string() }))
         .route("/name", get(|| async { name }))
@@ -197,6 +201,11 @@ type Done<B> = Result<Response<B>, Infallible>;
 fn work(ms: u64) -> Done<String> {
     thread::sleep(Duration::from_millis(ms));
     Ok(Response::new(process::id().to_string()))
+}
+
+/// What an application that is broken does.
+fn fail() -> Done<String> {
+    panic!("out of order")
 }
 
 /// Answers at once, and blocks one of the worker's threads with the body.

@@ -1,6 +1,8 @@
+use tests::{Client, Port, Signal, wait_until};
+
 use crate::probe;
 
-const OPTIONS: [&str; 32] = [
+const OPTIONS: [&str; 33] = [
     "config",
     "bind",
     "workers",
@@ -31,6 +33,7 @@ const OPTIONS: [&str; 32] = [
     "reload-dir",
     "access-log",
     "access-log-format",
+    "log-file",
     "log-format",
     "log-level",
 ];
@@ -80,4 +83,25 @@ fn the_log_can_be_json() {
     running.wait_for(r#""message":"ready""#);
     let lines = running.wait_for_count(r#""message":"listening""#, 1);
     assert!(lines[0].starts_with('{') && lines[0].contains(r#""address":"http://127.0.0.1:"#));
+}
+
+#[test]
+fn log_levels_have_pythons_names_and_unknown_ones_are_refused() {
+    // Lines of a start are of the level info, and that of a dead worker is an error.
+    let port = Port::take();
+    let running = probe(&format!("-w 1 --log-level critical -b {}", port.address())).start();
+    wait_until("the server is ready", || {
+        let client = Client::try_connect(port.address());
+        client.is_ok_and(|mut client| client.get("/name").is_ok())
+    });
+    running.workers()[0].signal(Signal::KILL);
+    running.wait_for("worker died");
+    assert!(!running.log().join("").contains("ready "));
+
+    let (code, output) = probe("-w 1 --log-level verbose").run();
+    assert_eq!(code, Some(2));
+    assert!(
+        output.contains("there is no log level \"verbose\"; choose off, error, warn, info"),
+        "{output}"
+    );
 }

@@ -9,10 +9,10 @@ use super::{
     AccessLogFormat,
     asked::{Asked, Fields},
     escape,
-    output::PIPE_BUF,
     stamp::{Stamp, second},
     user::user,
 };
+use crate::log_writer::PIPE_BUF;
 
 /// Logged for a request that got no answer, as nginx does.
 const NO_ANSWER: u16 = 499;

@@ -1,16 +1,19 @@
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use http::{Request, StatusCode};
 
 use super::{
     AccessLog, Record,
     asked::Asked,
-    buffer::Buffer,
     line::{Head, Outcome, Style},
-    output::Output,
-    writer::Writer,
 };
-use crate::connection::Connection;
+use crate::{
+    connection::Connection,
+    log_writer::{LineWriter, Output, Target},
+};
+
+/// How long lines gather before they are written.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// How long the end of a process waits for the file.
 const LAST_WRITE: Duration = Duration::from_secs(3);
@@ -23,20 +26,16 @@ pub(crate) struct Log(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     style: Style,
-    buffer: Arc<Buffer>,
+    writer: LineWriter,
 }
 
 impl Log {
     /// Starts the thread that writes.
     pub(crate) fn start(setting: &AccessLog, slot: usize) -> io::Result<Self> {
-        let output = Output::new(&setting.path);
+        let output = Output::new(Target::access_log(&setting.path));
         let style = Style::new(setting.format, output.is_regular(), slot);
-        let buffer = Arc::new(Buffer::default());
-        let writer = Writer::new(buffer.clone(), output);
-        thread::Builder::new()
-            .name("access-log".into())
-            .spawn(move || writer.run())?;
-        Ok(Self(Arc::new(Inner { style, buffer })))
+        let writer = LineWriter::start(output, GATHER)?;
+        Ok(Self(Arc::new(Inner { style, writer })))
     }
 
     /// The log, for the requests of one connection.
@@ -53,16 +52,15 @@ impl Log {
     }
 
     pub(super) fn write(&self, head: &mut Head, outcome: Outcome) {
-        let Inner { style, buffer } = &*self.0;
-        buffer.add(|lines| style.line(lines, head, outcome));
+        let Inner { style, writer } = &*self.0;
+        writer.add(|lines| style.line(lines, head, outcome));
         head.forget_long();
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.buffer.close();
-        if !self.buffer.finishes_within(LAST_WRITE) {
+        if !self.writer.close_within(LAST_WRITE) {
             tracing::warn!("the file of the access log does not take the last lines");
         }
     }

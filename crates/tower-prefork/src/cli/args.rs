@@ -187,8 +187,12 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", env = "TOWER_PREFORK_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// What is logged: off, error, warn, info, debug or trace, also for parts of the program, as
-    /// in `warn,tower_prefork=debug` [default: info]
+    /// Log to this file, which SIGUSR1 opens again; "-" is standard error [default: -]
+    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_LOG_FILE")]
+    pub log_file: Option<PathBuf>,
+
+    /// What is logged: off, error (or critical), warn (or warning), info, debug or trace, also for parts of the
+    /// program, as in `warn,tower_prefork=debug` [default: info]
     #[arg(long, value_name = "FILTER", env = "TOWER_PREFORK_LOG_LEVEL", value_parser = filter)]
     pub log_level: Option<String>,
 }
@@ -222,6 +226,7 @@ impl Args {
             config.watch = vec![".".into()];
         }
         config.encrypt(self.tls_certificate.as_deref(), self.tls_key.as_deref());
+        set_some(&mut config.log.log_file, &self.log_file);
         config.log_requests(self.access_log.as_deref(), self.access_log_format);
         let http = &mut config.http;
         set(&mut http.header_timeout, self.header_timeout);

@@ -3,7 +3,7 @@
 use std::{process, time::Duration};
 
 use super::{
-    end::End,
+    end::{End, reopen_logs},
     handover::{self, Predecessor},
     plans::{Outcome, Plan, Reply},
     reload::{Reloaded, replace_all},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Phase,
     config::{MAX_WORKERS, Resolved, resolve_all},
+    log_writer,
     signals::Request,
     start,
     system::PidFile,
@@ -27,6 +28,7 @@ impl Supervisor {
         match request {
             Request::Reload => self.plan(Plan::Reload, None),
             Request::Upgrade => self.plan(Plan::Upgrade, None),
+            Request::ReopenLogs => reopen_logs(self.servers.iter().map(|server| &*server.fleet)),
             Request::More => self.step(1),
             Request::Fewer => self.step(-1),
             Request::Drain => return self.stop_asked(),
@@ -147,6 +149,8 @@ impl Supervisor {
         for (server, (config, bound)) in self.servers.iter_mut().zip(next) {
             server.change(config, bound);
         }
+        // The workers that follow open theirs.
+        log_writer::reopen_all();
         let places = self.servers.iter().flat_map(Supervised::places);
         let reload = replace_all(places.collect());
         self.plans.run(async { Outcome::Reloaded(reload.await) });

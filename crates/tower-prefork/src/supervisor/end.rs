@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
+    fleet::Fleet,
     handover::Successor,
     run::{Supervisor, next_order},
     slot::Stop,
 };
-use crate::{Phase, signals::Signals};
+use crate::{Phase, log_writer, signals::Signals};
 
 /// Why the supervisor ends.
 #[derive(Debug)]
@@ -105,13 +106,15 @@ impl Supervisor {
         // A slot that still wants to tell something must not wait for a reader.
         self.events.close();
         let mut cut = 0;
+        let fleets: Vec<_> = self.servers.iter().map(|one| one.fleet.clone()).collect();
+        let reopen_logs = || reopen_logs(fleets.iter().map(|fleet| &**fleet));
         loop {
             tokio::select! {
                 slot = self.slots.join_next() => match slot {
                     Some(slot) => cut += slot.unwrap_or_default(),
                     None => return report(cut),
                 },
-                _ = signals.stop(|| tracing::info!("{ignored}")) => break,
+                _ = signals.stop(|| tracing::info!("{ignored}"), reopen_logs) => break,
                 () = self.announcer.alive() => {}
                 Some(order) = next_order(&mut self.console) => {
                     if self.refuse(order) {
@@ -140,6 +143,13 @@ impl Supervisor {
         }
         cut
     }
+}
+
+/// Opens the files of the logs again, in this process and in all workers.
+pub(super) fn reopen_logs<'a>(fleets: impl IntoIterator<Item = &'a Fleet>) {
+    log_writer::reopen_all();
+    fleets.into_iter().for_each(Fleet::reopen_logs);
+    tracing::info!("the logs are opened again");
 }
 
 fn report(cut: usize) {

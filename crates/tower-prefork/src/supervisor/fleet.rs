@@ -37,6 +37,8 @@ pub(super) struct Fleet {
     established: AtomicBool,
     /// Whether the program will stop, and new requests had better go elsewhere.
     stopping: watch::Sender<bool>,
+    /// Changes whenever the workers are to open the files of their logs again.
+    reopened: watch::Sender<()>,
     /// What each slot says of its processes; slots of the same index are told apart by a number.
     board: Mutex<BTreeMap<(usize, u64), Vec<WorkerStatus>>>,
     numbers: AtomicU64,
@@ -73,6 +75,7 @@ impl Fleet {
             }),
             established: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
+            reopened: watch::Sender::new(()),
             board: Mutex::default(),
             numbers: AtomicU64::new(0),
         }
@@ -103,6 +106,15 @@ impl Fleet {
 
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
+    }
+
+    /// The workers are to open the files of their logs again.
+    pub(super) fn reopen_logs(&self) {
+        self.reopened.send_replace(());
+    }
+
+    pub(super) fn reopened(&self) -> watch::Receiver<()> {
+        self.reopened.subscribe()
     }
 
     pub(super) fn is_established(&self) -> bool {

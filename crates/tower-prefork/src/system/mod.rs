@@ -5,6 +5,7 @@ mod announcer;
 mod credentials;
 mod pid_file;
 mod service_manager;
+mod standard_streams;
 mod title;
 mod umask;
 
@@ -13,5 +14,6 @@ pub(crate) use announcer::Announcer;
 pub(crate) use credentials::Credentials;
 pub(crate) use pid_file::PidFile;
 pub(crate) use service_manager::{NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC};
+pub(crate) use standard_streams::open_standard_streams;
 pub(crate) use title::Title;
 pub(crate) use umask::set_umask;

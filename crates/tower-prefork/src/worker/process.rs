@@ -10,6 +10,7 @@ use crate::{
     control::{Socket, ToSupervisor, ToWorker},
     error::Reason,
     listener::Listener,
+    log_writer,
     signals::{Signals, leave_plans_to_supervisor},
     stop_request::StopRequest,
     system::{Announcer, Title},
@@ -136,6 +137,7 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
                     Duration::from_millis(idle_milliseconds),
                     queues,
                 ),
+                Ok(Some((ToWorker::ReopenLogs, _))) => log_writer::reopen_all(),
                 Ok(Some((ToWorker::NotReady, _))) => stop.not_ready(),
                 Ok(Some((ToWorker::Shed { connections }, _))) => stop.shed(connections),
                 Ok(Some((ToWorker::Start { .. }, _))) => {}

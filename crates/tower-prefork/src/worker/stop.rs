@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::{
     connection::Load,
     control::{Socket, ToSupervisor},
+    log_writer, server_log,
     signals::{Request, Signals},
     supervisor::{log_delay, log_stopping},
     system::Announcer,
@@ -217,6 +218,7 @@ impl Stop {
             Phase::Building | Phase::Ending => 0,
         };
         self.report(requests);
+        server_log::flush();
         // Exit handlers of the application's libraries may be stuck, too.
         let _ = thread::Builder::new().spawn(|| {
             thread::sleep(GRACE);
@@ -246,11 +248,11 @@ impl Stop {
             }
         };
         let ignored = || tracing::warn!("{why}");
-        if signals.stop(ignored).await == Request::Drain
+        if signals.stop(ignored, reopen_logs).await == Request::Drain
             && self.delay(&mut signals, ignored).await == Request::Drain
         {
             self.drain();
-            signals.stop(ignored).await;
+            signals.stop(ignored, reopen_logs).await;
         }
         tracing::warn!("stopping at once");
         self.quit()
@@ -265,7 +267,7 @@ impl Stop {
         log_delay(delay);
         self.not_ready();
         tokio::select! {
-            _ = signals.stop(ignored) => Request::Quit,
+            _ = signals.stop(ignored, reopen_logs) => Request::Quit,
             () = tokio::time::sleep(delay) => Request::Drain,
         }
     }
@@ -273,4 +275,9 @@ impl Stop {
     fn phase(&self) -> MutexGuard<'_, Phase> {
         self.0.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn reopen_logs() {
+    log_writer::reopen_all();
+    tracing::info!("the logs of this process are opened again");
 }

@@ -37,6 +37,8 @@ keys! {
     heartbeat_timeout(config, value) => config.heartbeat_timeout = value.duration()?,
     keep_alive_timeout(config, value) => config.http.keep_alive_timeout = value.duration()?,
     #[cfg(feature = "cli")]
+    log_file(config, value) => config.log.log_file = Some(value.path()?),
+    #[cfg(feature = "cli")]
     log_format(config, value) => config.log.log_format = Some(value.choice()?),
     #[cfg(feature = "cli")]
     log_level(config, value) => config.log.log_level = Some(crate::cli::filter(value.text()?)?),

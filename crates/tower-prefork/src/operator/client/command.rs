@@ -7,7 +7,12 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::de::IgnoredAny;
 
-use super::{ask::ask, output::print, table::table, top::top};
+use super::{
+    ask::ask,
+    output::{complain, print},
+    table::table,
+    top::top,
+};
 use crate::{cli::seconds, operator::Command};
 
 /// Exit code when something has no socket to go to.
@@ -132,16 +137,16 @@ impl Ctl {
     #[must_use = "the exit code tells whether it was done"]
     pub fn run(&self) -> ExitCode {
         let Some(socket) = &self.control_socket else {
-            eprintln!(
-                "error: no control socket was given; give --control-socket PATH, the same as to \
-                 the server, or set TOWER_PREFORK_CONTROL_SOCKET"
+            complain(
+                "no control socket was given; give --control-socket PATH, the same as to \
+                 the server, or set TOWER_PREFORK_CONTROL_SOCKET",
             );
             return ExitCode::from(MISUSED);
         };
         match self.action.run(socket) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("error: {error}");
+                complain(error);
                 ExitCode::FAILURE
             }
         }

@@ -47,6 +47,8 @@ pub(in crate::supervisor) struct Process {
     pub(super) oom_kills_before: u64,
     /// Whether the program will stop, until the worker has been told so.
     pub(super) stopping: Option<watch::Receiver<bool>>,
+    /// Whether it is to open the files of its logs again.
+    pub(super) reopened: watch::Receiver<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,7 @@ impl Process {
             reason: None,
             oom_kills_before,
             stopping: Some(fleet.stopping()),
+            reopened: fleet.reopened(),
         };
         this.tell(ProcessStep::Started);
         Ok(this)
@@ -136,6 +139,10 @@ impl Process {
                 status = self.child.wait() => return Happening::Ended(self.ended(status)),
                 () = sleep_until(self.deadline), if self.phase != Phase::Killed => self.overdue(),
                 () = sleep_until(expiry), if self.expiry.is_some() => self.expired(),
+                Ok(()) = self.reopened.changed() => {
+                    // A worker that does not listen looks at its files by itself, if later.
+                    let _ = self.channel.send(&ToWorker::ReopenLogs);
+                }
                 () = stopping(&mut self.stopping) => {
                     self.stopping = None;
                     // A worker that cannot hear it is as good as not ready.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Slot;
 use crate::{
     error::Reason,
+    server_log,
     supervisor::{process::Ended, run::Event},
 };
 
@@ -88,6 +89,6 @@ impl Slot {
 /// Shows the operator what is more than a line of the log.
 pub(super) fn show(details: &str) {
     if !details.is_empty() {
-        eprintln!("{details}");
+        server_log::write(format!("{details}\n").as_bytes());
     }
 }

@@ -1,9 +1,14 @@
+//! The thread that writes a log.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{buffer::Buffer, output::Output};
+use super::{
+    buffer::{Buffer, Call},
+    output::{Output, is_full},
+};
 use crate::error::error_text;
 
 /// How long to wait before a file that could not be written is tried again.
@@ -11,6 +16,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// How often the operator hears of dropped lines.
 const WARN: Duration = Duration::from_secs(10);
+
+/// How long the last lines wait for a reader that does not keep up.
+const LAST_LINES: Duration = Duration::from_secs(3);
 
 /// Writes the lines of one log, on a thread of its own.
 #[derive(Debug)]
@@ -35,6 +43,10 @@ impl Writer {
         }
     }
 
+    pub(super) fn thread_name(&self) -> String {
+        self.output.name().replace(' ', "-")
+    }
+
     /// Writes until the buffer is closed.
     pub(super) fn run(mut self) {
         let mut lines = Vec::new();
@@ -43,34 +55,59 @@ impl Writer {
             let taken = self.buffer.take(&mut lines);
             closed = taken.closed;
             self.dropped += taken.dropped;
+            if taken.reopen {
+                self.output.reopen();
+            }
             self.write(&mut lines);
             self.warn(closed);
         }
         self.buffer.finish();
     }
 
-    /// Writes all lines, whatever it takes; at the end, when they can be written now.
+    /// Writes all lines, whatever it takes; at the end, when they can be written soon.
     fn write(&mut self, lines: &mut Vec<u8>) {
+        let mut last = None;
         while !lines.is_empty() {
             let Err(error) = self.output.write(lines) else {
                 if std::mem::take(&mut self.failing) {
-                    tracing::info!("the access log can be written again");
+                    tracing::info!("the {} can be written again", self.output.name());
                 }
-                return;
+                break;
             };
-            if !std::mem::replace(&mut self.failing, true) {
-                tracing::error!(
-                    error = error_text(&error),
-                    "cannot write the access log; trying again until it works"
-                );
-            }
-            if self.buffer.closes_within(RETRY) {
-                if self.output.write(lines).is_err() {
-                    self.dropped += lines.iter().filter(|&&byte| byte == b'\n').count() as u64;
-                    lines.clear();
+            // A pipe that is full has been waited for, and its reader may only be slow.
+            let pause = if is_full(&error) {
+                Duration::ZERO
+            } else {
+                self.fail(&error_text(&error));
+                RETRY
+            };
+            match self.buffer.call_within(pause) {
+                None => {}
+                Some(Call::Reopen) => self.output.reopen(),
+                Some(Call::Close) => {
+                    let end = *last.get_or_insert_with(|| Instant::now() + LAST_LINES);
+                    let gives_up = !is_full(&error) || Instant::now() >= end;
+                    if gives_up && self.output.write(lines).is_err() {
+                        self.dropped += lines.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                        lines.clear();
+                        self.buffer.done();
+                        return;
+                    }
                 }
-                return;
             }
+        }
+        self.buffer.done();
+    }
+
+    /// Tells the operator, once. Of the server's own log nobody would hear it.
+    fn fail(&mut self, error: &str) {
+        self.buffer.stuck();
+        if !std::mem::replace(&mut self.failing, true) && !self.output.is_server_log() {
+            let name = self.output.name();
+            tracing::error!(
+                error,
+                "cannot write the {name}; trying again until it works"
+            );
         }
     }
 
@@ -80,9 +117,10 @@ impl Writer {
         if self.dropped == 0 || recently && !closed {
             return;
         }
+        let name = self.output.name();
         tracing::warn!(
             lines = self.dropped,
-            "lines of the access log were dropped: its file did not take them in time"
+            "lines of the {name} were dropped: its file did not take them in time"
         );
         self.dropped = 0;
         self.warned = Some(Instant::now());
@@ -104,7 +142,7 @@ mod tests {
         span,
     };
 
-    use super::*;
+    use super::{super::output::Target, *};
 
     /// What was logged on the writer's thread.
     #[derive(Clone, Default)]
@@ -144,8 +182,8 @@ mod tests {
     }
 
     fn start(path: &Path) -> (Arc<Buffer>, Events, JoinHandle<()>) {
-        let (buffer, events) = (Arc::new(Buffer::default()), Events::default());
-        let writer = Writer::new(buffer.clone(), Output::new(path));
+        let (buffer, events) = (Arc::new(Buffer::new(Duration::ZERO)), Events::default());
+        let writer = Writer::new(buffer.clone(), Output::new(Target::access_log(path)));
         let thread = thread::spawn({
             let events = events.clone();
             move || tracing::subscriber::with_default(events, || writer.run())
@@ -218,7 +256,10 @@ mod tests {
 
     #[test]
     fn dropped_lines_are_reported_now_and_then() {
-        let mut writer = Writer::new(Arc::default(), Output::new(Path::new("/dev/null")));
+        let mut writer = Writer::new(
+            Arc::new(Buffer::new(Duration::ZERO)),
+            Output::new(Target::access_log(Path::new("/dev/null"))),
+        );
         let events = Events::default();
         tracing::subscriber::with_default(events.clone(), || {
             for dropped in [0, 3, 4, 5] {
