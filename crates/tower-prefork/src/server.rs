@@ -47,10 +47,11 @@ use crate::{
 /// | the same again, or `SIGQUIT` | all ends at once |
 /// | `SIGHUP` | the configuration is read again and the workers are [replaced](#reload); no request fails |
 /// | `SIGUSR2` | a new supervisor [takes over](#upgrade); no request fails |
+/// | `SIGUSR1` | the files of the logs are opened again, in all processes |
 /// | `SIGTTIN`, `SIGTTOU` | one worker more, one less, of each server; the next reload goes back to what is configured |
 ///
-/// A worker that gets `SIGTERM` or `SIGQUIT` itself does the same and is replaced; it ignores
-/// the others, as does a program with 0 workers. When the supervisor dies, its workers drain and end.
+/// A worker that gets `SIGTERM` or `SIGQUIT` itself does the same and is replaced, and one that gets `SIGUSR1` opens its
+/// own files again; it ignores the others, as does a program with 0 workers. When the supervisor dies, its workers drain and end.
 ///
 /// # Reload
 ///
@@ -200,7 +201,7 @@ impl Server {
     /// ```
     ///
     /// The keys are the fields of [`Config`] and [`Http`](crate::Http), and the names of the options in
-    /// `cli::Args` where these differ: `reload`, `reload_dir`, `log_level` and `log_format`. Paths
+    /// `cli::Args` where these differ: `reload`, `reload_dir`, `log_file`, `log_level` and `log_format`. Paths
     /// are relative to the directory that the program was started in.
     ///
     /// The supervisor reads the file at the start and again at each [reload](Self#reload); workers

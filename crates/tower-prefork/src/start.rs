@@ -1,17 +1,17 @@
 //! What is done before anything is served: the settings are checked, the machine is asked for what they
 //! need, and the listeners are bound.
 
-use std::{collections::HashMap, process::ExitCode};
+use std::{collections::HashMap, path::Path, process::ExitCode};
 
 use crate::{
-    Server,
+    Config, Server,
     config::{self, ProgramConfig, Resolved},
     listener::Bound,
     log_writer::{self, Target},
     operator::ControlSocket,
     phase::Phases,
-    stop_request::StopRequest,
     server_log,
+    stop_request::StopRequest,
     supervisor::{self, Charge, Predecessor, Setup},
     system::{Announcer, Credentials, PidFile, Title, passed_sockets, set_umask},
     worker::{self, Alone},
@@ -168,26 +168,50 @@ pub(crate) fn bind(
 ) -> Result<Bound, String> {
     #[cfg(feature = "tls")]
     resolved.read_certificate()?;
-    if let Some(log) = &resolved.config.access_log {
-        let placed = |error| format!("{}: {error}", resolved.place("access_log"));
-        log_writer::check(&Target::access_log(&log.path)).map_err(placed)?;
-        if let Some(owner) = credentials {
-            owner.give_file(&log.path).map_err(placed)?;
-        }
-    }
-    #[cfg(feature = "cli")]
-    if let Some(path) = &resolved.config.log.log_file {
-        let placed = |error| format!("{}: {error}", resolved.place("log_file"));
-        log_writer::check(&Target::server_log(path)).map_err(placed)?;
-        if let Some(owner) = credentials {
-            owner.give_file(path).map_err(placed)?;
-        }
+    for (setting, target, path) in logs(&resolved.config) {
+        prepare_log(&target, path, credentials)
+            .map_err(|error| format!("{}: {error}", resolved.place(setting)))?;
     }
     let bound = resolved.bind(before)?;
     if let Some(owner) = credentials {
         owner.give_sockets(&bound)?;
     }
     Ok(bound)
+}
+
+/// The logs of a server: the names of their settings, where they go, and their files.
+fn logs(config: &Config) -> impl Iterator<Item = (&'static str, Target, &Path)> {
+    let access_log = config.access_log.as_ref().map(|log| {
+        let path = log.path.as_path();
+        ("access_log", Target::access_log(path), path)
+    });
+    #[cfg(feature = "cli")]
+    let server_log = config.log.log_file.as_deref();
+    #[cfg(feature = "cli")]
+    let server_log = server_log.map(|path| ("log_file", Target::server_log(path), path));
+    #[cfg(not(feature = "cli"))]
+    let server_log = None;
+    access_log.into_iter().chain(server_log)
+}
+
+/// Creates the file of a log, if need be, and gives it to those who write to it.
+fn prepare_log(
+    target: &Target,
+    path: &Path,
+    credentials: Option<&Credentials>,
+) -> Result<(), String> {
+    log_writer::check(target)?;
+    credentials.map_or(Ok(()), |owner| owner.give_file(path))
+}
+
+/// Opens the files of the logs of this process again. Workers of another user find theirs there.
+pub(crate) fn reopen_logs(config: &Config, credentials: Option<&Credentials>) {
+    for (_, target, path) in logs(config) {
+        if let Err(error) = prepare_log(&target, path, credentials) {
+            tracing::warn!(error, "a log cannot be opened again");
+        }
+    }
+    log_writer::reopen_all();
 }
 
 /// Checks what needs no look at the machine. Gives what each server, and the program, has come to.

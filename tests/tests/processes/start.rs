@@ -140,11 +140,16 @@ fn an_arbiter_runs_several_servers() {
 }
 
 #[test]
-fn the_supervisor_has_one_thread() {
+fn the_supervisor_has_one_thread_and_that_of_its_log() {
     let running = probe("-w 2").start();
     let _ = running.ready();
     let threads = format!("/proc/{}/task", running.process().pid());
-    assert_eq!(std::fs::read_dir(threads).unwrap().count(), 1);
+    let threads = std::fs::read_dir(threads).unwrap();
+    let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm"));
+    let names = threads.map(|thread| name(thread.unwrap()).unwrap());
+    let mut names: Vec<_> = names.map(|name| name.trim().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["pro: supervisor", "server-log"]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 /// file does not keep up, lines are dropped and a warning counts them; requests never wait.
 ///
 /// Workers append to one file, whole lines at a time. A file that was renamed, as `logrotate` does,
-/// is created anew within a second, so no signal is needed.
+/// is created anew with the next line, within a second, or at once at `SIGUSR1`. A named pipe needs no reader.
 ///
 /// # Errors
 ///

@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args as ClapArgs;
 
-use super::{LogFormat, mode, seconds, size, values::filter};
+use super::{LogFormat, log_level, mode, seconds, size};
 use crate::{AccessLogFormat, Config, Workers};
 
 /// The options of a server, to flatten into a clap program.
@@ -193,7 +193,7 @@ pub struct Args {
 
     /// What is logged: off, error (or critical), warn (or warning), info, debug or trace, also for parts of the
     /// program, as in `warn,tower_prefork=debug` [default: info]
-    #[arg(long, value_name = "FILTER", env = "TOWER_PREFORK_LOG_LEVEL", value_parser = filter)]
+    #[arg(long, value_name = "FILTER", env = "TOWER_PREFORK_LOG_LEVEL", value_parser = log_level)]
     pub log_level: Option<String>,
 }
 

@@ -61,7 +61,7 @@ impl Args {
         let in_colour = target.is_stderr() && stderr().is_terminal() && !no_color();
         open_standard_streams();
         server_log::start(target);
-        let level = level.map(|level| super::filter(level).unwrap_or_default());
+        let level = level.and_then(|level| super::log_level(level).ok());
         let builder = fmt()
             // The parsers of the option and of the file have refused what is wrong.
             .with_env_filter(EnvFilter::new(level.as_deref().unwrap_or("info")))

@@ -28,7 +28,6 @@ mod values;
 pub use args::Args;
 pub(crate) use log::FileLog;
 pub use log::LogFormat;
-pub(crate) use values::filter;
-pub use values::{mode, seconds, size};
+pub use values::{log_level, mode, seconds, size};
 
 pub use crate::operator::Ctl;

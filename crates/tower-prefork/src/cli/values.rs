@@ -33,9 +33,13 @@ pub fn mode(text: &str) -> Result<u32, String> {
     config::mode(text)
 }
 
-/// Parses what is logged: a level, or several, each for a part of the program. Gives it with the names that the
-/// subscriber knows.
-pub(crate) fn filter(text: &str) -> Result<String, String> {
+/// Parses what is logged: a level, or several, each for a part of the program. Gives it with the names that
+/// `tracing` knows.
+///
+/// # Errors
+///
+/// When there is no such level.
+pub fn log_level(text: &str) -> Result<String, String> {
     let directives = directives(text).map(|directive| {
         let directive = directive.trim();
         // A `=` in brackets is of a span's fields.
@@ -104,7 +108,7 @@ mod tests {
             ("info,a[s{b=1}]=warning", "info,a[s{b=1}]=warn"),
             ("info,[s]", "info,[s]"),
         ] {
-            assert_eq!(filter(text).as_deref(), Ok(filter_text), "{text}");
+            assert_eq!(log_level(text).as_deref(), Ok(filter_text), "{text}");
         }
     }
 
@@ -119,7 +123,7 @@ mod tests {
             "a=loud",
             "a=b=c",
         ] {
-            let error = filter(text).unwrap_err();
+            let error = log_level(text).unwrap_err();
             assert!(error.contains("choose off, error, warn"), "{text}: {error}");
         }
     }

@@ -28,7 +28,10 @@ impl Supervisor {
         match request {
             Request::Reload => self.plan(Plan::Reload, None),
             Request::Upgrade => self.plan(Plan::Upgrade, None),
-            Request::ReopenLogs => reopen_logs(self.servers.iter().map(|server| &*server.fleet)),
+            Request::ReopenLogs => {
+                let fleets = self.servers.iter().map(|server| &*server.fleet);
+                reopen_logs(fleets, self.credentials.as_ref());
+            }
             Request::More => self.step(1),
             Request::Fewer => self.step(-1),
             Request::Drain => return self.stop_asked(),

@@ -10,7 +10,7 @@ use super::{
     run::{Supervisor, next_order},
     slot::Stop,
 };
-use crate::{Phase, log_writer, signals::Signals};
+use crate::{Phase, signals::Signals, start, system::Credentials};
 
 /// Why the supervisor ends.
 #[derive(Debug)]
@@ -107,7 +107,8 @@ impl Supervisor {
         self.events.close();
         let mut cut = 0;
         let fleets: Vec<_> = self.servers.iter().map(|one| one.fleet.clone()).collect();
-        let reopen_logs = || reopen_logs(fleets.iter().map(|fleet| &**fleet));
+        let credentials = self.credentials.clone();
+        let reopen_logs = || reopen_logs(fleets.iter().map(|fleet| &**fleet), credentials.as_ref());
         loop {
             tokio::select! {
                 slot = self.slots.join_next() => match slot {
@@ -146,9 +147,14 @@ impl Supervisor {
 }
 
 /// Opens the files of the logs again, in this process and in all workers.
-pub(super) fn reopen_logs<'a>(fleets: impl IntoIterator<Item = &'a Fleet>) {
-    log_writer::reopen_all();
-    fleets.into_iter().for_each(Fleet::reopen_logs);
+pub(super) fn reopen_logs<'a>(
+    fleets: impl IntoIterator<Item = &'a Fleet>,
+    credentials: Option<&Credentials>,
+) {
+    for fleet in fleets {
+        start::reopen_logs(&fleet.config(), credentials);
+        fleet.reopen_logs();
+    }
     tracing::info!("the logs are opened again");
 }
 

@@ -57,6 +57,13 @@ class LiveServer:
         """
 
 @final
+class LogStream:
+    """What a worker's Python prints, on its way to the server's log or to standard output."""
+
+    def write(self, data: bytes) -> int: ...
+    def flush(self) -> None: ...
+
+@final
 class FileWrapper:
     """``environ["wsgi.file_wrapper"]``: a file that is sent as it is."""
 

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::CString,
+    io::Write as _,
     time::{Duration, Instant},
 };
 
@@ -10,6 +11,8 @@ use pyo3::{
     prelude::*,
     types::PyDict,
 };
+
+use tower_prefork::LogStream;
 
 use crate::greenlets;
 
@@ -40,10 +43,16 @@ pub(super) fn exit(py: Python<'_>, code: u8, deadline: Option<Instant>) -> PyRes
     py.import("gc")?.call_method0("collect")?;
     for stream in ["stdout", "stderr"] {
         let stream = py.import("sys")?.getattr(stream)?;
-        if !stream.is_none() {
-            stream.call_method0("flush")?;
+        if stream.is_none() {
+            continue;
+        }
+        // One of the application's own that cannot be written is no reason to end otherwise.
+        if let Err(error) = stream.call_method0("flush") {
+            tracing::debug!(%error, "cannot flush a standard stream");
         }
     }
+    // It does not fail.
+    let _ = LogStream::server_log().flush();
     std::process::exit(i32::from(code));
 }
 

@@ -12,5 +12,6 @@ mod module;
 mod place;
 mod serve;
 mod settings;
+mod streams;
 mod tips;
 mod wsgi;

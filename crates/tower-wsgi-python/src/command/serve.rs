@@ -26,6 +26,7 @@ use super::{
     exit, heap,
     main_thread::{Handle, MainThread},
     settings::Settings,
+    streams,
     wsgi::WsgiConfig,
 };
 use crate::{LoadError, PythonApp, attached, greenlets, pool_threads, stack};
@@ -64,9 +65,17 @@ pub(super) fn server(charge: Charge, main_thread: Option<Handle>) -> Server {
         let on_event_loop = worker.config().thread_workers == 0;
         let app = match main_thread {
             Some(main_thread) => {
-                lock(&SERVED).push(worker.clone());
+                let is_first = {
+                    let mut served = lock(&SERVED);
+                    served.push(worker.clone());
+                    served.len() == 1
+                };
                 let handle = main_thread.clone();
                 let build = move |py: Python<'_>| {
+                    if is_first {
+                        // The process is the server's, and so is what is printed.
+                        streams::replace(py).map_err(|error| LoadError::new(py, &name, &error))?;
+                    }
                     let app = build(py, load, &worker, &settings, &name)?;
                     if is_alone(&worker) {
                         handle

@@ -127,7 +127,12 @@ impl Settings {
             "write_timeout" => server.write_timeout = Some(duration(value)?),
             "max_headers" => server.max_headers = Some(value.extract()?),
             "max_header_size" => server.max_header_size = Some(size(value)?),
-            "log_level" => server.log_level = Some(value.extract()?),
+            "log_file" => server.log_file = Some(value.extract()?),
+            "log_level" => {
+                let level: String = value.extract()?;
+                cli::log_level(&level).map_err(PyValueError::new_err)?;
+                server.log_level = Some(level);
+            }
             "log_format" => server.log_format = Some(choice(value)?),
             "access_log" => server.access_log = Some(value.extract()?),
             "access_log_format" => server.access_log_format = Some(choice(value)?),

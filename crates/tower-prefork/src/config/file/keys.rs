@@ -41,7 +41,7 @@ keys! {
     #[cfg(feature = "cli")]
     log_format(config, value) => config.log.log_format = Some(value.choice()?),
     #[cfg(feature = "cli")]
-    log_level(config, value) => config.log.log_level = Some(crate::cli::filter(value.text()?)?),
+    log_level(config, value) => config.log.log_level = Some(crate::cli::log_level(value.text()?)?),
     max_connections(config, value) => config.max_connections = value.number()?,
     max_header_size(config, value) => config.http.max_header_size = value.size()?,
     max_headers(config, value) => config.http.max_headers = value.number()?,

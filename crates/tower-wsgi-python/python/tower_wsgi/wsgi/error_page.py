@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from contextlib import suppress
 from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -36,7 +37,9 @@ def error_page(environ: WSGIEnvironment, error: Exception) -> WsgiResponse:
             response.headers.add_header(name, value)
     code = response.status_code
     if code >= 500:
-        traceback.print_exception(error, file=environ["wsgi.errors"])
+        # A log that cannot be written costs nobody the answer.
+        with suppress(OSError, ValueError):
+            traceback.print_exception(error, file=environ["wsgi.errors"])
     if code in (204, 304):
         return response
     if code < 400:
