@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,11 +161,13 @@ def broken_streams(broken: str) -> Iterator[tuple[list[str], int]]:
 
 
 def children(pid: int) -> list[int]:
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except FileNotFoundError:
-        return []
-    return [int(child) for child in text.split()]
+    """The workers of a supervisor, which any of its threads may have started."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        # The thread, or the process, may have ended.
+        with suppress(OSError):
+            found += [int(child) for child in children.read_text().split()]
+    return found
 
 
 @pytest.mark.parametrize("workers", [1, 0])

@@ -107,7 +107,7 @@ impl Supervisor {
         self.events.close();
         let mut cut = 0;
         let fleets: Vec<_> = self.servers.iter().map(|one| one.fleet.clone()).collect();
-        let credentials = self.credentials.clone();
+        let credentials = self.credentials;
         let reopen_logs = || reopen_logs(fleets.iter().map(|fleet| &**fleet), credentials.as_ref());
         loop {
             tokio::select! {
