@@ -45,10 +45,7 @@ const TIPS: &[(&[&str], &str)] = &[
         &["--access-logfile"],
         "use --access-log, with a file or \"-\"",
     ),
-    (
-        &["--error-logfile"],
-        "the log goes to standard error; send that to a file, or leave it to a service manager",
-    ),
+    (&["--error-logfile"], "use --log-file, with a file or \"-\""),
     (
         &["--access-logformat"],
         "use --access-log-format, with common, combined or json",
