@@ -43,6 +43,9 @@
 //! # }
 //! ```
 
+// A print panics when standard error is gone, and waits when it is full.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
 mod app;
 mod attached;
 mod callable;

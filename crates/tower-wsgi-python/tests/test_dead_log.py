@@ -219,3 +219,37 @@ def test_an_application_answers_whatever_becomes_of_what_it_prints(
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize("no_color", [None, "", "1"])
+def test_colours_are_for_terminals_and_for_those_who_want_them(
+    no_color: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "site.py").write_text(SCRIPT)
+    environ = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    if no_color is not None:
+        environ["NO_COLOR"] = no_color
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "site.py", "-b", "127.0.0.1:0", "-w", "1"],
+        cwd=tmp_path,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    try:
+        text = b""
+        while b" ready " not in text:
+            text += os.read(ours, 4096)
+        assert (b"\x1b[" in text) == (not no_color)
+        # The terminal closes: the system tells the server, and takes no more lines.
+        os.close(theirs)
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)
+        before = children(process.pid)
+        wait_until(lambda: children(process.pid) not in ([], before))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -19,6 +19,9 @@
 //! needs. All of it needs a tokio runtime with its timer, and Unix.
 //!
 //! Panics are caught and answered, so a program must not be built with `panic = "abort"`.
+
+// A print panics when standard error is gone, and waits when it is full.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "blocking")]

@@ -278,4 +278,47 @@ mod tests {
             .collect();
         assert_eq!(counts, ["3", "9", "6"]);
     }
+
+    #[test]
+    fn what_a_pipe_had_no_room_for_is_counted_when_there_is_room_again() {
+        const LINES: usize = 40_000;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        let (buffer, events, thread) = start(&path);
+        let line = format!("{}\n", "x".repeat(99));
+        for _ in 0..LINES {
+            // Four times what the pipe, the writer and the buffer hold.
+            add(&buffer, &line);
+        }
+        let reader = fs::File::open(&path).unwrap();
+        let read = thread::spawn(move || {
+            let lines = std::io::BufRead::lines(std::io::BufReader::new(reader));
+            lines
+                .take_while(|line| line.as_ref().unwrap() != "end")
+                .count()
+        });
+        wait_until(|| !events.all().is_empty());
+        add(&buffer, "end\n");
+        let read = read.join().unwrap();
+        buffer.close();
+        thread.join().unwrap();
+        let dropped: usize = events
+            .all()
+            .iter()
+            .map(|event| {
+                event
+                    .split("lines=")
+                    .nth(1)
+                    .unwrap()
+                    .trim()
+                    .parse::<usize>()
+                    .unwrap()
+            })
+            .sum();
+        assert!(dropped > 0);
+        assert_eq!(read + dropped, LINES);
+    }
 }
