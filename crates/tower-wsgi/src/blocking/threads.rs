@@ -284,7 +284,12 @@ impl Drop for Thread {
                 }
                 Place::Inside | Place::Gone => queue.threads.leave(),
             }
-            let (orphans, next) = queue.replace();
+            let (orphans, next) = if place == Place::Inside {
+                // The panic of one job is no reason for others to have none.
+                (Vec::new(), queue.call_thread())
+            } else {
+                queue.replace()
+            };
             (done, orphans, next, queue.is_idle())
         };
         drop((done, orphans));
