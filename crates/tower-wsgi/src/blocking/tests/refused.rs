@@ -102,14 +102,21 @@ async fn a_job_that_was_to_have_a_thread_of_its_own_is_limited_in_its_wait() {
 async fn the_last_thread_stays_while_another_could_not_be_had_in_its_place() {
     let pool = BlockingPool::new(2).thread_stack_size(ENOUGH);
     let (pool, handler, call) = one_thread(pool).await;
-    let calls = [call(), call()].map(tokio::spawn);
+    let running = tokio::spawn(call());
+    tokio::task::yield_now().await;
+    handler.started();
+    let refused = tokio::spawn(call());
+    while !pool.shared().queue().refusals.are_recent() {
+        tokio::task::yield_now().await;
+    }
     handler.release();
     handler.release();
-    for call in calls {
+    for call in [running, refused] {
         assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
     }
+    // Longer than a thread stays without work.
     tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(pool.shared().queue().threads.total(), 1);
     handler.release();
     assert_eq!(status(call()).await, StatusCode::OK);
-    drop(pool);
 }
