@@ -46,6 +46,8 @@ pub(crate) struct Signals {
 impl Signals {
     /// From here on the signals no longer end or halt the process by themselves.
     pub(crate) fn new(stop_request: StopRequest) -> io::Result<Self> {
+        // A log that has the largest size that the system allows is an error of a write.
+        signal(file_size()).map(drop)?;
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -99,6 +101,7 @@ pub(crate) fn leave_plans_to_supervisor(runtime: &Runtime) -> io::Result<()> {
         SignalKind::hangup(),
         SignalKind::user_defined1(),
         SignalKind::user_defined2(),
+        file_size(),
         ttin(),
         ttou(),
     ];
@@ -107,6 +110,10 @@ pub(crate) fn leave_plans_to_supervisor(runtime: &Runtime) -> io::Result<()> {
         signal(kind).map(drop)?;
     }
     Ok(())
+}
+
+fn file_size() -> SignalKind {
+    SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())
 }
 
 fn ttin() -> SignalKind {

@@ -28,15 +28,18 @@ enum Broken {
     DiskFull,
     /// It is well, and the log is a file on such a disk.
     LogFile,
+    /// It is well, and the log is a file of the largest size that the system allows.
+    FileSize,
 }
 
-const ALL: [Broken; 6] = [
+const ALL: [Broken; 7] = [
     Broken::Gone,
     Broken::Leaves,
     Broken::Full,
     Broken::Closed,
     Broken::DiskFull,
     Broken::LogFile,
+    Broken::FileSize,
 ];
 
 const GRACEFUL_TIMEOUT: u64 = 5;
@@ -59,6 +62,10 @@ impl Server {
                 .arg("-c")
                 .arg("exec \"$0\" \"$@\" 2>&-")
                 .arg(probe_path),
+            Broken::FileSize => Program::new("/bin/sh")
+                .arg("-c")
+                .arg("ulimit -f 8 && exec \"$0\" \"$@\"")
+                .arg(probe_path),
             _ => Program::new(probe_path),
         };
         let (reader, writer) = io::pipe().unwrap();
@@ -72,6 +79,12 @@ impl Server {
                 program.stderr(File::options().write(true).open("/dev/full").unwrap())
             }
             Broken::LogFile => program.args("--log-file /dev/full").stderr(writer),
+            Broken::FileSize => {
+                let log = directory.path().join("log");
+                // The limit is in blocks of 512 bytes.
+                fs::write(&log, [b'x'; 8 * 512]).unwrap();
+                program.arg("--log-file").arg(log).stderr(writer)
+            }
             _ => program.stderr(writer),
         };
         if broken == Broken::Gone {
