@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 from suites.sources import source
 from suites.werkzeug_exceptions import EXCEPTIONS
+from werkzeug.serving import make_ssl_devcert
 
 from tower_wsgi import wsgi
 from tower_wsgi.testing import LiveServer
@@ -57,6 +60,8 @@ def test_serving(tmp_path: Path) -> None:
     assert end
     assert int(end[1]) >= 8
     assert int(end[2]) >= len(EXCEPTIONS)
+    for encrypted in ("test_server[https]", "test_ssl_dev_cert"):
+        assert f"PASSED tests/test_serving.py::{encrypted}\n" in run.stdout
 
 
 def show(environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -73,13 +78,23 @@ def stream(environ: Any, start_response: Any) -> Iterator[bytes]:
         raise RuntimeError("crash requested")
 
 
-def exchange(url: str, request: bytes) -> bytes:
-    """Give all that comes for ``request`` until the server closes the connection."""
+def exchange(url: str, request: bytes, trusted: str | None = None) -> bytes:
+    """Give all that comes for ``request`` until the server closes the connection.
+
+    With a ``trusted`` certificate, the server has to be the `localhost` of it.
+    """
     unix = url.startswith("unix:")
-    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as client:
+    with ExitStack() as stack:
+        family = socket.AF_UNIX if unix else socket.AF_INET
+        client = stack.enter_context(socket.socket(family))
         client.settimeout(PATIENCE)
         parts = urlsplit(url)
         client.connect(parts.path if unix else (parts.hostname, parts.port))
+        if trusted:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(trusted)
+            encrypted = context.wrap_socket(client, server_hostname="localhost")
+            client = stack.enter_context(encrypted)
         client.sendall(request)
         with client.makefile("rb") as answer:
             return answer.read()
@@ -100,6 +115,32 @@ def test_a_unix_socket_has_hosts_as_others_have(tmp_path: Path) -> None:
         assert environ(exchange(server.url, request()))["HTTP_HOST"] == "a"
         path = request().replace(b"Host: a", b"Host: /tmp/socket")
         assert exchange(server.url, path).startswith(b"HTTP/1.1 400 ")
+
+
+def test_tls_takes_files_and_no_object_of_python(tmp_path: Path) -> None:
+    certificate, key = make_ssl_devcert(os.fspath(tmp_path / "pair"), cn="localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with pytest.raises(TypeError, match=r"the setting tls_certificate: .* not SSLContext"):
+        LiveServer(show, tls_certificate=context)
+    with LiveServer(show, tls_certificate=certificate, tls_key=key) as server:
+        assert server.url.startswith("https://")
+        variables = environ(exchange(server.url, request(), trusted=certificate))
+    assert variables["wsgi.url_scheme"] == "https"
+    assert variables["HTTPS"] == "on"
+
+
+def test_a_target_names_the_host_and_has_no_fragment() -> None:
+    line = b"GET http://missing.test:1337/index.html%s HTTP/1.1"
+    with LiveServer(show) as server:
+        variables = environ(exchange(server.url, request(line=line % b"")))
+        address = urlsplit(server.url)
+        answer = exchange(server.url, request(line=line % b"#ignore"))
+    assert variables["HTTP_HOST"] == "missing.test:1337"
+    assert variables["PATH_INFO"] == "/index.html"
+    assert variables["SERVER_NAME"] == address.hostname
+    assert variables["SERVER_PORT"] == str(address.port)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"the target must not have a fragment" in answer
 
 
 def test_two_slashes_are_no_host() -> None:

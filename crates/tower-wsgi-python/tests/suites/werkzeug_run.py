@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from werkzeug.serving import make_ssl_devcert
 from werkzeug.wrappers import Request, Response
 
 from tower_wsgi import wsgi
@@ -30,10 +31,20 @@ def main() -> None:
         bind = f"{hostname}:{settings.pop('port')}"
     threads = 5 if settings.pop("threaded", False) else 1
     options = ["--reload"] if settings.pop("use_reloader", False) else []
+    # Werkzeug's server makes a certificate of its own for "adhoc"; ours is given the same one.
+    pair = settings.pop("ssl_context", None)
+    if pair == "adhoc":
+        pair = make_ssl_devcert("adhoc")
+    tls = dict(zip(("tls_certificate", "tls_key"), pair, strict=True)) if pair else {}
     if settings:
         sys.exit(f"this server has no setting for {settings}")
     server = wsgi.WSGIServer(
-        application, argv=[sys.argv[0], *options], bind=bind, workers=1, thread_workers=threads
+        application,
+        argv=[sys.argv[0], *options],
+        bind=bind,
+        workers=1,
+        thread_workers=threads,
+        **tls,
     )
     server.start()
 
