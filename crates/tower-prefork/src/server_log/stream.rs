@@ -8,7 +8,7 @@ use super::process;
 /// (a pipe without a reader, one whose reader hangs, a disk that is full), what finds no room is dropped, and counted
 /// in the log when there is room again. Each write should be one line, or several whole ones.
 ///
-/// It is what [`cli::Args::init_logging`](crate::cli::Args::init_logging) writes to. A program that has a subscriber
+/// It is what `cli::Args::init_logging` writes to. A program that has a subscriber
 /// of its own gives it this as its writer, so that no log can stop it:
 ///
 /// ```
