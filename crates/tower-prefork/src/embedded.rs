@@ -6,6 +6,7 @@ use std::{future::Future, slice};
 use crate::config::Resolved;
 use crate::{
     BoxError, Server,
+    config::check_files,
     listener::Bound,
     server_log,
     start::check,
@@ -76,6 +77,7 @@ impl Server {
             .try_for_each(Resolved::read_certificate)?;
         let resolved = resolved.pop().ok_or("no settings")?;
         let phases = self.phases;
+        check_files(resolved.server(), &resolved.config)?;
         let alone = Alone {
             bound: resolved.bind(&Bound::default())?,
             name: self.name,

@@ -172,6 +172,7 @@ pub(crate) fn bind(
         prepare_log(&target, path, credentials)
             .map_err(|error| format!("{}: {error}", resolved.place(setting)))?;
     }
+    config::check_files(resolved.server(), &resolved.config)?;
     let bound = resolved.bind(before)?;
     if let Some(owner) = credentials {
         owner.give_sockets(&bound)?;

@@ -6,6 +6,7 @@ mod addresses;
 mod cli;
 mod config_file;
 mod control_socket;
+mod crowded;
 mod dead_log;
 mod death;
 mod hooks;

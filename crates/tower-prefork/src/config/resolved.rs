@@ -24,6 +24,11 @@ impl Resolved {
         self.config.workers == Workers::Count(0)
     }
 
+    /// The name of the server.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// Where an error about this setting is to be looked for: in a line of a file, or else in the
     /// server of this name.
     pub(crate) fn place(&self, setting: &str) -> String {

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{progress::Progress, timer::Timer};
+use super::{
+    progress::{Awaits, Progress},
+    timer::Timer,
+};
 use crate::config::Http;
 
 /// How long a new connection has at least, when the worker drains, to send its first request.
@@ -121,6 +124,11 @@ impl Clock {
         matches!(self.phase, Phase::Idle { .. })
     }
 
+    /// Whether it waits for the client.
+    pub(super) fn is_waiting(&self) -> bool {
+        !matches!(self.phase, Phase::Busy)
+    }
+
     pub(super) fn draining(&self) -> bool {
         self.drain.is_some()
     }
@@ -186,11 +194,13 @@ impl Clock {
             match self.phase {
                 Phase::Fresh { since } if progress.read() != 0 => {
                     self.phase = Phase::Head { since };
+                    progress.note_idle(Awaits::RestOfHead);
                 }
                 Phase::Idle { read, .. } if progress.read() != read => {
                     self.phase = Phase::Head {
                         since: Instant::now(),
                     };
+                    progress.note_idle(Awaits::RestOfHead);
                 }
                 _ => {}
             }

@@ -15,7 +15,12 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 
-use super::{Load, Shared, clock::Clock, drain::drained};
+use super::{
+    Shared,
+    clock::Clock,
+    drain::drained,
+    progress::{Awaits, Progress},
+};
 use crate::error::error_text;
 
 /// Bytes that are encrypted in advance. A slow client must be seen to take something from time to time: what
@@ -35,11 +40,12 @@ pub(super) async fn handshake<IO>(
     io: IO,
     tls: &Arc<ServerConfig>,
     shared: &Shared,
+    progress: &Progress,
 ) -> Option<Shaken<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let _fresh = Fresh::begin(&shared.load);
+    progress.note_idle(Awaits::Handshake);
     let mut clock = Clock::new(&shared.http);
     let mut drain = pin!(drained(shared.drain.clone(), None));
     let mut accept = pin!(async {
@@ -50,7 +56,8 @@ where
         let accept = acceptor.accept_with(io, |tls| tls.set_buffer_limit(Some(BUFFER)));
         Ok::<_, io::Error>(Shaken::Encrypted(Box::new(accept.await?)))
     });
-    poll_fn(|cx| {
+    let shaken = poll_fn(|cx| {
+        progress.idle().set_waker(cx.waker());
         while let Poll::Ready((idle, receiver)) = drain.as_mut().poll(cx) {
             clock.drain(idle);
             drain.set(drained(receiver, Some(idle)));
@@ -63,12 +70,18 @@ where
             }
             Poll::Pending => {}
         }
+        if progress.idle().is_given_up() {
+            tracing::debug!("the TLS handshake was given up for a new connection");
+            return Poll::Ready(None);
+        }
         // Nothing else than the time can be over.
         let _ = ready!(clock.poll_alarm(cx));
         tracing::debug!("the TLS handshake was not done in time");
         Poll::Ready(None)
     })
-    .await
+    .await;
+    progress.note_idle(Awaits::FirstRequest);
+    shaken
 }
 
 /// Whether a client begins as HTTP does: with a letter, which no handshake begins with.
@@ -79,21 +92,4 @@ async fn speaks_http<IO: 'static>(io: &IO) -> bool {
     let mut first = [0; 1];
     // At an error or the end, the handshake has it, too.
     stream.peek(&mut first).await.is_ok_and(|length| length > 0) && first[0].is_ascii_alphabetic()
-}
-
-/// Counts as a connection that has yet to send its first request.
-struct Fresh<'a>(&'a Load);
-
-impl<'a> Fresh<'a> {
-    fn begin(load: &'a Load) -> Self {
-        load.connection_opened();
-        Self(load)
-    }
-}
-
-impl Drop for Fresh<'_> {
-    fn drop(&mut self) {
-        self.0.connection_used();
-        self.0.connection_closed();
-    }
 }

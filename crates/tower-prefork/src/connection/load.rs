@@ -3,7 +3,9 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{progress::Progress, table::Table};
 
 /// A surplus that is not counted down.
 const ALL: usize = usize::MAX;
@@ -29,6 +31,8 @@ struct Counters {
     lost: AtomicUsize,
     /// Connections that are to close with their next response.
     surplus: AtomicUsize,
+    began_at: Instant,
+    table: Table,
 }
 
 impl Load {
@@ -44,6 +48,8 @@ impl Load {
             given_up: Notify::new(),
             lost: AtomicUsize::new(0),
             surplus: AtomicUsize::new(0),
+            began_at: Instant::now(),
+            table: Table::default(),
         }))
     }
 
@@ -113,6 +119,27 @@ impl Load {
             left => left.checked_sub(1),
         };
         surplus.fetch_update(Relaxed, Relaxed, take).is_ok()
+    }
+
+    /// There is no room for new connections: has so many close that are idle. Without any, the next response is
+    /// the last on its connection. Gives how many there were.
+    pub(crate) fn make_room(&self, places: usize) -> usize {
+        let closed = self.0.table.give_up(places, self.millis(Instant::now()));
+        if closed == 0 && !self.has_surplus() {
+            self.shed(1);
+        }
+        closed
+    }
+
+    /// Counts it among those that may be idle.
+    pub(super) fn enter(&self, connection: &Arc<Progress>) {
+        self.0.table.enter(connection);
+    }
+
+    /// The age of the worker at that time, in milliseconds.
+    pub(super) fn millis(&self, at: Instant) -> u64 {
+        let age = at.saturating_duration_since(self.0.began_at);
+        u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The service is waited for no longer.

@@ -15,6 +15,7 @@
 //! | `drain` | how it hears that the worker is to stop |
 //! | `close` | a close that does not destroy the answer, and one that does |
 //! | `parked` | an idle connection without hyper and its buffer |
+//! | `table` | all connections of the worker: a new one takes the place of one that is idle |
 //! | `serve` | drives all of them |
 //! | `shared` | what the connections of one worker share |
 //! | `tcp`, `handshake` | a TCP connection, which may have to become one with TLS first |
@@ -55,6 +56,7 @@ mod response_body;
 mod serve;
 mod shared;
 mod source;
+mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;

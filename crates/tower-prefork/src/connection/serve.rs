@@ -22,7 +22,7 @@ use super::{
     life::Life,
     page::Page,
     parked::Parked,
-    progress::{BodyState, Open, Progress},
+    progress::{Awaits, BodyState, Open, Progress},
     refusal::{self, HEAD_TIMEOUT},
 };
 use crate::{
@@ -50,23 +50,26 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    serve_with(io, connection, service, shared, None)
+    let progress = Progress::new(shared.load.clone(), shared.http.body_timeout);
+    let open = Open::begin(&Arc::new(progress));
+    serve_opened(io, connection, service, shared, open, None)
 }
 
-/// The same; with an `answer`, every request is answered so, and the service is not called.
-pub(super) fn serve_with<IO, S>(
+/// The same for a connection that has been open for a while; with an `answer`, every request is answered so, and the
+/// service is not called.
+pub(super) fn serve_opened<IO, S>(
     io: IO,
     connection: Connection,
     service: S,
     shared: Arc<Shared>,
+    open: Open,
     answer: Option<Page>,
 ) -> impl Future<Output = ()> + Send
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let progress = Arc::new(Progress::new(shared.load.clone(), shared.http.body_timeout));
-    let open = Open::begin(&progress);
+    let progress = open.progress().clone();
     let life = Life::begin(&shared, &connection, &progress).map(Box::new);
     let access_log = shared.access_log.as_ref();
     let access_log = access_log.map(|log| log.client(&connection));
@@ -96,10 +99,12 @@ where
         let mut is_refused = false;
 
         let (io, end, more) = loop {
+            let mut given_up = false;
             let end = poll_fn(|cx| {
                 progress.begin_turn();
                 // First, so that a request which is about to be read is known to be the last.
                 if drain_news.are_there(cx.waker()) {
+                    progress.idle().set_waker(cx.waker());
                     // Otherwise it may not have taken the waker.
                     while let Poll::Ready((idle, receiver)) =
                         pin!(unconstrained(drain.as_mut())).poll(cx)
@@ -131,6 +136,13 @@ where
                         return Poll::Ready(end);
                     }
                     clock.observe(&progress, cx);
+                    if progress.idle().is_given_up() {
+                        progress.idle().keep();
+                        if clock.is_waiting() {
+                            given_up = true;
+                            return Poll::Ready(End::Expired(Expiry::Phase));
+                        }
+                    }
                     if clock.is_idle() && progress.tainted() {
                         return Poll::Ready(End::Tainted);
                     }
@@ -159,12 +171,14 @@ where
             match end {
                 End::Expired(Expiry::Phase) if rest && clock.is_idle() => {
                     clock.found_head();
+                    progress.note_idle(Awaits::RestOfHead);
                     io.unread(read);
                 }
                 End::Expired(Expiry::Phase)
-                    if !rest && clock.drains_waiting() && io.has_unread() =>
+                    if !rest && (given_up || clock.drains_waiting()) && io.has_unread() =>
                 {
                     clock.found_bytes();
+                    progress.note_idle(Awaits::RestOfHead);
                 }
                 End::Expired(Expiry::Phase) if rest => {
                     tracing::debug!("the request head did not arrive in time");
@@ -190,6 +204,7 @@ where
                 }
                 End::Expired(Expiry::Phase) if clock.may_wait() => {
                     clock.found_nothing();
+                    progress.note_idle(Awaits::NextRequest);
                     drop(progress.last_record().take());
                     parts.stage = Some(Stage::Parked(Parked { io, calls }));
                     continue;
@@ -208,6 +223,7 @@ where
             }
             parts.stage = Some(Stage::Serving(shared.http(io, calls)));
         };
+        progress.note_idle(Awaits::Nothing);
         // Boxed, as no connection needs the room for it before its end.
         Box::pin(finish(io, end, more, clock.draining(), &progress)).await;
     }

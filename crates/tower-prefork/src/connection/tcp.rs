@@ -8,8 +8,9 @@ use super::{Connection, Shared, serve};
 #[cfg(feature = "tls")]
 use super::{
     handshake::{Shaken, handshake},
+    progress::{Open, Progress},
     refusal::NO_TLS,
-    serve::serve_with,
+    serve::serve_opened,
 };
 use crate::HttpService;
 
@@ -23,13 +24,19 @@ pub(crate) fn serve_tcp<S: HttpService>(
     #[cfg(feature = "tls")]
     if let Some(tls) = shared.tls.clone() {
         let served = async move {
+            let progress = Progress::new(shared.load.clone(), shared.http.body_timeout);
+            let open = Open::begin(&Arc::new(progress));
             // Each apart: neither needs the room of the other.
-            match Box::pin(handshake(stream, &tls, &shared)).await {
+            let shaken = Box::pin(handshake(stream, &tls, &shared, open.progress())).await;
+            match shaken {
                 Some(Shaken::Encrypted(stream)) => {
-                    Box::pin(serve(*stream, connection.encrypted(), service, shared)).await;
+                    let connection = connection.encrypted();
+                    let served = serve_opened(*stream, connection, service, shared, open, None);
+                    Box::pin(served).await;
                 }
                 Some(Shaken::Plain(stream)) => {
-                    let served = serve_with(stream, connection, service, shared, Some(NO_TLS));
+                    let answer = Some(NO_TLS);
+                    let served = serve_opened(stream, connection, service, shared, open, answer);
                     Box::pin(served).await;
                 }
                 None => {}

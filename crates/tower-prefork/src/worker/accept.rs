@@ -30,6 +30,15 @@ const REJOIN: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a connection that this worker has no room for is left to the siblings, before an idle one is closed
+/// for it; the same while the siblings leave some each time; and when to ask again, if none was idle.
+const LEAVE: Duration = Duration::from_millis(20);
+const LEAVE_AGAIN: Duration = Duration::from_millis(1);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Room is made for twice as many each time that new connections wait on, up to 2 to this power.
+const DOUBLINGS: u32 = 5;
+
 /// Starts the thread. It ends, and the channel with it, when the gate is closed.
 pub(super) fn start(
     listeners: Vec<Listener>,
@@ -48,6 +57,7 @@ pub(super) fn start(
         // Without threads a running request holds nobody up; what the event loop has not taken does.
         enough: if threads == 0 { usize::MAX } else { threads },
         alone: 0,
+        crowded: 0,
         sender,
     };
     thread::Builder::new()
@@ -70,6 +80,8 @@ struct Acceptor {
     enough: usize,
     /// How often in a row it was busy, and its siblings left it connections.
     alone: u32,
+    /// How often in a row there was no room, and its siblings left it connections.
+    crowded: u32,
     sender: mpsc::Sender<Accepted>,
 }
 
@@ -94,9 +106,9 @@ impl Acceptor {
     fn turn(&mut self) -> io::Result<()> {
         if !self.reserve() {
             self.listening.leave()?;
-            // Until a connection ends.
-            self.listening.wait(&self.gate, None)?;
-            return Ok(());
+            // Until a connection ends, or one wants to come.
+            self.listening.wait_for_any(&self.gate)?;
+            return self.want_room();
         }
         if self.is_busy() {
             self.listening.leave()?;
@@ -112,6 +124,34 @@ impl Acceptor {
         if self.since_rejoin >= REJOIN {
             self.since_rejoin = 0;
             self.listening.leave()?;
+        }
+        Ok(())
+    }
+
+    /// There is no room. Gives the siblings time to take what waits, and has idle connections closed for what
+    /// they leave.
+    fn want_room(&mut self) -> io::Result<()> {
+        if self.gate.is_closed() || self.reserve() {
+            return Ok(());
+        }
+        let leave = if self.crowded == 0 {
+            LEAVE
+        } else {
+            LEAVE_AGAIN
+        };
+        Listening::pause(&self.gate, leave)?;
+        if self.gate.is_closed() || self.reserve() {
+            return Ok(());
+        }
+        if !self.listening.has_waiting()? {
+            self.crowded = 0;
+            return Ok(());
+        }
+        self.gate.want_room(1 << self.crowded.min(DOUBLINGS));
+        // Until a connection ends.
+        Listening::pause(&self.gate, ASK_AGAIN)?;
+        if self.reserve() {
+            self.crowded = self.crowded.saturating_add(1);
         }
         Ok(())
     }

@@ -5,14 +5,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
 use rustix::event::{EventfdFlags, eventfd};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Holds a worker's connections below their limit, and wakes the thread that accepts them.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ struct Inner {
     /// The thread waits for a connection to end.
     waiting: AtomicBool,
     closed: AtomicBool,
+    /// So many places are wanted.
+    wanted: AtomicUsize,
+    is_wanted: Notify,
     /// A bit for each listener whose queued connections are for this worker alone.
     queues: AtomicU64,
     wake: OwnedFd,
@@ -45,6 +48,8 @@ impl Gate {
             limit,
             waiting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            wanted: AtomicUsize::new(0),
+            is_wanted: Notify::new(),
             queues: AtomicU64::new(0),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })))
@@ -57,6 +62,23 @@ impl Gate {
             // A connection that ended in between saw no reason to wake anyone.
             self.try_permit()
         })
+    }
+
+    /// The most connections at once.
+    pub(super) fn limit(&self) -> u32 {
+        self.0.limit
+    }
+
+    /// Has the event loop make room for so many connections.
+    pub(super) fn want_room(&self, places: usize) {
+        self.0.wanted.store(places, SeqCst);
+        self.0.is_wanted.notify_one();
+    }
+
+    /// Waits until there are connections without room. Gives how many places to make.
+    pub(super) async fn room_wanted(&self) -> usize {
+        self.0.is_wanted.notified().await;
+        self.0.wanted.swap(0, SeqCst)
     }
 
     /// Wakes the thread when the next connection ends.

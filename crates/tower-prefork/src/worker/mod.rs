@@ -9,6 +9,7 @@ mod gate;
 mod listening;
 mod polite;
 mod process;
+mod room;
 mod runtime;
 mod serve;
 mod single;

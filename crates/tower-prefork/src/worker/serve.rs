@@ -1,7 +1,6 @@
 use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
-use rustix::process::{Resource, getrlimit};
 use tokio::{
     net::{TcpStream, UnixStream},
     sync::watch,
@@ -13,20 +12,16 @@ use super::{
     accepted::{Accepted, Stream},
     application::Job,
     gate::Gate,
-    spent,
+    room, spent,
     stuck::StuckJobs,
 };
 use crate::{
     BoxError, HttpService, Phase, WorkerStep,
     access_log::Log,
-    config::Config,
+    config::{Config, max_connections},
     connection::{self, Load, Readiness, Shared},
     error::panic_text,
 };
-
-/// Descriptors that are not for connections: listeners, logs, files and sockets of the
-/// application; it may have one for each of its threads on top.
-const SPARE_FILES: usize = 64;
 
 /// Builds the service and serves it until it has drained. Gives the number of requests that did
 /// not finish in time.
@@ -78,6 +73,7 @@ where
         stop_request,
         supervisor,
     ));
+    tokio::spawn(room::make_room(worker.clone(), gate.clone(), load.clone()));
     let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
 
     let spawn = |accepted: Accepted| {
@@ -164,16 +160,6 @@ fn connect<S: HttpService>(accepted: Accepted, service: S, shared: Arc<Shared>) 
         }
     }
     Ok(())
-}
-
-/// The limit of connections, lowered to what the limit of open files allows.
-fn max_connections(config: &Config) -> usize {
-    let files = getrlimit(Resource::Nofile).current;
-    let files = files.map_or(usize::MAX, |files| {
-        usize::try_from(files).unwrap_or(usize::MAX)
-    });
-    let possible = files.saturating_sub(SPARE_FILES + config.thread_workers);
-    config.max_connections.min(possible.max(1))
 }
 
 /// Up to a tenth less than what is set, so that workers that started together are not replaced together.

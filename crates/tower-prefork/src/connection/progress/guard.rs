@@ -3,7 +3,7 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Relaxed},
 };
 
-use super::{BodyState, Progress};
+use super::{Awaits, BodyState, Progress};
 use crate::access_log::Record;
 
 /// A connection that is open.
@@ -13,12 +13,20 @@ pub(in crate::connection) struct Open(Arc<Progress>);
 impl Open {
     pub(in crate::connection) fn begin(progress: &Arc<Progress>) -> Self {
         progress.load.connection_opened();
+        progress.load.enter(progress);
         Self(progress.clone())
+    }
+}
+
+impl Open {
+    pub(in crate::connection) fn progress(&self) -> &Arc<Progress> {
+        &self.0
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        self.0.note_idle(Awaits::Nothing);
         if self.0.calls() == 0 {
             self.0.load.connection_used();
         }

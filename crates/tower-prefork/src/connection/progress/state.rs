@@ -8,10 +8,10 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 use tower_server_info::ClientInput;
 
-use super::{BodyState, Due, LastRecord, Recent, turn::Turn};
+use super::{Awaits, BodyState, Due, Idle, LastRecord, Recent, turn::Turn};
 use crate::connection::Load;
 
 /// With more connections, what one keeps has left the processor's caches by its next turn.
@@ -51,6 +51,7 @@ pub(in crate::connection) struct Progress {
     pub(super) body: AtomicU8,
 
     due: Due,
+    idle: Idle,
 
     closing: AtomicBool,
     pub(super) tainted: AtomicBool,
@@ -68,6 +69,7 @@ pub(in crate::connection) struct Progress {
 
 impl Progress {
     pub(in crate::connection) fn new(load: Load, body_timeout: Duration) -> Self {
+        let idle = Idle::new(load.millis(Instant::now()));
         Self {
             load,
             runtime: Handle::current(),
@@ -86,6 +88,7 @@ impl Progress {
             received: AtomicWaker::new(),
             body: AtomicU8::new(BodyState::Complete as u8),
             due: Due::new(),
+            idle,
             closing: AtomicBool::new(false),
             tainted: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -224,6 +227,29 @@ impl Progress {
     /// How long the answer to a request takes.
     pub(in crate::connection) fn due(&self) -> &Due {
         &self.due
+    }
+
+    /// From now on the connection waits for its client.
+    pub(in crate::connection) fn note_idle(&self, awaits: Awaits) {
+        self.note_idle_at(awaits, self.load.millis(Instant::now()));
+    }
+
+    pub(in crate::connection) fn note_idle_at(&self, awaits: Awaits, now: u64) {
+        self.idle.note(awaits, now, self.calls());
+    }
+
+    /// What the connection waits for, and since when in the worker's life, if it serves no request.
+    pub(in crate::connection) fn idle_since(&self) -> Option<(Awaits, u64)> {
+        self.idle.noted(self.calls())
+    }
+
+    /// Asks the connection to make room, if it is idle. Whether it was not asked before.
+    pub(in crate::connection) fn give_up(&self) -> bool {
+        self.idle.give_up()
+    }
+
+    pub(in crate::connection) fn idle(&self) -> &Idle {
+        &self.idle
     }
 
     pub(in crate::connection) fn last_record(&self) -> &LastRecord {

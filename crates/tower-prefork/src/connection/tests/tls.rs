@@ -6,7 +6,11 @@ use tokio_rustls::{
 };
 
 use super::{
-    super::handshake::{Shaken, handshake},
+    super::{
+        handshake::{Shaken, handshake},
+        progress::{Open, Progress},
+        serve::serve_opened,
+    },
     *,
 };
 use crate::connection::serve_tcp;
@@ -43,8 +47,12 @@ impl Certified {
         let (client, io) = tokio::io::duplex(4 << 10);
         let (config, shared) = (self.config.clone(), server.shared.clone());
         let served = tokio::spawn(async move {
-            if let Some(Shaken::Encrypted(io)) = handshake(io, &config, &shared).await {
-                serve(*io, Connection::unix(None).encrypted(), service, shared).await;
+            let progress = Progress::new(shared.load.clone(), shared.http.body_timeout);
+            let open = Open::begin(&Arc::new(progress));
+            let shaken = handshake(io, &config, &shared, open.progress()).await;
+            if let Some(Shaken::Encrypted(io)) = shaken {
+                let connection = Connection::unix(None).encrypted();
+                serve_opened(*io, connection, service, shared, open, None).await;
             }
         });
         (client, served)
