@@ -188,23 +188,39 @@ fn garbage_is_answered_and_harms_nobody() {
 }
 
 #[test]
-fn many_connections_are_told_to_come_back() {
+fn idle_connections_keep_nobody_away() {
     let controlled = Controlled::ready("-w 1");
-    let mut open: Vec<_> = (0..16).map(|_| controlled.connect()).collect();
-    for operator in &mut open {
-        assert_eq!(operator.ask(r#"{"command":"status"}"#)["ok"], true);
+    let silent: Vec<_> = (0..100).map(|_| controlled.connect()).collect();
+    let mut operator = controlled.connect();
+    assert_eq!(operator.ask(r#"{"command":"status"}"#)["ok"], true);
+    // One that says nothing is not waited for.
+    for mut silent in silent {
+        assert_eq!(silent.0.read_to_end(&mut Vec::new()).unwrap(), 0);
     }
+    assert_eq!(operator.ask(r#"{"command":"status"}"#)["ok"], true);
+}
+
+#[test]
+fn many_who_wait_for_answers_are_told_to_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("start");
+    std::fs::write(&file, "wait").unwrap();
+    let controlled = Controlled::start(&format!("-w 1 --start {}", file.display()));
+    let mut open: Vec<_> = (0..64).map(|_| controlled.connect()).collect();
+    for operator in &mut open {
+        let request = b"{\"command\":\"reload\"}\n";
+        operator.0.get_mut().write_all(request).unwrap();
+    }
+    let _ = controlled.running.wait_for_count("reload asked for", 64);
     let mut refused = controlled.connect();
     assert!(error(&refused.answer()).contains("try again later"));
-    drop(open.pop());
-    wait_until("room for one more", || {
-        let stream = controlled.connect().0.into_inner();
-        let mut operator = Operator(BufReader::new(stream));
-        let request = "{\"command\":\"status\"}\n";
-        // One that is refused does not read it.
-        let _ = operator.0.get_mut().write_all(request.as_bytes());
-        operator.answer()["ok"] == true
-    });
+    std::fs::write(&file, "go").unwrap();
+    for operator in &mut open {
+        assert_eq!(operator.answer()["ok"], true);
+    }
+    // They are idle now.
+    let answer = controlled.connect().ask(r#"{"command":"status"}"#);
+    assert_eq!(answer["ok"], true);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::{
     io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -8,8 +9,8 @@ use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, sink},
     net::{UnixListener, UnixStream},
     sync::{mpsc, oneshot},
-    task::JoinSet,
-    time::{sleep, timeout},
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -18,7 +19,10 @@ use super::{
 };
 
 /// Operators that are connected at once.
-const MAX_CONNECTIONS: usize = 16;
+const MAX_CONNECTIONS: usize = 64;
+
+/// How long a connection may wait before its first request.
+const FIRST: Duration = Duration::from_secs(2);
 
 /// How long a connection may wait for its next request, or for the operator to take an answer.
 const IDLE: Duration = Duration::from_secs(30);
@@ -66,13 +70,18 @@ async fn serve(
     mut closed: oneshot::Receiver<()>,
 ) {
     let mut connections = JoinSet::new();
+    let mut guests = Guests::default();
     loop {
         tokio::select! {
             biased;
             _ = &mut closed => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => match admit(&stream, connections.len()) {
-                    Ok(()) => drop(connections.spawn(converse(stream, orders.clone()))),
+                Ok((stream, _)) => match admit(&stream).and_then(|()| guests.make_room()) {
+                    Ok(()) => {
+                        let waits = Waits::default();
+                        let talk = converse(stream, orders.clone(), waits.clone());
+                        guests.enter(connections.spawn(talk), waits);
+                    }
                     Err(error) => refuse(stream, error),
                 },
                 Err(error) => {
@@ -87,7 +96,7 @@ async fn serve(
     connections.join_all().await;
 }
 
-fn admit(stream: &UnixStream, connections: usize) -> Result<(), String> {
+fn admit(stream: &UnixStream) -> Result<(), String> {
     let uid = stream
         .peer_cred()
         .map_err(|error| format!("cannot learn who asks: {error}"))?
@@ -99,12 +108,56 @@ fn admit(stream: &UnixStream, connections: usize) -> Result<(), String> {
             "user {uid} may not ask this program; only root and user {own} may"
         ));
     }
-    if connections >= MAX_CONNECTIONS {
-        return Err(format!(
-            "{connections} others are connected, and no more may be; try again later"
-        ));
-    }
     Ok(())
+}
+
+/// Since when a connection waits for a request.
+#[derive(Clone, Debug)]
+struct Waits(Arc<Mutex<Option<Instant>>>);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Some(Instant::now()))))
+    }
+}
+
+impl Waits {
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those who are connected.
+#[derive(Debug, Default)]
+struct Guests(Vec<(AbortHandle, Waits)>);
+
+impl Guests {
+    fn enter(&mut self, talk: AbortHandle, waits: Waits) {
+        self.0.push((talk, waits));
+    }
+
+    /// Makes room for one more: when there is none, who has asked nothing for longest has to go.
+    fn make_room(&mut self) -> Result<(), String> {
+        self.0.retain(|(talk, _)| !talk.is_finished());
+        let connections = self.0.len();
+        if connections < MAX_CONNECTIONS {
+            return Ok(());
+        }
+        let waiting = self.0.iter().enumerate();
+        let waiting = waiting.filter_map(|(index, (_, waits))| Some((waits.since()?, index)));
+        let Some((_, longest)) = waiting.min() else {
+            return Err(format!(
+                "{connections} others wait for their answers, and no more may; try again later"
+            ));
+        };
+        let (talk, _) = self.0.swap_remove(longest);
+        talk.abort();
+        Ok(())
+    }
 }
 
 /// The file's mode keeps others away already; but it can be changed, and a connection can be
@@ -121,10 +174,13 @@ fn refuse(stream: UnixStream, error: String) {
 }
 
 /// Answers one operator's requests, one after the other.
-async fn converse(mut stream: UnixStream, orders: mpsc::Sender<Order>) {
+async fn converse(mut stream: UnixStream, orders: mpsc::Sender<Order>, waits: Waits) {
     let (read, mut write) = stream.split();
     let mut read = BufReader::new(read);
-    while let Ok(Some(request)) = timeout(IDLE, next(&mut read)).await {
+    let mut limit = FIRST;
+    while let Ok(Some(request)) = timeout(limit, next(&mut read)).await {
+        limit = IDLE;
+        waits.set(None);
         let Request::Line(line) = request else {
             let error =
                 format!("the request is longer than {MAX_REQUEST} bytes; no command needs so many");
@@ -145,6 +201,7 @@ async fn converse(mut stream: UnixStream, orders: mpsc::Sender<Order>) {
         if !matches!(answered, Ok(Ok(()))) {
             return;
         }
+        waits.set(Some(Instant::now()));
     }
 }
 
@@ -187,7 +244,7 @@ async fn obey(command: Command, orders: &mpsc::Sender<Order>) -> Result<Answer, 
 
 #[cfg(test)]
 mod tests {
-    use tokio::{task::JoinHandle, time::Instant};
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -202,7 +259,10 @@ mod tests {
                 }
             }
         });
-        (ours, tokio::spawn(converse(theirs, sender)))
+        (
+            ours,
+            tokio::spawn(converse(theirs, sender, Waits::default())),
+        )
     }
 
     /// All that is answered to `requests`.
@@ -247,13 +307,59 @@ mod tests {
     async fn who_says_nothing_is_sent_away() {
         let (mut stream, connection) = connect();
         let start = Instant::now();
+        stream.write_all(b"{\"command\":").await.unwrap();
+        connection.await.unwrap();
+        assert!((FIRST..IDLE).contains(&start.elapsed()));
+        assert_eq!(stream.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_may_think_for_longer() {
+        let (mut stream, connection) = connect();
+        let start = Instant::now();
+        stream.write_all(b"{\"command\":\"stop\"}\n").await.unwrap();
         sleep(IDLE * 2 / 3).await;
         stream.write_all(b"{\"command\":\"stop\"}\n").await.unwrap();
         connection.await.unwrap();
         assert!(start.elapsed() >= IDLE * 5 / 3);
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
-        assert_eq!(text.trim_end(), DONE);
+        assert_eq!(text.lines().collect::<Vec<_>>(), [DONE, DONE]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_nothing_for_longest_makes_room() {
+        let mut talks = JoinSet::new();
+        let mut guests = Guests::default();
+        let mut enter = |guests: &mut Guests| {
+            let waits = Waits::default();
+            guests.enter(talks.spawn(std::future::pending::<()>()), waits.clone());
+            waits
+        };
+        let all: Vec<_> = (0..MAX_CONNECTIONS).map(|_| enter(&mut guests)).collect();
+        all[0].set(None);
+        all[1].set(Some(Instant::now() + PAUSE));
+        let before = guests.0.len();
+        guests.make_room().unwrap();
+        assert_eq!(guests.0.len(), before - 1);
+        assert!(
+            guests
+                .0
+                .iter()
+                .any(|(_, waits)| Arc::ptr_eq(&waits.0, &all[0].0))
+        );
+        assert!(
+            guests
+                .0
+                .iter()
+                .any(|(_, waits)| Arc::ptr_eq(&waits.0, &all[1].0))
+        );
+
+        // Who waits for an answer stays.
+        guests.0.iter().for_each(|(_, waits)| waits.set(None));
+        enter(&mut guests);
+        guests.0.iter().for_each(|(_, waits)| waits.set(None));
+        assert!(guests.make_room().unwrap_err().contains("64 others wait"));
     }
 
     #[tokio::test(start_paused = true)]
