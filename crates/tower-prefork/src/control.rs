@@ -45,6 +45,9 @@ pub(crate) enum ToWorker {
         server: String,
         slot: usize,
         config: Box<Config>,
+        /// A bit for each listener that the service manager has passed.
+        #[serde(default)]
+        passed: u64,
     },
     /// The program will stop: serve on, and answer that new requests had better go elsewhere.
     NotReady,
@@ -73,6 +76,7 @@ impl ToWorker {
             server: server.to_owned(),
             slot: usize::MAX,
             config: Box::new(config.clone()),
+            passed: u64::MAX,
         };
         let bytes = serde_json::to_vec(&start)
             .map_err(|error| format!("a worker cannot be told the settings: {error}"))?;
@@ -270,6 +274,7 @@ mod tests {
                 bind: vec!["8000".into()],
                 ..Config::default()
             }),
+            passed: 0,
         };
         supervisor.send(&start, &[listener.as_fd()]).unwrap();
         #[cfg(feature = "cli")]
@@ -280,6 +285,7 @@ mod tests {
             server,
             slot: 3,
             config,
+            passed: 0,
         } = message
         else {
             panic!("{message:?}")

@@ -46,11 +46,14 @@ mod operator;
 mod phase;
 mod server;
 mod server_log;
+mod signal_name;
 mod signals;
 mod start;
 mod stop_request;
+mod stray_signals;
 mod supervisor;
 mod system;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "watch")]

@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     pin::Pin,
-    process::{self, ExitCode},
+    process::{self, Command, ExitCode},
     sync::Mutex,
     task::{Context, Poll},
     thread,
@@ -65,6 +65,10 @@ struct Cli {
     #[arg(long)]
     phases: bool,
 
+    /// Get the orphans that workers leave behind, as process 1 does.
+    #[arg(long)]
+    subreaper: bool,
+
     /// A second server, on this address.
     #[arg(long)]
     second: Option<String>,
@@ -91,6 +95,10 @@ fn main() -> ExitCode {
         return ctl.run();
     }
     cli.server.init_logging();
+    if cli.subreaper && std::env::var_os("TOWER_PREFORK_WORKER").is_none() {
+        let own = rustix::process::getpid();
+        rustix::process::set_child_subreaper(Some(own)).expect("a process may");
+    }
     let server = |name: &str| {
         let cli = cli.clone();
         let tell_steps = cli.tell_steps;
@@ -183,6 +191,8 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
         .route("/sleep/{ms}", get(sleep))
         .route("/block/{ms}", get(block))
         .route("/memory/{megabytes}", get(memory))
+        .route("/orphan", get(orphan))
+        .route("/child", get(child))
         .route("/files/fill", get(fill_files))
         .route("/files/close", get(close_files))
         .route("/upload", post(upload))
@@ -306,6 +316,20 @@ async fn memory(Path(megabytes): Path<usize>) -> String {
 /// All of it at once.
 async fn bytes(Path(count): Path<usize>) -> Vec<u8> {
     vec![b'x'; count]
+}
+
+/// Leaves a process behind, which ends at once.
+async fn orphan() {
+    let started = Command::new("sh").args(["-c", "(exit 3) &"]).status();
+    started.expect("there is a shell");
+}
+
+/// What signals mean to a process that is started here.
+async fn child() -> String {
+    let output = Command::new("grep")
+        .args(["^Sig", "/proc/self/status"])
+        .output();
+    String::from_utf8(output.expect("there is grep").stdout).expect("text")
 }
 
 /// Every descriptor that the process may have.

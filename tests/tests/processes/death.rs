@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{Client, PATIENCE, Running, Signal};
+use tests::{Client, PATIENCE, Process, Running, Signal};
 
 use crate::{field, probe, wait_until, workers_become};
 
@@ -95,6 +95,42 @@ fn a_worker_that_dies_at_every_start_is_tried_ever_more_slowly() {
     assert_eq!(field(&deaths[1], "was_ready"), "false");
 
     assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
+}
+
+#[test]
+fn a_worker_that_served_before_its_siblings_were_ready_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, socket) = (
+        directory.path().join("start"),
+        directory.path().join("http"),
+    );
+    std::fs::write(&file, "1 wait").unwrap();
+    let arguments = format!(
+        "-w 2 --start {} -b unix:{}",
+        file.display(),
+        socket.display()
+    );
+    let running = probe(&arguments).start();
+    running.wait_for("waiting slot=1");
+    let ask = || {
+        Client::connect_unix(&socket)
+            .unwrap()
+            .get("/")
+            .unwrap()
+            .text()
+    };
+    for deaths in 1..3 {
+        let pid = ask();
+        Process::open(pid.parse().unwrap())
+            .unwrap()
+            .signal(Signal::ILL);
+        let lines = running.wait_for_count("worker died; the next one starts", deaths);
+        assert_eq!(field(&lines[deaths - 1], "was_ready"), "true");
+        wait_until("another worker", || ask() != pid);
+    }
+    assert!(!running.log().iter().any(|line| line.contains(" ready ")));
+    std::fs::write(&file, "go").unwrap();
+    running.wait_for(" ready ");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod reload_config;
 mod reopen_logs;
 mod scale;
 mod service_manager;
+mod signals;
 mod spread;
 mod start;
 mod stop;

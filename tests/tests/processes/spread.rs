@@ -248,6 +248,9 @@ fn a_worker_without_descriptors_waits_and_then_goes_on() {
     let pid = control.get("/").unwrap().text();
     assert_eq!(control.get("/files/fill").unwrap().status, 200);
 
+    // There is a descriptor for the connection that the kernel woke this worker for.
+    let mut last = Client::connect(address);
+    assert_eq!(last.get("/").unwrap().text(), pid);
     let mut waiting = Client::connect(address);
     waiting
         .send("GET / HTTP/1.1\r\nhost: test\r\n\r\n")
@@ -271,6 +274,25 @@ fn a_worker_without_descriptors_waits_and_then_goes_on() {
     let log = running.log();
     let said = log.iter().filter(|line| line.contains("cannot accept"));
     assert_eq!(said.count(), 1, "{log:?}");
+}
+
+#[test]
+fn a_worker_without_descriptors_leaves_connections_to_its_siblings() {
+    let probe = env!("CARGO_BIN_EXE_probe");
+    let command = format!("ulimit -n 300; exec {probe} -w 2 -b 127.0.0.1:0");
+    let running = Program::new("/bin/sh").arg("-c").arg(command).start();
+    let address = running.ready();
+    let mut control = Client::connect(address);
+    let pid = control.get("/").unwrap().text();
+    assert_eq!(control.get("/files/fill").unwrap().status, 200);
+    let mut clients = Vec::new();
+    let mut own = 0;
+    for _ in 0..40 {
+        let mut client = Client::connect(address);
+        own += usize::from(client.get("/").unwrap().text() == pid);
+        clients.push(client);
+    }
+    assert!(own <= 1, "{own}");
 }
 
 /// What a process has spent in its own code and in the kernel.

@@ -1,6 +1,6 @@
 use std::{net::TcpListener, time::Instant};
 
-use tests::Client;
+use tests::{Client, Program, skip};
 
 use crate::{probe, refused};
 
@@ -169,4 +169,41 @@ fn workers_hold_no_terminal_and_a_group_of_their_own() {
         .nth(2)
         .unwrap();
     assert_eq!(group, worker.to_string());
+}
+
+/// So many threads and processes of one user, whom nothing else runs as.
+#[test]
+fn a_thread_that_the_system_refuses_is_an_error_of_the_start() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("only root can start a program as a user who has no other processes");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), open).unwrap();
+    let probe = directory.path().join("probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_probe"), &probe).unwrap();
+    // A number for each: what is counted may still count for a moment after its end.
+    for (limit, what, arguments) in [
+        (1, "cannot start the process", "-w 1"),
+        (2, "cannot start the thread \"control\"", "-w 1"),
+        (3, "cannot start the thread", "-w 1 --access-log -"),
+        (4, "cannot start the thread", "-w 1 --access-log -"),
+        (1, "cannot start the thread \"signals\"", "-w 0"),
+        (2, "cannot start the thread \"accept\"", "-w 0"),
+    ] {
+        let user = 1_700_000_000 + std::process::id() * 10 + limit + u32::from(arguments == "-w 0");
+        let program = Program::new("setpriv").directory("/").args(&format!(
+            "--reuid {user} --regid {user} --clear-groups prlimit --nproc={limit} {} -b 127.0.0.1:0 {arguments}",
+            probe.display()
+        ));
+        let (code, output) = program.run();
+        assert_eq!(code, Some(1), "{output}");
+        let line = output.lines().last().unwrap();
+        assert!(line.starts_with("error: "), "{output}");
+        assert!(line.contains(what), "{line}");
+        assert!(
+            line.contains("the system allows no more threads; raise pids.max"),
+            "{line}"
+        );
+    }
 }

@@ -52,6 +52,13 @@ pub(crate) fn bind(
     Ok(bound)
 }
 
+/// A bit for each listener of the service manager.
+pub(crate) fn passed_bits(listeners: &[Listener]) -> u64 {
+    let bits = listeners.iter().enumerate();
+    let bits = bits.map(|(index, listener)| u64::from(listener.is_passed()) << index);
+    bits.fold(0, |bits, bit| bits | bit)
+}
+
 impl Bound {
     /// What another process has bound to these addresses, each with its socket; without an address it was
     /// [passed](Self::passed) to that. The files are the other's
@@ -67,7 +74,7 @@ impl Bound {
             let listener = Listener::from_fd(socket)?;
             let listener = match &address {
                 Some(address) => listener.at(address),
-                None => listener,
+                None => listener.passed_if(true),
             };
             bound.listeners.push(listener);
         }
@@ -93,6 +100,12 @@ impl Bound {
             files: Vec::new(),
             listeners,
         }))
+    }
+
+    /// Ends the listeners in every process that has a copy of them, but for those of the service manager.
+    pub(crate) fn shut_down(&self) {
+        let own = self.listeners.iter().filter(|one| !one.is_passed());
+        own.for_each(Listener::shut_down);
     }
 
     /// Another process has taken the sockets over, and will remove their files.

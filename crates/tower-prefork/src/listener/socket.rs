@@ -1,6 +1,6 @@
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{Shutdown, SocketAddr},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -20,6 +20,8 @@ pub(crate) struct Listener {
     /// As the operator wrote it; known to the process that listens on it, not to its workers. One that the
     /// service manager has bound has none.
     address: Option<Address>,
+    /// The service manager has bound it, and may go on with it after the end of this program.
+    is_passed: bool,
 }
 
 /// Where a socket listens.
@@ -68,6 +70,7 @@ impl Listener {
             socket,
             local,
             address,
+            is_passed: false,
         })
     }
 
@@ -83,6 +86,7 @@ impl Listener {
             socket: self.socket.try_clone()?,
             local: self.local.clone(),
             address: self.address.clone(),
+            is_passed: self.is_passed,
         })
     }
 
@@ -105,9 +109,24 @@ impl Listener {
 
     /// Takes one that the service manager has passed.
     pub(super) fn passed(fd: OwnedFd) -> io::Result<Self> {
-        let listener = Self::from_fd(fd)?;
+        let listener = Self::from_fd(fd)?.passed_if(true);
         listener.socket.set_nonblocking(true)?;
         Ok(listener)
+    }
+
+    /// Says whether the service manager has passed it to this program.
+    pub(crate) fn passed_if(self, is_passed: bool) -> Self {
+        Self { is_passed, ..self }
+    }
+
+    pub(crate) fn is_passed(&self) -> bool {
+        self.is_passed
+    }
+
+    /// Ends it in every process that has a copy, those that the application has forked, too: the address is free.
+    pub(crate) fn shut_down(&self) {
+        // One that was shut down already is not connected.
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     pub(crate) fn local(&self) -> &Local {

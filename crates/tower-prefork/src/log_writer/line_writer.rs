@@ -3,11 +3,11 @@
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError, Weak},
-    thread,
     time::Duration,
 };
 
 use super::{buffer::Buffer, output::Output, writer::Writer};
+use crate::threads;
 
 /// The logs of this process that are open.
 static OPEN: Mutex<Vec<Weak<Buffer>>> = Mutex::new(Vec::new());
@@ -27,9 +27,8 @@ impl LineWriter {
     pub(crate) fn start(output: Output, gather: Duration) -> io::Result<Self> {
         let buffer = Arc::new(Buffer::new(gather));
         let writer = Writer::new(buffer.clone(), output);
-        thread::Builder::new()
-            .name(writer.thread_name())
-            .spawn(move || writer.run())?;
+        let name = writer.thread_name();
+        threads::start(&name, move || writer.run())?;
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|log| log.strong_count() > 0);
         open.push(Arc::downgrade(&buffer));

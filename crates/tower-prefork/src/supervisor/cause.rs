@@ -1,5 +1,7 @@
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
+use crate::signal_name::signal_name;
+
 /// What the kernel sends when memory runs out.
 const SIGKILL: i32 = 9;
 
@@ -17,34 +19,7 @@ pub(super) fn describe(status: ExitStatus, out_of_memory: impl FnOnce() -> bool)
     } else {
         ""
     };
-    match name(signal) {
-        Some(name) => format!("killed by {name}{core}"),
-        None => format!("killed by signal {signal}{core}"),
-    }
-}
-
-fn name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        SIGKILL => "SIGKILL",
-        10 => "SIGUSR1",
-        11 => "SIGSEGV",
-        12 => "SIGUSR2",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        24 => "SIGXCPU",
-        25 => "SIGXFSZ",
-        31 => "SIGSYS",
-        _ => return None,
-    })
+    format!("killed by {}{core}", signal_name(signal))
 }
 
 #[cfg(test)]
@@ -58,7 +33,7 @@ mod tests {
             (3 << 8, "exited with code 3"),
             (9, "killed by SIGKILL"),
             (6 | 0x80, "killed by SIGABRT (core dumped)"),
-            (40, "killed by signal 40"),
+            (40, "killed by SIGRTMIN+6"),
         ] {
             assert_eq!(describe(ExitStatus::from_raw(raw), || false), words);
         }

@@ -67,8 +67,8 @@ impl Supervisor {
         fleets.all(|fleet| fleet.is_established())
     }
 
-    pub(super) fn one_more_ready(&mut self, server: usize) {
-        self.servers[server].one_more_ready();
+    pub(super) fn one_more_ready(&mut self, server: usize, slot: usize) {
+        self.servers[server].one_more_ready(slot);
         if self.is_ready() {
             if self.predecessor.is_some() {
                 self.announcer.take_over();

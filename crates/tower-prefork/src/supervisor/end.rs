@@ -1,16 +1,32 @@
 //! How the supervisor ends.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     fleet::Fleet,
     handover::Successor,
     run::{Supervisor, next_order},
+    server::Supervised,
     slot::Stop,
 };
-use crate::{Phase, signals::Signals, start, system::Credentials};
+use crate::{Phase, listener::Bound, signals::Signals, start, system::Credentials};
+
+/// What the workers get, at a stop, to take what is queued at the listeners.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Listeners that are shut down when this is dropped.
+#[derive(Debug)]
+struct ShutDown(Vec<Arc<Bound>>);
+
+impl Drop for ShutDown {
+    fn drop(&mut self) {
+        for bound in &self.0 {
+            bound.shut_down();
+        }
+    }
+}
 
 /// Why the supervisor ends.
 #[derive(Debug)]
@@ -31,10 +47,13 @@ impl Supervisor {
             End::Drain => self.drain(signals).await,
             End::Quit => {
                 tracing::info!("stopping at once");
+                let _listeners = self.closing();
                 self.quit().await;
             }
             End::TakenOver(successor) => self.leave(&successor, signals).await,
             End::StartFailed(error) => {
+                // After the workers have ended.
+                let _listeners = self.closing();
                 self.stop(Stop::Now);
                 self.wait().await;
                 return Err(error);
@@ -51,19 +70,37 @@ impl Supervisor {
         }
     }
 
+    /// The listeners, to be shut down, unless the supervisor before this one still serves.
+    fn closing(&mut self) -> ShutDown {
+        let bound = self.servers.iter_mut().map(Supervised::close).collect();
+        match self.predecessor {
+            None => ShutDown(bound),
+            Some(_) => ShutDown(Vec::new()),
+        }
+    }
+
     /// Lets the workers finish what is queued and what they run.
     async fn drain(&mut self, signals: &mut Signals) {
         let deadline = self.longest_timeout();
         log_stopping(deadline);
         self.announcer.announce(Phase::Draining);
-        self.stop(Stop::Drain(Instant::now() + deadline));
-        // Before the workers close theirs, so that a new connection is refused at the end and
-        // not left to wait for nobody.
-        for server in &mut self.servers {
-            server.close();
-        }
+        let deadline = Instant::now() + deadline;
+        self.stop(match self.predecessor {
+            None => Stop::Drain(deadline),
+            Some(_) => Stop::Retire(deadline),
+        });
+        // The workers shut the listeners down when nothing is queued any more; what they have not done by then
+        // is done here, whoever else has copies.
+        let listeners = self.closing();
+        let closing = tokio::spawn(async move {
+            let _shut_down = listeners;
+            sleep(CLOSING).await;
+        });
         self.finish(signals, "the server stops; a signal is ignored")
             .await;
+        closing.abort();
+        // Aborted, it shuts them down at once.
+        let _ = closing.await;
     }
 
     /// Another supervisor serves: lets the workers finish what they run.
@@ -86,7 +123,7 @@ impl Supervisor {
         self.stop(Stop::Retire(Instant::now() + deadline));
         for server in &mut self.servers {
             server.bound.leave_files();
-            server.close();
+            drop(server.close());
         }
         self.finish(
             signals,

@@ -94,7 +94,7 @@ impl Fleet {
         std::mem::replace(&mut lock(&self.current), current)
     }
 
-    /// All workers were ready at once: from now on a worker that dies is replaced.
+    /// Each slot has had a worker that was ready: from now on one that dies is replaced, whatever it did before.
     pub(super) fn establish(&self) {
         self.established.store(true, Relaxed);
     }

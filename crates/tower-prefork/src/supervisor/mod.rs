@@ -11,6 +11,7 @@
 //! | `server`, `fleet` | one server: its listeners, its slots, and what its workers are started with |
 //! | `slot`, `process` | the place of one worker, and one worker process |
 //! | `program`, `channel` | what is executed, and the messages to it |
+//! | `reaper` | the end of orphans, which come to process 1 |
 //! | `backoff`, `balance`, `cause`, `out_of_memory` | decisions and their reasons |
 
 mod backoff;
@@ -27,6 +28,7 @@ mod out_of_memory;
 mod plans;
 mod process;
 mod program;
+mod reaper;
 mod reload;
 mod run;
 mod server;

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::process::Child;
 
-use super::handover;
+use super::{handover, reaper::OwnChildren};
 use crate::{
     control,
     system::{Credentials, LISTEN_VARIABLES, NOTIFY_SOCKET, Title, WATCHDOG_PID, WATCHDOG_USEC},
@@ -24,7 +24,7 @@ use crate::{
 ///
 /// What is kept is how it was found, not what was found: when another binary is put there, or a
 /// symbolic link on the way leads elsewhere, later workers run that.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Program {
     path: PathBuf,
     /// The directory that the program was started in, by the name that the shell gave it.
@@ -33,6 +33,7 @@ pub(super) struct Program {
     credentials: Option<Credentials>,
     /// Workers are called as this process was, and not by their title.
     keeps_name: bool,
+    own: OwnChildren,
 }
 
 impl Program {
@@ -52,6 +53,7 @@ impl Program {
             directory: named,
             credentials: None,
             keeps_name: false,
+            own: OwnChildren::default(),
         })
     }
 
@@ -84,9 +86,7 @@ impl Program {
         if let Some(credentials) = &self.credentials {
             credentials.assume(&mut command);
         }
-        tokio::process::Command::from(command)
-            .spawn()
-            .map_err(|error| self.explained(error))
+        self.spawn(command).map_err(|error| self.explained(error))
     }
 
     /// The error with the file that the workers' user may not use, if it is about one.
@@ -111,7 +111,18 @@ impl Program {
         let mut command = self.command(marker, stdin);
         // It is that of this process, and the new one takes its place.
         command.env_remove(WATCHDOG_PID);
-        tokio::process::Command::from(command).spawn()
+        self.spawn(command)
+    }
+
+    fn spawn(&self, command: Command) -> io::Result<Child> {
+        let child = tokio::process::Command::from(command).spawn()?;
+        self.own.add(child.id());
+        Ok(child)
+    }
+
+    /// The processes that were started.
+    pub(super) fn own_children(&self) -> OwnChildren {
+        self.own.clone()
     }
 
     /// The program with the arguments of this process.

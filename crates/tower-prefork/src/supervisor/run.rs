@@ -9,6 +9,7 @@ use super::{
     out_of_memory::OomKills,
     plans::{Plan, Plans},
     program::Program,
+    reaper::reap_orphans,
     server::Supervised,
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     operator::{Console, ControlSocket, Order},
     signals::Signals,
     stop_request::StopRequest,
+    stray_signals::StraySignals,
     system::{Announcer, Credentials, PidFile},
 };
 
@@ -55,8 +57,8 @@ pub(crate) struct Setup {
 /// What a slot tells the supervisor.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// One more worker of this server is ready.
-    Ready(usize),
+    /// A worker is ready in this slot of this server.
+    Ready { server: usize, slot: usize },
     /// A worker failed before its server was ever complete.
     StartFailed(String),
 }
@@ -75,6 +77,10 @@ pub(crate) fn run(mut setup: Setup) -> Result<(), String> {
     runtime.block_on(async {
         let signals = Signals::new(mem::take(&mut setup.stop_request))
             .map_err(|error| format!("cannot take signals: {error}"))?;
+        let stray = StraySignals::catch();
+        let stray = stray.map_err(|error| format!("cannot take signals: {error}"))?;
+        tokio::spawn(stray.warn());
+        tokio::spawn(reap_orphans(program.own_children()));
         let changes = watch_files(&setup.charges, &program)?;
         let mut supervisor = Supervisor::start(setup, program, changes);
         supervisor.open_console()?;
@@ -167,8 +173,8 @@ impl Supervisor {
                     None
                 }
                 Some(event) = self.events.recv() => match event {
-                    Event::Ready(server) => {
-                        self.one_more_ready(server);
+                    Event::Ready { server, slot } => {
+                        self.one_more_ready(server, slot);
                         None
                     }
                     Event::StartFailed(error) => Some(End::StartFailed(error)),

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -31,7 +31,8 @@ pub(super) struct Supervised {
     places: Vec<(Place, watch::Sender<Stop>)>,
     /// Slots that were taken away, and may still have something to finish.
     leaving: Vec<watch::Sender<Stop>>,
-    ready: usize,
+    /// The slots that have had a worker that was ready.
+    ready: BTreeSet<usize>,
 }
 
 impl Supervised {
@@ -58,7 +59,7 @@ impl Supervised {
             before: None,
             places: Vec::new(),
             leaving: Vec::new(),
-            ready: 0,
+            ready: BTreeSet::new(),
         }
     }
 
@@ -146,9 +147,9 @@ impl Supervised {
         }
     }
 
-    /// Closes the supervisor's copies of the listeners.
-    pub(super) fn close(&mut self) {
-        self.bound = Arc::default();
+    /// Gives up the supervisor's copies of the listeners.
+    pub(super) fn close(&mut self) -> Arc<Bound> {
+        std::mem::take(&mut self.bound)
     }
 
     /// Where to send orders for the workers.
@@ -156,10 +157,13 @@ impl Supervised {
         self.places.iter().map(|(place, _)| place.clone())
     }
 
-    /// One more worker is ready. The first time that all are, the server is.
-    pub(super) fn one_more_ready(&mut self) {
-        self.ready += 1;
-        if self.fleet.is_established() || self.ready != self.places.len() {
+    /// A worker is ready in this slot. When there was one in each, the server is.
+    pub(super) fn one_more_ready(&mut self, slot: usize) {
+        if self.fleet.is_established() {
+            return;
+        }
+        self.ready.insert(slot);
+        if self.ready.len() != self.places.len() {
             return;
         }
         self.fleet.establish();

@@ -5,7 +5,10 @@
 //! connections spreads them evenly.
 
 use std::{
-    io, thread,
+    io,
+    os::fd::OwnedFd,
+    sync::mpsc::SyncSender,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,7 +21,7 @@ use super::{
     listening::Listening,
     polite::Polite,
 };
-use crate::{connection::Load, listener::Listener};
+use crate::{connection::Load, listener::Listener, threads};
 
 /// Connections that the event loop has not taken yet.
 const HAND_OVER: usize = 16;
@@ -39,13 +42,17 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// Room is made for twice as many each time that new connections wait on, up to 2 to this power.
 const DOUBLINGS: u32 = 5;
 
-/// Starts the thread. It ends, and the channel with it, when the gate is closed.
+/// How long the messages of a stop may be on their way.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Starts the thread, which accepts from the moment on that it is sent word. It ends, and the channel with it, when
+/// the gate is closed.
 pub(super) fn start(
     listeners: Vec<Listener>,
     gate: Gate,
     load: Load,
     threads: usize,
-) -> io::Result<mpsc::Receiver<Accepted>> {
+) -> io::Result<(mpsc::Receiver<Accepted>, SyncSender<()>)> {
     let (sender, receiver) = mpsc::channel(HAND_OVER);
     let acceptor = Acceptor {
         listening: Listening::new(listeners, &gate)?,
@@ -53,6 +60,7 @@ pub(super) fn start(
         pause: None,
         gate,
         place: None,
+        spare: None,
         load,
         // Without threads a running request holds nobody up; what the event loop has not taken does.
         enough: if threads == 0 { usize::MAX } else { threads },
@@ -60,10 +68,14 @@ pub(super) fn start(
         crowded: 0,
         sender,
     };
-    thread::Builder::new()
-        .name("accept".into())
-        .spawn(move || acceptor.run())?;
-    Ok(receiver)
+    let (go, begins) = std::sync::mpsc::sync_channel(1);
+    threads::start("accept", move || {
+        // It is not, when the service stops first.
+        if begins.recv().is_ok() {
+            acceptor.run();
+        }
+    })?;
+    Ok((receiver, go))
 }
 
 #[derive(Debug)]
@@ -75,6 +87,8 @@ struct Acceptor {
     gate: Gate,
     /// A place for the next connection.
     place: Option<Permit>,
+    /// Given up for a connection that finds no descriptor: the kernel has woken nobody else for it.
+    spare: Option<OwnedFd>,
     load: Load,
     /// So many requests make the worker busy.
     enough: usize,
@@ -88,8 +102,14 @@ struct Acceptor {
 impl Acceptor {
     fn run(mut self) {
         while !self.gate.is_closed() {
-            if let Err(error) = self.turn() {
-                self.pause(&error);
+            match self.turn() {
+                Ok(()) => {}
+                Err(error) if is_shortage(&error) => self.pause(&error),
+                Err(_) if self.stops_soon() => break,
+                Err(error) => {
+                    self.gate.fail_for("connections cannot be accepted", error);
+                    return;
+                }
             }
         }
         // Before the queue is looked at: afterwards the kernel wakes others.
@@ -99,7 +119,21 @@ impl Acceptor {
             // then nobody else was. Where there are no others, it would be reset when the listener closes.
             while self.accept(listener).is_ok_and(|taken| taken) && self.gate.is_last_at(listener) {
             }
+            // A sibling may have room for what is left, and then shuts it down.
+            if self.gate.ends(listener) && !self.listening.is_waiting(listener) {
+                self.listening.listeners()[listener].shut_down();
+            }
         }
+    }
+
+    /// Whether this worker is about to hear of a stop: a sibling that has heard of it may have shut the listeners
+    /// down before.
+    fn stops_soon(&self) -> bool {
+        let end = Instant::now() + SETTLE;
+        while !self.gate.is_closed() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.gate.is_closed()
     }
 
     /// Waits for something to do, and does it.
@@ -109,6 +143,9 @@ impl Acceptor {
             // Until a connection ends, or one wants to come.
             self.listening.wait_for_any(&self.gate)?;
             return self.want_room();
+        }
+        if self.spare.is_none() {
+            self.spare = Some(self.listening.spare()?);
         }
         if self.is_busy() {
             self.listening.leave()?;
@@ -227,7 +264,11 @@ impl Acceptor {
         if self.sender.capacity() == 0 && !self.gate.is_closed() || !self.reserve() {
             return Ok(false);
         }
-        let (stream, connection) = match accepted::take(&self.listening.listeners()[listener]) {
+        let mut taken = accepted::take(&self.listening.listeners()[listener]);
+        if matches!(taken, Err(Errno::MFILE | Errno::NFILE)) && self.spare.take().is_some() {
+            taken = accepted::take(&self.listening.listeners()[listener]);
+        }
+        let (stream, connection) = match taken {
             Ok(accepted) => accepted,
             Err(Errno::AGAIN) => return Ok(false),
             Err(error) if accepted::is_of_the_client(error) => {
@@ -265,4 +306,13 @@ impl Acceptor {
             thread::sleep(pause);
         }
     }
+}
+
+/// Whether the machine or the process may have again what it lacks.
+fn is_shortage(error: &io::Error) -> bool {
+    let error = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        error,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC)
+    )
 }

@@ -4,15 +4,20 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::{
+    event::{EventfdFlags, eventfd},
+    io::Errno,
+};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+const WAKE_UP: &str = "the accept thread cannot be woken";
 
 /// Holds a worker's connections below their limit, and wakes the thread that accepts them.
 #[derive(Clone, Debug)]
@@ -28,8 +33,13 @@ struct Inner {
     /// So many places are wanted.
     wanted: AtomicUsize,
     is_wanted: Notify,
+    /// Why nothing can be accepted any more.
+    failure: OnceLock<String>,
+    has_failed: Notify,
     /// A bit for each listener whose queued connections are for this worker alone.
     queues: AtomicU64,
+    /// A bit for each listener that ends with this worker.
+    ending: AtomicU64,
     wake: OwnedFd,
 }
 
@@ -50,7 +60,10 @@ impl Gate {
             closed: AtomicBool::new(false),
             wanted: AtomicUsize::new(0),
             is_wanted: Notify::new(),
+            failure: OnceLock::new(),
+            has_failed: Notify::new(),
             queues: AtomicU64::new(0),
+            ending: AtomicU64::new(0),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })))
     }
@@ -95,8 +108,9 @@ impl Gate {
     }
 
     /// Tells the thread to stop accepting, after it has taken what the kernel has queued at the listeners
-    /// that have a bit in `queues`.
-    pub(super) fn close(&self, queues: u64) {
+    /// that have a bit in `queues`. Those that have one in `ending` are shut down then.
+    pub(super) fn close(&self, queues: u64, ending: u64) {
+        self.0.ending.store(ending, SeqCst);
         self.0.queues.store(queues, SeqCst);
         self.0.closed.store(true, SeqCst);
         self.wake();
@@ -111,6 +125,11 @@ impl Gate {
         self.0.queues.load(SeqCst) >> listener & 1 == 1
     }
 
+    /// Whether this listener is to be shut down.
+    pub(super) fn ends(&self, listener: usize) -> bool {
+        self.0.ending.load(SeqCst) >> listener & 1 == 1
+    }
+
     /// Waits until no connection is left.
     pub(super) async fn empty(&self) {
         // The semaphore is never closed.
@@ -119,8 +138,42 @@ impl Gate {
 
     /// Has the thread look at the worker again.
     pub(super) fn wake(&self) {
-        // Fails only when it is at its maximum, and then it wakes anyway.
-        let _ = rustix::io::write(&self.0.wake, &1_u64.to_ne_bytes());
+        match rustix::io::write(&self.0.wake, &1_u64.to_ne_bytes()) {
+            // At its maximum it wakes anyway.
+            Ok(_) | Err(Errno::AGAIN) => {}
+            Err(error) => self.fail_for(WAKE_UP, error),
+        }
+    }
+
+    /// Looks whether the thread can still be woken: it might not be for a long time otherwise.
+    pub(super) fn check(&self) {
+        if let Err(error) = rustix::io::fcntl_getfd(&self.0.wake) {
+            self.fail_for(WAKE_UP, error);
+        }
+    }
+
+    /// Nothing can be accepted any more. The first reason counts.
+    pub(super) fn fail_for(&self, what: &str, error: impl Into<io::Error>) {
+        let error = error.into();
+        self.fail(format!(
+            "{what}: {error}; the application has closed a file descriptor that is not its own"
+        ));
+    }
+
+    pub(super) fn fail(&self, reason: String) {
+        if self.0.failure.set(reason).is_ok() {
+            self.0.has_failed.notify_one();
+        }
+    }
+
+    /// Waits until nothing can be accepted any more. Gives the reason, once.
+    pub(super) async fn failed(&self) -> String {
+        self.0.has_failed.notified().await;
+        self.0.failure.get().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.failure.get().is_some()
     }
 
     /// Takes a wake-up back, so that the next one can be waited for.
@@ -214,8 +267,9 @@ mod tests {
     #[test]
     fn closing_wakes() {
         let gate = Gate::new(1).unwrap();
-        gate.close(0b10);
+        gate.close(0b10, 0b10);
         assert!(gate.is_closed() && is_awake(&gate));
         assert!(gate.is_last_at(1) && !gate.is_last_at(0));
+        assert!(gate.ends(1) && !gate.ends(0));
     }
 }

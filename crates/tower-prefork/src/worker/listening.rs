@@ -41,6 +41,11 @@ impl Listening {
         &self.listeners
     }
 
+    /// A descriptor that is of no use but to be closed when another one is needed.
+    pub(super) fn spare(&self) -> io::Result<OwnedFd> {
+        Ok(rustix::io::fcntl_dupfd_cloexec(&self.epoll, 0)?)
+    }
+
     /// Waits for connections as one of many: each wakes one of those who have joined.
     pub(super) fn join(&mut self) -> io::Result<()> {
         if self.joined {
@@ -108,6 +113,12 @@ impl Listening {
         let mut fds = self.fds();
         let waiting = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())))?;
         Ok(waiting > 0)
+    }
+
+    /// Whether one waits at this listener.
+    pub(super) fn is_waiting(&self, listener: usize) -> bool {
+        let mut fds = [PollFd::new(&self.listeners[listener], PollFlags::IN)];
+        retry_on_intr(|| poll(&mut fds, Some(&Timespec::default()))).is_ok_and(|ready| ready > 0)
     }
 
     /// Waits until a connection waits to be accepted, whoever else is woken for it, or the gate wakes.

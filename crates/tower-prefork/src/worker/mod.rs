@@ -3,6 +3,7 @@
 mod accept;
 mod accepted;
 mod application;
+mod broken;
 mod embedded;
 mod facts;
 mod gate;

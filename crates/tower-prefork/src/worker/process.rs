@@ -1,8 +1,22 @@
-use std::{io, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
+use rustix::io::Errno;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Worker, application::Job, runtime, stop::Stop, vitals::vitals};
+use super::{
+    Worker,
+    application::Job,
+    broken::{end, end_when_broken},
+    runtime,
+    stop::Stop,
+    vitals::vitals,
+};
 use crate::{
     BoxError, Server,
     config::Config,
@@ -13,7 +27,9 @@ use crate::{
     log_writer,
     signals::{Signals, leave_plans_to_supervisor},
     stop_request::StopRequest,
+    stray_signals::ignore_stray_signals,
     system::{Announcer, Title},
+    threads,
 };
 
 /// How often the supervisor hears that the event loop is alive.
@@ -22,6 +38,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The whole life of a worker process.
 pub(crate) fn run(servers: Vec<Server>, socket: Socket, stop_request: StopRequest) -> ExitCode {
     let socket = Arc::new(socket);
+    end_when_broken(Some(socket.clone()));
     match serve(servers, &socket, stop_request) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -61,6 +78,7 @@ fn serve(
     listen_to_supervisor(socket.clone(), stop.clone())?;
     let runtime = runtime::build(threads)?;
     leave_plans_to_supervisor(&runtime)?;
+    ignore_stray_signals(&runtime)?;
     let job = Job {
         worker: worker.clone(),
         listeners,
@@ -69,10 +87,12 @@ fn serve(
         stop_request,
         ready: {
             let (worker, socket, stop) = (worker.clone(), socket.clone(), stop.clone());
-            Box::new(move |load| begin(worker, load, socket, stop))
+            Box::new(move |load| begin(worker, load, socket, &stop))
         },
     };
-    let served = runtime.block_on(application.serve(job));
+    let serving = || runtime.block_on(application.serve(job));
+    let served = catch_unwind(AssertUnwindSafe(serving));
+    let served = served.unwrap_or_else(|panic| end(Some(socket), &*panic));
     if let Ok(requests) = served {
         // Before the wait for jobs that no client waits for any more.
         stop.report(requests);
@@ -101,10 +121,15 @@ fn start_message(socket: &Socket) -> Result<Option<Start>, BoxError> {
                 server,
                 slot,
                 config,
+                passed,
             },
             fds,
         )) => {
-            let listeners: io::Result<_> = fds.into_iter().map(Listener::from_fd).collect();
+            let listeners = fds.into_iter().enumerate().map(|(index, fd)| {
+                let is_passed = passed >> index & 1 == 1;
+                Ok(Listener::from_fd(fd)?.passed_if(is_passed))
+            });
+            let listeners: io::Result<_> = listeners.collect();
             Ok(Some(Start {
                 server,
                 slot,
@@ -123,7 +148,7 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
         loop {
             match socket.recv() {
                 Ok(Some((ToWorker::Drain { milliseconds }, _))) => {
-                    stop.drain_within(Duration::from_millis(milliseconds));
+                    stop.drain_for_good(Duration::from_millis(milliseconds));
                 }
                 Ok(Some((
                     ToWorker::Retire {
@@ -150,21 +175,19 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
         tracing::debug!("the supervisor has ended");
         stop.drain();
     };
-    thread::Builder::new()
-        .name("control".into())
-        .spawn(listen)
-        .map(drop)
+    threads::start("control", listen)
 }
 
 /// The service is built: tells the supervisor, now and every second.
-fn begin(worker: Worker, load: Load, socket: Arc<Socket>, stop: Stop) {
+fn begin(worker: Worker, load: Load, socket: Arc<Socket>, stop: &Stop) {
     stop.begin(load.clone());
     // What the program asks of itself goes to the supervisor: the next worker is ready before this one stops.
     match Signals::new(StopRequest::default()) {
-        Ok(signals) => drop(tokio::spawn(stop.obey(signals))),
+        Ok(signals) => drop(tokio::spawn(stop.clone().obey(signals))),
         Err(error) => tracing::error!(%error, "cannot take signals"),
     }
     let _ = socket.send(&ToSupervisor::Ready, &[]);
+    let stop = stop.clone();
     tokio::spawn(async move {
         let mut beats = interval(HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -172,9 +195,29 @@ fn begin(worker: Worker, load: Load, socket: Arc<Socket>, stop: Stop) {
             beats.tick().await;
             let heartbeat = ToSupervisor::Heartbeat(vitals(&worker, &load));
             // Lost when the supervisor does not read; then nobody waits for it, either.
-            let _ = socket.send(&heartbeat, &[]);
+            match socket.send(&heartbeat, &[]) {
+                Err(error) if is_lost(&error) => {
+                    tracing::error!(
+                        %error,
+                        "the supervisor cannot be reached: the application has closed a file descriptor that is \
+                         not its own; this worker ends"
+                    );
+                    stop.drain();
+                    break;
+                }
+                _ => {}
+            }
             // What was to be shed after the last one is no longer true.
             load.shed(0);
         }
     });
+}
+
+/// Whether the descriptor is not what it was. The end of the supervisor is heard elsewhere.
+fn is_lost(error: &io::Error) -> bool {
+    let error = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        error,
+        Some(Errno::BADF | Errno::NOTSOCK | Errno::NOTCONN | Errno::INVAL | Errno::OPNOTSUPP)
+    )
 }

@@ -1,10 +1,10 @@
-use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc};
+use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::{
     net::{TcpStream, UnixStream},
     sync::watch,
-    time::timeout_at,
+    time::{interval, timeout_at},
 };
 
 use super::{
@@ -20,8 +20,13 @@ use crate::{
     access_log::Log,
     config::{Config, max_connections},
     connection::{self, Load, Readiness, Shared},
+    control::ToSupervisor,
     error::panic_text,
+    listener::passed_bits,
 };
+
+/// How often it is looked whether the accept thread can be reached.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// Builds the service and serves it until it has drained. Gives the number of requests that did
 /// not finish in time.
@@ -62,32 +67,51 @@ where
         None => shared,
     };
     let shared = Arc::new(shared);
+    // A thread that the system refuses is an error of the start.
+    let own = !passed_bits(&listeners);
+    let (mut accepted, go) =
+        accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
     worker.own_phases().started();
     tokio::spawn(shed_before_stop(worker.phases(), load.clone()));
     ready(load.clone());
     hooks.step(WorkerStep::Ready);
+    let _ = go.send(());
     let stuck_jobs = StuckJobs::new(worker.clone(), load.clone(), gate.clone());
     tokio::spawn(spent::watch(
         stuck_jobs,
         load.clone(),
         stop_request,
-        supervisor,
+        supervisor.clone(),
     ));
     tokio::spawn(room::make_room(worker.clone(), gate.clone(), load.clone()));
-    let mut accepted = accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
 
     let spawn = |accepted: Accepted| {
         if let Err(error) = connect(accepted, service.clone(), shared.clone()) {
             tracing::warn!(%error, "cannot serve a connection");
         }
     };
+    let mut check = interval(CHECK);
     let how = loop {
         tokio::select! {
             how = stop.wait_for(Option::is_some) => break how.ok().and_then(|how| *how),
-            one = accepted.recv() => match one {
+            one = accepted.recv(), if !gate.has_failed() => match one {
                 Some(one) => spawn(one),
-                None => return Err("the thread that accepts connections has ended".into()),
+                None => gate.fail("the accept thread has ended".into()),
+            },
+            reason = gate.failed() => {
+                tracing::error!(
+                    server = worker.server(),
+                    slot = worker.slot(),
+                    reason,
+                    "this worker takes no connections any more; another one is to take its place"
+                );
+                let spent = ToSupervisor::Spent { reason: reason.clone(), stuck: true };
+                let told = supervisor.as_ref().map(|socket| socket.send(&spent, &[]));
+                if !matches!(told, Some(Ok(()))) {
+                    return Err(reason.into());
+                }
             }
+            _ = check.tick() => gate.check(),
         }
     };
     let how = how.ok_or("nobody is left to stop it")?;
@@ -95,11 +119,15 @@ where
 
     hooks.step(WorkerStep::Draining);
     drain.send_replace(Some(how.idle));
-    gate.close(how.queues);
+    gate.close(how.queues, if how.for_good { own } else { 0 });
     let finish = async {
-        while let Some(one) = accepted.recv().await {
+        // A thread that does not hear of the end does not end.
+        while !gate.has_failed()
+            && let Some(one) = accepted.recv().await
+        {
             spawn(one);
         }
+        drop(accepted);
         gate.empty().await;
     };
     let hurry = async {

@@ -1,11 +1,24 @@
-use std::{cell::Cell, io, mem, rc::Rc, thread, time::Duration};
+use std::{
+    cell::Cell,
+    io, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    time::Duration,
+};
 
 use futures_util::future::try_join_all;
 
-use super::{Application, Worker, application::Job, runtime, stop::Stop};
+use super::{
+    Application, Worker,
+    application::Job,
+    broken::{end, end_when_broken},
+    runtime,
+    stop::Stop,
+};
 use crate::{
     Phase, config::Config, error::Reason, listener::Bound, signals::Signals,
-    stop_request::StopRequest, supervisor::log_ready, system::Announcer,
+    stop_request::StopRequest, stray_signals::ignore_stray_signals, supervisor::log_ready,
+    system::Announcer, threads,
 };
 
 /// A server that runs without workers.
@@ -45,6 +58,8 @@ pub(crate) fn run(
     let runtime =
         runtime::build(threads.sum()).map_err(|error| format!("cannot start: {error}"))?;
 
+    ignore_stray_signals(&runtime).map_err(|error| format!("cannot take signals: {error}"))?;
+
     // Their socket files are removed at the end.
     let mut bounds = Vec::new();
     let mut jobs = Vec::new();
@@ -63,10 +78,13 @@ pub(crate) fn run(
             listeners.map(|one| one.local().url(encrypted)).collect()
         };
         let stop = stop.clone();
+        let serves = Rc::new(Cell::new(false));
+        let served_before = serves.clone();
         let ready = {
             let name = name.clone();
             let (all, starting) = (all.clone(), starting.clone());
             move |load| {
+                serves.set(true);
                 stop.begin(load);
                 log_ready(&name, addresses, 0);
                 starting.set(starting.get() - 1);
@@ -90,13 +108,20 @@ pub(crate) fn run(
         };
         jobs.push(async move {
             let served = application.serve(job).await;
-            let place = format!("{name}: could not start: ");
+            let what = match served_before.get() {
+                true => "cannot go on",
+                false => "could not start",
+            };
+            let place = format!("{name}: {what}: ");
             served.map_err(|error| Reason::of(&*error).report(place))
         });
     }
     obey_signals(stop.clone(), stop_request)
         .map_err(|error| format!("cannot take signals: {error}"))?;
-    let served = runtime.block_on(try_join_all(jobs));
+    end_when_broken(None);
+    let serving = || runtime.block_on(try_join_all(jobs));
+    let served = catch_unwind(AssertUnwindSafe(serving));
+    let served = served.unwrap_or_else(|panic| end(None, &*panic));
     runtime::finish(
         runtime,
         drain.borrow().map(|drain| drain.deadline),
@@ -112,8 +137,5 @@ pub(crate) fn run(
 fn obey_signals(stop: Stop, stop_request: StopRequest) -> io::Result<()> {
     let runtime = runtime::build(0)?;
     let signals = runtime.block_on(async { Signals::new(stop_request) })?;
-    thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || runtime.block_on(stop.obey(signals)))
-        .map(drop)
+    threads::start("signals", move || runtime.block_on(stop.obey(signals)))
 }

@@ -47,6 +47,8 @@ pub(super) struct Drain {
     pub(super) idle: Duration,
     /// A bit for each listener, in their order, whose queued connections nobody else takes.
     pub(super) queues: u64,
+    /// No other process takes over: the listeners end with this one, in every process that has a copy.
+    pub(super) for_good: bool,
 }
 
 impl Drain {
@@ -56,6 +58,7 @@ impl Drain {
             deadline: Instant::now() + left,
             idle: IDLE,
             queues: u64::MAX,
+            for_good: true,
         }
     }
 }
@@ -142,25 +145,29 @@ impl Stop {
         self.0.announcer.announce(crate::Phase::Stopping);
     }
 
-    /// Drains within the graceful time-out.
+    /// Drains within the graceful time-out. With a supervisor, another process may go on.
     pub(super) fn drain(&self) {
-        self.drain_within(self.0.graceful_timeout);
+        self.drain_within(self.0.graceful_timeout, self.0.supervisor.is_none());
     }
 
     /// Drains because the program stops.
-    pub(super) fn drain_within(&self, left: Duration) {
+    pub(super) fn drain_for_good(&self, left: Duration) {
+        self.drain_within(left, true);
+    }
+
+    fn drain_within(&self, left: Duration, for_good: bool) {
         self.0.announcer.announce(crate::Phase::Draining);
-        self.begin_drain(left, IDLE, u64::MAX);
+        self.begin_drain(left, IDLE, u64::MAX, for_good);
     }
 
     /// Drains because another worker has taken over. A stop may still follow.
     pub(super) fn retire_within(&self, left: Duration, idle: Duration, queues: u64) {
-        self.begin_drain(left, idle, queues);
+        self.begin_drain(left, idle, queues, false);
     }
 
     /// Drains. Afterwards only idle connections can be hurried; the first deadline holds. The
     /// process ends shortly after it even when its event loop is stuck.
-    fn begin_drain(&self, left: Duration, idle: Duration, queues: u64) {
+    fn begin_drain(&self, left: Duration, idle: Duration, queues: u64, for_good: bool) {
         let mut phase = self.phase();
         if !matches!(*phase, Phase::Serving(_)) {
             *phase = Phase::Ending;
@@ -178,6 +185,7 @@ impl Stop {
                     deadline,
                     idle,
                     queues,
+                    for_good,
                 });
                 true
             }

@@ -1,5 +1,7 @@
 use std::{io, num::NonZeroI32, time::Duration};
 
+use crate::threads;
+
 /// What a worker process has done.
 #[derive(Debug)]
 pub(in crate::supervisor) enum Happening {
@@ -37,7 +39,7 @@ impl Ended {
     pub(in crate::supervisor) fn not_started(error: &io::Error) -> Self {
         Self {
             pid: None,
-            cause: format!("cannot start the process: {error}"),
+            cause: threads::refused("cannot start the process", error),
             details: String::new(),
             ready_for: None,
             cut: 0,

@@ -13,7 +13,7 @@ use crate::{
     control::{self, ToSupervisor, ToWorker, Vitals},
     error::Reason,
     hooks::{ProcessEvent, ProcessStep},
-    listener::{Bound, Listener, Local},
+    listener::{Bound, Listener, Local, passed_bits},
     supervisor::{channel::Channel, fleet::Fleet},
     system::Title,
 };
@@ -70,6 +70,7 @@ impl Process {
             server: fleet.name.clone(),
             slot,
             config: Box::new((*current.config).clone()),
+            passed: passed_bits(&bound.listeners),
         };
         let fds: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
         // Before the process is there: nothing that happens to it can make this fail.
@@ -113,6 +114,10 @@ impl Process {
             pid: self.pid().get(),
             step,
         });
+    }
+
+    pub(in crate::supervisor) fn ready_since(&self) -> Option<Instant> {
+        self.ready_since
     }
 
     pub(in crate::supervisor) fn pid(&self) -> NonZeroI32 {

@@ -22,7 +22,9 @@ impl Slot {
         if self.is_stopping() {
             return;
         }
-        if !self.fleet.is_established() {
+        // What has served can start: it is no failed start, though its siblings may still be starting.
+        let has_served = self.deaths > 0 || ended.ready_for.is_some();
+        if !self.fleet.is_established() && !has_served {
             let (server, slot) = (&self.fleet.name, self.index);
             let place = format!("{server}: worker {slot} could not start: ");
             let reason = Reason {

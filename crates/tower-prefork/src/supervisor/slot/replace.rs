@@ -32,6 +32,12 @@ impl Slot {
             // It is stuck as well, nobody waits for it, and there would be no room for another.
             retired.kill();
         }
+        if spent.stuck
+            && let Some(since) = self.serving.as_ref().and_then(Process::ready_since)
+        {
+            // The next one may fare no better.
+            self.again = self.again.max(since + AGAIN);
+        }
         self.spent = Some(spent);
     }
 
@@ -87,7 +93,7 @@ impl Slot {
 
     /// The worker has become ready.
     pub(super) async fn serves(&mut self) {
-        if self.fleet.is_established() && self.deaths > 0 {
+        if self.deaths > 0 {
             self.log_replaced(None);
         } else if self.fleet.is_established() {
             tracing::info!(
@@ -100,8 +106,12 @@ impl Slot {
         if self.replacement.is_none() {
             self.answer(Ok(()));
         }
+        let ready = Event::Ready {
+            server: self.fleet.index,
+            slot: self.index,
+        };
         // Nobody listens any more when the whole program stops.
-        let _ = self.events.send(Event::Ready(self.fleet.index)).await;
+        let _ = self.events.send(ready).await;
     }
 
     /// The replacement has become ready.
