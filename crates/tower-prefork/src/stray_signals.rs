@@ -17,7 +17,7 @@ use crate::signal_name::signal_name;
 
 /// What others, or a timer, may send. Not among them: what the kernel ends a process with (a fault, `SIGXCPU`), and
 /// what an operator asks by.
-const STRAY: [i32; 8] = [13, 14, 16, 25, 26, 27, 29, 30];
+const STRAY: [i32; 7] = [13, 14, 16, 26, 27, 29, 30];
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
 /// How often the same signal is told of.
