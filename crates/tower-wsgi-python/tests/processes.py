@@ -41,6 +41,19 @@ def _status(process: int, field: str) -> int:
     return int(found[1]) << 10
 
 
+class Question:
+    """What an application tells, and waits for an answer to."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        with connection.makefile() as lines:
+            self.text = lines.readline().strip()
+
+    def answer(self) -> None:
+        """Let the application go on."""
+        self._connection.sendall(b"go on\n")
+
+
 class Questions:
     """A socket at which an application tells where it is, and waits for an answer."""
 
@@ -51,12 +64,17 @@ class Questions:
 
     def answer(self) -> str:
         """Wait for the next question, answer it, and give it."""
+        with self.take() as question:
+            question.answer()
+        return question.text
+
+    @contextmanager
+    def take(self) -> Iterator[Question]:
+        """Wait for the next question; who asks waits, too, for an answer or the end."""
         connection, _ = self._listener.accept()
         with connection:
             connection.settimeout(PATIENCE)
-            question = connection.makefile().readline()
-            connection.sendall(b"go on\n")
-        return question.strip()
+            yield Question(connection)
 
 
 @contextmanager
