@@ -145,8 +145,12 @@ fn refuse_asynchronous(result: &Bound<'_, PyAny>) -> PyResult<()> {
 
 fn is_asynchronous(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let (py, class) = (object.py(), object.get_type());
-    Ok(class.getattr_opt(intern!(py, "__await__"))?.is_some()
-        || class.getattr_opt(intern!(py, "__aiter__"))?.is_some())
+    if class.getattr_opt(intern!(py, "__await__"))?.is_some() {
+        return Ok(true);
+    }
+    // What can be iterated both ways (Django's streams can) is as good as any iterable.
+    Ok(class.getattr_opt(intern!(py, "__aiter__"))?.is_some()
+        && class.getattr_opt(intern!(py, "__iter__"))?.is_none())
 }
 
 fn to_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {

@@ -6,15 +6,17 @@ import pickle
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 import pytest
 from conftest import PATIENCE, call
 
 from tower_wsgi import wsgi
+from tower_wsgi.testing import LiveServer
 from tower_wsgi.wsgi.handler import native_application
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 def environ(path: str = "/", **more: Any) -> dict[str, Any]:
@@ -76,6 +78,30 @@ class TestChain:
         assert answer.code == 500
         text = f"TypeError: a middleware returned {kind}, which is asynchronous"
         assert text in request["wsgi.errors"].getvalue()
+
+    @pytest.mark.parametrize("response_middleware", [[], [lambda environ, response: None]])
+    def test_what_can_be_iterated_both_ways_is_a_body(self, response_middleware: Any) -> None:
+        class Stream:
+            """As Django's `StreamingHttpResponse`."""
+
+            def __iter__(self) -> Iterator[bytes]:
+                yield b"piece"
+
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                raise AssertionError("the server is for WSGI")
+                yield b""
+
+        def application(environ: Any, start_response: Any) -> Stream:
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return Stream()
+
+        for handler in (
+            wsgi.WsgiHandler([application], response_middleware),
+            wsgi.WsgiHandler([not_mine, application], response_middleware),
+        ):
+            assert call(handler, environ()).body == b"piece"
+            with LiveServer(handler) as server, urlopen(server.url, timeout=PATIENCE) as response:
+                assert response.read() == b"piece"
 
     def test_response_middleware_that_is_asynchronous_is_an_error(self) -> None:
         async def late(environ: Any, response: Any) -> None:

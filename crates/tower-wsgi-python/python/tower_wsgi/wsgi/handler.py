@@ -90,7 +90,9 @@ def settle(
         return result  # type: ignore[return-value]
     if isinstance(result, WsgiResponse):
         return result(environ, start_response)
-    if hasattr(kind, "__await__") or hasattr(kind, "__aiter__"):
+    # What can be iterated both ways (Django's streams can) is as good as any iterable.
+    only_async = hasattr(kind, "__aiter__") and not hasattr(kind, "__iter__")
+    if hasattr(kind, "__await__") or only_async:
         close(result)  # or the interpreter complains of a coroutine that was never awaited
         raise TypeError(
             f"a middleware returned {kind.__name__}, which is asynchronous: a WSGI application "
