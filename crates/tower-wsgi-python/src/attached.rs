@@ -73,6 +73,7 @@ impl Attached {
 
 /// Gives this thread a Python state of its own for the rest of its life: what `threading.local` keeps stays, and
 /// PyO3 need not make one for each call.
+#[cfg(feature = "command")]
 pub(crate) fn adopt_thread() {
     if THREAD.with(|thread| thread.state.get().is_null() && !thread.attached.get()) {
         drop(Attached::wait());
