@@ -23,6 +23,9 @@ pub(super) struct Refusals {
     /// How long was waited after the last one; `None` when the system has given a thread since.
     delay: Option<Duration>,
     told: Option<Instant>,
+    /// How often a thread without work has stayed for them.
+    #[cfg(test)]
+    pub(super) stays: usize,
 }
 
 impl Refusals {
@@ -39,9 +42,18 @@ impl Refusals {
         self.delay = None;
     }
 
-    /// Whether a thread that ends may not be had again.
+    /// Whether a thread that would end may not be had again.
     pub(super) fn are_recent(&self) -> bool {
         self.delay.is_some()
+    }
+
+    /// Whether a thread that would end has to stay, since it may not be had again.
+    pub(super) fn keep_thread(&mut self) -> bool {
+        #[cfg(test)]
+        {
+            self.stays += usize::from(self.are_recent());
+        }
+        self.are_recent()
     }
 
     /// Whether to tell the operator now.

@@ -246,7 +246,7 @@ impl Thread {
                 continue;
             }
             if ends && !watches || !stays && left.is_zero() {
-                if !ends && queue.refusals.are_recent() {
+                if !ends && queue.refusals.keep_thread() {
                     // Another one could not be had in its place.
                     deadline = now + LINGER;
                     continue;

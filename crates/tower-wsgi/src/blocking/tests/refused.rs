@@ -114,8 +114,17 @@ async fn the_last_thread_stays_while_another_could_not_be_had_in_its_place() {
     for call in [running, refused] {
         assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
     }
-    // Longer than a thread stays without work.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let has_decided = || {
+        let queue = pool.shared().queue();
+        queue.refusals.stays > 0 || queue.threads.total() == 0
+    };
+    let decides = async {
+        while !has_decided() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(LONG, decides).await;
+    in_time.expect("a second without work ends");
     assert_eq!(pool.shared().queue().threads.total(), 1);
     handler.release();
     assert_eq!(status(call()).await, StatusCode::OK);
