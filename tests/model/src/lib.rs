@@ -1,0 +1,54 @@
+//! The hand-made pieces of the blocking pool under a model checker.
+//!
+//! [shuttle] runs several threads on one, and chooses which goes on at each lock, atomic, notice and park: a test
+//! runs the same few threads in thousands of orders, and fails where all of them wait. The code is that of
+//! `tower-wsgi` itself: its files are compiled here once more. They say `std` and `tokio`, and in this package that
+//! means this package, so they have shuttle's locks and threads, and the small event loop of `runtime.rs`.
+//!
+//! A time limit never ends a wait here: who relies on one instead of a notice is found.
+//!
+//! A failure prints the order of the threads; `shuttle::replay` repeats it.
+
+// The unit tests of these files want the real ones, and run in `tower-wsgi`.
+#![cfg(not(test))]
+
+extern crate self as std;
+extern crate self as tokio;
+extern crate std as real;
+
+#[allow(
+    unused_imports,
+    reason = "what the files of `tower-wsgi` take from `std` as it is"
+)]
+pub(crate) use real::*;
+
+/// As `std`'s, for shuttle's threads.
+macro_rules! thread_local {
+    ($(#[$attribute:meta])* $vis:vis static $name:ident: $type:ty = const $init:block $(;)?) => {
+        $(#[$attribute])*
+        $vis static $name: crate::thread::LocalKey<$type> = {
+            shuttle::thread_local! { static KEY: $type = $init; }
+            crate::thread::LocalKey::new(&KEY)
+        };
+    };
+}
+
+mod runtime;
+mod sync;
+mod task;
+mod thread;
+mod time;
+
+mod blocking;
+#[allow(dead_code, reason = "only what the pipe needs is used")]
+#[path = "../../../crates/tower-wsgi/src/budget.rs"]
+mod budget;
+#[allow(dead_code, reason = "only what the pipe needs is used")]
+#[path = "../../../crates/tower-wsgi/src/spool.rs"]
+mod spool;
+#[path = "../../../crates/tower-wsgi/src/throttle.rs"]
+mod throttle;
+
+pub use self::blocking::models::{pipe, replies};
+
+type BoxError = Box<dyn error::Error + Send + Sync>;
