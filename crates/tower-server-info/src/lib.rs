@@ -4,5 +4,7 @@
 //! for them there. One that finds nothing is behind a server that does not set them, and works as usual.
 
 mod client_input;
+mod connection;
 
 pub use client_input::ClientInput;
+pub use connection::Connection;

@@ -56,8 +56,7 @@ pub(super) fn respond<B: Body>(
             // hyper offers no way to send an interim response, nor to switch protocols here.
             format!("the service answered {}", response.status()).into()
         }
-        Ok(response) => {
-            let mut response = response;
+        Ok(mut response) => {
             let progress = answering.progress();
             if progress.old() && !has_length(&response) {
                 // The body ends with the connection. hyper would keep its word to a client that asked to go on, and

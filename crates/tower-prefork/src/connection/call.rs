@@ -107,9 +107,7 @@ impl<S> Calls<S> {
         if let Some(page) = report.flatten() {
             return Err(page);
         }
-        let extensions = request.extensions_mut();
-        extensions.insert(self.connection.clone());
-        extensions.insert(self.progress.input().clone());
+        request.extensions_mut().insert(self.connection.clone());
         Ok(())
     }
 }

@@ -88,7 +88,6 @@ fn check_target(method: &Method, target: &Uri) -> Result<(), Page> {
 fn check_fields(headers: &HeaderMap, version: Version) -> Result<(), Page> {
     let mut host = None;
     let mut coding = None;
-    let mut content_type = None;
     for (name, value) in headers {
         if *name == header::HOST {
             if host.replace(value).is_some() {
@@ -100,16 +99,25 @@ fn check_fields(headers: &HeaderMap, version: Version) -> Result<(), Page> {
             }
         } else if *name == header::EXPECT {
             check_expect(value)?;
-        } else if *name == header::CONTENT_TYPE
-            && content_type
-                .replace(value)
-                .is_some_and(|first| first != value)
-        {
-            return Err(bad_request("there are two different Content-Type fields"));
         }
     }
     check_host(host, version)?;
+    check_content_type(headers)?;
     check_transfer_encoding(coding)
+}
+
+/// Two that are the same are one.
+fn check_content_type(headers: &HeaderMap) -> Result<(), Page> {
+    // No field comes twice, as a rule.
+    if headers.len() == headers.keys_len() {
+        return Ok(());
+    }
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let first = values.next();
+    if values.any(|value| Some(value) != first) {
+        return Err(bad_request("there are two different Content-Type fields"));
+    }
+    Ok(())
 }
 
 /// RFC 9112 section 3.2: one valid `Host`, which HTTP/1.0 may leave out. It is empty where a target has no authority.

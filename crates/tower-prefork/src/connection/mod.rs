@@ -31,7 +31,7 @@
 //!
 //! A client that shuts down its sending side after a whole request gets its response, after which the connection
 //! closes (RFC 9112 section 9.6). It has left when the connection is reset, or when nothing can be written to it. The
-//! service learns of the end from the [`ClientInput`](tower_server_info::ClientInput) in the request's extensions.
+//! service learns of the end from the [`Connection`] in the request's extensions.
 
 mod answer;
 mod call;
@@ -39,7 +39,6 @@ mod check;
 mod clock;
 mod close;
 mod drain;
-mod facts;
 #[cfg(feature = "tls")]
 mod handshake;
 mod host;
@@ -62,10 +61,10 @@ mod tcp;
 mod tests;
 mod timer;
 
-pub use facts::Connection;
 pub(crate) use load::Load;
 pub(crate) use readiness::Readiness;
 pub use request_body::RequestBody;
 pub(crate) use serve::serve;
 pub(crate) use shared::Shared;
 pub(crate) use tcp::serve_tcp;
+pub use tower_server_info::Connection;

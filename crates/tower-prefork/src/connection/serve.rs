@@ -50,7 +50,11 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let progress = Progress::new(shared.load.clone(), shared.http.body_timeout);
+    let progress = Progress::new(
+        connection.input().clone(),
+        shared.load.clone(),
+        shared.http.body_timeout,
+    );
     let open = Open::begin(&Arc::new(progress));
     serve_opened(io, connection, service, shared, open, None)
 }

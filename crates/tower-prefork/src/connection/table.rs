@@ -54,6 +54,8 @@ impl Table {
 mod tests {
     use std::time::Duration;
 
+    use tower_server_info::ClientInput;
+
     use super::*;
     use crate::connection::Load;
 
@@ -62,7 +64,11 @@ mod tests {
         let load = Load::new(0);
         let table = Table::default();
         let connect = |awaits, since| {
-            let progress = Arc::new(Progress::new(load.clone(), Duration::ZERO));
+            let progress = Arc::new(Progress::new(
+                ClientInput::new(),
+                load.clone(),
+                Duration::ZERO,
+            ));
             progress.note_idle_at(awaits, since);
             table.enter(&progress);
             progress
@@ -93,7 +99,11 @@ mod tests {
         let load = Load::new(0);
         let table = Table::default();
         for _ in 0..10_000 {
-            table.enter(&Arc::new(Progress::new(load.clone(), Duration::ZERO)));
+            table.enter(&Arc::new(Progress::new(
+                ClientInput::new(),
+                load.clone(),
+                Duration::ZERO,
+            )));
         }
         assert!(table.0.lock().unwrap().len() < 100);
     }

@@ -24,7 +24,11 @@ pub(crate) fn serve_tcp<S: HttpService>(
     #[cfg(feature = "tls")]
     if let Some(tls) = shared.tls.clone() {
         let served = async move {
-            let progress = Progress::new(shared.load.clone(), shared.http.body_timeout);
+            let progress = Progress::new(
+                connection.input().clone(),
+                shared.load.clone(),
+                shared.http.body_timeout,
+            );
             let open = Open::begin(&Arc::new(progress));
             // Each apart: neither needs the room of the other.
             let shaken = Box::pin(handshake(stream, &tls, &shared, open.progress())).await;

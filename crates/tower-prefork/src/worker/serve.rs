@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use tokio::{
     net::{TcpStream, UnixStream},
     sync::watch,
+    task::JoinSet,
     time::{interval, timeout_at},
 };
 
@@ -90,7 +91,9 @@ where
             tracing::warn!(%error, "cannot serve a connection");
         }
     };
-    let mut check = interval(CHECK);
+    // A task of its own, so that this one has little to look at whenever it is woken.
+    let mut failing = JoinSet::new();
+    failing.spawn(failure(gate.clone()));
     let how = loop {
         tokio::select! {
             how = stop.wait_for(Option::is_some) => break how.ok().and_then(|how| *how),
@@ -98,7 +101,8 @@ where
                 Some(one) => spawn(one),
                 None => gate.fail("the accept thread has ended".into()),
             },
-            reason = gate.failed() => {
+            Some(reason) = failing.join_next() => {
+                let reason = reason.unwrap_or_else(|error| error.to_string());
                 tracing::error!(
                     server = worker.server(),
                     slot = worker.slot(),
@@ -111,7 +115,6 @@ where
                     return Err(reason.into());
                 }
             }
-            _ = check.tick() => gate.check(),
         }
     };
     let how = how.ok_or("nobody is left to stop it")?;
@@ -157,6 +160,17 @@ where
     );
     hooks.step(WorkerStep::Exiting);
     Ok(requests)
+}
+
+/// Waits until the worker cannot accept any more. Gives the reason.
+async fn failure(gate: Gate) -> String {
+    let mut check = interval(CHECK);
+    loop {
+        tokio::select! {
+            reason = gate.failed() => return reason,
+            _ = check.tick() => gate.check(),
+        }
+    }
 }
 
 /// Has connections close with their next response as soon as the program is to stop. So at the stop hardly any is

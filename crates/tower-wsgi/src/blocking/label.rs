@@ -1,5 +1,5 @@
 use http::{Method, Request, uri::PathAndQuery};
-use tower_server_info::ClientInput;
+use tower_server_info::{ClientInput, Connection};
 
 /// Which request a job is for.
 #[derive(Clone, Debug, Default)]
@@ -13,10 +13,11 @@ pub(crate) struct Label {
 impl Label {
     /// Copies no text.
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let connection = request.extensions().get::<Connection>();
         Self {
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
-            client: request.extensions().get().cloned(),
+            client: connection.map(|connection| connection.input().clone()),
         }
     }
 

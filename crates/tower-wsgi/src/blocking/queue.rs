@@ -294,7 +294,7 @@ impl Queue {
 mod tests {
     use std::thread;
 
-    use tower_server_info::ClientInput;
+    use tower_server_info::Connection;
 
     use super::*;
     use crate::blocking::label::Label;
@@ -519,9 +519,10 @@ mod tests {
     fn a_job_whose_client_has_closed_its_side_is_dropped_when_it_has_waited_for_a_second() {
         let (now, second) = (time::Instant::now(), Duration::from_secs(1));
         let push = |queue: &mut Queue| {
-            let input = ClientInput::new();
+            let connection = Connection::unix(None);
+            let input = connection.input().clone();
             let mut request = http::Request::new(());
-            request.extensions_mut().insert(input.clone());
+            request.extensions_mut().insert(connection);
             let job = Job {
                 label: Label::of(&request),
                 work: Box::new(|| {}),

@@ -93,11 +93,14 @@ impl Recent {
         let is_first = call == state.calls + 1;
         let path = target.path_and_query().map_or("", |path| path.as_str());
         let is_path = target.authority().is_none();
-        if is_first
-            && is_path
-            && let Some(next) = after(&state.bytes, method, path)
-        {
-            return next == b'#';
+        if is_first && is_path {
+            // hyper has parsed this line: where the target ends with its path, a space follows, and where it does not, a
+            // fragment. Only an empty line before it would shift it.
+            let begin = method.as_str().len();
+            let byte = |at: usize| state.bytes.get(at).copied();
+            if byte(begin) == Some(b' ') && byte(begin + 1) == path.bytes().next() {
+                return byte(begin + 1 + path.len()) == Some(b'#');
+            }
         }
         // Behind another one, or with an absolute target.
         if !state.bytes.contains(&b'#') {

@@ -68,7 +68,11 @@ pub(in crate::connection) struct Progress {
 }
 
 impl Progress {
-    pub(in crate::connection) fn new(load: Load, body_timeout: Duration) -> Self {
+    pub(in crate::connection) fn new(
+        input: ClientInput,
+        load: Load,
+        body_timeout: Duration,
+    ) -> Self {
         let idle = Idle::new(load.millis(Instant::now()));
         Self {
             load,
@@ -78,7 +82,7 @@ impl Progress {
             written: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             turn: Turn::new(),
-            input: ClientInput::new(),
+            input,
             recent: Recent::default(),
             quiet: AtomicBool::new(true),
             refused: AtomicBool::new(false),
@@ -199,11 +203,6 @@ impl Progress {
     /// Whether a request was refused that has yet to be answered.
     pub(in crate::connection) fn take_refused(&self) -> bool {
         self.refused.swap(false, Relaxed)
-    }
-
-    /// For the service, which may want to know.
-    pub(in crate::connection) fn input(&self) -> &ClientInput {
-        &self.input
     }
 
     /// How many requests have been received.
@@ -342,7 +341,13 @@ mod tests {
     async fn what_is_written_is_put_off_among_some_connections_and_not_alone_or_among_many() {
         let load = Load::new(u64::MAX);
         for (connections, postpones) in [(1, false), (2, true), (MANY, true), (MANY + 1, false)] {
-            let progress = || Arc::new(Progress::new(load.clone(), Duration::ZERO));
+            let progress = || {
+                Arc::new(Progress::new(
+                    ClientInput::new(),
+                    load.clone(),
+                    Duration::ZERO,
+                ))
+            };
             let open: Vec<_> = (0..connections).map(|_| Open::begin(&progress())).collect();
             let progress = progress();
             progress.begin_turn();

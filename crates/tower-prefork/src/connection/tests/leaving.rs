@@ -12,7 +12,6 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixStream},
     sync::mpsc::{Receiver, Sender, channel},
 };
-use tower_server_info::ClientInput;
 
 use super::*;
 
@@ -334,7 +333,8 @@ async fn so_does_one_on_a_socket() {
 async fn the_service_learns_of_the_end_of_the_input() {
     let server = Server::new();
     let service = service_fn(async |request: Request<RequestBody>| {
-        let input: ClientInput = request.extensions().get().cloned().expect("known");
+        let connection = request.extensions().get::<Connection>();
+        let input = connection.expect("known").input().clone();
         let begin = input.is_closed();
         tokio::time::sleep(Duration::from_secs(1)).await;
         Ok::<_, Infallible>(Response::new(format!("{begin} {}", input.is_closed())))

@@ -47,11 +47,15 @@ impl Certified {
         let (client, io) = tokio::io::duplex(4 << 10);
         let (config, shared) = (self.config.clone(), server.shared.clone());
         let served = tokio::spawn(async move {
-            let progress = Progress::new(shared.load.clone(), shared.http.body_timeout);
+            let connection = Connection::unix(None).encrypted();
+            let progress = Progress::new(
+                connection.input().clone(),
+                shared.load.clone(),
+                shared.http.body_timeout,
+            );
             let open = Open::begin(&Arc::new(progress));
             let shaken = handshake(io, &config, &shared, open.progress()).await;
             if let Some(Shaken::Encrypted(io)) = shaken {
-                let connection = Connection::unix(None).encrypted();
                 serve_opened(*io, connection, service, shared, open, None).await;
             }
         });

@@ -4,6 +4,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::ClientInput;
+
 /// What is known about the connection that a request arrived on.
 ///
 /// The server puts it into the extensions of every request; an axum handler takes it
@@ -12,6 +14,7 @@ use std::{
 pub struct Connection {
     ends: Ends,
     encrypted: bool,
+    input: ClientInput,
 }
 
 #[derive(Clone, Debug)]
@@ -21,25 +24,31 @@ enum Ends {
 }
 
 impl Connection {
-    pub(crate) fn tcp(local: SocketAddr, peer: SocketAddr) -> Self {
+    /// A TCP connection of a client at `peer` to the address `local`.
+    #[must_use]
+    pub fn tcp(local: SocketAddr, peer: SocketAddr) -> Self {
         Self {
             ends: Ends::Tcp { local, peer },
             encrypted: false,
+            input: ClientInput::new(),
         }
     }
 
-    pub(crate) fn unix(path: Option<PathBuf>) -> Self {
+    /// A connection to a Unix socket, at `path` where that is known.
+    #[must_use]
+    pub fn unix(path: Option<PathBuf>) -> Self {
         Self {
             ends: Ends::Unix {
                 path: path.map(Arc::from),
             },
             encrypted: false,
+            input: ClientInput::new(),
         }
     }
 
     /// The same, with TLS.
-    #[cfg(feature = "tls")]
-    pub(super) fn encrypted(self) -> Self {
+    #[must_use]
+    pub fn encrypted(self) -> Self {
         Self {
             encrypted: true,
             ..self
@@ -81,5 +90,11 @@ impl Connection {
             Ends::Tcp { .. } => None,
             Ends::Unix { path } => path.as_deref(),
         }
+    }
+
+    /// Whether the client can still send something.
+    #[must_use]
+    pub fn input(&self) -> &ClientInput {
+        &self.input
     }
 }
