@@ -81,7 +81,7 @@ impl<S> Layer<S> for WaitForBodyLayer {
     fn layer(&self, inner: S) -> Self::Service {
         WaitForBody {
             inner,
-            settings: self.settings.clone(),
+            settings: Arc::new(self.settings.clone()),
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -20,7 +21,7 @@ use crate::{Body, BoxError, BufferedBody};
 #[derive(Clone, Debug)]
 pub struct WaitForBody<S> {
     pub(super) inner: S,
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for WaitForBody<S>
@@ -64,7 +65,7 @@ where
             State::Rejected { response }
         } else {
             let inner = self.inner.clone();
-            let settings = self.settings.clone();
+            let settings = Arc::clone(&self.settings);
             State::Waiting {
                 future: Box::pin(wait(inner, settings, request)),
             }
@@ -84,7 +85,7 @@ fn declared_length<B: http_body::Body>(request: &Request<B>) -> u64 {
 
 async fn wait<S, ReqBody, ResBody>(
     inner: S,
-    settings: Settings,
+    settings: Arc<Settings>,
     request: Request<ReqBody>,
 ) -> Result<Response<Body>, S::Error>
 where
