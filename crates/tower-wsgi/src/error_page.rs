@@ -19,6 +19,10 @@ enum Form {
 /// response stays as it is.
 ///
 /// `WsgiHandler` does this itself; it is for a service without one.
+#[cfg_attr(
+    not(feature = "wsgi"),
+    allow(unreachable_pub, reason = "the feature `wsgi` gives it to others")
+)]
 pub fn render(accept: Option<&HeaderValue>, response: &mut Response<Body>) {
     let Some(rejection) = response.extensions_mut().remove::<Rejection>() else {
         return;

@@ -30,6 +30,7 @@ pub(crate) type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send 
 
 impl Spool {
     /// In the directory for temporary files. Blocks.
+    #[cfg(feature = "wait-for-body")]
     pub(crate) fn create() -> io::Result<Self> {
         Self::create_in(&directory())
     }
