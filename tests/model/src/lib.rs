@@ -5,7 +5,8 @@
 //! `tower-wsgi` itself: its files are compiled here once more. They say `std` and `tokio`, and in this package that
 //! means this package, so they have shuttle's locks and threads, and the small event loop of `runtime.rs`.
 //!
-//! A time limit never ends a wait here: who relies on one instead of a notice is found.
+//! Time goes by only where an event loop has nothing else to do. A time limit of a wait ends it on the threads of a pool
+//! alone, which belong to an event loop; elsewhere, who relies on one instead of a notice is found.
 //!
 //! A failure prints the order of the threads; `shuttle::replay` repeats it.
 
@@ -15,6 +16,7 @@
 extern crate self as std;
 extern crate self as tokio;
 extern crate std as real;
+extern crate tokio as real_tokio;
 
 #[allow(
     unused_imports,
@@ -39,6 +41,11 @@ mod task;
 mod thread;
 mod time;
 
+#[allow(
+    unreachable_pub,
+    clippy::useless_conversion,
+    reason = "in `tower-wsgi` it is public, and there are two kinds of `Instant`"
+)]
 mod blocking;
 #[allow(dead_code, reason = "only what the pipe needs is used")]
 #[path = "../../../crates/tower-wsgi/src/budget.rs"]
@@ -49,6 +56,8 @@ mod spool;
 #[path = "../../../crates/tower-wsgi/src/throttle.rs"]
 mod throttle;
 
-pub use self::blocking::models::{pipe, replies};
+pub use self::blocking::models::{pipe, replies, threads};
+
+pub(crate) use self::runtime::spawn;
 
 type BoxError = Box<dyn error::Error + Send + Sync>;

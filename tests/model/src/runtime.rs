@@ -3,11 +3,14 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
-    convert::Infallible,
     mem,
     pin::{Pin, pin},
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
+    thread,
 };
 
 use crate::time::Instant;
@@ -16,7 +19,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
-type Spawned = Pin<Box<dyn Future<Output = Infallible> + Send>>;
+type Spawned = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Of an event loop.
 #[derive(Clone)]
@@ -31,11 +34,18 @@ pub(crate) struct NoRuntime;
 
 #[derive(Default)]
 struct Shared {
-    ready: Mutex<VecDeque<Arc<Task>>>,
-    /// A task is ready.
-    wakeup: Condvar,
+    state: Mutex<State>,
+    /// A task is ready, or there is another timer.
+    wakeup: shuttle::sync::Condvar,
     spawned: Mutex<Vec<Arc<Task>>>,
-    timers: Arc<Timers>,
+}
+
+#[derive(Default)]
+struct State {
+    ready: VecDeque<Arc<Task>>,
+    last_timer: u64,
+    /// Those that somebody waits for.
+    timers: BTreeMap<u64, (Instant, Waker)>,
 }
 
 /// What wakes a task: the vtable of its waker is the same for all.
@@ -43,6 +53,18 @@ struct Task {
     runtime: Handle,
     /// `None` for the one that the event loop was started with, while it is polled, and at the end.
     future: Mutex<Option<Spawned>>,
+    aborted: AtomicBool,
+}
+
+/// Of a task that was spawned.
+pub(crate) struct AbortHandle(Arc<Task>);
+
+/// Until this is dropped, the thread belongs to an event loop.
+pub(crate) struct EnterGuard(Option<Handle>);
+
+/// As [`Handle::spawn`], in the current event loop.
+pub(crate) fn spawn<F: Future + Send + 'static>(future: F) -> AbortHandle {
+    Handle::current().spawn(future)
 }
 
 impl Handle {
@@ -59,41 +81,67 @@ impl Handle {
     }
 
     /// A task for as long as the event loop runs.
-    pub(crate) fn spawn(&self, future: impl Future<Output = Infallible> + Send + 'static) {
+    pub(crate) fn spawn<F: Future + Send + 'static>(&self, future: F) -> AbortHandle {
+        let future = async {
+            future.await;
+        };
         let task = self.task(Some(Box::pin(future)));
         self.0.spawned.lock().unwrap().push(Arc::clone(&task));
-        task.wake();
+        Arc::clone(&task).wake();
+        AbortHandle(task)
     }
 
-    pub(crate) fn timers(&self) -> Arc<Timers> {
-        Arc::clone(&self.0.timers)
+    pub(crate) fn enter(&self) -> EnterGuard {
+        let before = Self::try_current().ok();
+        CURRENT.set(Some(self.clone()));
+        EnterGuard(before)
+    }
+
+    /// The number of another timer.
+    pub(crate) fn timer(&self) -> u64 {
+        let mut state = self.state();
+        state.last_timer += 1;
+        state.last_timer
+    }
+
+    pub(crate) fn set_timer(&self, id: u64, deadline: Instant, waker: Waker) {
+        self.state().timers.insert(id, (deadline, waker));
+        self.0.wakeup.notify_one();
+    }
+
+    pub(crate) fn remove_timer(&self, id: u64) {
+        self.state().timers.remove(&id);
     }
 
     fn task(&self, future: Option<Spawned>) -> Arc<Task> {
         Arc::new(Task {
             runtime: self.clone(),
             future: Mutex::new(future),
+            aborted: AtomicBool::new(false),
         })
     }
 
-    /// The next task that is ready. Time goes by where there is none.
+    /// The next task that is ready. Time goes by where there is none: the first timer stays until its owner knows.
     fn next(&self) -> Arc<Task> {
         loop {
-            let mut ready = self.ready();
-            if let Some(task) = ready.pop_front() {
+            let mut state = self.state();
+            if let Some(task) = state.ready.pop_front() {
                 return task;
             }
-            if !self.0.timers.any() {
-                drop(self.0.wakeup.wait(ready).unwrap());
+            let near = state.timers.values().filter(|timer| timer.0.is_near());
+            let Some((deadline, waker)) = near.min_by_key(|timer| timer.0).cloned() else {
+                drop(self.0.wakeup.wait(state).unwrap());
                 continue;
-            }
-            drop(ready);
-            self.0.timers.fire();
+            };
+            drop(state);
+            deadline.comes();
+            waker.wake();
+            thread::yield_now();
         }
     }
 
-    fn ready(&self) -> MutexGuard<'_, VecDeque<Arc<Task>>> {
-        self.0.ready.lock().unwrap()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
     }
 }
 
@@ -115,8 +163,10 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
             continue;
         }
         let future = task.future.lock().unwrap().take();
-        if let Some(mut future) = future {
-            let Poll::Pending = future.as_mut().poll(&mut context);
+        if let Some(mut future) = future
+            && !task.aborted.load(Ordering::Relaxed)
+            && future.as_mut().poll(&mut context).is_pending()
+        {
             task.future.lock().unwrap().replace(future);
         }
     };
@@ -125,68 +175,37 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
         let future = task.future.lock().unwrap().take();
         drop(future);
     }
-    handle.ready().clear();
+    handle.state().ready.clear();
     CURRENT.set(None);
     output
+}
+
+impl AbortHandle {
+    pub(crate) fn abort_handle(self) -> Self {
+        self
+    }
+
+    /// The event loop drops the task.
+    pub(crate) fn abort(&self) {
+        self.0.aborted.store(true, Ordering::Relaxed);
+        Arc::clone(&self.0).wake();
+    }
+}
+
+impl Drop for EnterGuard {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
 }
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
         let handle = self.runtime.clone();
-        let mut ready = handle.ready();
-        if !ready.iter().any(|task| Arc::ptr_eq(task, &self)) {
-            ready.push_back(self);
+        let mut state = handle.state();
+        if !state.ready.iter().any(|task| Arc::ptr_eq(task, &self)) {
+            state.ready.push_back(self);
         }
-        drop(ready);
+        drop(state);
         handle.0.wakeup.notify_one();
-    }
-}
-
-/// The timers of an event loop that somebody waits for.
-#[derive(Default)]
-pub(crate) struct Timers(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    last_id: u64,
-    timers: BTreeMap<u64, (Instant, Waker)>,
-}
-
-impl Timers {
-    pub(crate) fn next_id(&self) -> u64 {
-        let mut waiting = self.waiting();
-        waiting.last_id += 1;
-        waiting.last_id
-    }
-
-    pub(crate) fn set(&self, id: u64, deadline: Instant, waker: Waker) {
-        self.waiting().timers.insert(id, (deadline, waker));
-    }
-
-    pub(crate) fn remove(&self, id: u64) {
-        self.waiting().timers.remove(&id);
-    }
-
-    fn any(&self) -> bool {
-        !self.waiting().timers.is_empty()
-    }
-
-    /// The time of the first one has come.
-    fn fire(&self) {
-        let mut waiting = self.waiting();
-        let first = waiting.timers.iter().min_by_key(|(_, timer)| timer.0);
-        let Some((&id, _)) = first else {
-            return;
-        };
-        let timer = waiting.timers.remove(&id);
-        drop(waiting);
-        if let Some((deadline, waker)) = timer {
-            deadline.comes();
-            waker.wake();
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap()
     }
 }

@@ -1,4 +1,4 @@
-//! `std::task`, and of `tokio::task` what a file needs to be read.
+//! `std::task`, and of `tokio::task` what the files need.
 
 use std::{
     convert::Infallible,
@@ -6,6 +6,8 @@ use std::{
 };
 
 pub(crate) use real::task::*;
+
+pub(crate) use crate::runtime::AbortHandle;
 
 /// Does the work at once: to read the file of a response body ends by itself.
 pub(crate) fn spawn_blocking<T>(work: impl FnOnce() -> T) -> Ready<Result<T, Infallible>> {

@@ -16,6 +16,7 @@ use shuttle::rand::{Rng as _, thread_rng};
 use crate::{
     blocking::{
         hold::{Gate, Holding},
+        models::lock,
         pipe::{Reader, Room, pipe},
     },
     runtime::run,
@@ -38,7 +39,7 @@ pub fn with_disk() {
 
 fn model(disk: usize) {
     let room = Room::new(0, disk, disk);
-    let gate = gate();
+    let gate = Gate::new(lock());
     let mut threads = Vec::new();
     let mut readers = Vec::new();
     for _ in 0..2 {
@@ -96,7 +97,7 @@ fn data(piece: &'static [u8]) -> Frame<Bytes> {
 /// not wait for the writer then.
 pub fn the_event_loop_never_waits_for_the_lock() {
     let room = Room::new(0, 0, 0);
-    let gate = gate();
+    let gate = Gate::new(lock());
     let dropped = Arc::new((Mutex::new(false), Condvar::new()));
     let (mut writer, reader) = pipe(SizeHint::default(), &room);
     let writes = thread::spawn({
@@ -132,25 +133,4 @@ pub fn the_event_loop_never_waits_for_the_lock() {
     notice.notify_all();
     writes.join().unwrap();
     holds.join().unwrap();
-}
-
-/// To a lock such as that of an interpreter.
-fn gate() -> Arc<Gate> {
-    let lock = Arc::new((Mutex::new(false), Condvar::new()));
-    Gate::new(move || {
-        let (held, notice) = &*lock;
-        let held = held.lock().unwrap();
-        *notice.wait_while(held, |held| *held).unwrap() = true;
-        Held(Arc::clone(&lock))
-    })
-}
-
-struct Held(Arc<(Mutex<bool>, Condvar)>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let (held, notice) = &*self.0;
-        *held.lock().unwrap() = false;
-        notice.notify_one();
-    }
 }
