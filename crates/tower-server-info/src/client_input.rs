@@ -1,3 +1,5 @@
+//! Whether a client can still send something.
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},

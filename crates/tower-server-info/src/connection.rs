@@ -1,3 +1,5 @@
+//! The connection that a request arrived on.
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},

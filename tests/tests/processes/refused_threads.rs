@@ -1,3 +1,5 @@
+//! A server to which the system refuses threads.
+
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, process::Command, thread};
 
 use tests::{Client, Program, Running, wait_until};

@@ -1,3 +1,5 @@
+//! How many connections the limit of open files allows.
+
 use rustix::process::{Resource, getrlimit};
 
 use super::Config;

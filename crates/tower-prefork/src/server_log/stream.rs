@@ -1,3 +1,5 @@
+//! `LogStream`: the bounded writer, for programs.
+
 use std::io;
 
 use super::process;

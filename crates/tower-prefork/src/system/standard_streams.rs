@@ -1,3 +1,5 @@
+//! Standard input, output and error that are closed at the start.
+
 use std::os::fd::{AsRawFd, IntoRawFd};
 
 use rustix::fs::{Mode, OFlags};

@@ -1,3 +1,5 @@
+//! The end of a process whose event loop is broken.
+
 use std::{
     any::Any,
     panic::{self, PanicHookInfo},

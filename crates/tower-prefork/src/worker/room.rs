@@ -1,3 +1,5 @@
+//! Room in a full table of connections, and what the log says of it.
+
 use std::time::{Duration, Instant};
 
 use super::{Worker, gate::Gate};

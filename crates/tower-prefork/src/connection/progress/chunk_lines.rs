@@ -1,3 +1,5 @@
+//! The lines before the chunks of a request body, which hyper takes too leniently.
+
 /// The lines before the chunks of a body (RFC 9112 section 7.1): hyper decodes the body and lets through what is no line of the
 /// grammar, such as `5;` or a NUL in an extension. Only lines are looked at; what is in the chunks is skipped.
 #[derive(Debug, Default)]

@@ -1,3 +1,5 @@
+//! What an idle connection waits for and since when, for the table that gives it up.
+
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU64,
     Ordering::{AcqRel, Relaxed},

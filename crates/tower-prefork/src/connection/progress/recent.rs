@@ -1,3 +1,5 @@
+//! What a client has sent last, for what hyper does not tell of it.
+
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering::Relaxed},
