@@ -7,6 +7,7 @@ use pyo3::{
 
 use super::{
     args::{self, Parsed, Serve},
+    heap,
     live::LiveServer,
     place,
     serve::{self, Charge},
@@ -81,6 +82,8 @@ fn run(
         Ok(options) => options,
         Err(code) => return Ok(code),
     };
+    // The log has a thread.
+    heap::keep_for_bodies();
     let mut all = Vec::new();
     for (index, server) in servers.into_iter().enumerate() {
         let mut charge = server.charge(py);
@@ -109,6 +112,8 @@ fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     let mut settings = Settings::default();
     parsed.options.clone().apply(&mut settings);
     settings.place = Some(parsed.place.clone());
+    // The log has a thread.
+    heap::keep_for_bodies();
     settings.init_logging();
     let Serve {
         application, place, ..

@@ -235,7 +235,6 @@ fn leave_interrupts_to_rust(py: Python<'_>) -> PyResult<bool> {
 /// Serves until stopped. Gives the exit code, except in a process that has run an application: that ends
 /// here. Outside of Python's main thread, which others need, it serves in this thread, and returns.
 pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
-    heap::keep_for_bodies();
     if !leave_interrupts_to_rust(py)? {
         return Ok(py.detach(|| number(run(charges, None, arbiter()))));
     }

@@ -12,8 +12,10 @@ use super::library;
 const LOOKS: Duration = Duration::from_secs(10);
 
 /// A look holds the heap's lock: for microseconds, for a millisecond where there are some megabytes to give back, for 60
-/// where 50 000 pieces of it are free. So many times as long there is none.
+/// where 50 000 pieces of it are free. So many times as long there is none, up to a limit: on a busy machine a look takes
+/// as long as others have the core.
 const REST: u32 = 1000;
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Does it for as long as the runtime lives in which it is called.
 pub(in crate::command) fn give_back_by_and_by() {
@@ -28,7 +30,7 @@ pub(in crate::command) fn give_back_by_and_by() {
             let Ok(took) = looking.await else {
                 return;
             };
-            pause = LOOKS.max(took * REST);
+            pause = (took * REST).clamp(LOOKS, LONGEST);
         }
     });
 }
