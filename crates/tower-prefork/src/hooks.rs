@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Connection, error::panic_text};
+use crate::{ConnectInfo, error::panic_text};
 
 /// A step in the life of a connection: see [`Worker::on_connection`](crate::Worker::on_connection).
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ pub enum ProcessStep<'a> {
     },
 }
 
-type OnConnection = dyn Fn(&Connection, ConnectionStep) + Send + Sync;
+type OnConnection = dyn Fn(&ConnectInfo, ConnectionStep) + Send + Sync;
 type OnStep = dyn Fn(WorkerStep) + Send + Sync;
 type OnProcess = dyn Fn(ProcessEvent<'_>) + Send + Sync;
 
@@ -112,7 +112,7 @@ impl Hooks {
         !self.on_connection.is_empty()
     }
 
-    pub(crate) fn connection(&self, connection: &Connection, step: ConnectionStep) {
+    pub(crate) fn connection(&self, connection: &ConnectInfo, step: ConnectionStep) {
         for hook in &self.on_connection {
             guard(|| hook(connection, step));
         }

@@ -63,7 +63,7 @@ mod worker;
 pub use access_log::{AccessLog, AccessLogFormat};
 pub use arbiter::Arbiter;
 pub use config::{Config, Http, Workers};
-pub use connection::{Connection, RequestBody};
+pub use connection::{ConnectInfo, RequestBody};
 pub use error::BoxError;
 pub use hooks::{ConnectionStep, ProcessEvent, ProcessStep, WorkerStep};
 pub use http_service::HttpService;

@@ -286,7 +286,7 @@ impl Server {
     /// What to serve. `make` is called once in each worker, before it accepts; it may block.
     ///
     /// The service is cloned for each connection. The requests carry a
-    /// [`Connection`](crate::Connection) in their extensions. An error or a panic of `make` is an error
+    /// [`ConnectInfo`](crate::ConnectInfo) in their extensions. An error or a panic of `make` is an error
     /// of the start.
     pub fn service<M, F, S, E>(mut self, make: M) -> Self
     where

@@ -1,10 +1,13 @@
-//! What an HTTP server tells a tower service about the client of a request.
+//! What an HTTP server and the tower services that it serves tell each other.
 //!
-//! These are plain types without logic. A server puts them into the extensions of a request, a service or layer looks
-//! for them there. One that finds nothing is behind a server that does not set them, and works as usual.
+//! These are plain types. A server puts [`ConnectInfo`] into the extensions of each request, and a service or layer
+//! looks for it there. One that finds nothing is behind a server that does not set it, and works as usual. The other
+//! way, a service gives the server a [`PoolMonitor`] for each pool of threads that it uses.
 
 mod client_input;
-mod connection;
+mod connect_info;
+mod pool;
 
 pub use client_input::ClientInput;
-pub use connection::Connection;
+pub use connect_info::ConnectInfo;
+pub use pool::{PoolMonitor, PoolStats, StuckJob};

@@ -28,7 +28,7 @@ use std::{
 
 use axum::{Router, routing::get};
 use clap::Parser;
-use tower_prefork::{BoxError, Connection, Server, Worker, cli};
+use tower_prefork::{BoxError, ConnectInfo, Server, Worker, cli};
 use tower_wsgi::wsgi::Ends;
 use tower_wsgi_python::PythonApp;
 
@@ -53,11 +53,11 @@ fn router(worker: &Worker) -> Result<Router, BoxError> {
         .thread_workers(worker.config().thread_workers)
         .multiprocess(true)
         .ends(|extensions| {
-            let connection = extensions.get::<Connection>();
+            let connection = extensions.get::<ConnectInfo>();
             Ends {
-                remote: connection.and_then(Connection::peer),
-                local: connection.and_then(Connection::local),
-                encrypted: connection.is_some_and(Connection::is_encrypted),
+                remote: connection.and_then(ConnectInfo::peer),
+                local: connection.and_then(ConnectInfo::local),
+                encrypted: connection.is_some_and(ConnectInfo::is_encrypted),
             }
         });
     Ok(Router::new()

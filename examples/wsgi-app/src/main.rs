@@ -27,7 +27,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Parser;
 use http::Extensions;
 use tower::{Layer as _, util::Either};
-use tower_prefork::{AbandonedJob, Connection, HttpService, Server, Work, Worker, cli};
+use tower_prefork::{AbandonedJob, ConnectInfo, HttpService, Server, Work, Worker, cli};
 use tower_wsgi::{
     blocking::{BlockingLayer, BlockingPool},
     wait_for_body::WaitForBodyLayer,
@@ -93,11 +93,11 @@ fn watch(worker: &Worker, pool: BlockingPool) {
 }
 
 fn ends(extensions: &Extensions) -> Ends {
-    let connection = extensions.get::<Connection>();
+    let connection = extensions.get::<ConnectInfo>();
     Ends {
-        remote: connection.and_then(Connection::peer),
-        local: connection.and_then(Connection::local),
-        encrypted: connection.is_some_and(Connection::is_encrypted),
+        remote: connection.and_then(ConnectInfo::peer),
+        local: connection.and_then(ConnectInfo::local),
+        encrypted: connection.is_some_and(ConnectInfo::is_encrypted),
     }
 }
 

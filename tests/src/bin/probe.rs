@@ -26,7 +26,7 @@ use http_body::Frame;
 use tests::watch;
 use tokio::sync::watch;
 use tower::Layer as _;
-use tower_prefork::{Arbiter, BoxError, Connection, Phase, Server, Worker, Workers, cli};
+use tower_prefork::{Arbiter, BoxError, ConnectInfo, Phase, Server, Worker, Workers, cli};
 use tower_wsgi::blocking::{BlockingLayer, BlockingPool, blocking_fn};
 
 /// A server for tests.
@@ -272,7 +272,7 @@ async fn obey(file: &std::path::Path, slot: usize) -> Result<(), BoxError> {
     }
 }
 
-async fn peer(Extension(connection): Extension<Connection>) -> String {
+async fn peer(Extension(connection): Extension<ConnectInfo>) -> String {
     let address = |address: Option<std::net::SocketAddr>| {
         address.map_or("none".into(), |address| address.to_string())
     };
@@ -285,7 +285,7 @@ async fn peer(Extension(connection): Extension<Connection>) -> String {
     )
 }
 
-async fn encrypted(Extension(connection): Extension<Connection>) -> String {
+async fn encrypted(Extension(connection): Extension<ConnectInfo>) -> String {
     connection.is_encrypted().to_string()
 }
 

@@ -8,7 +8,7 @@ use super::{
     line::{Head, Outcome, Style},
 };
 use crate::{
-    connection::Connection,
+    connection::ConnectInfo,
     log_writer::{LineWriter, Output, Target},
 };
 
@@ -39,7 +39,7 @@ impl Log {
     }
 
     /// The log, for the requests of one connection.
-    pub(crate) fn client(&self, connection: &Connection) -> Client {
+    pub(crate) fn client(&self, connection: &ConnectInfo) -> Client {
         let remote = connection.peer().map(|peer| peer.ip().to_string());
         Client {
             log: self.clone(),

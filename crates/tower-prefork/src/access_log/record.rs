@@ -146,14 +146,14 @@ mod tests {
     use http::{Method, Request};
 
     use super::*;
-    use crate::{AccessLog, connection::Connection};
+    use crate::{AccessLog, connection::ConnectInfo};
 
     #[test]
     fn a_record_that_is_used_again_keeps_nothing_of_the_request_before() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let log = Log::start(&AccessLog::new(&path), 0).unwrap();
-        let client = log.client(&Connection::unix(None));
+        let client = log.client(&ConnectInfo::unix(None));
 
         let mut request = Request::new(());
         *request.method_mut() = Method::HEAD;

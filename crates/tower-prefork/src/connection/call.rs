@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    Connection, RequestBody,
+    ConnectInfo, RequestBody,
     answer::{Failure, Name, respond},
     check::check,
     page::Page,
@@ -35,7 +35,7 @@ const DOUBTFUL: Page = Page::bad_request(
 #[derive(Debug)]
 pub(super) struct Calls<S> {
     service: S,
-    connection: Connection,
+    connection: ConnectInfo,
     progress: Arc<Progress>,
     access_log: Option<Client>,
     readiness: Option<Readiness>,
@@ -54,7 +54,7 @@ struct Answer {
 impl<S> Calls<S> {
     pub(super) fn new(
         service: S,
-        connection: Connection,
+        connection: ConnectInfo,
         progress: Arc<Progress>,
         access_log: Option<Client>,
         readiness: Option<Readiness>,

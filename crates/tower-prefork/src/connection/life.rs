@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use super::{Connection, Shared, progress::Progress};
+use super::{ConnectInfo, Shared, progress::Progress};
 use crate::ConnectionStep;
 
 /// A connection whose end somebody wants to be told of.
 pub(super) struct Life {
     shared: Arc<Shared>,
-    connection: Connection,
+    connection: ConnectInfo,
     progress: Arc<Progress>,
 }
 
@@ -14,7 +14,7 @@ impl Life {
     /// Nothing, when nobody does.
     pub(super) fn begin(
         shared: &Arc<Shared>,
-        connection: &Connection,
+        connection: &ConnectInfo,
         progress: &Arc<Progress>,
     ) -> Option<Self> {
         if !shared.hooks().want_connections() {

@@ -31,7 +31,7 @@
 //!
 //! A client that shuts down its sending side after a whole request gets its response, after which the connection
 //! closes (RFC 9112 section 9.6). It has left when the connection is reset, or when nothing can be written to it. The
-//! service learns of the end from the [`Connection`] in the request's extensions.
+//! service learns of the end from the [`ConnectInfo`] in the request's extensions.
 
 mod answer;
 mod call;
@@ -67,4 +67,4 @@ pub use request_body::RequestBody;
 pub(crate) use serve::serve;
 pub(crate) use shared::Shared;
 pub(crate) use tcp::serve_tcp;
-pub use tower_server_info::Connection;
+pub use tower_server_info::ConnectInfo;

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Connection, Shared,
+    ConnectInfo, Shared,
     call::Calls,
     clock::{Alarm, Clock, Expiry},
     close::{End, finish},
@@ -42,7 +42,7 @@ const NO_HEAD_REQUEST: &[u8] = b"HEAD / HTTP/1.1\r\nhost: none\r\n\r\n";
 /// a new one has a moment to send its first request, which is answered.
 pub(crate) fn serve<IO, S>(
     io: IO,
-    connection: Connection,
+    connection: ConnectInfo,
     service: S,
     shared: Arc<Shared>,
 ) -> impl Future<Output = ()> + Send
@@ -63,7 +63,7 @@ where
 /// service is not called.
 pub(super) fn serve_opened<IO, S>(
     io: IO,
-    connection: Connection,
+    connection: ConnectInfo,
     service: S,
     shared: Arc<Shared>,
     open: Open,

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 use futures_util::future::Either;
 use tokio::net::TcpStream;
 
-use super::{Connection, Shared, serve};
+use super::{ConnectInfo, Shared, serve};
 #[cfg(feature = "tls")]
 use super::{
     handshake::{Shaken, handshake},
@@ -17,7 +17,7 @@ use crate::HttpService;
 /// As [`serve`], with TLS if the server has a certificate.
 pub(crate) fn serve_tcp<S: HttpService>(
     stream: TcpStream,
-    connection: Connection,
+    connection: ConnectInfo,
     service: S,
     shared: Arc<Shared>,
 ) -> impl Future<Output = ()> + Send {

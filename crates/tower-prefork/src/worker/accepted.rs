@@ -4,7 +4,7 @@ use rustix::{io::Errno, net::SocketFlags};
 
 use super::gate::Permit;
 use crate::{
-    connection::Connection,
+    connection::ConnectInfo,
     listener::{Listener, Local},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) stream: Stream,
-    pub(super) connection: Connection,
+    pub(super) connection: ConnectInfo,
     pub(super) permit: Permit,
 }
 
@@ -23,12 +23,12 @@ pub(super) enum Stream {
 }
 
 /// Accepts one connection without waiting.
-pub(super) fn take(listener: &Listener) -> Result<(Stream, Connection), Errno> {
+pub(super) fn take(listener: &Listener) -> Result<(Stream, ConnectInfo), Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let (fd, peer) = rustix::net::acceptfrom_with(listener, flags)?;
     let local = match listener.local() {
         Local::Tcp(local) => *local,
-        Local::Unix(path) => return Ok((Stream::Unix(fd.into()), Connection::unix(path.clone()))),
+        Local::Unix(path) => return Ok((Stream::Unix(fd.into()), ConnectInfo::unix(path.clone()))),
     };
     let stream = std::net::TcpStream::from(fd);
     // A small answer must not wait for the acknowledgement of the one before.
@@ -41,7 +41,7 @@ pub(super) fn take(listener: &Listener) -> Result<(Stream, Connection), Errno> {
     };
     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
     let peer = peer.ok_or(Errno::CONNABORTED)?;
-    let connection = Connection::tcp(canonical(local), canonical(peer));
+    let connection = ConnectInfo::tcp(canonical(local), canonical(peer));
     Ok((Stream::Tcp(stream), connection))
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::work::{Watches, Work};
 use crate::{
-    Connection, ConnectionStep, Phase, WorkerStep, config::Config, hooks::Hooks, phase::Phases,
+    ConnectInfo, ConnectionStep, Phase, WorkerStep, config::Config, hooks::Hooks, phase::Phases,
 };
 
 /// The worker process that a service is built for.
@@ -171,7 +171,7 @@ impl Worker {
     /// ```
     pub fn on_connection(
         &self,
-        hook: impl Fn(&Connection, ConnectionStep) + Send + Sync + 'static,
+        hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static,
     ) {
         self.with_hooks(|hooks| hooks.add_on_connection(Arc::new(hook)));
     }

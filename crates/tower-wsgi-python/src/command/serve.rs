@@ -18,7 +18,7 @@ use pyo3::{
 };
 use tokio::sync::oneshot;
 use tower_prefork::{
-    AbandonedJob, Arbiter, BoxError, Config, Connection, Server, Work, Worker, Workers, cli,
+    AbandonedJob, Arbiter, BoxError, Config, ConnectInfo, Server, Work, Worker, Workers, cli,
 };
 use tower_wsgi::{body::probe_temporary_directory, wsgi::Ends};
 
@@ -187,11 +187,11 @@ fn work(app: &PythonApp) -> Work {
 }
 
 fn ends(extensions: &Extensions) -> Ends {
-    let connection = extensions.get::<Connection>();
+    let connection = extensions.get::<ConnectInfo>();
     Ends {
-        remote: connection.and_then(Connection::peer),
-        local: connection.and_then(Connection::local),
-        encrypted: connection.is_some_and(Connection::is_encrypted),
+        remote: connection.and_then(ConnectInfo::peer),
+        local: connection.and_then(ConnectInfo::local),
+        encrypted: connection.is_some_and(ConnectInfo::is_encrypted),
     }
 }
 

@@ -1,5 +1,5 @@
 use http::{Method, Request, uri::PathAndQuery};
-use tower_server_info::{ClientInput, Connection};
+use tower_server_info::{ClientInput, ConnectInfo};
 
 /// Which request a job is for.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +13,7 @@ pub(crate) struct Label {
 impl Label {
     /// Copies no text.
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        let connection = request.extensions().get::<Connection>();
+        let connection = request.extensions().get::<ConnectInfo>();
         Self {
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),

@@ -39,7 +39,7 @@
 //!
 //! **A client that leaves** while its request is queued takes the request out of the queue: it never
 //! costs a thread. A client that has only closed its sending side may still wait for the response, or it may have gone:
-//! where the server tells of it ([`Connection`](tower_server_info::Connection) in the request's extensions), its
+//! where the server tells of it ([`ConnectInfo`](tower_server_info::ConnectInfo) in the request's extensions), its
 //! request is dropped when it has waited for a thread for more than a second. Code that already runs cannot be stopped; it keeps its thread until it returns, and
 //! [`BlockingPool::abandoned`] tells of it. A response body that is being produced for nobody is dropped at
 //! its next frame.

@@ -294,7 +294,7 @@ impl Queue {
 mod tests {
     use std::thread;
 
-    use tower_server_info::Connection;
+    use tower_server_info::ConnectInfo;
 
     use super::*;
     use crate::blocking::label::Label;
@@ -519,7 +519,7 @@ mod tests {
     fn a_job_whose_client_has_closed_its_side_is_dropped_when_it_has_waited_for_a_second() {
         let (now, second) = (time::Instant::now(), Duration::from_secs(1));
         let push = |queue: &mut Queue| {
-            let connection = Connection::unix(None);
+            let connection = ConnectInfo::unix(None);
             let input = connection.input().clone();
             let mut request = http::Request::new(());
             request.extensions_mut().insert(connection);

@@ -231,7 +231,7 @@ async fn a_client_that_leaves_before_the_answer() {
     let service = service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
     let (client, io) = tokio::io::duplex(1000);
     let shared = logged.server.shared.clone();
-    let served = serve(Reset(io), Connection::unix(None), service, shared);
+    let served = serve(Reset(io), ConnectInfo::unix(None), service, shared);
     let mut client = Client::new(client, tokio::spawn(served));
     client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
     leave(client).await;
@@ -248,7 +248,7 @@ async fn a_client_that_has_gone_when_its_answer_is_written() {
         .await
         .unwrap();
     let io = tokio::io::join(requests, answers);
-    let (connection, shared) = (Connection::unix(None), logged.server.shared.clone());
+    let (connection, shared) = (ConnectInfo::unix(None), logged.server.shared.clone());
     bounded(serve(io, connection, service_fn(all_kinds), shared)).await;
     assert_eq!(facts(&logged.line()), (Some("/full"), 200, 0, true));
 }

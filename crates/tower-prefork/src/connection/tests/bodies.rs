@@ -342,7 +342,7 @@ async fn client_of(version: &str, next: Next, stop: Stop) -> (String, io::Result
     let (accepted, peer) = listener.accept().await.expect("a client");
     let served = tokio::spawn(serve(
         accepted,
-        Connection::tcp(address, peer),
+        ConnectInfo::tcp(address, peer),
         failing(next),
         server.shared.clone(),
     ));

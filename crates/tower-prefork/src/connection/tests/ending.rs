@@ -25,7 +25,7 @@ where
         while let Ok((io, peer)) = listener.accept().await {
             tokio::spawn(serve(
                 io,
-                Connection::tcp(address, peer),
+                ConnectInfo::tcp(address, peer),
                 service.clone(),
                 shared.clone(),
             ));

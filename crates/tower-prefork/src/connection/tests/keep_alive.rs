@@ -168,7 +168,7 @@ async fn an_interim_response_is_an_error_of_the_service() {
 #[tokio::test(start_paused = true)]
 async fn the_facts_of_the_connection_come_with_every_request() {
     let service = service_fn(async |request: Request<RequestBody>| {
-        let facts = request.extensions().get::<Connection>().expect("facts");
+        let facts = request.extensions().get::<ConnectInfo>().expect("facts");
         let text = format!(
             "{:?} {:?} {:?}",
             facts.peer(),
@@ -182,11 +182,11 @@ async fn the_facts_of_the_connection_come_with_every_request() {
     let peer: SocketAddr = "127.0.0.1:9000".parse().expect("an address");
     for (facts, expected) in [
         (
-            Connection::tcp(local, peer),
+            ConnectInfo::tcp(local, peer),
             "Some(127.0.0.1:9000) Some(127.0.0.1:8000) None",
         ),
         (
-            Connection::unix(Some("/run/a".into())),
+            ConnectInfo::unix(Some("/run/a".into())),
             "None None Some(\"/run/a\")",
         ),
     ] {
@@ -208,7 +208,7 @@ async fn an_axum_router_is_a_service() {
         .route(
             "/",
             post(
-                async |Extension(facts): Extension<Connection>, body: String| {
+                async |Extension(facts): Extension<ConnectInfo>, body: String| {
                     assert!(facts.peer().is_none());
                     body
                 },
@@ -289,7 +289,7 @@ async fn a_connection_that_is_shed_reads_on_for_a_while() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let io = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
     let (io, accepted) = tokio::join!(io, listener.accept());
-    let (connection, shared) = (Connection::unix(None), server.shared.clone());
+    let (connection, shared) = (ConnectInfo::unix(None), server.shared.clone());
     let served = tokio::spawn(serve(accepted.unwrap().0, connection, echo(), shared));
     let mut client = Client::new(io.unwrap(), served);
     client.send(GET).await;
@@ -346,7 +346,7 @@ async fn a_connection_that_has_been_idle_keeps_no_buffer_and_serves_on() {
         io,
         room: room.clone(),
     };
-    let connection = Connection::unix(None);
+    let connection = ConnectInfo::unix(None);
     let served = tokio::spawn(serve(io, connection, echo(), server.shared.clone()));
     let mut client = Client::new(client, served);
     let long = format!(

@@ -178,7 +178,7 @@ async fn the_service_drops_the_request_of_a_client_that_leaves() {
         let (service, mut happened) = never(read);
         let (client, io) = tokio::io::duplex(64 << 10);
         let shared = server.shared.clone();
-        let served = serve(Reset(io), Connection::unix(None), service, shared);
+        let served = serve(Reset(io), ConnectInfo::unix(None), service, shared);
         let client = Client::new(client, tokio::spawn(served));
         leaves(client, parts, read, &mut happened).await;
         assert_eq!(server.load.busy(), 0);
@@ -198,7 +198,7 @@ where
     let address = listener.local_addr().expect("an address");
     let client = TcpStream::connect(address).await.expect("a connection");
     let (io, peer) = listener.accept().await.expect("a connection");
-    let connection = Connection::tcp(address, peer);
+    let connection = ConnectInfo::tcp(address, peer);
     let served = serve(io, connection, service, server.shared.clone());
     Client::new(client, tokio::spawn(served))
 }
@@ -214,7 +214,7 @@ async fn sockets_tell_of_a_client_that_leaves() {
         let whole = [POST, "12345"].concat();
         let (service, mut happened) = never(read);
         let (client, io) = UnixStream::pair().expect("a pair");
-        let served = serve(io, Connection::unix(None), service, server.shared.clone());
+        let served = serve(io, ConnectInfo::unix(None), service, server.shared.clone());
         let mut client = Client::new(client, tokio::spawn(served));
         if shuts_down {
             client.send(&whole).await;
@@ -321,7 +321,7 @@ async fn so_does_one_on_a_socket() {
     client.ended().await;
 
     let (client, io) = UnixStream::pair().expect("a pair");
-    let served = serve(io, Connection::unix(None), service, server.shared.clone());
+    let served = serve(io, ConnectInfo::unix(None), service, server.shared.clone());
     let mut client = Client::new(client, tokio::spawn(served));
     client.send(GET).await;
     client.io.shutdown().await.expect("half closed");
@@ -333,7 +333,7 @@ async fn so_does_one_on_a_socket() {
 async fn the_service_learns_of_the_end_of_the_input() {
     let server = Server::new();
     let service = service_fn(async |request: Request<RequestBody>| {
-        let connection = request.extensions().get::<Connection>();
+        let connection = request.extensions().get::<ConnectInfo>();
         let input = connection.expect("known").input().clone();
         let begin = input.is_closed();
         tokio::time::sleep(Duration::from_secs(1)).await;

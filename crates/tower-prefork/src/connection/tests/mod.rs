@@ -37,7 +37,7 @@ use tokio::{
 };
 use tower::{Service, service_fn};
 
-use super::{Connection, Load, RequestBody, Shared, serve};
+use super::{ConnectInfo, Load, RequestBody, Shared, serve};
 use crate::{BoxError, access_log::Log, config::Http, hooks::Hooks};
 
 /// More than every time-out of a connection together.
@@ -101,7 +101,7 @@ impl Server {
         let (client, server) = tokio::io::duplex(buffer);
         let served = tokio::spawn(serve(
             server,
-            Connection::unix(None),
+            ConnectInfo::unix(None),
             service,
             self.shared.clone(),
         ));

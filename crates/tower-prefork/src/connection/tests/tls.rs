@@ -47,7 +47,7 @@ impl Certified {
         let (client, io) = tokio::io::duplex(4 << 10);
         let (config, shared) = (self.config.clone(), server.shared.clone());
         let served = tokio::spawn(async move {
-            let connection = Connection::unix(None).encrypted();
+            let connection = ConnectInfo::unix(None).encrypted();
             let progress = Progress::new(
                 connection.input().clone(),
                 shared.load.clone(),
@@ -74,7 +74,7 @@ impl Certified {
 
 /// Says whether the connection is encrypted.
 async fn scheme(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
-    let connection = request.extensions().get::<Connection>().unwrap();
+    let connection = request.extensions().get::<ConnectInfo>().unwrap();
     let encrypted = connection.is_encrypted();
     Ok(Response::new(
         if encrypted { "https" } else { "http" }.to_owned(),
@@ -221,7 +221,7 @@ async fn plain_http_is_answered_with_a_page_that_says_so() {
     let connect = async || {
         let client = tokio::net::TcpStream::connect(address).await.unwrap();
         let (io, peer) = listener.accept().await.unwrap();
-        let connection = Connection::tcp(address, peer);
+        let connection = ConnectInfo::tcp(address, peer);
         let served = serve_tcp(io, connection, service_fn(scheme), shared.clone());
         (client, tokio::spawn(served))
     };

@@ -11,9 +11,9 @@ use crate::ClientInput;
 /// What is known about the connection that a request arrived on.
 ///
 /// The server puts it into the extensions of every request; an axum handler takes it
-/// with `Extension<Connection>`.
+/// with `Extension<ConnectInfo>`.
 #[derive(Clone, Debug)]
-pub struct Connection {
+pub struct ConnectInfo {
     ends: Ends,
     encrypted: bool,
     input: ClientInput,
@@ -25,7 +25,7 @@ enum Ends {
     Unix { path: Option<Arc<Path>> },
 }
 
-impl Connection {
+impl ConnectInfo {
     /// A TCP connection of a client at `peer` to the address `local`.
     #[must_use]
     pub fn tcp(local: SocketAddr, peer: SocketAddr) -> Self {
