@@ -2,12 +2,16 @@
 //!
 //! These are plain types. A server puts [`ConnectInfo`] into the extensions of each request, and a service or layer
 //! looks for it there. One that finds nothing is behind a server that does not set it, and works as usual. The other
-//! way, a service gives the server a [`PoolMonitor`] for each pool of threads that it uses.
+//! way, a service gives the server a [`PoolMonitor`] for each pool of threads that it uses. Both respond in place of the
+//! service by a [`ServerResponse`].
 
+mod accept;
 mod client_input;
 mod connect_info;
 mod pool;
+mod server_response;
 
 pub use client_input::ClientInput;
 pub use connect_info::ConnectInfo;
 pub use pool::{PoolMonitor, PoolStats, StuckJob};
+pub use server_response::ServerResponse;
