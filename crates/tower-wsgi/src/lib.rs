@@ -24,37 +24,24 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "blocking")]
-pub mod blocking;
-pub mod body;
 #[cfg(feature = "handler")]
 pub mod handler;
-#[cfg(feature = "lazy")]
-pub mod lazy;
-#[cfg(feature = "response-middleware")]
-pub mod response_middleware;
-#[cfg(feature = "wait-for-body")]
-pub mod wait_for_body;
 #[cfg(feature = "wsgi")]
 pub mod wsgi;
 
-#[cfg(any(feature = "blocking", feature = "wait-for-body"))]
-mod budget;
-#[cfg(any(feature = "handler", feature = "wsgi"))]
-mod error_page;
-#[cfg(any(feature = "blocking", feature = "lazy", feature = "wait-for-body"))]
-mod rejection;
-#[cfg(any(feature = "blocking", feature = "wait-for-body"))]
-mod spool;
-#[cfg(any(feature = "blocking", feature = "wait-for-body"))]
-mod throttle;
-
-pub use self::body::Body;
 #[cfg(feature = "wait-for-body")]
-pub use self::body::BufferedBody;
-
-/// An error of any kind, as tower spells it.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub use tower_blocking::BufferedBody;
+#[cfg(feature = "blocking")]
+pub use tower_blocking::blocking;
+#[cfg(feature = "lazy")]
+pub use tower_blocking::lazy;
+#[cfg(feature = "response-middleware")]
+pub use tower_blocking::response_middleware;
+#[cfg(feature = "wait-for-body")]
+pub use tower_blocking::wait_for_body;
+pub use tower_blocking::{Body, BoxError, body};
 
 #[cfg(all(test, feature = "full"))]
+#[allow(dead_code, reason = "the tests of the layers use more of it")]
+#[path = "../../tower-blocking/src/test_helpers.rs"]
 mod test_helpers;

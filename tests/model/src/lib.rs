@@ -2,7 +2,7 @@
 //!
 //! [shuttle] runs several threads on one, and chooses which goes on at each lock, atomic, notice and park: a test
 //! runs the same few threads in thousands of orders, and fails where all of them wait. The code is that of
-//! `tower-wsgi` itself: its files are compiled here once more. They say `std` and `tokio`, and in this package that
+//! `tower-blocking` itself: its files are compiled here once more. They say `std` and `tokio`, and in this package that
 //! means this package, so they have shuttle's locks and threads, and the small event loop of `runtime.rs`.
 //!
 //! Time goes by only where an event loop has nothing else to do. A time limit of a wait ends it on the threads of a pool
@@ -10,7 +10,7 @@
 //!
 //! A failure prints the order of the threads; `shuttle::replay` repeats it.
 
-// The unit tests of these files want the real ones, and run in `tower-wsgi`.
+// The unit tests of these files want the real ones, and run in `tower-blocking`.
 #![cfg(not(test))]
 
 extern crate self as std;
@@ -20,7 +20,7 @@ extern crate tokio as real_tokio;
 
 #[allow(
     unused_imports,
-    reason = "what the files of `tower-wsgi` take from `std` as it is"
+    reason = "what the files of `tower-blocking` take from `std` as it is"
 )]
 pub(crate) use real::*;
 
@@ -44,16 +44,20 @@ mod time;
 #[allow(
     unreachable_pub,
     clippy::useless_conversion,
-    reason = "in `tower-wsgi` it is public, and there are two kinds of `Instant`"
+    reason = "in `tower-blocking` it is public, and there are two kinds of `Instant`"
 )]
 mod blocking;
 #[allow(dead_code, reason = "only what the pipe needs is used")]
-#[path = "../../../crates/tower-wsgi/src/budget.rs"]
+#[path = "../../../crates/tower-blocking/src/budget.rs"]
 mod budget;
-#[allow(dead_code, reason = "only what the pipe needs is used")]
-#[path = "../../../crates/tower-wsgi/src/spool.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "only what the pipe needs is used"
+)]
+#[path = "../../../crates/tower-blocking/src/spool.rs"]
 mod spool;
-#[path = "../../../crates/tower-wsgi/src/throttle.rs"]
+#[path = "../../../crates/tower-blocking/src/throttle.rs"]
 mod throttle;
 
 pub use self::blocking::models::{pipe, replies, threads};

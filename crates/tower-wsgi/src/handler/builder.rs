@@ -1,5 +1,6 @@
 use std::{fmt, sync::Arc};
 
+use tower_blocking::internal::List;
 use tower_layer::{Identity, Layer};
 
 #[cfg(feature = "wsgi")]
@@ -13,10 +14,8 @@ use super::{
 #[cfg(feature = "wsgi")]
 use crate::{blocking::BlockingLayer, wsgi::WsgiService};
 use crate::{
-    blocking::BlockingPool,
-    body::probe_temporary_directory,
-    response_middleware::{self, ResponseMiddleware},
-    wait_for_body::WaitForBodyLayer,
+    blocking::BlockingPool, body::probe_temporary_directory,
+    response_middleware::ResponseMiddleware, wait_for_body::WaitForBodyLayer,
 };
 
 /// Builds a [`WsgiHandler`]. The [module docs](super) tell the order of its parts.
@@ -25,7 +24,7 @@ pub struct WsgiHandlerBuilder<L = Identity, H = Nobody> {
     body: L,
     handlers: H,
     middleware: middleware::List,
-    response_middleware: response_middleware::List,
+    response_middleware: List,
 }
 
 impl WsgiHandlerBuilder {
@@ -34,7 +33,7 @@ impl WsgiHandlerBuilder {
             body: Identity::new(),
             handlers: Nobody,
             middleware: middleware::List::default(),
-            response_middleware: response_middleware::List::default(),
+            response_middleware: List::default(),
         }
     }
 }

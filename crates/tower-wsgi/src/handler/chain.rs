@@ -13,14 +13,11 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::util::Oneshot;
+use tower_blocking::internal::{Label, Rejection, Running, run};
 use tower_service::Service;
 
 use super::IntoAnswer;
-use crate::{
-    Body, BoxError,
-    blocking::{BlockingPool, Label, Running, run},
-    rejection::Rejection,
-};
+use crate::{Body, BoxError, blocking::BlockingPool};
 
 const NOT_FOUND: Rejection =
     Rejection::new(StatusCode::NOT_FOUND, "There is nothing at this address.");

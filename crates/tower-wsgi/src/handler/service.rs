@@ -14,17 +14,14 @@ use http::{
     HeaderValue, Method, Request, Response, header::ACCEPT, request::Parts, uri::PathAndQuery,
 };
 use pin_project_lite::pin_project;
+use tower_blocking::internal::{Edited, Edits, List, Rejection, Waiting, render_error};
 use tower_service::Service;
 
 use super::{
     WsgiHandlerBuilder,
     middleware::{self, Way},
 };
-use crate::{
-    Body, BoxError,
-    rejection::Rejection,
-    response_middleware::{self, Edited, Edits, Waiting},
-};
+use crate::{Body, BoxError};
 
 /// A finished handler: middleware, the wait for the body, handlers, response middleware. See the
 /// [module docs](super).
@@ -37,7 +34,7 @@ pub struct WsgiHandler<S = ()> {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) middleware: middleware::List,
-    pub(super) response_middleware: response_middleware::List,
+    pub(super) response_middleware: List,
 }
 
 impl WsgiHandler {
@@ -173,7 +170,7 @@ impl Asked {
     }
 
     fn render(&self, response: &mut Response<Body>) {
-        crate::error_page::render(self.accept.as_ref(), response);
+        render_error(self.accept.as_ref(), response);
     }
 
     fn error(&self, error: &BoxError) -> Response<Body> {

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::spool::{Reading, Spool};
+use tower_blocking::internal::{Reading, Spool};
 
 /// A part of a file, read while it is sent.
 pub(super) struct FileBody {

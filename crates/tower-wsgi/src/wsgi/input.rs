@@ -9,11 +9,9 @@ use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use tokio::runtime::Handle;
+use tower_blocking::internal::{Early, block_on};
 
-use crate::{
-    BoxError, BufferedBody,
-    blocking::{Early, block_on},
-};
+use crate::{BoxError, BufferedBody};
 
 /// `wsgi.input`: the body of a request, to read.
 ///

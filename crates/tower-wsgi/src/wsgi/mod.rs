@@ -109,7 +109,7 @@ mod start_response;
 pub mod testing;
 mod variables;
 
-pub use crate::error_page::render as render_error;
+pub use tower_blocking::internal::render_error;
 
 pub use self::{
     application::Application,

@@ -11,16 +11,14 @@ use std::{
 use bytes::Bytes;
 use http::Method;
 use http_body::Frame;
+use tower_blocking::internal::{Early, SendError, Writer, waiting};
 
 use super::{
     file::FileBody,
     head::{Head, StartError},
     left::{Fit, Left},
 };
-use crate::{
-    Body,
-    blocking::{Early, SendError, Writer, waiting},
-};
+use crate::Body;
 
 /// What `write` keeps until the application returns, where nothing else can be done: on the event loop.
 const MOST_WRITTEN: usize = 8 << 20;

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Extensions, Method, Request, Response, uri::PathAndQuery};
+use tower_blocking::internal::{Rejection, Writer};
 use tower_service::Service;
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     left::{Fit, Left},
     sending::{Returned, Sending, Shared},
 };
-use crate::{Body, BoxError, blocking::Writer, rejection::Rejection};
+use crate::{Body, BoxError};
 
 const NOT_STARTED: &str =
     "the application gave a body, or none, without a call of start_response that succeeded";

@@ -20,7 +20,6 @@ use super::{
     reply::{Receiver, reply},
     ticket::Ticket,
 };
-#[cfg(feature = "wsgi")]
 use super::{
     early::{self, Answer},
     pipe::Room,
@@ -38,7 +37,6 @@ enum Reply<P, E> {
     Panic(Box<dyn Any + Send>),
 }
 
-#[cfg(feature = "wsgi")]
 impl<P: Send, E: Send> Answer for Place<Reply<P, E>> {
     fn answer(&self, response: Response<Body>) -> bool {
         self.send(Reply::Outcome(Ok(ControlFlow::Break(response))))
@@ -50,7 +48,7 @@ impl<P: Send, E: Send> Answer for Place<Reply<P, E>> {
 }
 
 /// Lets `work`, its future and its response body run on the pool.
-pub(crate) fn run<F, Fut, R, P, E>(pool: &BlockingPool, label: Label, work: F) -> Running<P, E>
+pub fn run<F, Fut, R, P, E>(pool: &BlockingPool, label: Label, work: F) -> Running<P, E>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<ControlFlow<Response<R>, P>, E>>,
@@ -64,7 +62,6 @@ where
     let job = Box::new(move || {
         span.in_scope(|| {
             let send = |reply| sender.send(reply);
-            #[cfg(feature = "wsgi")]
             let _running = early::Running::begin(sender.place());
             match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work())))) {
                 Ok(Ok(ControlFlow::Break(response))) => {
@@ -93,10 +90,6 @@ where
 }
 
 /// A job that waits or runs. Dropped while it waits, it leaves the queue.
-#[allow(
-    unreachable_pub,
-    reason = "with the feature `handler`, a service names it as its future"
-)]
 pub struct Running<P, E> {
     /// `None` when there was no room for the job.
     waiting: Option<(Receiver<Reply<P, E>>, Ticket)>,

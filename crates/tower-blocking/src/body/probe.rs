@@ -7,7 +7,7 @@ use crate::spool::{self, Spool};
 /// Logs a warning if no temporary file can be written where `TMPDIR` says. For the start of a server: request
 /// bodies and responses that do not fit in memory go to such files.
 ///
-/// [`WsgiHandler`](crate::handler::WsgiHandler) calls it when it is built. Blocks while it writes a few bytes.
+/// `WsgiHandler` of `tower-wsgi` calls it when it is built. Blocks while it writes a few bytes.
 pub fn probe_temporary_directory() {
     let directory = spool::directory();
     let spool = Spool::create_in(&directory);

@@ -7,9 +7,10 @@ use crate::Body;
 
 /// Some middleware, in the order in which they run. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct List(Arc<Vec<Arc<dyn Boxed>>>);
+pub struct List(Arc<Vec<Arc<dyn Boxed>>>);
 
-pub(crate) type Waiting<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
+/// An edit that waits.
+pub type Waiting<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
 
 trait Boxed: Send + Sync {
     fn edit<'a>(&'a self, request: &'a Parts, response: Response<Body>) -> Waiting<'a>;
@@ -28,12 +29,13 @@ impl<M: ResponseMiddleware> Boxed for M {
 }
 
 impl List {
-    pub(crate) fn push(&mut self, middleware: impl ResponseMiddleware) {
+    /// Adds one that runs after these.
+    pub fn push(&mut self, middleware: impl ResponseMiddleware) {
         Arc::make_mut(&mut self.0).push(Arc::new(middleware));
     }
 
     /// What is to be done to the response to this request, if anything.
-    pub(crate) fn edits(&self, request: &Parts) -> Option<Edits> {
+    pub fn edits(&self, request: &Parts) -> Option<Edits> {
         if self.0.is_empty() {
             return None;
         }
@@ -43,8 +45,8 @@ impl List {
         })))
     }
 
-    #[cfg(feature = "handler")]
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -57,7 +59,7 @@ impl fmt::Debug for List {
 
 /// What is to be done to one response.
 // Boxed: futures that hold it are moved.
-pub(crate) struct Edits(Box<Request>);
+pub struct Edits(Box<Request>);
 
 struct Request {
     middleware: List,
@@ -65,13 +67,17 @@ struct Request {
 }
 
 /// A response that was edited, or will be.
-pub(crate) enum Edited {
+#[allow(missing_debug_implementations, reason = "internal")]
+pub enum Edited {
+    /// It was edited at once.
     Now(Response<Body>),
+    /// One of the middleware has to wait.
     Later(Waiting<'static>),
 }
 
 impl Edits {
-    pub(crate) fn edit(self, mut response: Response<Body>) -> Edited {
+    /// Runs them all.
+    pub fn edit(self, mut response: Response<Body>) -> Edited {
         match self.edit_from(0, &mut response) {
             None => Edited::Now(response),
             Some(waits) => Edited::Later(Box::pin(self.wait(waits, response))),
@@ -94,5 +100,11 @@ impl Edits {
     fn edit_from(&self, first: usize, response: &mut Response<Body>) -> Option<usize> {
         let Request { middleware, head } = &*self.0;
         (first..middleware.0.len()).find(|&index| !middleware.0[index].edit_now(head, response))
+    }
+}
+
+impl std::fmt::Debug for Edits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edits").finish_non_exhaustive()
     }
 }

@@ -29,7 +29,7 @@
 //! ```
 //! use http::{Request, Response, StatusCode};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! use tower_wsgi::{Body, BufferedBody, wait_for_body::WaitForBodyLayer};
+//! use tower_blocking::{Body, BufferedBody, wait_for_body::WaitForBodyLayer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), std::convert::Infallible> {
@@ -56,7 +56,7 @@
 //! use axum::{Router, routing::{get, post_service}};
 //! use http::{Request, Response};
 //! use tower::{ServiceBuilder, service_fn};
-//! use tower_wsgi::{Body, BufferedBody, wait_for_body::WaitForBodyLayer};
+//! use tower_blocking::{Body, BufferedBody, wait_for_body::WaitForBodyLayer};
 //!
 //! let upload = ServiceBuilder::new()
 //!     .layer(

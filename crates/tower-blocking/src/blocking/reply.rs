@@ -92,7 +92,6 @@ impl<T> Sender<T> {
     }
 
     /// Where replies from elsewhere go. None comes after this sender is gone.
-    #[cfg(feature = "wsgi")]
     pub(super) fn place(&self) -> Arc<Place<T>> {
         Arc::clone(&self.0)
     }

@@ -52,7 +52,7 @@
 //! ```
 //! use http::{Request, Response};
 //! use tower::{Layer, ServiceExt};
-//! use tower_wsgi::{Body, blocking::{BlockingLayer, BlockingPool, blocking_fn}};
+//! use tower_blocking::{Body, blocking::{BlockingLayer, BlockingPool, blocking_fn}};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -76,7 +76,7 @@
 //! use axum::{Router, routing::get};
 //! use http::{Request, Response};
 //! use tower::Layer;
-//! use tower_wsgi::{Body, blocking::{BlockingLayer, BlockingPool, blocking_fn}};
+//! use tower_blocking::{Body, blocking::{BlockingLayer, BlockingPool, blocking_fn}};
 //!
 //! let pool = BlockingPool::new(10)
 //!     .max_queued(100)
@@ -92,22 +92,21 @@
 //! ```
 
 mod answer;
-mod block_on;
+pub(crate) mod block_on;
 mod deferred;
-#[cfg(feature = "wsgi")]
-mod early;
+pub(crate) mod early;
 mod function;
-mod hold;
+pub(crate) mod hold;
 mod job;
-mod label;
+pub(crate) mod label;
 mod layer;
 mod pace;
-mod pipe;
+pub(crate) mod pipe;
 mod pool;
 mod queue;
 mod refusals;
 mod reply;
-mod run;
+pub(crate) mod run;
 mod runs;
 mod second_look;
 mod sentinel;
@@ -122,23 +121,11 @@ mod turn;
 mod waiting;
 mod wake_list;
 
-#[cfg(feature = "wsgi")]
-pub(crate) use self::{
-    block_on::block_on,
-    early::Early,
-    hold::waiting,
-    pipe::{SendError, Writer},
-};
 pub use self::{
     function::{BlockingFn, blocking_fn},
     layer::BlockingLayer,
     pool::{AbandonedJob, BlockingPool, Stats},
     service::{Blocking, ResponseFuture},
-};
-#[cfg(feature = "handler")]
-pub(crate) use self::{
-    label::Label,
-    run::{Running, run},
 };
 
 #[cfg(all(test, feature = "full"))]

@@ -9,8 +9,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "wsgi")]
-pub(crate) use self::{
+pub use self::{
     reader::Reader,
     writer::{SendError, Writer},
 };

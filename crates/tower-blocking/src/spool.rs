@@ -23,10 +23,10 @@ const CHUNK: u64 = 64 * 1024;
 /// A temporary file without a name: the system removes it with its last handle, even after a crash.
 /// It lies where `TMPDIR` says (`/tmp` by default).
 #[derive(Clone, Debug)]
-pub(crate) struct Spool(Arc<File>);
+pub struct Spool(Arc<File>);
 
 /// A read that is under way on a thread of the runtime.
-pub(crate) type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send + Sync>>;
+pub type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send + Sync>>;
 
 impl Spool {
     /// In the directory for temporary files. Blocks.
@@ -41,8 +41,8 @@ impl Spool {
     }
 
     /// Any other file, to be read.
-    #[cfg(feature = "wsgi")]
-    pub(crate) fn of(file: File) -> Self {
+    #[cfg(feature = "blocking")]
+    pub fn of(file: File) -> Self {
         Self(Arc::new(file))
     }
 
@@ -69,7 +69,7 @@ impl Spool {
     }
 
     /// Reads some of the `available` bytes at `position`, without blocking the caller.
-    pub(crate) fn read(&self, position: u64, available: u64) -> Reading {
+    pub fn read(&self, position: u64, available: u64) -> Reading {
         let file = Arc::clone(&self.0);
         Box::pin(on_thread(move || {
             let size = usize::try_from(available.min(CHUNK)).unwrap_or(0);

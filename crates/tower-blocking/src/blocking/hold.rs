@@ -79,7 +79,7 @@ impl Drop for Holding {
 
 /// Waits for something, without what this thread holds: others may have it meanwhile. The event loop hears of
 /// the answers before.
-pub(crate) fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+pub fn waiting<T>(wait: impl FnOnce() -> T) -> T {
     deferred::flush();
     let Some(Held { gate, guard }) = HELD.take() else {
         return wait();

@@ -27,7 +27,7 @@ use crate::{
 ///
 /// ```
 /// use std::io::Read;
-/// use tower_wsgi::BufferedBody;
+/// use tower_blocking::BufferedBody;
 ///
 /// let mut body = BufferedBody::from("name=Ada");
 /// assert_eq!(body.len(), 8);

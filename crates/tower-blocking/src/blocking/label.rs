@@ -3,7 +3,7 @@ use tower_server_info::{ClientInput, ConnectInfo};
 
 /// Which request a job is for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Label {
+pub struct Label {
     pub(super) method: Method,
     target: Option<PathAndQuery>,
     /// If the server tells of it.
@@ -12,7 +12,7 @@ pub(crate) struct Label {
 
 impl Label {
     /// Copies no text.
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+    pub fn of<B>(request: &Request<B>) -> Self {
         let connection = request.extensions().get::<ConnectInfo>();
         Self {
             method: request.method().clone(),

@@ -26,16 +26,16 @@ pub(super) trait Answer: Send + Sync {
 
 /// Answers the request of a job that still runs. What the job returns in the end is dropped then.
 #[derive(Clone)]
-pub(crate) struct Early(Arc<dyn Answer>);
+pub struct Early(Arc<dyn Answer>);
 
 impl Early {
     /// Of the job that runs on this thread; `None` on a thread that is not a pool's.
-    pub(crate) fn current() -> Option<Self> {
+    pub fn current() -> Option<Self> {
         CURRENT.with_borrow(Clone::clone)
     }
 
     /// Says whether anybody is left to take it.
-    pub(crate) fn answer(&self, response: Response<Body>) -> bool {
+    pub fn answer(&self, response: Response<Body>) -> bool {
         let is_awaited = self.0.answer(response);
         // The job goes on.
         deferred::flush();
@@ -43,7 +43,7 @@ impl Early {
     }
 
     /// For a body of `size`, that is written on this thread and read on the event loop.
-    pub(crate) fn pipe(&self, size: SizeHint) -> (Writer, Reader) {
+    pub fn pipe(&self, size: SizeHint) -> (Writer, Reader) {
         pipe(size, self.0.room())
     }
 }

@@ -16,7 +16,7 @@
 //! ```
 //! use http::{HeaderValue, Request, Response, request::Parts};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! use tower_wsgi::{Body, response_middleware::{ResponseMiddlewareLayer, from_async_fn}};
+//! use tower_blocking::{Body, response_middleware::{ResponseMiddlewareLayer, from_async_fn}};
 //!
 //! async fn sign(request: &Parts, mut response: Response<Body>) -> Response<Body> {
 //!     let signature = HeaderValue::from_str(request.uri.path()).expect("a path is a valid value");
@@ -53,7 +53,7 @@
 //! use http::{Response, StatusCode, request::Parts};
 //! use tower::ServiceBuilder;
 //! use tower_http::{compression::CompressionLayer, cors::CorsLayer};
-//! use tower_wsgi::{Body, response_middleware::ResponseMiddlewareLayer};
+//! use tower_blocking::{Body, response_middleware::ResponseMiddlewareLayer};
 //!
 //! fn hide_failures(_: &Parts, response: Response<Body>) -> Response<Body> {
 //!     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
@@ -71,12 +71,10 @@
 //! ```
 
 mod layer;
-mod list;
+pub(crate) mod list;
 mod middleware;
 mod service;
 
-#[cfg(feature = "handler")]
-pub(crate) use self::list::{Edited, Edits, List, Waiting};
 pub use self::{
     layer::ResponseMiddlewareLayer,
     middleware::{FromAsyncFn, ResponseMiddleware, from_async_fn},

@@ -14,15 +14,11 @@ enum Form {
     Json,
 }
 
-/// Renders a response that a layer or [`WsgiService`](crate::wsgi::WsgiService) made in place of the
+/// Renders a response that a layer or `WsgiService` made in place of the
 /// application, such as a 500 or a 503, in the form that the client accepts: text, HTML or JSON. Any other
 /// response stays as it is.
 ///
 /// `WsgiHandler` does this itself; it is for a service without one.
-#[cfg_attr(
-    not(feature = "wsgi"),
-    allow(unreachable_pub, reason = "the feature `wsgi` gives it to others")
-)]
 pub fn render(accept: Option<&HeaderValue>, response: &mut Response<Body>) {
     let Some(rejection) = response.extensions_mut().remove::<Rejection>() else {
         return;

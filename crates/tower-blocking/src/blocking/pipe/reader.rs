@@ -13,7 +13,7 @@ use super::state::{Shared, State};
 use crate::{BoxError, spool::Reading};
 
 /// The end on the event loop: a response body.
-pub(crate) struct Reader {
+pub struct Reader {
     shared: Arc<Shared>,
     reading: Option<Reading>,
     remaining: Option<u64>,
@@ -111,5 +111,11 @@ impl Drop for Reader {
         state.reader_gone = true;
         state.forget();
         tell_writer(&self.shared, state);
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
     }
 }

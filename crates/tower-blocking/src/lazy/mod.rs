@@ -23,7 +23,7 @@
 //! ```
 //! use http::{Request, Response};
 //! use tower::{Layer, ServiceExt};
-//! use tower_wsgi::{Body, BoxError, lazy::LazyLayer};
+//! use tower_blocking::{Body, BoxError, lazy::LazyLayer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
@@ -48,7 +48,7 @@
 //! use axum::Router;
 //! use http::{Request, Response};
 //! use tower::ServiceBuilder;
-//! use tower_wsgi::{
+//! use tower_blocking::{
 //!     Body, BoxError,
 //!     blocking::{BlockingLayer, BlockingPool, blocking_fn},
 //!     lazy::LazyLayer,

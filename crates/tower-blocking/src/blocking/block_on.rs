@@ -12,7 +12,7 @@ use super::hold;
 
 /// Drives a future on a thread that may block. What is ready at once, as plain functions are, does
 /// without a waker. It may be called by a future that it drives, as an event loop's own may not.
-pub(crate) fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+pub fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     let mut context = Context::from_waker(Waker::noop());
     if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
         return output;

@@ -10,20 +10,23 @@ use crate::Body;
 /// Why a layer refused a request. It stays in the extensions of the response, so that a
 /// `WsgiHandler` above can render it in the form that the client accepts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rejection {
-    pub(crate) status: StatusCode,
-    pub(crate) explanation: &'static str,
+pub struct Rejection {
+    /// Of the response.
+    pub status: StatusCode,
+    /// One sentence for the client.
+    pub explanation: &'static str,
 }
 
 impl Rejection {
     /// For an error or a panic of the application, of which the client learns nothing.
     #[cfg(feature = "blocking")]
-    pub(crate) const FAILED: Self = Self::new(
+    pub const FAILED: Self = Self::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "The server failed to answer the request.",
     );
 
-    pub(crate) const fn new(status: StatusCode, explanation: &'static str) -> Self {
+    /// A response with this status and this sentence.
+    pub const fn new(status: StatusCode, explanation: &'static str) -> Self {
         Self {
             status,
             explanation,
@@ -31,7 +34,7 @@ impl Rejection {
     }
 
     /// For the moments in which one more try may well succeed.
-    pub(crate) fn try_again(explanation: &'static str) -> Response<Body> {
+    pub fn try_again(explanation: &'static str) -> Response<Body> {
         let mut response = Self::new(StatusCode::SERVICE_UNAVAILABLE, explanation).into_response();
         response
             .headers_mut()
@@ -41,11 +44,12 @@ impl Rejection {
 
     /// For a request of which the rest is not read: the connection cannot be used again.
     #[cfg(feature = "wait-for-body")]
-    pub(crate) fn closing(self, version: http::Version) -> Response<Body> {
+    pub fn closing(self, version: http::Version) -> Response<Body> {
         closing(self.into_response(), version)
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
+    /// As plain text.
+    pub fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::from(format!(
             "{}\n{}\n",
             self.status, self.explanation

@@ -27,7 +27,7 @@ const STALL: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(100);
 
 /// The end on the thread. Dropped unfinished, it breaks the body off.
-pub(crate) struct Writer {
+pub struct Writer {
     shared: Arc<Shared>,
     /// Set while the reader is waited for, and until the thread has given it up.
     stalled: Option<Stalled>,
@@ -42,7 +42,7 @@ impl Writer {
     }
 
     /// Hands a frame over. Blocks while it writes to disk, or waits for room there.
-    pub(crate) fn send(&mut self, frame: Frame<Bytes>) -> Result<(), SendError> {
+    pub fn send(&mut self, frame: Frame<Bytes>) -> Result<(), SendError> {
         match frame.into_data() {
             Ok(data) if data.is_empty() => Ok(()),
             Ok(data) => self.send_data(data),
@@ -169,12 +169,12 @@ impl Writer {
     }
 
     /// The body is complete.
-    pub(crate) fn finish(self) {
+    pub fn finish(self) {
         self.end(Ok(()));
     }
 
     /// The body breaks off here.
-    pub(crate) fn fail(self, error: BoxError) {
+    pub fn fail(self, error: BoxError) {
         self.end(Err(error));
     }
 
@@ -193,9 +193,12 @@ impl Drop for Writer {
 
 /// Why a frame could not be sent.
 #[derive(Debug)]
-pub(crate) enum SendError {
+pub enum SendError {
+    /// The client has left.
     ClientGone,
+    /// The client has read nothing for too long.
     ClientStalled,
+    /// The client reads slowly, and other requests need the thread.
     ThreadWanted,
 }
 
@@ -212,5 +215,11 @@ impl fmt::Display for SendError {
                 "the client took nothing for {ENOUGH:?}, and a request waits for its thread"
             ),
         }
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
