@@ -15,7 +15,6 @@ mod program;
 mod skip;
 mod stress;
 mod wait;
-mod watch;
 
 use std::time::Duration;
 
@@ -31,7 +30,6 @@ pub use rustix::process::Signal;
 pub use skip::skip;
 pub use stress::stress;
 pub use wait::wait_until;
-pub use watch::watch;
 
 /// The longest wait for anything that must happen, however slow the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(60);

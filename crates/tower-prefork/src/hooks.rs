@@ -8,7 +8,7 @@ use std::{
 
 use crate::{ConnectInfo, error::panic_text};
 
-/// A step in the life of a connection: see [`Worker::on_connection`](crate::Worker::on_connection).
+/// A step in the life of a connection: see [`WorkerContext::on_connection`](crate::WorkerContext::on_connection).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum ConnectionStep {
@@ -21,7 +21,7 @@ pub enum ConnectionStep {
     },
 }
 
-/// A step in the life of a worker: see [`Worker::on_step`](crate::Worker::on_step).
+/// A step in the life of a worker: see [`WorkerContext::on_step`](crate::WorkerContext::on_step).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerStep {

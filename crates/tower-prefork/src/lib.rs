@@ -9,7 +9,7 @@
 //!
 //! A worker is the same program started again. When one dies, its waiting connections go to its
 //! siblings, and another takes its place. [`Server`] tells how to use it, and what happens at
-//! start, stop and failure; [`Arbiter`] runs several servers under one supervisor.
+//! start, stop and failure; [`Supervisor`] runs several servers under one supervisor.
 //!
 //! # Features
 //!
@@ -28,7 +28,6 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 mod access_log;
-mod arbiter;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
@@ -44,6 +43,7 @@ mod listener;
 mod log_writer;
 mod operator;
 mod phase;
+mod run;
 mod server;
 mod server_log;
 mod signal_name;
@@ -61,15 +61,16 @@ mod watch;
 mod worker;
 
 pub use access_log::{AccessLog, AccessLogFormat};
-pub use arbiter::Arbiter;
 pub use config::{Config, Http, Workers};
 pub use connection::{ConnectInfo, RequestBody};
 pub use error::BoxError;
 pub use hooks::{ConnectionStep, ProcessEvent, ProcessStep, WorkerStep};
 pub use http_service::HttpService;
 pub use phase::Phase;
+pub use run::Supervisor;
 pub use server::Server;
 pub use server_log::LogStream;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
-pub use worker::{AbandonedJob, Work, Worker};
+pub use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
+pub use worker::WorkerContext;

@@ -5,7 +5,7 @@ use std::{future::Future, process::ExitCode, sync::Arc};
 use tokio::sync::watch;
 
 use crate::{
-    Arbiter, BoxError, Config, HttpService, Phase, Worker, Workers,
+    BoxError, Config, HttpService, Phase, Supervisor, WorkerContext, Workers,
     config::Settings,
     hooks::{ProcessEvent, ProcessHooks},
     phase::Phases,
@@ -262,7 +262,7 @@ impl Server {
     ///
     /// It runs on the supervisor's only thread, which waits for it: hand over what takes its time. A panic is
     /// logged, and nothing else. What happens inside of a worker is told there: see
-    /// [`Worker::on_step`](crate::Worker::on_step) and [`Worker::on_connection`](crate::Worker::on_connection).
+    /// [`WorkerContext::on_step`](crate::WorkerContext::on_step) and [`WorkerContext::on_connection`](crate::WorkerContext::on_connection).
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -290,7 +290,7 @@ impl Server {
     /// of the start.
     pub fn service<M, F, S, E>(mut self, make: M) -> Self
     where
-        M: FnOnce(Worker) -> F + 'static,
+        M: FnOnce(WorkerContext) -> F + 'static,
         F: Future<Output = Result<S, E>> + 'static,
         E: Into<BoxError> + 'static,
         S: HttpService,
@@ -302,7 +302,7 @@ impl Server {
     /// What the program is doing, from now on: for those of its own threads that wait for it, as tests do.
     ///
     /// It is told in the process that the program was started as: the supervisor, or the one that serves. In a
-    /// worker nothing is; [`Worker::phases`] is for that.
+    /// worker nothing is; [`WorkerContext::phases`] is for that.
     #[must_use]
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.phases.subscribe()
@@ -311,6 +311,6 @@ impl Server {
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
     #[must_use = "the exit code tells whether the server could start"]
     pub fn run(self) -> ExitCode {
-        Arbiter::new().server(self).run()
+        Supervisor::new().server(self).run()
     }
 }

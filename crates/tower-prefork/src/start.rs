@@ -218,7 +218,7 @@ pub(crate) fn reopen_logs(config: &Config, credentials: Option<&Credentials>) {
 /// Checks what needs no look at the machine. Gives what each server, and the program, has come to.
 pub(crate) fn check(servers: &[Server]) -> Result<(Vec<Resolved>, ProgramConfig), String> {
     if servers.is_empty() {
-        return Err("no server was given; add one with Arbiter::server".into());
+        return Err("no server was given; add one with Supervisor::server".into());
     }
     for (index, server) in servers.iter().enumerate() {
         let name = &server.name;

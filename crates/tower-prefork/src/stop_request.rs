@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
 };
 
-/// Ready when the program has a reason to stop: see [`Arbiter::stop_when`](crate::Arbiter::stop_when).
+/// Ready when the program has a reason to stop: see [`Supervisor::stop_when`](crate::Supervisor::stop_when).
 #[derive(Default)]
 pub(crate) struct StopRequest(Option<Pin<Box<dyn Future<Output = String> + Send>>>);
 

@@ -8,6 +8,7 @@ use std::{
 use http::{Extensions, Request, Response, header::ACCEPT};
 use pyo3::prelude::*;
 use tower_layer::Layer as _;
+use tower_server_info::{PoolMonitor, PoolStats};
 use tower_service::Service;
 use tower_wsgi::{
     Body, BoxError,
@@ -201,6 +202,16 @@ impl PythonApp {
     fn build(mut self) -> Self {
         self.inner = Inner::new(self.wsgi.clone(), &self.limits);
         self
+    }
+}
+
+/// For the server that the application runs in. On the event loop there are no threads to report of.
+impl From<&PythonApp> for PoolMonitor {
+    fn from(app: &PythonApp) -> Self {
+        match &app.inner {
+            Inner::Pool(_, pool) => pool.into(),
+            Inner::Loop(_) => Self::new(PoolStats::default),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use std::{
 
 use axum::{Router, routing::get};
 use clap::Parser;
-use tower_prefork::{BoxError, ConnectInfo, Server, Worker, cli};
+use tower_prefork::{BoxError, ConnectInfo, Server, WorkerContext, cli};
 use tower_wsgi::wsgi::Ends;
 use tower_wsgi_python::PythonApp;
 
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         .run()
 }
 
-fn router(worker: &Worker) -> Result<Router, BoxError> {
+fn router(worker: &WorkerContext) -> Result<Router, BoxError> {
     let flask = PythonApp::load("shop:app")?
         .thread_workers(worker.config().thread_workers)
         .multiprocess(true)

@@ -41,7 +41,7 @@ use axum::{Router, routing::get, routing::get_service};
 use clap::Parser;
 use http::{Request, Response};
 use tower::{Layer as _, Service};
-use tower_prefork::{AbandonedJob, BoxError, Server, Work, Worker, cli};
+use tower_prefork::{BoxError, Server, cli};
 use tower_wsgi::{
     Body,
     blocking::{BlockingLayer, BlockingPool, blocking_fn},
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
                 return Err(hint.into());
             }
             let pool = BlockingPool::new(threads);
-            watch(&worker, pool.clone());
+            worker.monitor(&pool);
             router(&pool, options).await
         })
         .run()
@@ -117,25 +117,6 @@ async fn router(pool: &BlockingPool, options: Options) -> Result<Router, BoxErro
     Ok(Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/prime/{number}", get_service(primes)))
-}
-
-/// Tells the server what the threads do, so that it finds a job that hangs.
-fn watch(worker: &Worker, pool: BlockingPool) {
-    worker.watch_work(move || {
-        let stats = pool.stats();
-        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
-            since: job.since,
-            method: job.method,
-            path: job.path,
-            thread: job.thread,
-        });
-        Work {
-            queued: stats.queued,
-            refused: stats.refused,
-            oldest: stats.oldest,
-            abandoned: abandoned.collect(),
-        }
-    });
 }
 
 /// The expensive start.

@@ -27,7 +27,7 @@ mod upload;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tower_prefork::{Server, Worker};
+use tower_prefork::{Server, WorkerContext};
 
 use crate::options::{Command, Options};
 
@@ -39,6 +39,6 @@ fn main() -> ExitCode {
     options.server.init_logging();
     Server::new("guest-book")
         .args(&options.server)
-        .service(move |worker: Worker| async move { service::build(&worker, &options) })
+        .service(move |worker: WorkerContext| async move { service::build(&worker, &options) })
         .run()
 }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::trace::TraceLayer;
-use tower_prefork::{AbandonedJob, BoxError, HttpService, Work, Worker};
+use tower_prefork::{BoxError, HttpService, WorkerContext};
 use tower_wsgi::blocking::BlockingPool;
 use tower_wsgi::handler::WsgiHandler;
 use tower_wsgi::wait_for_body::WaitForBodyLayer;
@@ -19,7 +19,7 @@ use crate::store::Store;
 
 /// Builds the service of one worker. Fails if the database cannot be opened: then the program ends.
 pub(crate) fn build(
-    worker: &Worker,
+    worker: &WorkerContext,
     options: &Options,
 ) -> Result<impl HttpService + use<>, BoxError> {
     let threads = worker.config().thread_workers;
@@ -30,7 +30,7 @@ pub(crate) fn build(
     let pool = BlockingPool::new(threads)
         .max_queued(options.max_queued)
         .queue_timeout(options.queue_timeout);
-    watch(worker, pool.clone());
+    worker.monitor(&pool);
     let handler = WsgiHandler::builder()
         .middleware(health)
         .wait_for_body(WaitForBodyLayer::new(options.max_body).timeout(options.body_deadline))
@@ -43,25 +43,6 @@ pub(crate) fn build(
         .layer(TraceLayer::new_for_http())
         .layer(CompressionLayer::new())
         .service(handler))
-}
-
-/// Tells the server what the threads do, so that it finds a job that hangs.
-fn watch(worker: &Worker, pool: BlockingPool) {
-    worker.watch_work(move || {
-        let stats = pool.stats();
-        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
-            since: job.since,
-            method: job.method,
-            path: job.path,
-            thread: job.thread,
-        });
-        Work {
-            queued: stats.queued,
-            refused: stats.refused,
-            oldest: stats.oldest,
-            abandoned: abandoned.collect(),
-        }
-    });
 }
 
 /// Answers on the event loop, before any thread: also while all of them are busy.

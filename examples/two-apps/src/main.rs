@@ -30,7 +30,7 @@ mod site;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use tower_prefork::{AbandonedJob, Arbiter, BoxError, Server, Work, Worker, Workers, cli};
+use tower_prefork::{BoxError, Server, Supervisor, WorkerContext, Workers, cli};
 use tower_wsgi::blocking::BlockingPool;
 
 #[derive(Parser)]
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
                 return Err("the site reads files: give --thread-workers 1 or more".into());
             }
             let pool = BlockingPool::new(threads);
-            watch(&worker, pool.clone());
+            worker.monitor(&pool);
             site::handler(&pool, root)
         });
     let admin = Server::new("admin")
@@ -84,30 +84,11 @@ fn main() -> ExitCode {
             name_process(&worker);
             Ok::<_, BoxError>(admin::router(worker.config().workers))
         });
-    Arbiter::new().server(site).server(admin).run()
-}
-
-/// Tells the server what the threads do, so that it finds a job that hangs.
-fn watch(worker: &Worker, pool: BlockingPool) {
-    worker.watch_work(move || {
-        let stats = pool.stats();
-        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
-            since: job.since,
-            method: job.method,
-            path: job.path,
-            thread: job.thread,
-        });
-        Work {
-            queued: stats.queued,
-            refused: stats.refused,
-            oldest: stats.oldest,
-            abandoned: abandoned.collect(),
-        }
-    });
+    Supervisor::new().server(site).server(admin).run()
 }
 
 /// Shows which worker this is in `ps -A`, `top` and `/processes`.
-fn name_process(worker: &Worker) {
+fn name_process(worker: &WorkerContext) {
     let name = format!("{}-{}", worker.server(), worker.slot());
     if let Err(error) = std::fs::write("/proc/self/comm", name) {
         tracing::warn!(%error, "cannot name the process");

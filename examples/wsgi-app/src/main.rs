@@ -27,7 +27,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Parser;
 use http::Extensions;
 use tower::{Layer as _, util::Either};
-use tower_prefork::{AbandonedJob, ConnectInfo, HttpService, Server, Work, Worker, cli};
+use tower_prefork::{ConnectInfo, HttpService, Server, WorkerContext, cli};
 use tower_wsgi::{
     blocking::{BlockingLayer, BlockingPool},
     wait_for_body::WaitForBodyLayer,
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         .run()
 }
 
-fn service(worker: &Worker, news: PathBuf) -> impl HttpService + use<> {
+fn service(worker: &WorkerContext, news: PathBuf) -> impl HttpService + use<> {
     let threads = worker.config().thread_workers;
     let wsgi = WsgiService::new(App { news })
         .multithread(threads > 1)
@@ -69,27 +69,8 @@ fn service(worker: &Worker, news: PathBuf) -> impl HttpService + use<> {
     }
     // On a thread it can; a client that sends slowly holds the thread then.
     let pool = BlockingPool::new(threads);
-    watch(worker, pool.clone());
+    worker.monitor(&pool);
     Either::Right(BlockingLayer::new(&pool).layer(wsgi))
-}
-
-/// Tells the server what the threads do, so that it finds a job that hangs.
-fn watch(worker: &Worker, pool: BlockingPool) {
-    worker.watch_work(move || {
-        let stats = pool.stats();
-        let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
-            since: job.since,
-            method: job.method,
-            path: job.path,
-            thread: job.thread,
-        });
-        Work {
-            queued: stats.queued,
-            refused: stats.refused,
-            oldest: stats.oldest,
-            abandoned: abandoned.collect(),
-        }
-    });
 }
 
 fn ends(extensions: &Extensions) -> Ends {

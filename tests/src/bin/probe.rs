@@ -23,10 +23,11 @@ use bytes::Bytes;
 use clap::Parser;
 use http::{Request, Response, Uri};
 use http_body::Frame;
-use tests::watch;
 use tokio::sync::watch;
 use tower::Layer as _;
-use tower_prefork::{Arbiter, BoxError, ConnectInfo, Phase, Server, Worker, Workers, cli};
+use tower_prefork::{
+    BoxError, ConnectInfo, Phase, Server, Supervisor, WorkerContext, Workers, cli,
+};
 use tower_wsgi::blocking::{BlockingLayer, BlockingPool, blocking_fn};
 
 /// A server for tests.
@@ -121,7 +122,10 @@ fn main() -> ExitCode {
         return server.run();
     };
     let second = server("second").configure(move |config| config.bind = vec![second.clone()]);
-    Arbiter::new().server(server("probe")).server(second).run()
+    Supervisor::new()
+        .server(server("probe"))
+        .server(second)
+        .run()
 }
 
 /// Prints each phase, until the program ends.
@@ -136,7 +140,7 @@ fn print_phases(mut phases: watch::Receiver<Phase>) {
     });
 }
 
-async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
+async fn build(worker: WorkerContext, cli: Cli) -> Result<Router, BoxError> {
     thread::sleep(Duration::from_millis(cli.slow_start));
     if let Some(file) = &cli.start {
         obey(file, worker.slot()).await?;
@@ -171,7 +175,7 @@ async fn build(worker: Worker, cli: Cli) -> Result<Router, BoxError> {
     let name = worker.server().to_owned();
     let threads = worker.config().thread_workers;
     let pool = BlockingPool::new(worker.config().thread_workers.max(1));
-    watch(&worker, pool.clone());
+    worker.monitor(&pool);
     let blocking = BlockingLayer::new(&pool);
     let work = blocking_fn(|request: Request<Body>| work(number(request.uri())));
     let trickle = blocking_fn(|request: Request<Body>| trickle(number(request.uri())));

@@ -100,6 +100,7 @@ pub(crate) mod hold;
 mod job;
 pub(crate) mod label;
 mod layer;
+mod monitor;
 mod pace;
 pub(crate) mod pipe;
 mod pool;

@@ -19,7 +19,7 @@ pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 /// What can be set for one server.
 ///
 /// [`Server::configure`](crate::Server::configure) changes it, and
-/// [`Worker::config`](crate::Worker::config) shows it to the service.
+/// [`WorkerContext::config`](crate::WorkerContext::config) shows it to the service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 // A worker may be of a later version than its supervisor, with settings that this one has not.
 #[serde(default)]

@@ -7,7 +7,7 @@ use super::{
     handover::{self, Predecessor},
     plans::{Outcome, Plan, Reply},
     reload::{Reloaded, replace_all},
-    run::Supervisor,
+    run::SupervisorLoop,
     server::Supervised,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 /// What a new supervisor gets, beyond the time that its workers may take, to become ready.
 const UPGRADE_GRACE: Duration = Duration::from_secs(10);
 
-impl Supervisor {
+impl SupervisorLoop {
     /// Does what a signal asks for.
     pub(super) fn obey(&mut self, request: Request) -> Option<End> {
         match request {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{end::End, run::Supervisor};
+use super::{end::End, run::SupervisorLoop};
 use crate::Phase;
 
-impl Supervisor {
+impl SupervisorLoop {
     /// An operator asks to stop: at once, or after a while in which everything goes on, but for readiness.
     /// One who asks again has no more patience.
     pub(super) fn stop_asked(&mut self) -> Option<End> {

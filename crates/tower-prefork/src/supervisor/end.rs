@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     fleet::Fleet,
     handover::Successor,
-    run::{Supervisor, next_order},
+    run::{SupervisorLoop, next_order},
     server::Supervised,
     slot::Stop,
 };
@@ -39,7 +39,7 @@ pub(super) enum End {
     StartFailed(String),
 }
 
-impl Supervisor {
+impl SupervisorLoop {
     /// Ends the workers, and waits for them. The error is a line for the operator.
     pub(super) async fn end(mut self, end: End, signals: &mut Signals) -> Result<(), String> {
         self.is_ending = true;

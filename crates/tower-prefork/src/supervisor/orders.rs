@@ -1,9 +1,9 @@
 //! What an operator orders over the control socket.
 
-use super::{end::End, plans::Plan, reload::Place, run::Supervisor, server::Supervised};
+use super::{end::End, plans::Plan, reload::Place, run::SupervisorLoop, server::Supervised};
 use crate::operator::{Answer, Command, Console, Order, Status};
 
-impl Supervisor {
+impl SupervisorLoop {
     /// Answers at the control socket, if there is one.
     pub(super) fn open_console(&mut self) -> Result<(), String> {
         let console = self.control_socket.as_ref().map(Console::open).transpose();

@@ -82,7 +82,7 @@ pub(crate) fn run(mut setup: Setup) -> Result<(), String> {
         tokio::spawn(stray.warn());
         tokio::spawn(reap_orphans(program.own_children()));
         let changes = watch_files(&setup.charges, &program)?;
-        let mut supervisor = Supervisor::start(setup, program, changes);
+        let mut supervisor = SupervisorLoop::start(setup, program, changes);
         supervisor.open_console()?;
         supervisor.run(signals).await
     })
@@ -90,7 +90,7 @@ pub(crate) fn run(mut setup: Setup) -> Result<(), String> {
 
 /// The supervisor's state; what it does with it is in `change` and `end`.
 #[derive(Debug)]
-pub(super) struct Supervisor {
+pub(super) struct SupervisorLoop {
     pub(super) program: Program,
     pub(super) servers: Vec<Supervised>,
     /// One task per slot; each gives the number of requests that were not finished at the stop.
@@ -118,7 +118,7 @@ pub(super) struct Supervisor {
     pub(super) announcer: Announcer,
 }
 
-impl Supervisor {
+impl SupervisorLoop {
     /// Starts all workers.
     fn start(setup: Setup, program: Program, changes: Option<mpsc::Receiver<PathBuf>>) -> Self {
         let (events_sender, events) = mpsc::channel(16);

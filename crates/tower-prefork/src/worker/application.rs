@@ -2,7 +2,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::{Worker, serve::serve, stop::Drain};
+use super::{WorkerContext, serve::serve, stop::Drain};
 use crate::{
     BoxError, HttpService, connection::Load, control::Socket, listener::Listener,
     stop_request::StopRequest,
@@ -15,7 +15,7 @@ type Served = Pin<Box<dyn Future<Output = Result<usize, BoxError>>>>;
 
 /// What an application is to do in this process.
 pub(super) struct Job {
-    pub(super) worker: Worker,
+    pub(super) worker: WorkerContext,
     pub(super) listeners: Vec<Listener>,
     /// If there is one.
     pub(super) supervisor: Option<Arc<Socket>>,
@@ -30,7 +30,7 @@ pub(super) struct Job {
 impl Application {
     pub(crate) fn new<M, F, S, E>(make: M) -> Self
     where
-        M: FnOnce(Worker) -> F + 'static,
+        M: FnOnce(WorkerContext) -> F + 'static,
         F: Future<Output = Result<S, E>> + 'static,
         E: Into<BoxError> + 'static,
         S: HttpService,

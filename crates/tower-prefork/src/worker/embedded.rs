@@ -2,7 +2,7 @@ use std::{future::Future, mem, pin::pin};
 
 use tokio::sync::watch;
 
-use super::{Alone, Worker, application::Job, runtime, stop::Drain};
+use super::{Alone, WorkerContext, application::Job, runtime, stop::Drain};
 use crate::{BoxError, Phase, listener::Listener, phase::Phases, stop_request::StopRequest};
 
 /// Serves on this thread until `stop` is ready, and drains. Gives the number of requests that did not
@@ -26,7 +26,7 @@ pub(crate) fn run_until(
     let graceful_timeout = config.graceful_timeout;
     let runtime = runtime::build(config.thread_workers)?;
     let (drain, watching) = watch::channel(None);
-    let worker = Worker::new(&name, 0, config);
+    let worker = WorkerContext::new(&name, 0, config);
     let phases = phases.with([worker.own_phases()]);
     let started = phases.clone();
     let job = Job {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    Worker,
+    WorkerContext,
     application::Job,
     broken::{end, end_when_broken},
     runtime,
@@ -71,7 +71,7 @@ fn serve(
 
     let graceful_timeout = config.graceful_timeout;
     let threads = config.thread_workers;
-    let worker = Worker::new(&name, slot, config);
+    let worker = WorkerContext::new(&name, slot, config);
     let announcer = Announcer::within(worker.own_phases().clone());
     let stop = Stop::of_worker(socket.clone(), announcer, graceful_timeout);
     let drain = stop.watch();
@@ -179,7 +179,7 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
 }
 
 /// The service is built: tells the supervisor, now and every second.
-fn begin(worker: Worker, load: Load, socket: Arc<Socket>, stop: &Stop) {
+fn begin(worker: WorkerContext, load: Load, socket: Arc<Socket>, stop: &Stop) {
     stop.begin(load.clone());
     // What the program asks of itself goes to the supervisor: the next worker is ready before this one stops.
     match Signals::new(StopRequest::default()) {

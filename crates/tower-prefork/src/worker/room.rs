@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Worker, gate::Gate};
+use super::{WorkerContext, gate::Gate};
 use crate::connection::Load;
 
 /// How often the log tells that there is no room.
 const WARN_AGAIN: Duration = Duration::from_secs(60);
 
 /// Makes room for connections that wait while all places are taken, and warns of it at most once a minute.
-pub(super) async fn make_room(worker: Worker, gate: Gate, load: Load) {
+pub(super) async fn make_room(worker: WorkerContext, gate: Gate, load: Load) {
     let max_connections = gate.limit();
     let (mut of_idle, mut of_none) = (Warning::default(), Warning::default());
     let mut closed = 0;

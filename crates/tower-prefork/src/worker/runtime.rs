@@ -9,7 +9,7 @@ use tokio::{
     time::{sleep, timeout_at},
 };
 
-use super::Worker;
+use super::WorkerContext;
 
 /// How often to look whether the last job has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -32,18 +32,18 @@ pub(super) fn build(thread_workers: usize) -> io::Result<Runtime> {
 pub(super) fn finish<'a>(
     runtime: Runtime,
     deadline: Option<Instant>,
-    workers: impl IntoIterator<Item = &'a Worker>,
+    workers: impl IntoIterator<Item = &'a WorkerContext>,
 ) {
     let deadline = deadline.unwrap_or_else(Instant::now);
     runtime.block_on(async {
         for worker in workers {
             let jobs = async {
-                while worker.work().oldest.is_some() {
+                while worker.pool_stats().oldest.is_some() {
                     sleep(LOOK).await;
                 }
             };
             let _ = timeout_at(deadline.into(), jobs).await;
-            worker.end_watches();
+            worker.clear_monitors();
         }
     });
     // And those that nobody has told of.

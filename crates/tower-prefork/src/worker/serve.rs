@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    Worker, accept,
+    WorkerContext, accept,
     accepted::{Accepted, Stream},
     application::Job,
     gate::Gate,
@@ -33,7 +33,7 @@ const CHECK: Duration = Duration::from_secs(1);
 /// not finish in time.
 pub(super) async fn serve<M, F, S, E>(make: M, job: Job) -> Result<usize, BoxError>
 where
-    M: FnOnce(Worker) -> F,
+    M: FnOnce(WorkerContext) -> F,
     F: Future<Output = Result<S, E>>,
     E: Into<BoxError>,
     S: HttpService,

@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::try_join_all;
 
 use super::{
-    Application, Worker,
+    Application, WorkerContext,
     application::Job,
     broken::{end, end_when_broken},
     runtime,
@@ -43,10 +43,10 @@ pub(crate) fn run(
     };
     let workers = servers.iter().map(|server| {
         let config = server.config.clone();
-        Worker::new(&server.name, 0, config)
+        WorkerContext::new(&server.name, 0, config)
     });
     let workers: Vec<_> = workers.collect();
-    let all = announcer.with(workers.iter().map(Worker::own_phases));
+    let all = announcer.with(workers.iter().map(WorkerContext::own_phases));
     let stop = Stop::alone(
         all.clone(),
         longest(|config| config.graceful_timeout),

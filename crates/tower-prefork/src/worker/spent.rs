@@ -1,8 +1,9 @@
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
+use tower_server_info::StuckJob;
 
-use super::{AbandonedJob, stuck::StuckJobs};
+use super::stuck::StuckJobs;
 use crate::{
     connection::Load,
     control::{Socket, ToSupervisor},
@@ -51,12 +52,13 @@ pub(super) async fn watch(
     }
 }
 
-fn hangs(job: &AbandonedJob) -> String {
-    let AbandonedJob {
+fn hangs(job: &StuckJob) -> String {
+    let StuckJob {
         since,
         method,
         path,
         thread,
+        ..
     } = job;
     let age = since.elapsed().as_secs_f64();
     let path: String = path.chars().take(LONGEST_PATH).collect();
@@ -69,11 +71,12 @@ mod tests {
 
     use http::Method;
     use rustix::net::{RecvFlags, recv};
+    use tower_server_info::PoolStats;
 
     use super::*;
     use crate::{
-        Config, Work,
-        worker::{Worker, gate::Gate},
+        Config,
+        worker::{WorkerContext, gate::Gate},
     };
 
     /// The next message to the supervisor.
@@ -96,22 +99,19 @@ mod tests {
         let (socket, supervisor) = Socket::pair().unwrap();
         let mut config = Config::default();
         config.http.request_timeout = Duration::from_millis(1);
-        let worker = Worker::new("test", 0, config);
+        let worker = WorkerContext::new("test", 0, config);
         let jobs = Arc::new(Mutex::new(Vec::new()));
-        worker.watch_work({
+        worker.monitor({
             let jobs = jobs.clone();
-            move || Work {
-                abandoned: jobs.lock().unwrap().clone(),
-                ..Work::default()
+            move || {
+                let mut stats = PoolStats::default();
+                stats.stuck = jobs.lock().unwrap().clone();
+                stats
             }
         });
         let hang = |path: &str| {
-            *jobs.lock().unwrap() = vec![AbandonedJob {
-                since: Instant::now(),
-                method: Method::GET,
-                path: path.into(),
-                thread: "blocking-3".into(),
-            }];
+            let job = StuckJob::new(Instant::now(), Method::GET, path, "blocking-3");
+            *jobs.lock().unwrap() = vec![job];
         };
         let load = Load::new(2);
         let stuck_jobs = StuckJobs::new(worker, load.clone(), Gate::new(1).unwrap());

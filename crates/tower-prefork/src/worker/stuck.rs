@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
+use tower_server_info::StuckJob;
 
-use super::{AbandonedJob, Worker, gate::Gate};
+use super::{WorkerContext, gate::Gate};
 use crate::connection::Load;
 
 /// How often to look whether clients have left their jobs.
@@ -14,7 +15,7 @@ const LOOK_CLOSELY: Duration = Duration::from_millis(250);
 /// Watches for jobs that hang: those that have run for too long, and that nobody waits for.
 #[derive(Debug)]
 pub(super) struct StuckJobs {
-    worker: Worker,
+    worker: WorkerContext,
     load: Load,
     gate: Gate,
     limit: Duration,
@@ -23,7 +24,7 @@ pub(super) struct StuckJobs {
 }
 
 impl StuckJobs {
-    pub(super) fn new(worker: Worker, load: Load, gate: Gate) -> Self {
+    pub(super) fn new(worker: WorkerContext, load: Load, gate: Gate) -> Self {
         Self {
             limit: worker.config().http.request_timeout,
             worker,
@@ -34,7 +35,7 @@ impl StuckJobs {
     }
 
     /// Waits for a job that hangs. All of them are logged.
-    pub(super) async fn next(&mut self) -> AbandonedJob {
+    pub(super) async fn next(&mut self) -> StuckJob {
         loop {
             let (jobs, wait) = self.look();
             for job in &jobs {
@@ -60,15 +61,15 @@ impl StuckJobs {
 
     /// Jobs that hang and were not told of, and when to look again. The threads that are lost for now are
     /// not counted on.
-    fn look(&mut self) -> (Vec<AbandonedJob>, Duration) {
-        let mut jobs = self.worker.work().abandoned;
+    fn look(&mut self) -> (Vec<StuckJob>, Duration) {
+        let mut jobs = self.worker.pool_stats().stuck;
         if self.load.set_lost(jobs.len()) {
             self.gate.wake();
         }
         let wait = if jobs.is_empty() { LOOK } else { LOOK_CLOSELY };
         self.told
             .retain(|told| jobs.iter().any(|job| job.since == *told));
-        let is_new = |job: &AbandonedJob| !self.told.contains(&job.since);
+        let is_new = |job: &StuckJob| !self.told.contains(&job.since);
         jobs.retain(|job| job.since.elapsed() >= self.limit && is_new(job));
         self.told.extend(jobs.iter().map(|job| job.since));
         (jobs, wait)
@@ -80,32 +81,32 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use http::Method;
+    use tower_server_info::PoolStats;
 
     use super::*;
-    use crate::{Config, Work};
+    use crate::Config;
 
     #[test]
     fn a_job_hangs_when_it_is_old_and_nobody_waits_for_it() {
-        let worker = Worker::new("test", 0, Config::default());
-        let abandoned = Arc::new(Mutex::new(Vec::new()));
-        worker.watch_work({
-            let abandoned = abandoned.clone();
-            move || Work {
-                abandoned: abandoned.lock().unwrap().clone(),
-                ..Work::default()
+        let worker = WorkerContext::new("test", 0, Config::default());
+        let stuck_jobs = Arc::new(Mutex::new(Vec::new()));
+        worker.monitor({
+            let jobs = stuck_jobs.clone();
+            move || {
+                let mut stats = PoolStats::default();
+                stats.stuck = jobs.lock().unwrap().clone();
+                stats
             }
         });
         let load = Load::new(0);
         let mut stuck = StuckJobs::new(worker, load.clone(), Gate::new(1).unwrap());
         let now = Instant::now();
         let mut look = |ages: &[u64]| {
-            let jobs = ages.iter().map(|age| AbandonedJob {
-                since: now.checked_sub(Duration::from_secs(*age)).unwrap(),
-                method: Method::GET,
-                path: format!("/{age}"),
-                thread: String::new(),
+            let jobs = ages.iter().map(|age| {
+                let since = now.checked_sub(Duration::from_secs(*age)).unwrap();
+                StuckJob::new(since, Method::GET, format!("/{age}"), "")
             });
-            *abandoned.lock().unwrap() = jobs.collect();
+            *stuck_jobs.lock().unwrap() = jobs.collect();
             let (jobs, wait) = stuck.look();
             let paths: Vec<_> = jobs.into_iter().map(|job| job.path).collect();
             (paths.join(" "), wait, load.lost())

@@ -2,19 +2,19 @@ use std::fs;
 
 use rustix::param::page_size;
 
-use super::Worker;
+use super::WorkerContext;
 use crate::{connection::Load, control::Vitals};
 
 /// What the worker counts, at this moment.
-pub(super) fn vitals(worker: &Worker, load: &Load) -> Vitals {
-    let work = worker.work();
-    let oldest = work.oldest.map(|age| age.as_millis());
+pub(super) fn vitals(worker: &WorkerContext, load: &Load) -> Vitals {
+    let pools = worker.pool_stats();
+    let oldest = pools.oldest.map(|age| age.as_millis());
     Vitals {
         connections: load.connections(),
         in_flight: load.requests(),
         requests: load.total(),
-        queued: work.queued,
-        refused: work.refused,
+        queued: pools.queued,
+        refused: pools.refused,
         oldest_job_ms: oldest.map(|age| u64::try_from(age).unwrap_or(u64::MAX)),
         rss: rss().unwrap_or_default(),
     }

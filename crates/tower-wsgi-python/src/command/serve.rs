@@ -18,7 +18,7 @@ use pyo3::{
 };
 use tokio::sync::oneshot;
 use tower_prefork::{
-    AbandonedJob, Arbiter, BoxError, Config, ConnectInfo, Server, Work, Worker, Workers, cli,
+    BoxError, Config, ConnectInfo, Server, Supervisor, WorkerContext, Workers, cli,
 };
 use tower_wsgi::{body::probe_temporary_directory, wsgi::Ends};
 
@@ -32,7 +32,7 @@ use super::{
 use crate::{LoadError, PythonApp, attached, greenlets, pool_threads, stack};
 
 /// What this process has loaded an application for.
-static SERVED: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
+static SERVED: Mutex<Vec<WorkerContext>> = Mutex::new(Vec::new());
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -99,7 +99,7 @@ pub(super) fn server(charge: Charge, main_thread: Option<Handle>) -> Server {
 fn build(
     py: Python<'_>,
     load: Load,
-    worker: &Worker,
+    worker: &WorkerContext,
     settings: &Settings,
     name: &str,
 ) -> Result<PythonApp, BoxError> {
@@ -124,13 +124,13 @@ fn build(
     }
 }
 
-fn is_alone(worker: &Worker) -> bool {
+fn is_alone(worker: &WorkerContext) -> bool {
     matches!(worker.config().workers, Workers::Count(0))
 }
 
 /// Makes the command line of a worker say what it is, where the package `setproctitle` is installed: as
 /// gunicorn does.
-fn set_title(py: Python<'_>, worker: &Worker) {
+fn set_title(py: Python<'_>, worker: &WorkerContext) {
     if is_alone(worker) {
         return;
     }
@@ -145,7 +145,11 @@ fn set_title(py: Python<'_>, worker: &Worker) {
     let _ = short.and_then(|name| fs::write("/proc/self/comm", name));
 }
 
-fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyResult<PythonApp> {
+fn app(
+    callable: &Bound<'_, PyAny>,
+    worker: &WorkerContext,
+    settings: &Settings,
+) -> PyResult<PythonApp> {
     let config = worker.config();
     let wsgi = settings.wsgi(config);
     let app = PythonApp::new(callable)?
@@ -162,28 +166,8 @@ fn app(callable: &Bound<'_, PyAny>, worker: &Worker, settings: &Settings) -> PyR
     let py = callable.py();
     let cfg = cfg(py, worker, &wsgi)?;
     app.callable().set(py, "pulsar.cfg", &cfg)?;
-    let watched = app.clone();
-    worker.watch_work(move || work(&watched));
+    worker.monitor(&app);
     Ok(app)
-}
-
-/// What the threads of an application do, for the server.
-fn work(app: &PythonApp) -> Work {
-    let Some(stats) = app.stats() else {
-        return Work::default();
-    };
-    let abandoned = app.abandoned().into_iter().map(|job| AbandonedJob {
-        since: job.since,
-        method: job.method,
-        path: job.path,
-        thread: job.thread,
-    });
-    Work {
-        queued: stats.queued,
-        refused: stats.refused,
-        oldest: stats.oldest,
-        abandoned: abandoned.collect(),
-    }
 }
 
 fn ends(extensions: &Extensions) -> Ends {
@@ -196,7 +180,7 @@ fn ends(extensions: &Extensions) -> Ends {
 }
 
 /// `pulsar.cfg`: the settings that hold, by name.
-fn cfg(py: Python<'_>, worker: &Worker, wsgi: &WsgiConfig) -> PyResult<Py<PyAny>> {
+fn cfg(py: Python<'_>, worker: &WorkerContext, wsgi: &WsgiConfig) -> PyResult<Py<PyAny>> {
     let config = worker.config();
     let values = PyDict::new(py);
     values.set_item("name", worker.server())?;
@@ -236,7 +220,7 @@ fn leave_interrupts_to_rust(py: Python<'_>) -> PyResult<bool> {
 /// here. Outside of Python's main thread, which others need, it serves in this thread, and returns.
 pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
     if !leave_interrupts_to_rust(py)? {
-        return Ok(py.detach(|| number(run(charges, None, arbiter()))));
+        return Ok(py.detach(|| number(run(charges, None, supervisor()))));
     }
     let (stop, reason) = oneshot::channel();
     let main_thread = MainThread::new(stop)?;
@@ -250,7 +234,7 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
                 Err(_) => pending().await,
             }
         };
-        let code = number(run(charges, Some(&handle), arbiter().stop_when(reason)));
+        let code = number(run(charges, Some(&handle), supervisor().stop_when(reason)));
         pool_threads::wait_for_end();
         code
     };
@@ -271,21 +255,25 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
     if let Some(error) = raised.filter(|_| code == 0 && is_alone) {
         code = exit::code_of(py, &error);
     }
-    exit::exit(py, code, served.iter().filter_map(Worker::deadline).max())?;
+    exit::exit(
+        py,
+        code,
+        served.iter().filter_map(WorkerContext::deadline).max(),
+    )?;
     Ok(code)
 }
 
-fn arbiter() -> Arbiter {
+fn supervisor() -> Supervisor {
     // The interpreter finds its environment by the name that it was called by.
-    Arbiter::new().keep_name()
+    Supervisor::new().keep_name()
 }
 
-fn run(charges: Vec<Charge>, main_thread: Option<&Handle>, arbiter: Arbiter) -> ExitCode {
+fn run(charges: Vec<Charge>, main_thread: Option<&Handle>, supervisor: Supervisor) -> ExitCode {
     let servers = charges
         .into_iter()
         .map(|charge| server(charge, main_thread.cloned()))
         .map(Server::platform_variables);
-    servers.fold(arbiter, Arbiter::server).run()
+    servers.fold(supervisor, Supervisor::server).run()
 }
 
 /// Talks to a server that runs. Gives the exit code.

@@ -8,7 +8,6 @@ use std::{io, process::ExitCode};
 
 use axum::Router;
 use clap::Parser;
-use tests::watch;
 use tower_prefork::{BoxError, Server, cli};
 use tower_wsgi::blocking::BlockingPool;
 
@@ -44,7 +43,7 @@ fn main() -> ExitCode {
         .service(move |worker| async move {
             let threads = worker.config().thread_workers;
             let pool = BlockingPool::new(threads).max_queued(cli.max_queued);
-            watch(&worker, pool.clone());
+            worker.monitor(&pool);
             Ok::<_, BoxError>(router(&pool))
         })
         .run()

@@ -4,31 +4,32 @@ use std::{
 };
 
 use tokio::sync::watch;
+use tower_server_info::{PoolMonitor, PoolStats};
 
-use super::work::{Watches, Work};
+use super::monitors::PoolMonitors;
 use crate::{
     ConnectInfo, ConnectionStep, Phase, WorkerStep, config::Config, hooks::Hooks, phase::Phases,
 };
 
 /// The worker process that a service is built for.
 #[derive(Clone, Debug)]
-pub struct Worker {
+pub struct WorkerContext {
     server: Arc<str>,
     slot: usize,
     config: Arc<Config>,
-    watches: Watches,
+    monitors: PoolMonitors,
     phases: Phases,
     hooks: Arc<Mutex<Hooks>>,
     deadline: Arc<OnceLock<Instant>>,
 }
 
-impl Worker {
+impl WorkerContext {
     pub(super) fn new(server: &str, slot: usize, config: Config) -> Self {
         Self {
             server: server.into(),
             slot,
             config: Arc::new(config),
-            watches: Watches::default(),
+            monitors: PoolMonitors::default(),
             phases: Phases::default(),
             hooks: Arc::default(),
             deadline: Arc::default(),
@@ -54,51 +55,38 @@ impl Worker {
         &self.config
     }
 
-    /// Lets the server know what the threads of the service do: `look` is called on the event loop about
-    /// once a second, so it must be quick and wait for nothing. A service with several pools calls this
-    /// for each.
+    /// Monitors a pool of threads of the service. The server asks it for its [`PoolStats`](crate::PoolStats) on the
+    /// event loop about once a second. A service with several pools monitors each of them.
     ///
-    /// The numbers go to whoever asks the server how it is. And a job that nobody waits for any more is
-    /// taken to hang when it has run for longer than the
-    /// [`request_timeout`](crate::Http::request_timeout): the log tells of it, and another worker takes the
-    /// place of this one, which ends when its other requests are done, or at the
-    /// [deadline](crate::Config::graceful_timeout). With 0 workers the log is all.
+    /// The figures appear in `ctl status`. A job that nobody waits for any more is considered stuck when it has run for
+    /// longer than the [`request_timeout`](crate::Http::request_timeout): it is logged, and the worker is replaced. The
+    /// old worker exits when its other requests are done, or at the [deadline](crate::Config::graceful_timeout). With 0
+    /// workers the job is only logged.
     ///
-    /// A stop waits until none of these jobs runs any more, also those that nobody waits for, until its deadline.
+    /// At a stop, the worker waits for all running jobs of its pools, stuck ones included, until its deadline.
     ///
-    /// With a `BlockingPool` of the crate `tower-wsgi`:
+    /// A `BlockingPool` of the crate `tower-blocking` is monitored with `worker.monitor(&pool)`; any other pool by a
+    /// closure:
     ///
     /// ```
-    /// # use std::time::{Duration, Instant};
-    /// # struct Stats { queued: usize, refused: u64, oldest: Option<Duration> }
-    /// # struct Job { since: Instant, method: http::Method, path: String, thread: String }
-    /// # struct BlockingPool;
-    /// # impl BlockingPool {
-    /// #     fn stats(&self) -> Stats { unreachable!() }
-    /// #     fn abandoned(&self) -> Vec<Job> { unreachable!() }
+    /// # #[derive(Clone)]
+    /// # struct MyPool;
+    /// # impl MyPool {
+    /// #     fn queue_length(&self) -> usize { unreachable!() }
     /// # }
-    /// use tower_prefork::{AbandonedJob, Work, Worker};
+    /// use tower_prefork::{PoolStats, WorkerContext};
     ///
-    /// fn watch(worker: &Worker, pool: BlockingPool) {
-    ///     worker.watch_work(move || {
-    ///         let stats = pool.stats();
-    ///         let abandoned = pool.abandoned().into_iter().map(|job| AbandonedJob {
-    ///             since: job.since,
-    ///             method: job.method,
-    ///             path: job.path,
-    ///             thread: job.thread,
-    ///         });
-    ///         Work {
-    ///             queued: stats.queued,
-    ///             refused: stats.refused,
-    ///             oldest: stats.oldest,
-    ///             abandoned: abandoned.collect(),
-    ///         }
+    /// fn monitor(worker: &WorkerContext, pool: &MyPool) {
+    ///     let pool = pool.clone();
+    ///     worker.monitor(move || {
+    ///         let mut stats = PoolStats::default();
+    ///         stats.queued = pool.queue_length();
+    ///         stats
     ///     });
     /// }
     /// ```
-    pub fn watch_work(&self, look: impl Fn() -> Work + Send + 'static) {
-        self.watches.add(look);
+    pub fn monitor(&self, pool: impl Into<PoolMonitor>) {
+        self.monitors.add(pool.into());
     }
 
     /// What this worker is doing, for an answer to those who ask whether to send requests here.
@@ -123,9 +111,9 @@ impl Worker {
         let _ = self.deadline.set(deadline);
     }
 
-    /// Nobody looks at the threads any more.
-    pub(super) fn end_watches(&self) {
-        self.watches.end();
+    /// Drops the monitors, which may hold their pools.
+    pub(super) fn clear_monitors(&self) {
+        self.monitors.clear();
     }
 
     pub(super) fn own_phases(&self) -> &Phases {
@@ -192,7 +180,7 @@ impl Worker {
         change(&mut self.hooks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn work(&self) -> Work {
-        self.watches.look()
+    pub(super) fn pool_stats(&self) -> PoolStats {
+        self.monitors.stats()
     }
 }

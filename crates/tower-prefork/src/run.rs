@@ -1,4 +1,4 @@
-//! Several applications: [`Arbiter`].
+//! Several applications: [`Supervisor`].
 
 use std::{future::Future, process::ExitCode};
 
@@ -21,16 +21,16 @@ use crate::{
 /// cannot start, none does, and a stop waits for the longest
 /// [`graceful_timeout`](crate::Config::graceful_timeout).
 #[derive(Debug, Default)]
-#[must_use = "an arbiter does nothing until it runs"]
-pub struct Arbiter {
+#[must_use = "a supervisor does nothing until it runs"]
+pub struct Supervisor {
     servers: Vec<Server>,
     keeps_name: bool,
     phases: Phases,
     stop_request: StopRequest,
 }
 
-impl Arbiter {
-    /// An arbiter without servers.
+impl Supervisor {
+    /// A supervisor without servers.
     pub fn new() -> Self {
         Self::default()
     }
