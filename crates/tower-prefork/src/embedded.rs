@@ -5,13 +5,14 @@ use std::{future::Future, slice};
 #[cfg(feature = "tls")]
 use crate::config::Resolved;
 use crate::{
-    BoxError, Server,
+    Server,
     config::check_files,
     listener::Bound,
     server_log,
     start::check,
     worker::{self, Alone},
 };
+use tower_serve::BoxError;
 
 impl Server {
     /// Serves on the calling thread until `stop` is ready: for the tests of an application, and for a

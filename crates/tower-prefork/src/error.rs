@@ -1,21 +1,9 @@
-//! Errors as text for an operator.
+//! Why a service could not be built, as text for an operator.
 
-use std::{
-    any::Any,
-    error::Error,
-    fmt::{Display, Write},
-};
+use std::{error::Error, fmt::Display};
 
 use serde::{Deserialize, Serialize};
-
-/// An error of any kind.
-pub type BoxError = Box<dyn Error + Send + Sync>;
-
-/// An error and its causes, in one line.
-pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
-    let text = with_causes(error, error.to_string());
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
-}
+use tower_serve::error::with_causes;
 
 /// Why a service could not be built: the first line of the error with its causes, and the lines after
 /// it as they are. The traceback of an interpreter, for example, is hard to read in one line.
@@ -51,28 +39,6 @@ impl From<String> for Reason {
     }
 }
 
-fn with_causes(error: &(dyn Error + 'static), mut text: String) -> String {
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        // Many errors repeat their cause in their own text.
-        if !text.ends_with(&cause) {
-            let _ = write!(text, ": {cause}");
-        }
-        source = error.source();
-    }
-    text
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fmt, io};
@@ -95,12 +61,6 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_one_line_with_its_causes() {
-        let error = Outer(io::Error::other("disk is full"));
-        assert_eq!(error_text(&error), "cannot open the database: disk is full");
-    }
-
-    #[test]
     fn the_first_line_is_the_reason_and_the_rest_is_shown_as_it_is() {
         let reason = Reason::of(&Outer(io::Error::other("disk is full")));
         assert_eq!(reason.line, "cannot open: disk is full");
@@ -110,11 +70,5 @@ mod tests {
         );
         let reason = Reason::of(&io::Error::other("disk is full"));
         assert_eq!(reason.report("shop: "), "shop: disk is full");
-    }
-
-    #[test]
-    fn a_panic_has_its_message() {
-        let panic = std::panic::catch_unwind(|| panic!("no {}", "config")).unwrap_err();
-        assert_eq!(panic_text(&*panic), "no config");
     }
 }

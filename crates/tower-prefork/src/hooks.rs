@@ -6,20 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{ConnectInfo, error::panic_text};
-
-/// A step in the life of a connection: see [`WorkerContext::on_connection`](crate::WorkerContext::on_connection).
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum ConnectionStep {
-    /// It was accepted.
-    Opened,
-    /// It has ended, by whichever side, after so many requests; those that were refused are counted, too.
-    Closed {
-        /// The requests that came on it.
-        requests: u64,
-    },
-}
+use tower_serve::{
+    connection::{ConnectInfo, ConnectionHooks, ConnectionStep},
+    error::panic_text,
+};
 
 /// A step in the life of a worker: see [`WorkerContext::on_step`](crate::WorkerContext::on_step).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +55,6 @@ pub enum ProcessStep<'a> {
     },
 }
 
-type OnConnection = dyn Fn(&ConnectInfo, ConnectionStep) + Send + Sync;
 type OnStep = dyn Fn(WorkerStep) + Send + Sync;
 type OnProcess = dyn Fn(ProcessEvent<'_>) + Send + Sync;
 
@@ -94,28 +83,25 @@ impl fmt::Debug for ProcessHooks {
 /// Those who want to be told.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
-    on_connection: Vec<Arc<OnConnection>>,
+    on_connection: ConnectionHooks,
     on_step: Vec<Arc<OnStep>>,
 }
 
 impl Hooks {
-    pub(crate) fn add_on_connection(&mut self, hook: Arc<OnConnection>) {
-        self.on_connection.push(hook);
+    pub(crate) fn add_on_connection(
+        &mut self,
+        hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static,
+    ) {
+        self.on_connection.add(hook);
     }
 
     pub(crate) fn add_on_step(&mut self, hook: Arc<OnStep>) {
         self.on_step.push(hook);
     }
 
-    /// Whether anybody wants to be told of connections.
-    pub(crate) fn want_connections(&self) -> bool {
-        !self.on_connection.is_empty()
-    }
-
-    pub(crate) fn connection(&self, connection: &ConnectInfo, step: ConnectionStep) {
-        for hook in &self.on_connection {
-            guard(|| hook(connection, step));
-        }
+    /// Those of connections.
+    pub(crate) fn of_connections(&self) -> ConnectionHooks {
+        self.on_connection.clone()
     }
 
     pub(crate) fn step(&self, step: WorkerStep) {
@@ -159,6 +145,5 @@ mod tests {
             *told.lock().unwrap(),
             [WorkerStep::Ready, WorkerStep::Draining]
         );
-        assert!(!hooks.want_connections());
     }
 }

@@ -27,20 +27,14 @@
 // A print panics when standard error is gone, and waits when it is full: see `server_log`.
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-mod access_log;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
-mod connection;
 mod control;
 mod embedded;
 mod error;
-#[cfg(any(feature = "config-file", feature = "tls"))]
-mod file;
 mod hooks;
-mod http_service;
 mod listener;
-mod log_writer;
 mod operator;
 mod phase;
 mod run;
@@ -53,24 +47,21 @@ mod stop_request;
 mod stray_signals;
 mod supervisor;
 mod system;
-mod threads;
-#[cfg(feature = "tls")]
-mod tls;
 #[cfg(feature = "watch")]
 mod watch;
 mod worker;
 
-pub use access_log::{AccessLog, AccessLogFormat};
-pub use config::{Config, Http, Workers};
-pub use connection::{ConnectInfo, RequestBody};
-pub use error::BoxError;
-pub use hooks::{ConnectionStep, ProcessEvent, ProcessStep, WorkerStep};
-pub use http_service::HttpService;
+pub use config::{Config, Workers};
+pub use hooks::{ProcessEvent, ProcessStep, WorkerStep};
 pub use phase::Phase;
 pub use run::Supervisor;
 pub use server::Server;
 pub use server_log::LogStream;
 #[cfg(feature = "tls")]
-pub use tls::Tls;
+pub use tower_serve::Tls;
+pub use tower_serve::{
+    AccessLog, AccessLogFormat, BoxError, Http, HttpService, RequestBody,
+    connection::{ConnectInfo, ConnectionStep},
+};
 pub use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
 pub use worker::WorkerContext;

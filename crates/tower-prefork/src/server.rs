@@ -5,12 +5,13 @@ use std::{future::Future, process::ExitCode, sync::Arc};
 use tokio::sync::watch;
 
 use crate::{
-    BoxError, Config, HttpService, Phase, Supervisor, WorkerContext, Workers,
+    Config, Phase, Supervisor, WorkerContext, Workers,
     config::Settings,
     hooks::{ProcessEvent, ProcessHooks},
     phase::Phases,
     worker::Application,
 };
+use tower_serve::{BoxError, HttpService};
 
 /// One application on its addresses, served by its own worker processes.
 ///

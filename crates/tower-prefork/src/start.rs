@@ -7,7 +7,6 @@ use crate::{
     Config, Server,
     config::{self, ProgramConfig, Resolved},
     listener::Bound,
-    log_writer::{self, Target},
     operator::ControlSocket,
     phase::Phases,
     server_log,
@@ -16,6 +15,7 @@ use crate::{
     system::{Announcer, Credentials, PidFile, Title, passed_sockets, set_umask},
     worker::{self, Alone},
 };
+use tower_serve::log_writer::{self, Target};
 
 /// Why the program ends.
 #[derive(Debug)]

@@ -3,7 +3,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args as ClapArgs;
 
 use super::{LogFormat, log_level, mode, seconds, size};
-use crate::{AccessLogFormat, Config, Workers};
+use crate::{Config, Workers};
+use tower_serve::AccessLogFormat;
 
 /// The options of a server, to flatten into a clap program.
 ///
@@ -261,7 +262,7 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::*;
-    use crate::AccessLog;
+    use tower_serve::AccessLog;
 
     #[derive(Parser)]
     struct Cli {

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, fmt};
 
 use super::Args;
-use crate::{
-    LogStream, config, control, log_writer::Target, server_log, system::open_standard_streams,
-};
+use crate::{LogStream, config, control, server_log, system::open_standard_streams};
+use tower_serve::log_writer::Target;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
+use tower_serve::InvalidSetting;
+
 use super::{
     Config,
     units::{ShowDuration, ShowSize},
@@ -9,20 +11,12 @@ use crate::listener::socket_path;
 /// No wait in this crate is longer, so that adding one to a point in time never overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A setting that makes no sense.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) setting: &'static str,
-    /// A sentence for the operator.
-    pub(crate) problem: String,
-}
-
 /// Worker processes of one server.
 pub(crate) const MAX_WORKERS: usize = 1024;
 
 impl Config {
     /// Checks every limit.
-    pub(super) fn validate(&self) -> Result<(), Refusal> {
+    pub(super) fn validate(&self) -> Result<(), InvalidSetting> {
         between("workers", self.workers.count(), 0..=MAX_WORKERS)?;
         if self.workers.count() == 0 && !self.watched().is_empty() {
             return refuse(
@@ -115,12 +109,16 @@ impl Config {
     }
 }
 
-fn refuse(setting: &'static str, problem: impl Into<String>) -> Result<(), Refusal> {
+fn refuse(setting: &'static str, problem: impl Into<String>) -> Result<(), InvalidSetting> {
     let problem = problem.into();
-    Err(Refusal { setting, problem })
+    Err(InvalidSetting { setting, problem })
 }
 
-fn between(name: &'static str, value: usize, limits: RangeInclusive<usize>) -> Result<(), Refusal> {
+fn between(
+    name: &'static str,
+    value: usize,
+    limits: RangeInclusive<usize>,
+) -> Result<(), InvalidSetting> {
     if limits.contains(&value) {
         return Ok(());
     }
@@ -129,7 +127,7 @@ fn between(name: &'static str, value: usize, limits: RangeInclusive<usize>) -> R
     refuse(name, problem)
 }
 
-fn within(name: &'static str, value: Duration, low: Duration) -> Result<(), Refusal> {
+fn within(name: &'static str, value: Duration, low: Duration) -> Result<(), InvalidSetting> {
     if (low..=LONGEST).contains(&value) {
         return Ok(());
     }
@@ -147,7 +145,7 @@ mod tests {
         assert_eq!(Config::default().validate(), Ok(()));
     }
 
-    fn refused(change: impl FnOnce(&mut Config)) -> Refusal {
+    fn refused(change: impl FnOnce(&mut Config)) -> InvalidSetting {
         let mut config = Config::default();
         change(&mut config);
         config.validate().unwrap_err()

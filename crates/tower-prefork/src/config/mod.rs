@@ -3,7 +3,6 @@
 #[cfg(feature = "config-file")]
 mod file;
 mod files;
-mod http;
 mod limits;
 mod origins;
 mod platform;
@@ -17,8 +16,7 @@ mod workers;
 #[cfg(feature = "cli")]
 pub(crate) use file::read_log;
 pub(crate) use files::{check_files, max_connections};
-pub use http::Http;
-pub(crate) use limits::{MAX_WORKERS, Refusal};
+pub(crate) use limits::MAX_WORKERS;
 pub(crate) use program::ProgramConfig;
 pub(crate) use resolved::Resolved;
 pub use settings::Config;

@@ -1,5 +1,3 @@
-#[cfg(feature = "tls")]
-use super::Refusal;
 use super::{Config, origins::Origins};
 #[cfg(feature = "tls")]
 use crate::control::ToWorker;
@@ -8,6 +6,8 @@ use crate::{
     control::MAX_LISTENERS,
     listener::{self, Address, Bound},
 };
+#[cfg(feature = "tls")]
+use tower_serve::InvalidSetting;
 
 /// What the settings of a server have come to.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Resolved {
         let Some(tls) = &mut self.config.tls else {
             return Ok(());
         };
-        tls.read().map_err(|Refusal { setting, problem }| {
+        tls.read().map_err(|InvalidSetting { setting, problem }| {
             let place = self.place(setting);
             format!("{place}: {problem}")
         })?;

@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Http, Workers};
-use crate::AccessLog;
-#[cfg(feature = "config-file")]
-use crate::AccessLogFormat;
-#[cfg(feature = "tls")]
-use crate::Tls;
+use tower_serve::Http;
+
+use super::Workers;
 #[cfg(feature = "cli")]
 use crate::cli::FileLog;
+use tower_serve::AccessLog;
+#[cfg(feature = "config-file")]
+use tower_serve::AccessLogFormat;
+#[cfg(feature = "tls")]
+use tower_serve::Tls;
 
 /// Where a server listens when nothing else is said.
 pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 #[cfg(feature = "config-file")]
 use super::file;
-use super::{
-    Config, DEFAULT_ADDRESS, ProgramConfig, Refusal, Resolved, origins::Origins, platform,
-};
+use super::{Config, DEFAULT_ADDRESS, ProgramConfig, Resolved, origins::Origins, platform};
+use tower_serve::InvalidSetting;
+
 use crate::{control::ToWorker, listener::Address};
 
 /// How the settings of a server come about, one step after the other: a later step goes over an
@@ -71,10 +71,12 @@ impl Settings {
                 Step::File(path) => file::apply(path, &self.own, &mut config, &mut origins)?,
             }
         }
-        config.validate().map_err(|Refusal { setting, problem }| {
-            let place = origins.place(setting, 0);
-            format!("{}: {problem}", place.as_deref().unwrap_or(server))
-        })?;
+        config
+            .validate()
+            .map_err(|InvalidSetting { setting, problem }| {
+                let place = origins.place(setting, 0);
+                format!("{}: {problem}", place.as_deref().unwrap_or(server))
+            })?;
         ToWorker::check_start(server, &config).map_err(|problem| format!("{server}: {problem}"))?;
         Ok(Resolved {
             server: server.to_owned(),

@@ -13,11 +13,11 @@ use super::{
 use crate::{
     Phase,
     config::{MAX_WORKERS, Resolved, resolve_all},
-    log_writer,
     signals::Request,
     start,
     system::PidFile,
 };
+use tower_serve::log_writer;
 
 /// What a new supervisor gets, beyond the time that its workers may take, to become ready.
 const UPGRADE_GRACE: Duration = Duration::from_secs(10);

@@ -21,7 +21,8 @@ use super::{
     listening::Listening,
     polite::Polite,
 };
-use crate::{connection::Load, listener::Listener, threads};
+use crate::listener::Listener;
+use tower_serve::{connection::Load, threads};
 
 /// Connections that the event loop has not taken yet.
 const HAND_OVER: usize = 16;

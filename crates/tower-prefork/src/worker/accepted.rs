@@ -3,10 +3,8 @@ use std::net::SocketAddr;
 use rustix::{io::Errno, net::SocketFlags};
 
 use super::gate::Permit;
-use crate::{
-    connection::ConnectInfo,
-    listener::{Listener, Local},
-};
+use crate::listener::{Listener, Local};
+use tower_serve::connection::ConnectInfo;
 
 /// A connection that was accepted.
 #[derive(Debug)]

@@ -3,10 +3,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use tokio::sync::watch;
 
 use super::{WorkerContext, serve::serve, stop::Drain};
-use crate::{
-    BoxError, HttpService, connection::Load, control::Socket, listener::Listener,
-    stop_request::StopRequest,
-};
+use crate::{control::Socket, listener::Listener, stop_request::StopRequest};
+use tower_serve::{BoxError, HttpService, connection::Load};
 
 /// Builds a service and serves it; the types of the service are forgotten here.
 pub(crate) struct Application(Box<dyn FnOnce(Job) -> Served>);

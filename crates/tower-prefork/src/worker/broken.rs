@@ -13,8 +13,9 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{
     control::{Socket, ToSupervisor},
-    error::{Reason, panic_text},
+    error::Reason,
 };
+use tower_serve::error::panic_text;
 
 /// What exit handlers get, which may be stuck.
 const GRACE: Duration = Duration::from_millis(500);

@@ -7,9 +7,8 @@ use tokio::sync::watch;
 use tower_server_info::{PoolMonitor, PoolStats};
 
 use super::monitors::PoolMonitors;
-use crate::{
-    ConnectInfo, ConnectionStep, Phase, WorkerStep, config::Config, hooks::Hooks, phase::Phases,
-};
+use crate::{Phase, WorkerStep, config::Config, hooks::Hooks, phase::Phases};
+use tower_serve::{connection::ConnectInfo, connection::ConnectionStep};
 
 /// The worker process that a service is built for.
 #[derive(Clone, Debug)]
@@ -161,7 +160,7 @@ impl WorkerContext {
         &self,
         hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static,
     ) {
-        self.with_hooks(|hooks| hooks.add_on_connection(Arc::new(hook)));
+        self.with_hooks(|hooks| hooks.add_on_connection(hook));
     }
 
     /// Has `hook` called at each step of this worker's life from now on. It is to be set while the service is

@@ -3,7 +3,8 @@ use std::{future::Future, mem, pin::pin};
 use tokio::sync::watch;
 
 use super::{Alone, WorkerContext, application::Job, runtime, stop::Drain};
-use crate::{BoxError, Phase, listener::Listener, phase::Phases, stop_request::StopRequest};
+use crate::{Phase, listener::Listener, phase::Phases, stop_request::StopRequest};
+use tower_serve::BoxError;
 
 /// Serves on this thread until `stop` is ready, and drains. Gives the number of requests that did not
 /// finish in time.

@@ -18,19 +18,17 @@ use super::{
     vitals::vitals,
 };
 use crate::{
-    BoxError, Server,
+    Server,
     config::Config,
-    connection::Load,
     control::{Socket, ToSupervisor, ToWorker},
     error::Reason,
     listener::Listener,
-    log_writer,
     signals::{Signals, leave_plans_to_supervisor},
     stop_request::StopRequest,
     stray_signals::ignore_stray_signals,
     system::{Announcer, Title},
-    threads,
 };
+use tower_serve::{BoxError, connection::Load, log_writer, threads};
 
 /// How often the supervisor hears that the event loop is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);

@@ -17,13 +17,16 @@ use super::{
     stuck::StuckJobs,
 };
 use crate::{
-    BoxError, HttpService, Phase, WorkerStep,
-    access_log::Log,
+    Phase, WorkerStep,
     config::{Config, max_connections},
-    connection::{self, Load, Readiness, Shared},
     control::ToSupervisor,
-    error::panic_text,
     listener::passed_bits,
+};
+use tower_serve::{
+    BoxError, HttpService,
+    access_log::Log,
+    connection::{self, Load, Readiness, Shared},
+    error::panic_text,
 };
 
 /// How often it is looked whether the accept thread can be reached.
@@ -59,9 +62,21 @@ where
     let log = log.map(|log| Log::start(log, worker.slot())).transpose()?;
     let load = Load::new(max_requests(config));
     let readiness = config.readiness_path.as_deref();
-    let readiness = readiness.map(|path| Readiness::new(path, worker.phases()));
+    let readiness = readiness.map(|path| {
+        let phases = worker.phases();
+        Readiness::new(path, move || {
+            matches!(*phases.borrow(), Phase::Ready | Phase::Reloading)
+        })
+    });
     let (http, hooks) = (config.http.clone(), worker.hooks());
-    let shared = Shared::new(http, draining, load.clone(), log, readiness, hooks.clone());
+    let shared = Shared::new(
+        http,
+        draining,
+        load.clone(),
+        log,
+        readiness,
+        hooks.of_connections(),
+    );
     #[cfg(feature = "tls")]
     let shared = match &config.tls {
         Some(tls) => shared.encrypted(tls.server_config()?),

@@ -18,8 +18,9 @@ use super::{
 use crate::{
     Phase, config::Config, error::Reason, listener::Bound, signals::Signals,
     stop_request::StopRequest, stray_signals::ignore_stray_signals, supervisor::log_ready,
-    system::Announcer, threads,
+    system::Announcer,
 };
+use tower_serve::threads;
 
 /// A server that runs without workers.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use tower_server_info::StuckJob;
 
 use super::stuck::StuckJobs;
 use crate::{
-    connection::Load,
     control::{Socket, ToSupervisor},
     stop_request::StopRequest,
 };
+use tower_serve::connection::Load;
 
 /// A supervisor that has no room for a message is told again after so long.
 const AGAIN: Duration = Duration::from_secs(1);

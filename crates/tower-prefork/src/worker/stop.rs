@@ -9,13 +9,13 @@ use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::watch;
 
 use crate::{
-    connection::Load,
     control::{Socket, ToSupervisor},
-    log_writer, server_log,
+    server_log,
     signals::{Request, Signals},
     supervisor::{log_delay, log_stopping},
     system::Announcer,
 };
+use tower_serve::{connection::Load, log_writer};
 
 /// What the event loop and the runtime get, after the deadline, to end by themselves.
 const GRACE: Duration = Duration::from_millis(500);

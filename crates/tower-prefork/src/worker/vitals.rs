@@ -3,7 +3,8 @@ use std::fs;
 use rustix::param::page_size;
 
 use super::WorkerContext;
-use crate::{connection::Load, control::Vitals};
+use crate::control::Vitals;
+use tower_serve::connection::Load;
 
 /// What the worker counts, at this moment.
 pub(super) fn vitals(worker: &WorkerContext, load: &Load) -> Vitals {

@@ -99,7 +99,8 @@ mod tests {
     use std::{collections::BTreeMap, fs};
 
     use super::*;
-    use crate::{AccessLog, AccessLogFormat, Workers, config::Settings};
+    use crate::{Workers, config::Settings};
+    use tower_serve::{AccessLog, AccessLogFormat};
 
     /// What a file comes to, or what is said of it, for a file that is called `F`.
     fn applied(text: &str) -> Result<Config, String> {

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::file;
+use tower_serve::file;
 
 /// Bytes of a file.
 const LONGEST: u64 = 1 << 20;

@@ -1,6 +1,6 @@
 use std::{io, num::NonZeroI32, time::Duration};
 
-use crate::threads;
+use tower_serve::threads;
 
 /// What a worker process has done.
 #[derive(Debug)]

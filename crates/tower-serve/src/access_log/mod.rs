@@ -20,6 +20,7 @@ mod setting;
 mod stamp;
 mod user;
 
-pub(crate) use log::{Client, Log};
+pub(crate) use log::Client;
+pub use log::Log;
 pub(crate) use record::Record;
 pub use setting::{AccessLog, AccessLogFormat};

@@ -13,18 +13,18 @@ use crate::threads;
 static OPEN: Mutex<Vec<Weak<Buffer>>> = Mutex::new(Vec::new());
 
 /// Opens the files of all logs of this process again: they were renamed, and the next lines belong into new ones.
-pub(crate) fn reopen_all() {
+pub fn reopen_all() {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     open.retain(|log| log.upgrade().is_some_and(|log| log.reopen()));
 }
 
 /// Writes lines to a log without waiting for it. When it is dropped, no more lines come.
 #[derive(Debug)]
-pub(crate) struct LineWriter(Arc<Buffer>);
+pub struct LineWriter(Arc<Buffer>);
 
 impl LineWriter {
     /// Starts the thread that writes. It lets lines gather for this long, so that one write takes many.
-    pub(crate) fn start(output: Output, gather: Duration) -> io::Result<Self> {
+    pub fn start(output: Output, gather: Duration) -> io::Result<Self> {
         let buffer = Arc::new(Buffer::new(gather));
         let writer = Writer::new(buffer.clone(), output);
         let name = writer.thread_name();
@@ -36,18 +36,18 @@ impl LineWriter {
     }
 
     /// Adds what `write` adds, which is one line, or drops it. Never waits.
-    pub(crate) fn add(&self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn add(&self, write: impl FnOnce(&mut Vec<u8>)) {
         self.0.add(write);
     }
 
     /// Waits until what was added has been written, and says whether it has. A log that takes nothing is not waited
     /// for again before it takes something.
-    pub(crate) fn flush_within(&self, time: Duration) -> bool {
+    pub fn flush_within(&self, time: Duration) -> bool {
         self.0.flush_within(time)
     }
 
     /// No more lines come: waits until the last is written, and says whether it is.
-    pub(crate) fn close_within(&self, time: Duration) -> bool {
+    pub fn close_within(&self, time: Duration) -> bool {
         self.0.close();
         self.0.finishes_within(time)
     }

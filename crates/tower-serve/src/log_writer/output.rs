@@ -27,11 +27,11 @@ const WAIT: Duration = Duration::from_millis(100);
 const WAITS_WITHIN_A_LINE: u32 = 10;
 
 /// What the kernel keeps together when several processes write to one pipe: its `PIPE_BUF`.
-pub(crate) const PIPE_BUF: usize = 4096;
+pub const PIPE_BUF: usize = 4096;
 
 /// Where a log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub struct Target {
     /// What the operator calls it.
     name: &'static str,
     place: Place,
@@ -46,7 +46,7 @@ enum Place {
 
 impl Target {
     /// `-` is standard output.
-    pub(crate) fn access_log(path: &Path) -> Self {
+    pub fn access_log(path: &Path) -> Self {
         Self {
             name: "access log",
             place: place(path, Place::Stdout),
@@ -54,8 +54,7 @@ impl Target {
     }
 
     /// `-` is standard error.
-    #[cfg(feature = "cli")]
-    pub(crate) fn server_log(path: &Path) -> Self {
+    pub fn server_log(path: &Path) -> Self {
         Self {
             name: SERVER_LOG,
             place: place(path, Place::Stderr),
@@ -63,25 +62,28 @@ impl Target {
     }
 
     /// What the application prints.
-    pub(crate) fn stdout() -> Self {
+    pub fn stdout() -> Self {
         Self {
             name: "standard output",
             place: Place::Stdout,
         }
     }
 
-    pub(crate) fn stderr() -> Self {
+    /// Standard error.
+    pub fn stderr() -> Self {
         Self {
             name: SERVER_LOG,
             place: Place::Stderr,
         }
     }
 
-    pub(crate) fn is_stdout(&self) -> bool {
+    /// Whether it is standard output.
+    pub fn is_stdout(&self) -> bool {
         self.place == Place::Stdout
     }
 
-    pub(crate) fn is_stderr(&self) -> bool {
+    /// Whether it is standard error.
+    pub fn is_stderr(&self) -> bool {
         self.place == Place::Stderr
     }
 }
@@ -99,7 +101,7 @@ fn place(path: &Path, standard: Place) -> Place {
 
 /// Opens the file of a log as a worker will, so that what is wrong shows at the start. The error is
 /// a sentence for the operator.
-pub(crate) fn check(target: &Target) -> Result<(), String> {
+pub fn check(target: &Target) -> Result<(), String> {
     let Place::File(path) = &target.place else {
         return Ok(());
     };
@@ -114,7 +116,7 @@ pub(crate) fn check(target: &Target) -> Result<(), String> {
 
 /// The file that lines go to.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub struct Output {
     target: Target,
     /// `None` while it could not be opened.
     sink: Option<Sink>,
@@ -143,7 +145,7 @@ impl AsFd for Sink {
 
 impl Output {
     /// Opens the file. When it cannot be, [`write`](Self::write) tries again.
-    pub(crate) fn new(target: Target) -> Self {
+    pub fn new(target: Target) -> Self {
         let sink = open(&target.place).ok();
         Self {
             sink,
@@ -152,7 +154,7 @@ impl Output {
     }
 
     /// Opens the file when there is something to write.
-    pub(crate) fn later(target: Target) -> Self {
+    pub fn later(target: Target) -> Self {
         Self {
             target,
             sink: None,
@@ -170,7 +172,7 @@ impl Output {
     }
 
     /// Whether a write of any length stays in one piece.
-    pub(crate) fn is_regular(&self) -> bool {
+    pub fn is_regular(&self) -> bool {
         let kind = self.sink.as_ref().and_then(|sink| kind(sink).ok());
         kind == Some(FileType::RegularFile)
     }

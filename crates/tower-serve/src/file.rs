@@ -9,7 +9,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 
 /// Reads a file as a whole, if it has no more bytes than `longest`.
-pub(crate) fn read(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
     // A pipe that nobody writes to does not hold up the program.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);

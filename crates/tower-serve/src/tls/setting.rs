@@ -4,16 +4,14 @@ use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::ServerConfig;
 
 use super::pem::Pem;
-use crate::{BoxError, config::Refusal};
+use crate::{BoxError, InvalidSetting};
 
 /// The certificate with which a server speaks HTTPS.
 ///
 /// ```
-/// use tower_prefork::{Server, Tls};
+/// use tower_serve::Tls;
 ///
-/// let server = Server::new("shop").bind(":443").configure(|config| {
-///     config.tls = Some(Tls::new("/etc/shop/fullchain.pem", "/etc/shop/privkey.pem"));
-/// });
+/// let tls = Tls::new("/etc/shop/fullchain.pem", "/etc/shop/privkey.pem");
 /// ```
 ///
 /// # What a client sees
@@ -38,9 +36,11 @@ use crate::{BoxError, config::Refusal};
 pub struct Tls {
     // Named as the settings that they are.
     #[serde(rename = "tls_certificate")]
-    pub(crate) certificate: PathBuf,
+    /// The file with the certificate chain.
+    pub certificate: PathBuf,
     #[serde(rename = "tls_key")]
-    pub(crate) key: PathBuf,
+    /// The file with the private key.
+    pub key: PathBuf,
     /// What was read.
     #[serde(rename = "tls_pem", default, skip_serializing_if = "Option::is_none")]
     pem: Option<Pem>,
@@ -57,10 +57,10 @@ impl Tls {
     }
 
     /// Checks that both files are named.
-    pub(crate) fn validate(&self) -> Result<(), Refusal> {
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
         let refuse = |setting, missing| {
             let problem = format!("{setting} is given and {missing} is not; give both, or none");
-            Err(Refusal { setting, problem })
+            Err(InvalidSetting { setting, problem })
         };
         if self.key.as_os_str().is_empty() {
             return refuse("tls_certificate", "tls_key");
@@ -72,13 +72,13 @@ impl Tls {
     }
 
     /// Reads the files, if they can be used.
-    pub(crate) fn read(&mut self) -> Result<(), Refusal> {
+    pub fn read(&mut self) -> Result<(), InvalidSetting> {
         self.pem = Some(Pem::read(&self.certificate, &self.key)?);
         Ok(())
     }
 
     /// What a handshake needs, after the files were read.
-    pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>, BoxError> {
+    pub fn server_config(&self) -> Result<Arc<ServerConfig>, BoxError> {
         let pem = self.pem.as_ref().ok_or("the certificate was not read")?;
         pem.server_config()
     }

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::{
     },
 };
 
-use crate::{BoxError, config::Refusal, file};
+use crate::{BoxError, InvalidSetting, file};
 
 /// Bytes of a file. Both go to a worker in one message.
 const LONGEST: u64 = 32 << 10;
@@ -26,13 +26,13 @@ pub(super) struct Pem {
 
 impl Pem {
     /// Reads and checks both files.
-    pub(super) fn read(certificate: &Path, key: &Path) -> Result<Self, Refusal> {
+    pub(super) fn read(certificate: &Path, key: &Path) -> Result<Self, InvalidSetting> {
         let (certificate_name, key_name) = (certificate.display(), key.display());
-        let of_certificate = |problem| Refusal {
+        let of_certificate = |problem| InvalidSetting {
             setting: "tls_certificate",
             problem,
         };
-        let of_key = |problem| Refusal {
+        let of_key = |problem| InvalidSetting {
             setting: "tls_key",
             problem,
         };

@@ -12,5 +12,5 @@ mod line_writer;
 mod output;
 mod writer;
 
-pub(crate) use line_writer::{LineWriter, reopen_all};
-pub(crate) use output::{Output, PIPE_BUF, Target, check};
+pub use line_writer::{LineWriter, reopen_all};
+pub use output::{Output, PIPE_BUF, Target, check};

@@ -14,7 +14,7 @@ const ALL: usize = usize::MAX;
 ///
 /// Clones share the counters.
 #[derive(Clone, Debug)]
-pub(crate) struct Load(Arc<Counters>);
+pub struct Load(Arc<Counters>);
 
 #[derive(Debug)]
 struct Counters {
@@ -37,7 +37,7 @@ struct Counters {
 
 impl Load {
     /// Nothing yet, and [`enough`](Self::enough) after so many requests.
-    pub(crate) fn new(limit: u64) -> Self {
+    pub fn new(limit: u64) -> Self {
         Self(Arc::new(Counters {
             connections: AtomicUsize::new(0),
             fresh: AtomicUsize::new(0),
@@ -54,55 +54,56 @@ impl Load {
     }
 
     /// Connections that are open.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.0.connections.load(Relaxed)
     }
 
     /// Requests since the start.
-    pub(crate) fn total(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         self.0.began.load(Relaxed)
     }
 
     /// Requests that are running: from the call of the service to the end of the response body.
-    pub(crate) fn requests(&self) -> usize {
+    pub fn requests(&self) -> usize {
         // In this order: one that begins and ends in between is not counted twice.
         let ended = self.0.ended.load(Relaxed);
         usize::try_from(self.total().saturating_sub(ended)).unwrap_or(usize::MAX)
     }
 
     /// Running requests, connections that have not sent their first request yet, and threads that are lost.
-    pub(crate) fn busy(&self) -> usize {
+    pub fn busy(&self) -> usize {
         self.requests() + self.0.fresh.load(Relaxed) + self.lost()
     }
 
     /// Waits until there were so many requests as the limit says, once.
-    pub(crate) async fn enough(&self) {
+    pub async fn enough(&self) {
         self.0.enough.notified().await;
     }
 
     /// Waits until a request was given up.
-    pub(crate) async fn given_up(&self) {
+    pub async fn given_up(&self) {
         self.0.given_up.notified().await;
     }
 
     /// So many threads are held by jobs that nobody waits for. Says whether there were fewer before.
-    pub(crate) fn set_lost(&self, threads: usize) -> bool {
+    pub fn set_lost(&self, threads: usize) -> bool {
         self.0.lost.swap(threads, Relaxed) < threads
     }
 
-    pub(crate) fn lost(&self) -> usize {
+    /// How many threads are held by jobs that nobody waits for.
+    pub fn lost(&self) -> usize {
         self.0.lost.load(Relaxed)
     }
 
     /// From now on, so many connections are to close with their next response.
-    pub(crate) fn shed(&self, connections: usize) {
+    pub fn shed(&self, connections: usize) {
         let change = |now| (now != ALL).then_some(connections);
         // All are more than some.
         let _ = self.0.surplus.fetch_update(Relaxed, Relaxed, change);
     }
 
     /// From now on, every connection is to close with its next response.
-    pub(crate) fn shed_all(&self) {
+    pub fn shed_all(&self) {
         self.0.surplus.store(ALL, Relaxed);
     }
 
@@ -123,7 +124,7 @@ impl Load {
 
     /// There is no room for new connections: has so many close that are idle. Without any, the next response is
     /// the last on its connection. Gives how many there were.
-    pub(crate) fn make_room(&self, places: usize) -> usize {
+    pub fn make_room(&self, places: usize) -> usize {
         let closed = self.0.table.give_up(places, self.millis(Instant::now()));
         if closed == 0 && !self.has_surplus() {
             self.shed(1);
@@ -162,7 +163,8 @@ impl Load {
         self.0.connections.fetch_sub(1, Relaxed);
     }
 
-    pub(crate) fn request_began(&self) {
+    /// A request has come.
+    pub fn request_began(&self) {
         if self.0.began.fetch_add(1, Relaxed) + 1 == self.0.limit {
             self.0.enough.notify_one();
         }

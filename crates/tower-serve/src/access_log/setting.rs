@@ -5,12 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Where a server logs the requests that it has answered, and in which format.
 ///
 /// ```
-/// use tower_prefork::{AccessLog, AccessLogFormat, Server};
+/// use tower_serve::{AccessLog, AccessLogFormat};
 ///
-/// let server = Server::new("shop").configure(|config| {
-///     let log = AccessLog::new("/var/log/shop/access.log").format(AccessLogFormat::Json);
-///     config.access_log = Some(log);
-/// });
+/// let log = AccessLog::new("/var/log/shop/access.log").format(AccessLogFormat::Json);
 /// ```
 ///
 /// # What is logged
@@ -52,8 +49,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "an access log does nothing until it is put into a Config"]
 pub struct AccessLog {
-    pub(crate) path: PathBuf,
-    pub(crate) format: AccessLogFormat,
+    /// The file; `-` is standard output.
+    pub path: PathBuf,
+    /// How the lines look.
+    pub format: AccessLogFormat,
 }
 
 impl AccessLog {
@@ -75,7 +74,7 @@ impl AccessLog {
 /// How the lines of an [`AccessLog`] look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum AccessLogFormat {
     /// Apache's common log format.
     ///

@@ -11,7 +11,7 @@ use super::{
     progress::{Awaits, Progress},
     timer::Timer,
 };
-use crate::config::Http;
+use crate::Http;
 
 /// How long a new connection has at least, when the worker drains, to send its first request.
 const FRESH_IN_DRAIN: Duration = Duration::from_secs(1);

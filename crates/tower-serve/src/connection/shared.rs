@@ -11,8 +11,8 @@ use tokio::{
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::ServerConfig;
 
-use super::{Load, call::Calls, io::Io, readiness::Readiness};
-use crate::{HttpService, access_log::Log, config::Http, hooks::Hooks};
+use super::{ConnectionHooks, Load, call::Calls, io::Io, readiness::Readiness};
+use crate::{Http, HttpService, access_log::Log};
 
 /// hyper's default; to name it costs an allocation per request.
 const DEFAULT_MAX_HEADERS: usize = 100;
@@ -24,13 +24,13 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What the connections of one worker share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub struct Shared {
     pub(super) http: Http,
     pub(super) drain: watch::Receiver<Option<Duration>>,
     pub(super) load: Load,
     pub(super) access_log: Option<Log>,
     pub(super) readiness: Option<Readiness>,
-    hooks: Hooks,
+    pub(super) hooks: ConnectionHooks,
     /// For TCP connections.
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Arc<ServerConfig>>,
@@ -39,13 +39,13 @@ pub(crate) struct Shared {
 impl Shared {
     /// `drain` is set when the worker is to stop: how long an idle connection may wait for its last
     /// request. No time-out is longer than a year.
-    pub(crate) fn new(
+    pub fn new(
         mut http: Http,
         drain: watch::Receiver<Option<Duration>>,
         load: Load,
         access_log: Option<Log>,
         readiness: Option<Readiness>,
-        hooks: Hooks,
+        hooks: ConnectionHooks,
     ) -> Self {
         for time in [
             &mut http.header_timeout,
@@ -71,15 +71,11 @@ impl Shared {
 
     /// TCP connections begin with a handshake.
     #[cfg(feature = "tls")]
-    pub(crate) fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
+    pub fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
         Self {
             tls: Some(tls),
             ..self
         }
-    }
-
-    pub(super) fn hooks(&self) -> &Hooks {
-        &self.hooks
     }
 
     /// hyper, with the limits.

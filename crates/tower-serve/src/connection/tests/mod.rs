@@ -37,8 +37,8 @@ use tokio::{
 };
 use tower::{Service, service_fn};
 
-use super::{ConnectInfo, Load, RequestBody, Shared, serve};
-use crate::{BoxError, access_log::Log, config::Http, hooks::Hooks};
+use super::{ConnectInfo, ConnectionHooks, Load, RequestBody, Shared, serve};
+use crate::{BoxError, Http, access_log::Log};
 
 /// More than every time-out of a connection together.
 const LONG: Duration = Duration::from_secs(600);
@@ -82,7 +82,7 @@ impl Server {
                 load.clone(),
                 log,
                 None,
-                Hooks::default(),
+                ConnectionHooks::default(),
             )),
             drain,
             load,

@@ -18,8 +18,8 @@ use super::{
     clock::{Alarm, Clock, Expiry},
     close::{End, finish},
     drain::{News, drained},
+    events::ConnectionEvents,
     io::{Io, is_blank},
-    life::Life,
     page::Page,
     parked::Parked,
     progress::{Awaits, BodyState, Open, Progress},
@@ -40,7 +40,7 @@ const NO_HEAD_REQUEST: &[u8] = b"HEAD / HTTP/1.1\r\nhost: none\r\n\r\n";
 ///
 /// When `drain` is set, an idle connection closes after that time, a busy one closes after its response, and
 /// a new one has a moment to send its first request, which is answered.
-pub(crate) fn serve<IO, S>(
+pub fn serve<IO, S>(
     io: IO,
     connection: ConnectInfo,
     service: S,
@@ -74,7 +74,7 @@ where
     S: HttpService,
 {
     let progress = open.progress().clone();
-    let life = Life::begin(&shared, &connection, &progress).map(Box::new);
+    let life = ConnectionEvents::begin(&shared, &connection, &progress).map(Box::new);
     let access_log = shared.access_log.as_ref();
     let access_log = access_log.map(|log| log.client(&connection));
     let is_logged = access_log.is_some();
@@ -247,7 +247,7 @@ fn in_place_of(sent: &[u8]) -> Bytes {
 struct Parts<H, P> {
     /// There is always one, but while it turns into the other.
     stage: Option<Stage<H, P>>,
-    _life: Option<Box<Life>>,
+    _life: Option<Box<ConnectionEvents>>,
     _open: Open,
 }
 

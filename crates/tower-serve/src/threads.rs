@@ -5,7 +5,7 @@ use std::{io, thread};
 use rustix::io::Errno;
 
 /// Starts a thread beside the event loop. The error is a sentence for the operator.
-pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let started = thread::Builder::new().name(name.into()).spawn(work);
     let refused = |error| refused(&format!("cannot start the thread {name:?}"), &error);
     started
@@ -14,7 +14,7 @@ pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
 }
 
 /// Why there is one thread or process less than is needed, and what to do.
-pub(crate) fn refused(what: &str, error: &io::Error) -> String {
+pub fn refused(what: &str, error: &io::Error) -> String {
     if error.raw_os_error() == Some(Errno::AGAIN.raw_os_error()) {
         return format!(
             "{what}: the system allows no more threads; raise pids.max of the container, or the number of \

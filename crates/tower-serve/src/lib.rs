@@ -1,0 +1,38 @@
+//! One HTTP connection, served well, from any IO.
+//!
+//! hyper reads and writes HTTP/1.1. This crate adds what hyper leaves to its user: the strict checks of requests,
+//! deadlines, a close that does not destroy the last response, an access log, TLS, and a graceful drain. It runs no
+//! processes and opens no sockets; the crate `tower-prefork` does.
+//!
+//! # Features
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `clap` | `AccessLogFormat` as a value of an option of clap |
+//! | `tls` | `Tls`: HTTPS |
+
+// A print panics when standard error is gone, and waits when it is full.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+pub mod access_log;
+pub mod connection;
+pub mod error;
+#[doc(hidden)]
+pub mod file;
+mod http;
+mod http_service;
+pub mod log_writer;
+mod setting;
+#[doc(hidden)]
+pub mod threads;
+#[cfg(feature = "tls")]
+pub mod tls;
+
+pub use access_log::{AccessLog, AccessLogFormat};
+pub use connection::RequestBody;
+pub use error::BoxError;
+pub use http::Http;
+pub use http_service::HttpService;
+pub use setting::InvalidSetting;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
