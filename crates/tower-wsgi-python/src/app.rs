@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Extensions, Request, Response, header::ACCEPT};
+use http::{Request, Response, header::ACCEPT};
 use pyo3::prelude::*;
 use tower_layer::Layer as _;
 use tower_server_info::{PoolMonitor, PoolStats};
@@ -14,7 +14,7 @@ use tower_wsgi::{
     Body, BoxError,
     blocking::{AbandonedJob, Blocking, BlockingLayer, BlockingPool, Stats},
     wait_for_body::{WaitForBody, WaitForBodyLayer},
-    wsgi::{Ends, WsgiService},
+    wsgi::WsgiService,
 };
 
 use crate::{
@@ -155,14 +155,6 @@ impl PythonApp {
     #[must_use]
     pub fn multiprocess(mut self, multiprocess: bool) -> Self {
         self.wsgi = self.wsgi.multiprocess(multiprocess);
-        self.build()
-    }
-
-    /// Where the ends of the connection are found in the extensions of a request. By default they are not
-    /// known: `REMOTE_ADDR` is empty then, and `SERVER_NAME` is taken from the `Host` field.
-    #[must_use]
-    pub fn ends(mut self, ends: fn(&Extensions) -> Ends) -> Self {
-        self.wsgi = self.wsgi.ends(ends);
         self.build()
     }
 

@@ -55,7 +55,7 @@ impl Clients {
     }
 
     fn find<'py>(&self, py: Python<'py>, environ: &Environ) -> Option<Bound<'py, PyDict>> {
-        let remote = environ.ends().remote;
+        let remote = environ.peer();
         let slots = self.lock();
         let client = slots[slot(remote)].as_ref()?;
         let is_same = client.remote == remote && client.key.is_of(environ);
@@ -63,7 +63,7 @@ impl Clients {
     }
 
     fn remember<'py>(&self, py: Python<'py>, environ: &Environ) -> PyResult<Bound<'py, PyDict>> {
-        let remote = environ.ends().remote;
+        let remote = environ.peer();
         let dict = self.templates.copy(py, environ)?;
         let address = remote.map(|remote| remote.ip().to_canonical().to_string());
         // CGI demands it (RFC 3875 section 4.1.8), also where the client has no address.
@@ -72,7 +72,7 @@ impl Clients {
         if let Some(remote) = remote {
             dict.set_item(intern!(py, "REMOTE_PORT"), remote.port().to_string())?;
         }
-        let connection = Py::new(py, Connection::new(environ.ends()))?;
+        let connection = Py::new(py, Connection::new(environ))?;
         dict.set_item(intern!(py, "pulsar.connection"), connection)?;
         let client = Client {
             remote,

@@ -1,16 +1,24 @@
-//! The ends of a connection, as Python sees them.
+//! The addresses of a connection, as Python sees them.
+
+use std::net::SocketAddr;
 
 use pyo3::prelude::*;
-use tower_wsgi::wsgi::Ends;
+use tower_wsgi::wsgi::Environ;
 
-/// `pulsar.connection`: the ends of the connection.
+/// `pulsar.connection`: the addresses of the connection.
 #[pyclass(frozen, module = "tower_wsgi")]
 #[derive(Debug)]
-pub(crate) struct Connection(Ends);
+pub(crate) struct Connection {
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+}
 
 impl Connection {
-    pub(crate) fn new(ends: &Ends) -> Self {
-        Self(ends.clone())
+    pub(crate) fn new(environ: &Environ) -> Self {
+        Self {
+            peer: environ.peer(),
+            local: environ.local(),
+        }
     }
 }
 
@@ -19,14 +27,14 @@ impl Connection {
     /// The client's host and port; `None` on a Unix socket.
     #[getter]
     fn address(&self) -> Option<(String, u16)> {
-        let remote = self.0.remote?;
-        Some((remote.ip().to_canonical().to_string(), remote.port()))
+        let peer = self.peer?;
+        Some((peer.ip().to_canonical().to_string(), peer.port()))
     }
 
     /// The host and port that the client connected to; `None` on a Unix socket.
     #[getter]
     fn server_address(&self) -> Option<(String, u16)> {
-        let local = self.0.local?;
+        let local = self.local?;
         Some((local.ip().to_canonical().to_string(), local.port()))
     }
 

@@ -135,7 +135,7 @@ impl Environs {
         for (name, value) in environ.fields() {
             dict.set_item(self.header(py, name), decode(py, &value))?;
         }
-        if environ.ends().local.is_none() {
+        if environ.local().is_none() {
             let (name, port) = environ.server_address();
             dict.set_item(intern!(py, "SERVER_NAME"), decode(py, &name))?;
             dict.set_item(intern!(py, "SERVER_PORT"), decode(py, &port))?;

@@ -25,7 +25,7 @@ pub(crate) struct Templates {
 #[derive(Debug)]
 pub(crate) struct Key {
     local: Option<SocketAddr>,
-    encrypted: bool,
+    url_scheme: &'static str,
     multithread: bool,
     multiprocess: bool,
     script_name: Box<str>,
@@ -33,10 +33,9 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(environ: &Environ) -> Self {
-        let ends = environ.ends();
         Self {
-            local: ends.local,
-            encrypted: ends.encrypted,
+            local: environ.local(),
+            url_scheme: environ.url_scheme(),
             multithread: environ.multithread(),
             multiprocess: environ.multiprocess(),
             script_name: environ.script_name().into(),
@@ -44,9 +43,8 @@ impl Key {
     }
 
     pub(crate) fn is_of(&self, environ: &Environ) -> bool {
-        let ends = environ.ends();
-        self.local == ends.local
-            && self.encrypted == ends.encrypted
+        self.local == environ.local()
+            && self.url_scheme == environ.url_scheme()
             && self.multithread == environ.multithread()
             && self.multiprocess == environ.multiprocess()
             && *self.script_name == *environ.script_name()
@@ -125,7 +123,7 @@ impl Templates {
         let template = self.same.bind(py).copy()?;
         template.set_item("SCRIPT_NAME", decode(py, environ.script_name().as_bytes()))?;
         template.set_item("SERVER_SOFTWARE", environ.server_software())?;
-        if environ.ends().local.is_some() {
+        if environ.local().is_some() {
             let (name, port) = environ.server_address();
             template.set_item("SERVER_NAME", decode(py, &name))?;
             template.set_item("SERVER_PORT", decode(py, &port))?;

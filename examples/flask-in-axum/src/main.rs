@@ -28,8 +28,7 @@ use std::{
 
 use axum::{Router, routing::get};
 use clap::Parser;
-use tower_prefork::{BoxError, ConnectInfo, Server, WorkerContext, cli};
-use tower_wsgi::wsgi::Ends;
+use tower_prefork::{BoxError, Server, WorkerContext, cli};
 use tower_wsgi_python::PythonApp;
 
 #[derive(Parser)]
@@ -51,15 +50,7 @@ fn main() -> ExitCode {
 fn router(worker: &WorkerContext) -> Result<Router, BoxError> {
     let flask = PythonApp::load("shop:app")?
         .thread_workers(worker.config().thread_workers)
-        .multiprocess(true)
-        .ends(|extensions| {
-            let connection = extensions.get::<ConnectInfo>();
-            Ends {
-                remote: connection.and_then(ConnectInfo::peer),
-                local: connection.and_then(ConnectInfo::local),
-                encrypted: connection.is_some_and(ConnectInfo::is_encrypted),
-            }
-        });
+        .multiprocess(true);
     Ok(Router::new()
         .route("/health", get(|| async { "ok" }))
         .route("/clock", get(clock))

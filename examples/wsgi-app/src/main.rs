@@ -25,13 +25,12 @@ mod app;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use http::Extensions;
 use tower::{Layer as _, util::Either};
-use tower_prefork::{ConnectInfo, HttpService, Server, WorkerContext, cli};
+use tower_prefork::{HttpService, Server, WorkerContext, cli};
 use tower_wsgi::{
     blocking::{BlockingLayer, BlockingPool},
     wait_for_body::WaitForBodyLayer,
-    wsgi::{Ends, WsgiService},
+    wsgi::WsgiService,
 };
 
 use crate::app::App;
@@ -60,9 +59,7 @@ fn main() -> ExitCode {
 
 fn service(worker: &WorkerContext, news: PathBuf) -> impl HttpService + use<> {
     let threads = worker.config().thread_workers;
-    let wsgi = WsgiService::new(App { news })
-        .multithread(threads > 1)
-        .ends(ends);
+    let wsgi = WsgiService::new(App { news }).multithread(threads > 1);
     if threads == 0 {
         // The event loop cannot wait for a body while the application reads it.
         return Either::Left(WaitForBodyLayer::new(1 << 30).layer(wsgi));
@@ -71,15 +68,6 @@ fn service(worker: &WorkerContext, news: PathBuf) -> impl HttpService + use<> {
     let pool = BlockingPool::new(threads);
     worker.monitor(&pool);
     Either::Right(BlockingLayer::new(&pool).layer(wsgi))
-}
-
-fn ends(extensions: &Extensions) -> Ends {
-    let connection = extensions.get::<ConnectInfo>();
-    Ends {
-        remote: connection.and_then(ConnectInfo::peer),
-        local: connection.and_then(ConnectInfo::local),
-        encrypted: connection.is_some_and(ConnectInfo::is_encrypted),
-    }
 }
 
 #[cfg(test)]

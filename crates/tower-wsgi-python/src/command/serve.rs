@@ -9,7 +9,6 @@ use std::{
     thread,
 };
 
-use http::Extensions;
 use pyo3::{
     IntoPyObjectExt as _,
     exceptions::{PyRuntimeError, PyValueError},
@@ -17,10 +16,8 @@ use pyo3::{
     types::{PyDict, PyString},
 };
 use tokio::sync::oneshot;
-use tower_prefork::{
-    BoxError, Config, ConnectInfo, Server, Supervisor, WorkerContext, Workers, cli,
-};
-use tower_wsgi::{body::probe_temporary_directory, wsgi::Ends};
+use tower_prefork::{BoxError, Config, Server, Supervisor, WorkerContext, Workers, cli};
+use tower_wsgi::body::probe_temporary_directory;
 
 use super::{
     exit, heap,
@@ -155,7 +152,6 @@ fn app(
     let app = PythonApp::new(callable)?
         // A single worker, too, has a sibling while it is replaced.
         .multiprocess(!is_alone(worker))
-        .ends(ends)
         .script_name(&wsgi.script_name)
         .max_body(wsgi.max_body)
         .max_spooled(wsgi.max_spooled)
@@ -168,15 +164,6 @@ fn app(
     app.callable().set(py, "pulsar.cfg", &cfg)?;
     worker.monitor(&app);
     Ok(app)
-}
-
-fn ends(extensions: &Extensions) -> Ends {
-    let connection = extensions.get::<ConnectInfo>();
-    Ends {
-        remote: connection.and_then(ConnectInfo::peer),
-        local: connection.and_then(ConnectInfo::local),
-        encrypted: connection.is_some_and(ConnectInfo::is_encrypted),
-    }
 }
 
 /// `pulsar.cfg`: the settings that hold, by name.

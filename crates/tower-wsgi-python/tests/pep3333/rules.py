@@ -96,7 +96,7 @@ VARIABLES = {
     "wsgi.multiprocess": "`True`, except with `--workers 0`.",
     "wsgi.run_once": "`False`.",
     "wsgi.file_wrapper": "For files: one on disk is sent without Python.",
-    "pulsar.connection": "The ends of the connection: `address`, `server_address`.",
+    "pulsar.connection": "The addresses of the connection: `address`, `server_address`.",
     "pulsar.cfg": "The settings that hold, by name.",
 }
 

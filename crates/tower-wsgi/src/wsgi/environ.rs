@@ -1,21 +1,30 @@
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
-use http::{HeaderMap, Method, Uri, Version, request::Parts};
+use http::{Extensions, HeaderMap, Method, Uri, Version, request::Parts};
 use percent_encoding::percent_decode;
+use tower_server_info::ConnectInfo;
 
 use super::Input;
 
-/// The ends of the connection that a request arrived on, as far as they are known.
-///
-/// They become `REMOTE_ADDR`, `REMOTE_PORT`, `SERVER_NAME` and `SERVER_PORT`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ends {
-    /// The client's address.
-    pub remote: Option<SocketAddr>,
-    /// The address that the client connected to.
-    pub local: Option<SocketAddr>,
-    /// Whether the connection is encrypted: the scheme is `https` then.
-    pub encrypted: bool,
+/// The addresses of a request's connection, as far as the server says them.
+#[derive(Debug, Default)]
+struct Addresses {
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    encrypted: bool,
+}
+
+impl Addresses {
+    fn new(extensions: &Extensions) -> Self {
+        let Some(info) = extensions.get::<ConnectInfo>() else {
+            return Self::default();
+        };
+        Self {
+            peer: info.peer(),
+            local: info.local(),
+            encrypted: info.is_encrypted(),
+        }
+    }
 }
 
 /// What is the same for all requests of a service.
@@ -35,17 +44,17 @@ pub struct Environ {
     pub(super) parts: Parts,
     pub(super) input: Input,
     server: Arc<Server>,
-    ends: Ends,
+    addresses: Addresses,
     pub(super) added: Vec<(String, Vec<u8>)>,
 }
 
 impl Environ {
-    pub(super) fn new(parts: Parts, input: Input, server: Arc<Server>, ends: Ends) -> Self {
+    pub(super) fn new(parts: Parts, input: Input, server: Arc<Server>) -> Self {
         Self {
+            addresses: Addresses::new(&parts.extensions),
             parts,
             input,
             server,
-            ends,
             added: Vec::new(),
         }
     }
@@ -114,7 +123,11 @@ impl Environ {
     /// `wsgi.url_scheme`: `http` or `https`.
     #[must_use]
     pub fn url_scheme(&self) -> &'static str {
-        if self.ends.encrypted { "https" } else { "http" }
+        if self.addresses.encrypted {
+            "https"
+        } else {
+            "http"
+        }
     }
 
     /// `wsgi.multithread`: whether the application may be called by another thread at the same time.
@@ -129,10 +142,18 @@ impl Environ {
         self.server.multiprocess
     }
 
-    /// The ends of the connection.
+    /// The client's address, from which `REMOTE_ADDR` and `REMOTE_PORT` are made; `None` on a Unix socket, and
+    /// where the server has put no [`ConnectInfo`] into the extensions of the request.
     #[must_use]
-    pub fn ends(&self) -> &Ends {
-        &self.ends
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.addresses.peer
+    }
+
+    /// The address that the client connected to, from which `SERVER_NAME` and `SERVER_PORT` are made; `None` on a
+    /// Unix socket, and where the server has put no [`ConnectInfo`] into the extensions of the request.
+    #[must_use]
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.addresses.local
     }
 
     /// `wsgi.input`: the body of the request.

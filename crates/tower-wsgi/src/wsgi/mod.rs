@@ -114,7 +114,7 @@ pub use tower_blocking::internal::render_error;
 pub use self::{
     application::Application,
     body::ResponseBody,
-    environ::{Ends, Environ},
+    environ::Environ,
     head::{Problem, StartError, hop_by_hop},
     input::Input,
     service::WsgiService,

@@ -9,12 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Extensions, Method, Request, Response, uri::PathAndQuery};
+use http::{Method, Request, Response, uri::PathAndQuery};
 use tower_blocking::internal::{Rejection, Writer};
 use tower_service::Service;
 
 use super::{
-    Application, Ends, Environ, Input, ResponseBody, StartResponse,
+    Application, Environ, Input, ResponseBody, StartResponse,
     chunks::{Chunks, warn_of_excess},
     environ::Server,
     file::FileBody,
@@ -30,7 +30,6 @@ const NOT_STARTED: &str =
 pub struct WsgiService<A> {
     application: Arc<A>,
     pub(super) server: Arc<Server>,
-    ends: fn(&Extensions) -> Ends,
 }
 
 impl<A> WsgiService<A> {
@@ -45,7 +44,6 @@ impl<A> WsgiService<A> {
                 multithread: true,
                 multiprocess: true,
             }),
-            ends: |_| Ends::default(),
         }
     }
 
@@ -71,14 +69,6 @@ impl<A> WsgiService<A> {
     #[must_use]
     pub fn multiprocess(mut self, multiprocess: bool) -> Self {
         self.server_mut().multiprocess = multiprocess;
-        self
-    }
-
-    /// Where the ends of the connection are found in the extensions of a request: each server puts them
-    /// there in its own way. By default they are not known.
-    #[must_use]
-    pub fn ends(mut self, ends: fn(&Extensions) -> Ends) -> Self {
-        self.ends = ends;
         self
     }
 
@@ -111,8 +101,7 @@ where
         let (parts, body) = request.into_parts();
         let shared = Shared::new(&parts.method);
         let asked = (parts.method.clone(), parts.uri.path_and_query().cloned());
-        let ends = (self.ends)(&parts.extensions);
-        let environ = Environ::new(parts, Input::new(body), Arc::clone(&self.server), ends);
+        let environ = Environ::new(parts, Input::new(body), Arc::clone(&self.server));
         let response = answer(&*self.application, environ, &shared).unwrap_or_else(|error| {
             if shared.is_client_gone() && is_broken_pipe(&*error) {
                 not_sent(&*error);
@@ -130,7 +119,6 @@ impl<A> Clone for WsgiService<A> {
         Self {
             application: Arc::clone(&self.application),
             server: Arc::clone(&self.server),
-            ends: self.ends,
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header::HOST};
+use tower_server_info::ConnectInfo;
 
-use super::{Ends, Environ, environ::Server};
+use super::{Environ, environ::Server};
 use crate::BufferedBody;
 
 /// A valid environ for a `GET` of this URL: a path, or `http://host/path`; `https` in it is as
@@ -110,17 +111,15 @@ impl EnvironBuilder {
     /// The environ.
     #[must_use]
     pub fn build(self) -> Environ {
-        let local = Ipv4Addr::LOCALHOST;
-        let ends = Ends {
-            remote: Some(SocketAddr::from((local, 49152))),
-            local: Some(SocketAddr::from((
-                local,
-                if self.encrypted { 443 } else { 80 },
-            ))),
-            encrypted: self.encrypted,
-        };
-        let (parts, body) = self.request.into_parts();
-        let mut environ = Environ::new(parts, body.into(), Server::default().into(), ends);
+        let port = if self.encrypted { 443 } else { 80 };
+        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut connection = ConnectInfo::tcp(address(port), address(49152));
+        if self.encrypted {
+            connection = connection.encrypted();
+        }
+        let (mut parts, body) = self.request.into_parts();
+        parts.extensions.insert(connection);
+        let mut environ = Environ::new(parts, body.into(), Server::default().into());
         for (name, value) in self.variables {
             environ.insert(name, value);
         }

@@ -79,7 +79,7 @@ impl Environ {
 
     fn fixed(&self) -> [(&'static str, Option<Cow<'_, [u8]>>); 14] {
         let (server_name, server_port) = self.server_address();
-        let remote = self.ends().remote.map(|remote| {
+        let remote = self.peer().map(|remote| {
             let (ip, port) = (remote.ip().to_canonical(), remote.port());
             (ip.to_string(), port.to_string())
         });
@@ -168,7 +168,7 @@ impl Environ {
     /// that it did.
     #[must_use]
     pub fn server_address(&self) -> (Cow<'_, [u8]>, Cow<'_, [u8]>) {
-        if let Some(local) = self.ends().local {
+        if let Some(local) = self.local() {
             let name = match local.ip().to_canonical() {
                 IpAddr::V4(ip) => ip.to_string(),
                 // As in a URL (RFC 3875 section 4.1.14).
@@ -176,7 +176,10 @@ impl Environ {
             };
             return (owned(name), owned(local.port().to_string()));
         }
-        let default_port = if self.ends().encrypted { "443" } else { "80" };
+        let default_port = match self.url_scheme() {
+            "https" => "443",
+            _ => "80",
+        };
         let authority = self.host();
         let authority = authority.and_then(|host| Authority::try_from(&*host).ok());
         match authority {

@@ -8,13 +8,15 @@ use std::{
 use http::{HeaderName, HeaderValue, Version};
 
 use super::*;
-use crate::wsgi::{Ends, Input, environ::Server, testing};
+use tower_server_info::ConnectInfo;
+
+use crate::wsgi::{Input, environ::Server, testing};
 
 /// The variables of a request, as text.
-fn variables(request: Request<Input>, ends: Ends, script_name: &str) -> HashMap<String, String> {
+fn variables(request: Request<Input>, script_name: &str) -> HashMap<String, String> {
     let server = WsgiService::new(()).script_name(script_name).server();
     let (parts, input) = request.into_parts();
-    let environ = Environ::new(parts, input, server, ends);
+    let environ = Environ::new(parts, input, server);
     let mut variables = HashMap::new();
     for (name, value) in environ.variables() {
         let name = name.to_string();
@@ -28,7 +30,7 @@ fn variables(request: Request<Input>, ends: Ends, script_name: &str) -> HashMap<
 
 fn plain(request: http::request::Builder) -> HashMap<String, String> {
     let body = Input::from(BufferedBody::default());
-    variables(request.body(body).unwrap(), Ends::default(), "")
+    variables(request.body(body).unwrap(), "")
 }
 
 fn check(variables: &HashMap<String, String>, expected: &[(&str, &str)]) {
@@ -43,14 +45,14 @@ fn check(variables: &HashMap<String, String>, expected: &[(&str, &str)]) {
 
 #[test]
 fn a_plain_request_has_these_and_no_others() {
-    let ends = Ends {
-        remote: Some(SocketAddr::from(([127, 0, 0, 1], 1234))),
-        local: Some(SocketAddr::from(([127, 0, 0, 2], 8000))),
-        encrypted: false,
-    };
-    let request = Request::get("/a%20b/%C3%A9%zz?x=%201").header("host", "example.com:80");
+    let request = Request::get("/a%20b/%C3%A9%zz?x=%201")
+        .header("host", "example.com:80")
+        .extension(ConnectInfo::tcp(
+            SocketAddr::from(([127, 0, 0, 2], 8000)),
+            SocketAddr::from(([127, 0, 0, 1], 1234)),
+        ));
     let request = request.body(Input::from(BufferedBody::default())).unwrap();
-    let variables = variables(request, ends, "");
+    let variables = variables(request, "");
     let expected = [
         ("REQUEST_METHOD", "GET"),
         ("SCRIPT_NAME", ""),
@@ -108,7 +110,7 @@ fn header_fields_become_variables() {
 #[test]
 fn the_length_is_that_of_the_body_that_has_arrived() {
     let length = |request: http::request::Builder, body: Input| {
-        let variables = variables(request.body(body).unwrap(), Ends::default(), "");
+        let variables = variables(request.body(body).unwrap(), "");
         let length = variables.get("CONTENT_LENGTH").cloned();
         (length, variables.contains_key("HTTP_TRANSFER_ENCODING"))
     };
@@ -133,7 +135,7 @@ fn the_script_name_is_cut_off_the_path() {
     let path = |script_name: &str, target: &str| {
         let body = Input::from(BufferedBody::default());
         let request = Request::get(target).body(body).unwrap();
-        let variables = variables(request, Ends::default(), script_name);
+        let variables = variables(request, script_name);
         (
             variables["SCRIPT_NAME"].clone(),
             variables["PATH_INFO"].clone(),
@@ -188,24 +190,20 @@ fn targets_of_other_forms() {
 }
 
 #[test]
-fn the_ends_of_the_connection() {
-    let of = |ends: Ends, host: Option<&str>| {
-        let mut request = Request::get("/");
+fn the_addresses_of_the_connection() {
+    let of = |connection: ConnectInfo, host: Option<&str>| {
+        let mut request = Request::get("/").extension(connection);
         if let Some(host) = host {
             request = request.header("host", host);
         }
         let body = Input::from(BufferedBody::default());
-        variables(request.body(body).unwrap(), ends, "")
+        variables(request.body(body).unwrap(), "")
     };
     let mapped = |last, port| {
         let ip = Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0x7f00, last);
-        Some(SocketAddr::new(IpAddr::V6(ip), port))
+        SocketAddr::new(IpAddr::V6(ip), port)
     };
-    let over_v6_socket = Ends {
-        remote: mapped(1, 5),
-        local: mapped(2, 443),
-        encrypted: true,
-    };
+    let over_v6_socket = ConnectInfo::tcp(mapped(2, 443), mapped(1, 5)).encrypted();
     check(
         &of(over_v6_socket, Some("example.com")),
         &[
@@ -216,19 +214,18 @@ fn the_ends_of_the_connection() {
         ],
     );
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 80));
-    let over_v6 = Ends {
-        remote: Some(v6),
-        local: Some(v6),
-        encrypted: false,
-    };
+    let over_v6 = ConnectInfo::tcp(v6, v6);
     check(
         &of(over_v6, None),
         &[("REMOTE_ADDR", "::1"), ("SERVER_NAME", "[::1]")],
     );
 
-    let unix = |encrypted| Ends {
-        encrypted,
-        ..Ends::default()
+    let unix = |encrypted| {
+        let connection = ConnectInfo::unix(None);
+        match encrypted {
+            true => connection.encrypted(),
+            false => connection,
+        }
     };
     let cases = [
         (false, Some("example.com"), "example.com", "80"),
@@ -315,20 +312,17 @@ fn an_environ_of_a_test_is_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn the_service_finds_the_ends_in_the_extensions() {
+async fn the_service_finds_the_connection_in_the_extensions() {
     let service = WsgiService::new(|environ: Environ, start_response: StartResponse| {
         start_response.start("200 OK", PLAIN)?;
         let address = environ.get("REMOTE_ADDR").unwrap().into_owned();
         Ok::<_, BoxError>([Ok(Bytes::from(address))])
-    })
-    .ends(|extensions| Ends {
-        remote: extensions.get::<SocketAddr>().copied(),
-        ..Ends::default()
     });
     let mut request = request(Method::GET);
+    let address = |last| SocketAddr::from(([127, 0, 0, last], 1));
     request
         .extensions_mut()
-        .insert(SocketAddr::from(([127, 0, 0, 9], 1)));
+        .insert(ConnectInfo::tcp(address(1), address(9)));
     let Ok(response) = service.oneshot(request).await;
     assert_eq!(see(response).await.body, Ok("127.0.0.9".into()));
 }
@@ -361,19 +355,18 @@ fn no_client_names_a_proxy() {
 
 #[test]
 fn an_empty_host_is_there_and_names_no_server() {
-    let local = Some(SocketAddr::from(([127, 0, 0, 2], 8000)));
-    for (local, name, port) in [(local, "127.0.0.2", "8000"), (None, "localhost", "80")] {
-        let ends = Ends {
-            local,
-            ..Ends::default()
-        };
-        let request = Request::get("/").header("host", "");
+    let address = SocketAddr::from(([127, 0, 0, 2], 8000));
+    for (connection, name, port) in [
+        (ConnectInfo::tcp(address, address), "127.0.0.2", "8000"),
+        (ConnectInfo::unix(None), "localhost", "80"),
+    ] {
+        let request = Request::get("/").header("host", "").extension(connection);
         let request = request.body(Input::from(BufferedBody::default())).unwrap();
         let expected = [
             ("HTTP_HOST", ""),
             ("SERVER_NAME", name),
             ("SERVER_PORT", port),
         ];
-        check(&variables(request, ends, ""), &expected);
+        check(&variables(request, ""), &expected);
     }
 }
