@@ -29,6 +29,7 @@ fn python(calls: Calls) -> Calls {
 }
 
 fn load() -> PythonApp {
-    let app = PythonApp::load("application:application").expect("the application can be imported");
-    app.thread_workers(0)
+    let app = PythonApp::builder().thread_workers(0);
+    app.load("application:application")
+        .expect("the application can be imported")
 }

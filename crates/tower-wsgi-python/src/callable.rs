@@ -1,9 +1,6 @@
-//! A Python callable as an application.
+//! A Python callable as an [`Application`].
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use tower_wsgi::{
@@ -12,79 +9,60 @@ use tower_wsgi::{
 };
 
 use crate::{
-    check, chunks::Chunks, environ::Environs, failure::Failure, file_wrapper::FileWrapper,
-    start_response::StartResponse,
+    chunks::Chunks, environ::EnvironBuilder, exception::WsgiErrors, file_wrapper::FileWrapper,
+    start_response::StartResponse, validate,
 };
 
-/// What the calls of one application share.
-#[derive(Debug)]
-pub(crate) struct Host {
-    environs: Environs,
-    /// Whether the application is held to the letter of PEP 3333.
-    strict: AtomicBool,
-}
-
-impl Host {
-    pub(crate) fn errors(&self) -> &Py<PyAny> {
-        &self.environs.errors
-    }
-
-    /// Writes a traceback to `wsgi.errors`, and gives what is logged.
-    pub(crate) fn report(&self, py: Python<'_>, error: &PyErr) -> BoxError {
-        Failure::report(py, error, self.errors())
-    }
-}
-
-/// A WSGI callable.
+/// A WSGI application written in Python.
 #[derive(Debug)]
 pub(crate) struct Callable {
     callable: Py<PyAny>,
-    host: Arc<Host>,
+    environs: EnvironBuilder,
+    errors: Arc<WsgiErrors>,
+    /// Whether to follow PEP 3333 exactly, without the leniency of gunicorn.
+    strict: bool,
 }
 
 impl Callable {
-    pub(crate) fn new(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        check::check(callable)?;
-        let environs = Environs::new(callable.py())?;
+    /// An error if `callable` cannot be a WSGI application.
+    pub(crate) fn new(callable: &Bound<'_, PyAny>, strict: bool) -> PyResult<Self> {
+        validate::check_signature(callable)?;
+        let errors = callable.py().import("sys")?.getattr("stderr")?;
         Ok(Self {
             callable: callable.clone().unbind(),
-            host: Arc::new(Host {
-                environs,
-                strict: AtomicBool::new(false),
-            }),
+            environs: EnvironBuilder::new(&errors)?,
+            errors: Arc::new(WsgiErrors::new(errors.unbind())),
+            strict,
         })
     }
 
-    pub(crate) fn set_strict(&self, strict: bool) {
-        self.host.strict.store(strict, Ordering::Relaxed);
-    }
-
-    /// Sets a variable in the environ of every request.
-    #[cfg(feature = "command")]
+    /// Sets a variable in the environ of every request. To be called before the first request.
     pub(crate) fn set(&self, py: Python<'_>, name: &str, value: &Py<PyAny>) -> PyResult<()> {
-        self.host.environs.set(py, name, value)
+        self.environs.set(py, name, value)
     }
 
     fn call_attached(
         &self,
         py: Python<'_>,
         environ: wsgi::Environ,
-        start_response: &wsgi::StartResponse,
+        start_response: wsgi::StartResponse,
     ) -> PyResult<Chunks> {
-        let environ = self.host.environs.make(py, environ)?;
-        let callable = self.callable.bind(py);
-        let starting = StartResponse {
-            inner: start_response.clone(),
-            strict: self.host.strict.load(Ordering::Relaxed),
+        let environ = self.environs.build(py, environ)?;
+        let start_response = StartResponse {
+            inner: start_response,
+            strict: self.strict,
         };
-        let starting = Py::new(py, starting)?;
-        let iterable = callable.call1((environ, starting))?;
+        let start_response = Bound::new(py, start_response)?;
+        let iterable = self
+            .callable
+            .bind(py)
+            .call1((environ, start_response.clone()))?;
         if let Ok(file) = iterable.cast_exact::<FileWrapper>()
-            && file.get().send(py, start_response)
+            && file.get().send(py, &start_response.get().inner)
         {
-            return Ok(Chunks::over(iterable, &self.host));
+            return Ok(Chunks::only_to_close(iterable, &self.errors));
         }
-        Chunks::new(iterable, &self.host)
+        Chunks::new(iterable, &self.errors)
     }
 }
 
@@ -97,8 +75,8 @@ impl Application for Callable {
         start_response: wsgi::StartResponse,
     ) -> Result<Chunks, BoxError> {
         Python::attach(|py| {
-            self.call_attached(py, environ, &start_response)
-                .map_err(|error| self.host.report(py, &error))
+            self.call_attached(py, environ, start_response)
+                .map_err(|error| self.errors.report(py, &error))
         })
     }
 }

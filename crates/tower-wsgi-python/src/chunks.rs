@@ -1,4 +1,4 @@
-//! What an application returns, piece by piece.
+//! The iterable that an application returns, piece by piece.
 
 use std::{mem, sync::Arc};
 
@@ -12,46 +12,58 @@ use pyo3::{
 };
 use tower_wsgi::BoxError;
 
-use crate::{callable::Host, failure::Failure, text::type_name};
+use crate::exception::{WsgiErrors, type_name};
 
-/// A piece up to this size is copied; a larger one stays Python's until it is sent.
-const COPIED: usize = 16 * 1024;
+/// The maximum size of a piece that is copied. A larger one keeps its Python object until it is sent.
+const MAX_COPIED: usize = 16 * 1024;
 
-/// The iterable that the application returned. Dropped, it is closed.
+/// The pieces of a response body. Dropping it closes the application's iterable.
 pub(crate) struct Chunks {
-    /// `None` once it is closed.
-    iterable: Option<Py<PyAny>>,
-    rest: Rest,
-    host: Arc<Host>,
+    /// The iterable to close: `None` if it has no `close`, and after it was closed.
+    to_close: Option<Py<PyAny>>,
+    remaining: Remaining,
+    errors: Arc<WsgiErrors>,
 }
 
-enum Rest {
-    /// The only piece of a list or a tuple, as most bodies are. It needs Python no more.
+/// The pieces to come.
+enum Remaining {
+    /// The only piece of a list or a tuple, the most common body. It needs no interpreter.
     Single(Bytes),
-    /// The next index, and the list or the tuple that was returned.
+    /// The next index, and the list that the application returned.
     List(usize, Py<PyList>),
+    /// The next index, and the tuple that the application returned.
     Tuple(usize, Py<PyTuple>),
     Iterator(Py<PyIterator>),
-    Over,
+    Nothing,
 }
 
 impl Chunks {
-    pub(crate) fn new(iterable: Bound<'_, PyAny>, host: &Arc<Host>) -> PyResult<Self> {
+    pub(crate) fn new(iterable: Bound<'_, PyAny>, errors: &Arc<WsgiErrors>) -> PyResult<Self> {
         let py = iterable.py();
-        // These have no `close`.
+        // Lists and tuples have no `close`.
         let iterable = match iterable.cast_into_exact::<PyList>() {
-            Ok(list) if list.len() == 1 => return Self::single(&list.get_item(0)?, host),
-            Ok(list) => return Ok(Self::plain(Rest::List(0, list.unbind()), host)),
+            Ok(list) if list.len() == 1 => return Self::single(&list.get_item(0)?, errors),
+            Ok(list) => {
+                return Ok(Self::without_close(
+                    Remaining::List(0, list.unbind()),
+                    errors,
+                ));
+            }
             Err(other) => other.into_inner(),
         };
         let iterable = match iterable.cast_into_exact::<PyTuple>() {
-            Ok(tuple) if tuple.len() == 1 => return Self::single(&tuple.get_item(0)?, host),
-            Ok(tuple) => return Ok(Self::plain(Rest::Tuple(0, tuple.unbind()), host)),
+            Ok(tuple) if tuple.len() == 1 => return Self::single(&tuple.get_item(0)?, errors),
+            Ok(tuple) => {
+                return Ok(Self::without_close(
+                    Remaining::Tuple(0, tuple.unbind()),
+                    errors,
+                ));
+            }
             Err(other) => other.into_inner(),
         };
-        // What is closed, if this fails, is closed by the drop.
-        let mut chunks = Self::over(iterable, host);
-        if let Some(iterable) = &chunks.iterable {
+        // If the rest fails, dropping this closes the iterable.
+        let mut chunks = Self::only_to_close(iterable, errors);
+        if let Some(iterable) = &chunks.to_close {
             let iterable = iterable.bind(py);
             refuse_asynchronous(iterable)?;
             let iterator = iterable.try_iter().map_err(|error| {
@@ -59,10 +71,10 @@ impl Chunks {
                     return error;
                 }
                 PyTypeError::new_err(format!(
-                    "the application returned {}, which is no iterable of bytes{}",
+                    "the application returned {}, which is not an iterable of bytes{}",
                     type_name(iterable),
                     if iterable.is_callable() {
-                        "; it can be called: if the application is a factory, write it with \
+                        "; it is callable: if the application is a factory, write it with \
                          parentheses, as in mysite:create_app(), and if it returned a response, \
                          return response(environ, start_response)"
                     } else {
@@ -70,58 +82,58 @@ impl Chunks {
                     }
                 ))
             })?;
-            chunks.rest = Rest::Iterator(iterator.unbind());
+            chunks.remaining = Remaining::Iterator(iterator.unbind());
         }
         Ok(chunks)
     }
 
-    /// Nothing is to be asked for: it is only to be closed.
-    pub(crate) fn over(iterable: Bound<'_, PyAny>, host: &Arc<Host>) -> Self {
+    /// A body without pieces, whose iterable is to be closed.
+    pub(crate) fn only_to_close(iterable: Bound<'_, PyAny>, errors: &Arc<WsgiErrors>) -> Self {
         Self {
-            iterable: Some(iterable.unbind()),
-            rest: Rest::Over,
-            host: Arc::clone(host),
+            to_close: Some(iterable.unbind()),
+            remaining: Remaining::Nothing,
+            errors: Arc::clone(errors),
         }
     }
 
-    fn single(item: &Bound<'_, PyAny>, host: &Arc<Host>) -> PyResult<Self> {
-        to_bytes(item).map(|piece| Self::plain(Rest::Single(piece), host))
+    fn single(item: &Bound<'_, PyAny>, errors: &Arc<WsgiErrors>) -> PyResult<Self> {
+        to_bytes(item).map(|piece| Self::without_close(Remaining::Single(piece), errors))
     }
 
-    /// Nothing is to be closed.
-    fn plain(rest: Rest, host: &Arc<Host>) -> Self {
+    /// Pieces of an iterable that has no `close`.
+    fn without_close(remaining: Remaining, errors: &Arc<WsgiErrors>) -> Self {
         Self {
-            iterable: None,
-            rest,
-            host: Arc::clone(host),
+            to_close: None,
+            remaining,
+            errors: Arc::clone(errors),
         }
     }
 
     fn piece(&mut self, py: Python<'_>) -> PyResult<Option<Bytes>> {
-        let next = match &mut self.rest {
-            Rest::Single(_) | Rest::Over => return Ok(None),
-            Rest::List(index, list) => {
+        let next = match &mut self.remaining {
+            Remaining::Single(_) | Remaining::Nothing => return Ok(None),
+            Remaining::List(index, list) => {
                 let item = list.bind(py).get_item(*index).ok();
                 *index += 1;
                 item
             }
-            Rest::Tuple(index, tuple) => {
+            Remaining::Tuple(index, tuple) => {
                 let item = tuple.bind(py).get_item(*index).ok();
                 *index += 1;
                 item
             }
-            Rest::Iterator(iterator) => iterator.bind(py).clone().next().transpose()?,
+            Remaining::Iterator(iterator) => iterator.bind(py).clone().next().transpose()?,
         };
         let Some(item) = next else {
-            self.rest = Rest::Over;
+            self.remaining = Remaining::Nothing;
             return Ok(None);
         };
         to_bytes(&item).map(Some)
     }
 
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.rest = Rest::Over;
-        let Some(iterable) = self.iterable.take() else {
+        self.remaining = Remaining::Nothing;
+        let Some(iterable) = self.to_close.take() else {
             return Ok(());
         };
         if let Some(close) = iterable.bind(py).getattr_opt(intern!(py, "close"))? {
@@ -131,7 +143,8 @@ impl Chunks {
     }
 }
 
-/// A future that is done would be iterated as an empty body, and a coroutine would never run.
+/// An error if the application has returned an awaitable: a finished future would be iterated as an empty body, and a
+/// coroutine would never run.
 fn refuse_asynchronous(result: &Bound<'_, PyAny>) -> PyResult<()> {
     if !is_asynchronous(result)? {
         return Ok(());
@@ -148,7 +161,7 @@ fn is_asynchronous(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     if class.getattr_opt(intern!(py, "__await__"))?.is_some() {
         return Ok(true);
     }
-    // What can be iterated both ways (Django's streams can) is as good as any iterable.
+    // An object that supports both protocols, such as Django's streaming responses, is a valid iterable.
     Ok(class.getattr_opt(intern!(py, "__aiter__"))?.is_some()
         && class.getattr_opt(intern!(py, "__iter__"))?.is_none())
 }
@@ -158,7 +171,7 @@ fn to_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
         let hint = if item.is_instance_of::<pyo3::types::PyString>() {
             "; encode it"
         } else if is_asynchronous(item).unwrap_or(false) {
-            // Or the interpreter complains of a coroutine that was never awaited.
+            // Otherwise the interpreter warns about a coroutine that was never awaited.
             if let Ok(Some(close)) = item.getattr_opt(intern!(item.py(), "close")) {
                 let _ = close.call0();
             }
@@ -167,11 +180,11 @@ fn to_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
             ""
         };
         PyTypeError::new_err(format!(
-            "the application gave {} as a piece of its body, not bytes{hint}",
+            "the application yielded {} as a piece of its body, not bytes{hint}",
             type_name(item)
         ))
     })?;
-    if bytes.as_bytes().len() <= COPIED {
+    if bytes.as_bytes().len() <= MAX_COPIED {
         return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
     }
     Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())))
@@ -181,28 +194,32 @@ impl Iterator for Chunks {
     type Item = Result<Bytes, BoxError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match mem::replace(&mut self.rest, Rest::Over) {
-            Rest::Over => return None,
-            Rest::Single(piece) => return Some(Ok(piece)),
-            rest => self.rest = rest,
+        match mem::replace(&mut self.remaining, Remaining::Nothing) {
+            Remaining::Nothing => return None,
+            Remaining::Single(piece) => return Some(Ok(piece)),
+            remaining => self.remaining = remaining,
         }
         Python::attach(|py| {
             self.piece(py)
                 .map_err(|error| {
-                    self.rest = Rest::Over;
-                    self.host.report(py, &error)
+                    self.remaining = Remaining::Nothing;
+                    self.errors.report(py, &error)
                 })
                 .transpose()
         })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        match &self.rest {
-            Rest::Over => (0, Some(0)),
-            Rest::Single(_) => (1, Some(1)),
-            Rest::Iterator(_) => (0, None),
-            Rest::List(index, list) => exactly(Python::attach(|py| list.bind(py).len()), *index),
-            Rest::Tuple(index, tuple) => exactly(Python::attach(|py| tuple.bind(py).len()), *index),
+        match &self.remaining {
+            Remaining::Nothing => (0, Some(0)),
+            Remaining::Single(_) => (1, Some(1)),
+            Remaining::Iterator(_) => (0, None),
+            Remaining::List(index, list) => {
+                exactly(Python::attach(|py| list.bind(py).len()), *index)
+            }
+            Remaining::Tuple(index, tuple) => {
+                exactly(Python::attach(|py| tuple.bind(py).len()), *index)
+            }
         }
     }
 }
@@ -214,13 +231,14 @@ fn exactly(length: usize, index: usize) -> (usize, Option<usize>) {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        let is_pythons = !matches!(self.rest, Rest::Single(_) | Rest::Over);
-        if self.iterable.is_none() && !is_pythons {
+        let holds_python_object =
+            !matches!(self.remaining, Remaining::Single(_) | Remaining::Nothing);
+        if self.to_close.is_none() && !holds_python_object {
             return;
         }
         Python::attach(|py| {
             if let Err(error) = self.close(py) {
-                let error: BoxError = Failure::report(py, &error, self.host.errors());
+                let error = self.errors.report(py, &error);
                 tracing::error!(error = %error, "the application failed in close()");
             }
         });

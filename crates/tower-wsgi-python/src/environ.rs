@@ -1,4 +1,4 @@
-//! The environ as a Python dictionary.
+//! Building the environ, a Python dictionary, from a request.
 
 use std::{
     collections::HashMap,
@@ -18,13 +18,13 @@ use tower_wsgi::{
     wsgi::{Environ, Input, Variable},
 };
 
-use crate::{clients::Clients, template::Templates, text::decode};
+use crate::{environ_template::Templates, native_string::decode};
 
-/// How many header names of clients are kept as Python strings.
-const MOST_NAMES: usize = 1024;
+/// The maximum number of cached names of unusual header fields.
+const MAX_CACHED_NAMES: usize = 1024;
 
 /// The header fields that clients usually send.
-const USUAL: [HeaderName; 20] = [
+const USUAL_FIELDS: [HeaderName; 20] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
     header::ACCEPT_LANGUAGE,
@@ -47,8 +47,8 @@ const USUAL: [HeaderName; 20] = [
     header::USER_AGENT,
 ];
 
-/// The methods that clients usually send, beside `GET`.
-const METHODS: [Method; 6] = [
+/// The methods that clients usually send, besides `GET`.
+const USUAL_METHODS: [Method; 6] = [
     Method::HEAD,
     Method::POST,
     Method::PUT,
@@ -57,54 +57,51 @@ const METHODS: [Method; 6] = [
     Method::OPTIONS,
 ];
 
-/// Makes environs: what is the same in many of them is made once.
+/// Builds environs. It keeps the Python objects that many of them share.
 #[derive(Debug)]
-pub(crate) struct Environs {
-    clients: Clients,
-    /// `wsgi.errors`.
-    pub(crate) errors: Py<PyAny>,
+pub(crate) struct EnvironBuilder {
+    templates: Templates,
     bytes_io: Py<PyAny>,
     open: Py<PyAny>,
     methods: HashMap<Method, Py<PyString>, RandomState>,
-    usual: HashMap<HeaderName, Py<PyString>, RandomState>,
-    others: Mutex<HashMap<HeaderName, Py<PyString>, RandomState>>,
+    usual_fields: HashMap<HeaderName, Py<PyString>, RandomState>,
+    other_fields: Mutex<HashMap<HeaderName, Py<PyString>, RandomState>>,
 }
 
-impl Environs {
-    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+impl EnvironBuilder {
+    /// `errors` is the stream `wsgi.errors`.
+    pub(crate) fn new(errors: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = errors.py();
         let io = py.import("io")?;
-        let errors = py.import("sys")?.getattr("stderr")?;
-        let spell = |name: &HeaderName| {
-            let spelled = Variable::Header(name).to_string();
-            (name.clone(), PyString::intern(py, &spelled).unbind())
+        let variable = |name: &HeaderName| {
+            let variable = Variable::Header(name).to_string();
+            (name.clone(), PyString::intern(py, &variable).unbind())
         };
-        let name = |method: &Method| {
+        let method = |method: &Method| {
             let name = PyString::intern(py, method.as_str()).unbind();
             (method.clone(), name)
         };
         Ok(Self {
-            clients: Clients::new(Templates::new(py, &errors)?),
-            errors: errors.unbind(),
+            templates: Templates::new(py, errors)?,
             bytes_io: io.getattr("BytesIO")?.unbind(),
             open: io.getattr("open")?.unbind(),
-            methods: METHODS.iter().map(name).collect(),
-            usual: USUAL.iter().map(spell).collect(),
-            others: Mutex::default(),
+            methods: USUAL_METHODS.iter().map(method).collect(),
+            usual_fields: USUAL_FIELDS.iter().map(variable).collect(),
+            other_fields: Mutex::default(),
         })
     }
 
-    /// Sets a variable in all environs that are made from now on.
-    #[cfg(feature = "command")]
+    /// Sets a variable of every request. To be called before the first request.
     pub(crate) fn set(&self, py: Python<'_>, name: &str, value: &Py<PyAny>) -> PyResult<()> {
-        self.clients.set(py, name, value)
+        self.templates.set(py, name, value)
     }
 
-    pub(crate) fn make<'py>(
+    pub(crate) fn build<'py>(
         &self,
         py: Python<'py>,
         environ: Environ,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let dict = self.clients.copy(py, &environ)?;
+        let dict = self.templates.copy(py, &environ)?;
         if *environ.method() != Method::GET {
             let method = self.method(py, environ.method());
             dict.set_item(intern!(py, "REQUEST_METHOD"), method)?;
@@ -133,7 +130,7 @@ impl Environs {
             dict.set_item(intern!(py, "CONTENT_LENGTH"), decode(py, &value))?;
         }
         for (name, value) in environ.fields() {
-            dict.set_item(self.header(py, name), decode(py, &value))?;
+            dict.set_item(self.header_variable(py, name), decode(py, &value))?;
         }
         if environ.local().is_none() {
             let (name, port) = environ.server_address();
@@ -152,22 +149,25 @@ impl Environs {
         }
     }
 
-    fn header<'py>(&self, py: Python<'py>, name: &HeaderName) -> Bound<'py, PyString> {
-        if let Some(name) = self.usual.get(name) {
+    fn header_variable<'py>(&self, py: Python<'py>, name: &HeaderName) -> Bound<'py, PyString> {
+        if let Some(name) = self.usual_fields.get(name) {
             return name.bind(py).clone();
         }
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self
+            .other_fields
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = others.get(name) {
             return name.bind(py).clone();
         }
-        let spelled = PyString::new(py, &Variable::Header(name).to_string());
-        if others.len() < MOST_NAMES {
-            others.insert(name.clone(), spelled.clone().unbind());
+        let variable = PyString::new(py, &Variable::Header(name).to_string());
+        if others.len() < MAX_CACHED_NAMES {
+            others.insert(name.clone(), variable.clone().unbind());
         }
-        spelled
+        variable
     }
 
-    /// `wsgi.input`: one of Python's own files, since the whole body is there.
+    /// `wsgi.input`: the whole body has arrived, so it is a file object of Python.
     fn input<'py>(&self, py: Python<'py>, input: Input) -> PyResult<Bound<'py, PyAny>> {
         let body = input.into_buffered().unwrap_or_default();
         match body.into_stored()? {
@@ -176,14 +176,14 @@ impl Environs {
             Stored::Disk(file, space) => {
                 let descriptor = OwnedFd::from(file).into_raw_fd();
                 let input = self.open.bind(py).call1((descriptor, intern!(py, "rb")))?;
-                // Until Python has done with the file.
-                input.setattr(intern!(py, "_space"), Space(space))?;
+                // Reserved until the file object is gone.
+                input.setattr(intern!(py, "_space"), ReservedSpace(space))?;
                 Ok(input)
             }
         }
     }
 }
 
-/// What a file of Python takes of the disk.
+/// The disk space of a file object, released when the object is collected.
 #[pyclass(frozen)]
-struct Space(#[allow(dead_code, reason = "its end matters")] DiskSpace);
+struct ReservedSpace(#[allow(dead_code, reason = "dropping it releases the space")] DiskSpace);

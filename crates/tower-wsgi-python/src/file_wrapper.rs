@@ -8,8 +8,8 @@ use std::{
 use pyo3::{intern, prelude::*};
 use tower_wsgi::wsgi;
 
-/// PEP 3333's `wsgi.file_wrapper`: an iterable over a file's blocks. Returned by an application as it is,
-/// a file on disk is sent without Python.
+/// PEP 3333's `wsgi.file_wrapper`: an iterable over the blocks of a file. If an application returns it, and it wraps a
+/// file on disk, the server sends that file without calling Python.
 #[pyclass(frozen, module = "tower_wsgi")]
 pub(crate) struct FileWrapper {
     #[pyo3(get)]
@@ -38,8 +38,8 @@ impl FileWrapper {
         Ok(block.is_truthy()?.then_some(block))
     }
 
-    /// Whether `seek` and `tell` work: Werkzeug asks, and goes to the start of a range instead of reading
-    /// all that is before it.
+    /// Whether `seek` and `tell` work. If they do, Werkzeug seeks to the start of a range instead of reading everything
+    /// before it.
     fn seekable(&self, py: Python<'_>) -> PyResult<bool> {
         match self
             .filelike
@@ -70,11 +70,11 @@ impl FileWrapper {
 }
 
 impl FileWrapper {
-    /// Lets the server send the file, if it is one on disk that Python reads as bytes.
+    /// Hands the file to the server if it is a binary file on disk. Returns whether it was.
     pub(crate) fn send(&self, py: Python<'_>, start_response: &wsgi::StartResponse) -> bool {
         match self.file(py) {
             Ok(Some(file)) => start_response.send_file(file).is_ok(),
-            // Then it is read as any other iterable, and tells by itself what is wrong.
+            // Iterating over it then raises whatever is wrong with it.
             Ok(None) | Err(_) => false,
         }
     }
@@ -82,7 +82,7 @@ impl FileWrapper {
     fn file(&self, py: Python<'_>) -> PyResult<Option<File>> {
         let filelike = self.filelike.bind(py);
         let io = py.import(intern!(py, "io"))?;
-        // Others, subclasses too, may read something else than what is on disk.
+        // Other classes, also subclasses, may return other bytes than those on disk.
         let is = |object: &Bound<'_, PyAny>, name| {
             let class = io.getattr(name)?;
             Ok::<_, PyErr>(object.get_type().is(&class))
@@ -98,7 +98,7 @@ impl FileWrapper {
         }
         let position = filelike.call_method0(intern!(py, "tell"))?.extract()?;
         let descriptor: i32 = filelike.call_method0(intern!(py, "fileno"))?.extract()?;
-        // Opened anew, since the application's own position must not move.
+        // Reopened, because the position of the application's file must not move.
         let mut file = File::open(format!("/proc/self/fd/{descriptor}"))?;
         file.seek(SeekFrom::Start(position))?;
         Ok(Some(file))

@@ -1,102 +1,33 @@
-//! Where an application is: `module:callable`.
+//! Importing an application by its path: `module:callable`.
 
-use std::{env, error::Error, ffi::CString, fmt};
+use std::{env, ffi::CString};
 
 use pyo3::{
-    exceptions::{
-        PyAttributeError, PyImportError, PyModuleNotFoundError, PySyntaxError, PyTypeError,
-        PyValueError,
-    },
+    exceptions::{PyAttributeError, PyImportError, PyModuleNotFoundError, PyValueError},
     prelude::*,
     types::{PyDict, PyTuple},
 };
 
-use crate::{
-    failure::traceback,
-    near::{did_you_mean, module_of_file},
-};
-
-/// Why an application cannot be loaded: a sentence, and the traceback where its module failed.
-#[derive(Debug)]
-pub struct LoadError {
-    text: String,
-}
-
-impl LoadError {
-    pub(crate) fn new(py: Python<'_>, place: &str, error: &PyErr) -> Self {
-        let mut text = format!("cannot load the application {place}: ");
-        // A syntax error has no frame, but a place of its own.
-        let has_place = error.traceback(py).is_some() || error.is_instance_of::<PySyntaxError>(py);
-        if !has_place {
-            text.push_str(&sentence(py, error));
-            return Self { text };
-        }
-        let error_text = error.to_string();
-        text.push_str(&error_text);
-        if let Ok(trace) = traceback(py, error) {
-            // The last line says the error again, for a syntax error without its place.
-            let trace = trace.trim_end();
-            let end = trace.rfind('\n').unwrap_or(0);
-            let last = trace[end..].trim_start();
-            let trace = if !last.is_empty() && error_text.starts_with(last) {
-                &trace[..end]
-            } else {
-                trace
-            };
-            text.push('\n');
-            text.push_str(trace);
-        }
-        Self { text }
-    }
-
-    /// It was loaded, but cannot be served.
-    pub(crate) fn refused(place: &str, reason: &str) -> Self {
-        Self {
-            text: format!("cannot serve the application {place}: {reason}"),
-        }
-    }
-}
-
-/// An error that no code of the application's has raised. What the kinds say that are raised for want of an
-/// application is a sentence.
-fn sentence(py: Python<'_>, error: &PyErr) -> String {
-    let is_sentence = error.is_instance_of::<PyTypeError>(py)
-        || error.is_instance_of::<PyValueError>(py)
-        || error.is_instance_of::<PyAttributeError>(py)
-        || error.is_instance_of::<PyImportError>(py);
-    if is_sentence {
-        error.value(py).to_string()
-    } else {
-        error.to_string()
-    }
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Error for LoadError {}
+use crate::load_error::{did_you_mean, path_of_file};
 
 const EXPECTED: &str =
     "expected a name after the colon, or a call of one, as in mysite:create_app()";
 
-/// Imports `module:name`, `module:name.of.an.attribute` or `module:factory('with', literals=1)`; without a
-/// name it is `application`.
-pub(crate) fn load<'py>(py: Python<'py>, place: &str) -> PyResult<Bound<'py, PyAny>> {
-    let (module, expression) = place.split_once(':').unwrap_or((place, "application"));
+/// Imports `module:name`, `module:object.attribute` or `module:factory('with', literals=1)`; without a name it is
+/// `application`.
+pub(crate) fn load<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
+    let (module, expression) = path.split_once(':').unwrap_or((path, "application"));
     if module.is_empty() || module.starts_with('.') {
-        return Err(PyValueError::new_err(match module_of_file(place) {
-            Some(right) => is_a_file(module, &right),
+        return Err(PyValueError::new_err(match path_of_file(path) {
+            Some(suggestion) => is_a_file(module, &suggestion),
             None => "expected MODULE:CALLABLE, as in mysite.wsgi:application".to_owned(),
         }));
     }
     let module = py
         .import(module)
-        .map_err(|error| not_found(py, place, module, error))?;
+        .map_err(|error| not_found(py, path, module, error))?;
     let expression = expression.trim();
-    // Python's parser brings much along, which every worker would import and keep.
+    // Importing Python's parser takes time and memory in each worker.
     if expression.split('.').all(is_name) {
         return find_dotted(&module, expression);
     }
@@ -129,27 +60,27 @@ pub(crate) fn load<'py>(py: Python<'py>, place: &str) -> PyResult<Bound<'py, PyA
     find(&module, &ast, &node)
 }
 
-/// The error, or a sentence where it is the application's own module that is not there.
-fn not_found(py: Python<'_>, place: &str, module: &str, error: PyErr) -> PyErr {
-    // An import within the module has a traceback.
+/// The error of an import; a sentence if the application's own module does not exist.
+fn not_found(py: Python<'_>, path: &str, module: &str, error: PyErr) -> PyErr {
+    // The error of an import inside the module has a traceback.
     if !error.is_instance_of::<PyModuleNotFoundError>(py) || error.traceback(py).is_some() {
         return error;
     }
-    if let Some(right) = module_of_file(place) {
-        return PyImportError::new_err(is_a_file(module, &right));
+    if let Some(suggestion) = path_of_file(path) {
+        return PyImportError::new_err(is_a_file(module, &suggestion));
     }
     let missing = error.value(py).getattr("name");
     let missing = missing.map_or_else(|_| module.to_owned(), |name| name.to_string());
     let directory = env::current_dir().unwrap_or_default();
     PyModuleNotFoundError::new_err(format!(
-        "there is no module {missing:?} in {} or elsewhere on Python's path; set it with --chdir or \
+        "there is no module {missing:?} in {} or elsewhere on Python's path; set the path with --chdir or \
          --pythonpath",
         directory.display()
     ))
 }
 
-fn is_a_file(module: &str, right: &str) -> String {
-    format!("{module:?} is a file, and an application is named by its module: write {right}")
+fn is_a_file(file: &str, suggestion: &str) -> String {
+    format!("{file:?} is a file, not a module: write {suggestion}")
 }
 
 fn mode(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
@@ -165,7 +96,7 @@ fn is_name(text: &str) -> bool {
         && characters.all(|character| is_start(character) || character.is_ascii_digit())
 }
 
-/// A name of the module, or an attribute of one: `name.of.an.attribute`.
+/// A name of the module, or an attribute of an object in it: `object.attribute`.
 fn find_dotted<'py>(module: &Bound<'py, PyModule>, path: &str) -> PyResult<Bound<'py, PyAny>> {
     let mut names = path.split('.');
     let first = names.next().unwrap_or_default();
@@ -189,7 +120,7 @@ fn find_name<'py>(module: &Bound<'py, PyModule>, name: &str) -> PyResult<Bound<'
     })
 }
 
-/// A name of the module, or an attribute of one.
+/// The same for an expression that Python has parsed.
 fn find<'py>(
     module: &Bound<'py, PyModule>,
     ast: &Bound<'py, PyModule>,
@@ -206,9 +137,9 @@ fn find<'py>(
     Err(PyValueError::new_err(EXPECTED))
 }
 
-/// Starts the interpreter if this program is not one, and lets it find what lies in the current directory
-/// and, where `VIRTUAL_ENV` says so, in a virtual environment.
-pub(crate) fn prepare() -> PyResult<()> {
+/// Starts the interpreter if the program has none, and adds the current directory and the virtual environment of the
+/// variable `VIRTUAL_ENV` to its path.
+pub(crate) fn prepare_interpreter() -> PyResult<()> {
     Python::initialize();
     let code = CString::new(include_str!("prepare.py")).unwrap_or_default();
     Python::attach(|py| py.run(&code, Some(&PyDict::new(py)), None))

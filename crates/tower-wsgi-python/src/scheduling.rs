@@ -1,4 +1,4 @@
-//! Which thread a core runs first.
+//! The scheduling policy of the pool's threads: the event loop runs first.
 #![cfg_attr(target_os = "linux", allow(unsafe_code))]
 
 #[cfg(target_os = "linux")]
@@ -15,8 +15,8 @@ mod linux {
 
     use pyo3::ffi;
 
-    /// What Python does, by its audit events, when an application starts a process or a thread.
-    const STARTS: [&CStr; 7] = [
+    /// Audit events of Python for the start of a process or a thread.
+    const START_EVENTS: [&CStr; 7] = [
         c"subprocess.Popen",
         c"os.fork",
         c"os.forkpty",
@@ -39,27 +39,28 @@ mod linux {
 
     #[derive(Clone, Copy, PartialEq)]
     enum Policy {
-        /// As the process is.
+        /// That of the process.
         Normal,
+        /// `SCHED_BATCH`.
         Batch,
-        /// Normal until the application is left.
+        /// That of the process until the thread detaches from the interpreter, then `SCHED_BATCH` again.
         Suspended,
     }
 
-    /// Has this thread, which is attached to the interpreter, leave the core to the event loop, and to whatever else
-    /// was there first, when both want it.
+    /// Gives this thread, which is attached to the interpreter, the policy `SCHED_BATCH`: it does not preempt the event
+    /// loop on the same core.
     ///
-    /// A thread that is woken for a request interrupts who has woken it, which is the event loop: it would read one
-    /// request at a time, and the two take turns. As a batch thread it begins when the event loop has read them
-    /// all, or at once on a core that is free. Its share of the time is the same.
+    /// A thread that is woken for a request preempts the thread that woke it, which is the event loop: that would read
+    /// one request at a time, with two context switches for each. A batch thread starts when the event loop has read
+    /// all requests, or at once on an idle core. Its share of the CPU time is the same.
     ///
-    /// What a thread starts inherits its policy, and the system's `SCHED_RESET_ON_FORK` is for others than this
-    /// one. So it is a normal thread while the application starts something.
+    /// Processes and threads inherit the policy of the thread that starts them, and the kernel's `SCHED_RESET_ON_FORK`
+    /// has no effect on `SCHED_BATCH`. So the policy is suspended while the application starts one.
     pub(crate) fn run_as_batch() {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
-            // SAFETY: the thread is attached. The hook is there as long as the process, and takes no argument that it
-            // would have to keep. Another hook may forbid this one; the exception is then taken away.
+            // SAFETY: the thread is attached. The hook is a function, valid as long as the process, and its argument is
+            // null. Another hook may forbid this one; the exception is then cleared.
             unsafe {
                 if PySys_AddAuditHook(at_event, ptr::null_mut()) != 0 {
                     ffi::PyErr_Clear();
@@ -70,7 +71,7 @@ mod linux {
         POLICY.set(Policy::Batch);
     }
 
-    /// The application is left for now.
+    /// Restores `SCHED_BATCH` if it was suspended. Called before the thread detaches from the interpreter.
     pub(crate) fn resume_batch() {
         if POLICY.get() == Policy::Suspended {
             set(libc::SCHED_BATCH);
@@ -78,12 +79,12 @@ mod linux {
         }
     }
 
-    /// Calls nothing of Python and does not unwind: the thread-local has no destructor.
+    /// Calls no Python and does not unwind: the thread-local has no destructor.
     extern "C" fn at_event(event: *const c_char, _: *mut ffi::PyObject, _: *mut c_void) -> c_int {
         if POLICY.get() == Policy::Batch {
-            // SAFETY: Python gives the name of the event, which lives as long as this call.
+            // SAFETY: Python passes the name of the event, which lives as long as this call.
             let event = unsafe { CStr::from_ptr(event) };
-            if STARTS.contains(&event) {
+            if START_EVENTS.contains(&event) {
                 set(libc::SCHED_OTHER);
                 POLICY.set(Policy::Suspended);
             }
@@ -92,9 +93,9 @@ mod linux {
     }
 
     fn set(policy: c_int) {
-        // SAFETY: all its fields are numbers, for which zero is a value.
+        // SAFETY: all its fields are integers, for which zero is valid.
         let parameters: libc::sched_param = unsafe { std::mem::zeroed() };
-        // SAFETY: the parameters are read and not kept; 0 is this thread. Where it is forbidden nothing changes.
+        // SAFETY: the parameters are read and not kept; 0 is this thread. If the kernel refuses, nothing changes.
         unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
     }
 }

@@ -1,4 +1,4 @@
-//! `start_response` and `write`, as Python sees them.
+//! The callables `start_response` and `write` of PEP 3333 as Python objects.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -9,23 +9,19 @@ use pyo3::{
 };
 use tower_wsgi::wsgi;
 
-use crate::{
-    attached::Attached,
-    fields,
-    text::{Latin1, type_name},
-};
+use crate::{attach::AttachGuard, exception::type_name, header_fields, native_string::Latin1};
 
-/// The callable that begins a response, see PEP 3333.
+/// The callable that starts a response.
 #[pyclass(frozen, module = "tower_wsgi")]
 pub(crate) struct StartResponse {
     pub(crate) inner: wsgi::StartResponse,
-    /// To the letter of PEP 3333, and not as gunicorn does it.
+    /// Whether to follow PEP 3333 exactly, without the leniency of gunicorn.
     pub(crate) strict: bool,
 }
 
 #[pymethods]
 impl StartResponse {
-    // The names are those of gunicorn and wsgiref.
+    // The parameters have the names of gunicorn and wsgiref.
     #[pyo3(signature = (status, headers, exc_info=None))]
     fn __call__(
         &self,
@@ -35,15 +31,15 @@ impl StartResponse {
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Write> {
         self.call(status, headers, exc_info)
-            .unwrap_or_else(|unreadable| {
-                apart(py, self.inner.waits(), || self.inner.refuse());
-                Err(unreadable)
+            .unwrap_or_else(|invalid| {
+                detached(py, self.inner.waits(), || self.inner.refuse());
+                Err(invalid)
             })
     }
 }
 
 impl StartResponse {
-    /// The outer error says that an argument is of no use.
+    /// The outer error is that of an invalid argument, the inner one that of the call.
     fn call(
         &self,
         status: &Bound<'_, PyAny>,
@@ -54,21 +50,21 @@ impl StartResponse {
         let status = Latin1::new(status, "the status")?;
         let (fields, error) = if self.strict {
             (
-                fields::strict(headers)?,
+                header_fields::strict(headers)?,
                 exc_info.map(exception).transpose()?,
             )
         } else {
             (
-                fields::lenient(headers)?,
+                header_fields::lenient(headers)?,
                 exc_info.map_or(Ok(None), lenient_exception)?,
             )
         };
-        let usual = match status.as_ref() {
+        let completed = match status.as_ref() {
             code if code.len() == 3 && !self.strict => with_reason(code),
             _ => None,
         };
-        let status = usual.as_deref().unwrap_or(status.as_ref());
-        let write = apart(py, self.inner.waits(), || match error {
+        let status = completed.as_deref().unwrap_or(status.as_ref());
+        let write = detached(py, self.inner.waits(), || match error {
             None => self.inner.start(status, fields).map_err(Raised::from),
             Some(error) => self.inner.restart(status, fields, Raised(error)),
         });
@@ -78,14 +74,14 @@ impl StartResponse {
     }
 }
 
-/// The status with its usual reason, if it has one.
+/// The status line for a status code without a reason phrase.
 fn with_reason(code: &[u8]) -> Option<Vec<u8>> {
     let status = StatusCode::from_bytes(code).ok()?;
     let reason = status.canonical_reason().unwrap_or_default();
     Some([code, b" ", reason.as_bytes()].concat())
 }
 
-/// The exception of an `exc_info`.
+/// The exception in an `exc_info` tuple.
 fn exception(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     let value = exc_info
         .cast::<PyTuple>()
@@ -95,13 +91,13 @@ fn exception(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
         .filter(PyAnyMethods::is_instance_of::<PyBaseException>);
     value.map(PyErr::from_value).ok_or_else(|| {
         PyTypeError::new_err(
-            "exc_info must be the tuple that sys.exc_info() gives in an except clause",
+            "exc_info must be the tuple that sys.exc_info() returns in an except clause",
         )
     })
 }
 
-/// The same, where `exc_info` may be empty, or what `sys.exc_info()` gives when there is no exception: such
-/// a call replaces an earlier one, too, unless the headers have been sent.
+/// The same for an `exc_info` that may also be empty, or the result of `sys.exc_info()` without an exception: such a
+/// call replaces an earlier one too, unless the headers have been sent.
 fn lenient_exception(exc_info: &Bound<'_, PyAny>) -> PyResult<Option<PyErr>> {
     if !exc_info.is_truthy()? {
         return Ok(None);
@@ -114,7 +110,7 @@ fn lenient_exception(exc_info: &Bound<'_, PyAny>) -> PyResult<Option<PyErr>> {
     }
 }
 
-/// An exception for the application.
+/// An exception to raise in the application.
 struct Raised(PyErr);
 
 impl From<wsgi::StartError> for Raised {
@@ -136,7 +132,7 @@ pub(crate) struct Write {
 
 #[pymethods]
 impl Write {
-    /// `force` is pulsar's: what is written is on its way at once in any case.
+    /// `force` is an argument of pulsar. It has no effect: data is always sent at once.
     #[pyo3(signature = (data, force=None))]
     fn __call__(
         &self,
@@ -159,14 +155,14 @@ impl Write {
                 type_name(data)
             )));
         };
-        apart(py, self.inner.waits(), || self.inner.write(data)).map_err(Into::into)
+        detached(py, self.inner.waits(), || self.inner.write(data)).map_err(Into::into)
     }
 }
 
-/// Does what may wait for the client, or for another thread of the same request. On a pool's own thread it
-/// is the pool that gives the interpreter up; a thread of the application's does it here.
-fn apart<T: Send>(py: Python<'_>, waits: bool, work: impl FnOnce() -> T + Send) -> T {
-    if !waits || Attached::is_here() {
+/// Does work that may wait for the client, or for another thread of the same request. On a thread of a pool, the pool
+/// detaches from the interpreter; on a thread of the application, this function does.
+fn detached<T: Send>(py: Python<'_>, waits: bool, work: impl FnOnce() -> T + Send) -> T {
+    if !waits || AttachGuard::is_held() {
         work()
     } else {
         py.detach(work)

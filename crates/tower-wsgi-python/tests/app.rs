@@ -7,10 +7,19 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 use tower_wsgi::Body;
-use tower_wsgi_python::PythonApp;
+use tower_wsgi_python::{PythonApp, PythonAppBuilder};
 
 fn load(name: &str) -> PythonApp {
     PythonApp::load(&format!("tests.applications:{name}")).unwrap()
+}
+
+fn load_with(name: &str, builder: PythonAppBuilder) -> PythonApp {
+    builder.load(&format!("tests.applications:{name}")).unwrap()
+}
+
+/// The number of threads, and otherwise the default settings.
+fn load_on(threads: usize, name: &str) -> PythonApp {
+    load_with(name, PythonApp::builder().thread_workers(threads))
 }
 
 async fn call(app: &PythonApp, uri: &str) -> (StatusCode, Result<String, String>) {
@@ -43,14 +52,16 @@ async fn it_stands_beside_the_routes_of_a_router() {
 
 #[tokio::test]
 async fn its_environ_tells_where_it_runs() {
-    let app = load("Shelf.application").script_name("/shop");
+    let builder = PythonApp::builder().script_name("/shop");
+    let app = load_with("Shelf.application", builder.clone());
     assert_eq!(
         text(&app, "/shop/tea").await,
         "['/shop', '/tea', True, False]"
     );
-    let app = app.thread_workers(1).multiprocess(true);
+    let builder = builder.thread_workers(1).multiprocess(true);
+    let app = load_with("Shelf.application", builder);
     assert_eq!(text(&app, "/tea").await, "['/shop', '/tea', False, True]");
-    let app = load("where").thread_workers(0);
+    let app = load_on(0, "where");
     assert_eq!(text(&app, "/").await, "['', '/', False, False]");
 }
 
@@ -62,9 +73,9 @@ async fn a_factory_is_called_with_its_literals() {
 #[tokio::test]
 async fn an_exception_is_500_before_the_first_byte_and_breaks_the_body_after_it() {
     for threads in [0, 2] {
-        let (status, _) = call(&load("raises").thread_workers(threads), "/").await;
+        let (status, _) = call(&load_on(threads, "raises"), "/").await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        let (status, body) = call(&load("breaks").thread_workers(threads), "/").await;
+        let (status, body) = call(&load_on(threads, "breaks"), "/").await;
         assert_eq!(status, StatusCode::OK);
         let error = body.unwrap_err();
         assert!(
@@ -76,7 +87,7 @@ async fn an_exception_is_500_before_the_first_byte_and_breaks_the_body_after_it(
 
 #[tokio::test]
 async fn a_thread_keeps_what_the_application_has_stored_for_it() {
-    let app = load("counts").thread_workers(1);
+    let app = load_on(1, "counts");
     let first = text(&app, "/").await;
     let (thread, _) = first.split_once(' ').unwrap();
     for count in 2..5 {
@@ -88,7 +99,7 @@ async fn a_thread_keeps_what_the_application_has_stored_for_it() {
 
 #[tokio::test]
 async fn a_thread_that_waits_lets_the_next_one_go_on() {
-    let app = load("sleeps").thread_workers(2);
+    let app = load_on(2, "sleeps");
     let slow = tokio::spawn({
         let app = app.clone();
         async move { text(&app, "/?2").await }
@@ -103,7 +114,7 @@ async fn a_thread_that_waits_lets_the_next_one_go_on() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_never_reaches_it() {
-    let app = load("raises").max_body(10);
+    let app = load_with("raises", PythonApp::builder().max_body(10));
     let request = Request::post("/").body(Body::from("12345678901")).unwrap();
     let Ok(response) = app.oneshot(request).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
@@ -116,7 +127,7 @@ fn what_cannot_be_loaded_is_told_in_words_and_an_error_within_with_its_traceback
     assert!(error("tests.applications:fails()").contains("Traceback"));
     assert!(error("tests.applications:fails()").contains("in fails"));
     assert!(error("tests.applications:nothing").contains("has no \"nothing\""));
-    assert!(error("tests.applications:not_callable").contains("is int, which cannot be called"));
+    assert!(error("tests.applications:not_callable").contains("is not callable: its type is int"));
     assert!(error("tests.applications:1 + 1").contains("expected a name"));
     assert!(error("tests.applications:create(x)").contains("must be literals"));
     assert!(error(":app").contains("expected MODULE:CALLABLE"));

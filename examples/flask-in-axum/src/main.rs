@@ -48,9 +48,10 @@ fn main() -> ExitCode {
 }
 
 fn router(worker: &WorkerContext) -> Result<Router, BoxError> {
-    let flask = PythonApp::load("shop:app")?
+    let flask = PythonApp::builder()
         .thread_workers(worker.config().thread_workers)
-        .multiprocess(true);
+        .multiprocess(true)
+        .load("shop:app")?;
     Ok(Router::new()
         .route("/health", get(|| async { "ok" }))
         .route("/clock", get(clock))

@@ -14,7 +14,7 @@ use pyo3::{
 
 use tower_prefork::LogStream;
 
-use crate::greenlets;
+use crate::validate;
 
 /// Ends the process as Python does, but for the interpreter's end, which a thread that is stuck in the
 /// application could hold up or break: its threads are joined until the deadline, its exit functions run, its
@@ -59,7 +59,7 @@ pub(super) fn exit(py: Python<'_>, code: u8, deadline: Option<Instant>) -> PyRes
 /// Gives the names of the threads that still run after this time.
 fn join_threads(py: Python<'_>, time: Duration) -> PyResult<Vec<String>> {
     let code = CString::new(include_str!("exit.py")).unwrap_or_default();
-    if greenlets::patched_by(py)?.is_some() {
+    if validate::monkey_patch(py)?.is_some() {
         // They wait for an event loop that nobody runs any more.
         return Ok(Vec::new());
     }

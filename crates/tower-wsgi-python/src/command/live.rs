@@ -18,7 +18,7 @@ use super::{
     module::Server,
     serve::{self, Charge},
 };
-use crate::{pool_threads, stack};
+use crate::pool_threads;
 
 /// How often to look for signals while it stops.
 const LOOK: Duration = Duration::from_millis(50);
@@ -99,7 +99,7 @@ fn start(charge: Charge) -> Result<(Vec<String>, Running), String> {
     };
     let thread = thread::Builder::new()
         .name("server".into())
-        .stack_size(stack::size())
+        .stack_size(pool_threads::stack_size())
         .spawn(serve);
     let thread = thread.map_err(|error: io::Error| format!("cannot start a thread: {error}"))?;
     match addresses.recv() {

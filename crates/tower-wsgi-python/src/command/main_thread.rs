@@ -24,7 +24,7 @@ use pyo3::{
 };
 use tokio::sync::oneshot;
 
-use crate::failure::Failure;
+use crate::exception::WsgiErrors;
 
 /// How often to look for signals when the application has closed the descriptor that tells of them.
 const LOOK: Duration = Duration::from_secs(1);
@@ -186,7 +186,7 @@ impl MainThread {
         let is_exit = error.is_instance_of::<PySystemExit>(py)
             || error.is_instance_of::<PyKeyboardInterrupt>(py);
         if !is_exit && let Ok(stderr) = py.import("sys").and_then(|sys| sys.getattr("stderr")) {
-            Failure::report(py, &error, &stderr.unbind());
+            WsgiErrors::new(stderr.unbind()).report(py, &error);
         }
         self.request_stop(format!(
             "a signal handler of the application raised {error}"

@@ -26,7 +26,7 @@ use super::{
     streams,
     wsgi::WsgiConfig,
 };
-use crate::{LoadError, PythonApp, attached, greenlets, pool_threads, stack};
+use crate::{LoadError, PythonApp, attach, pool_threads};
 
 /// What this process has loaded an application for.
 static SERVED: Mutex<Vec<WorkerContext>> = Mutex::new(Vec::new());
@@ -87,7 +87,7 @@ pub(super) fn server(charge: Charge, main_thread: Option<Handle>) -> Server {
             None => Python::attach(|py| build(py, load, &worker, &settings, &name))?,
         };
         if on_event_loop {
-            attached::adopt_thread();
+            attach::keep_thread_state();
         }
         Ok::<_, BoxError>(app)
     })
@@ -102,23 +102,22 @@ fn build(
 ) -> Result<PythonApp, BoxError> {
     set_title(py, worker);
     let callable = load(py, worker.config())?;
-    let app = app(callable.bind(py), worker, settings);
-    let built = app.and_then(|app| Ok((app, greenlets::patched_by(py)?)));
-    let (app, patched_by) = built.map_err(|error| LoadError::new(py, name, &error))?;
-    match patched_by {
-        Some(by) if worker.config().thread_workers > 0 => {
-            Err(LoadError::refused(name, &greenlets::refusal(by)).into())
-        }
-        Some(by) => {
-            tracing::warn!(
-                patched_by = by,
-                "the application has replaced Python's threads by greenlets; on the event loop each request blocks \
-                 the others"
-            );
-            Ok(app)
-        }
-        None => Ok(app),
-    }
+    let config = worker.config();
+    let wsgi = settings.wsgi(config);
+    let cfg = cfg(py, worker, &wsgi).map_err(|error| LoadError::new(py, name, &error))?;
+    let app = PythonApp::builder()
+        // A single worker, too, has a sibling while it is replaced.
+        .multiprocess(!is_alone(worker))
+        .script_name(&wsgi.script_name)
+        .max_body(wsgi.max_body)
+        .max_spooled(wsgi.max_spooled)
+        .max_spooled_response(wsgi.max_spooled_response)
+        .max_spooled_bodies(wsgi.max_spooled_bodies)
+        .strict(wsgi.strict)
+        .thread_workers(config.thread_workers)
+        .build(callable.bind(py), name, &[("pulsar.cfg", cfg)])?;
+    worker.monitor(&app);
+    Ok(app)
 }
 
 fn is_alone(worker: &WorkerContext) -> bool {
@@ -140,30 +139,6 @@ fn set_title(py: Python<'_>, worker: &WorkerContext) {
     // Nothing depends on a title.
     let _ = package.call_method1("setproctitle", (title,));
     let _ = short.and_then(|name| fs::write("/proc/self/comm", name));
-}
-
-fn app(
-    callable: &Bound<'_, PyAny>,
-    worker: &WorkerContext,
-    settings: &Settings,
-) -> PyResult<PythonApp> {
-    let config = worker.config();
-    let wsgi = settings.wsgi(config);
-    let app = PythonApp::new(callable)?
-        // A single worker, too, has a sibling while it is replaced.
-        .multiprocess(!is_alone(worker))
-        .script_name(&wsgi.script_name)
-        .max_body(wsgi.max_body)
-        .max_spooled(wsgi.max_spooled)
-        .max_spooled_response(wsgi.max_spooled_response)
-        .max_spooled_bodies(wsgi.max_spooled_bodies)
-        .strict(wsgi.strict)
-        .thread_workers(config.thread_workers);
-    let py = callable.py();
-    let cfg = cfg(py, worker, &wsgi)?;
-    app.callable().set(py, "pulsar.cfg", &cfg)?;
-    worker.monitor(&app);
-    Ok(app)
 }
 
 /// `pulsar.cfg`: the settings that hold, by name.
@@ -227,7 +202,7 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
     };
     let thread = thread::Builder::new()
         .name("server".into())
-        .stack_size(stack::size())
+        .stack_size(pool_threads::stack_size())
         .spawn(serve)?;
     let raised = main_thread.run(py);
     // Its last steps may need the interpreter.

@@ -14,7 +14,7 @@ use super::{
     tips,
     wsgi::{self, Wsgi, WsgiConfig},
 };
-use crate::text::type_name;
+use crate::exception::type_name;
 
 /// Threads that call the application, where nothing else is said.
 const THREAD_WORKERS: usize = 5;

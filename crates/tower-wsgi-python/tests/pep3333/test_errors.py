@@ -64,30 +64,30 @@ def test_an_error_in_the_body(site: Site, error: str, length: str | None, versio
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("str", "the application gave str as a piece of its body, not bytes; encode it"),
-        ("bytes", "the application gave int as a piece of its body, not bytes"),
-        ("none", "the application returned NoneType, which is no iterable of bytes"),
-        ("int", "the application returned int, which is no iterable of bytes"),
+        ("str", "the application yielded str as a piece of its body, not bytes; encode it"),
+        ("bytes", "the application yielded int as a piece of its body, not bytes"),
+        ("none", "the application returned NoneType, which is not an iterable of bytes"),
+        ("int", "the application returned int, which is not an iterable of bytes"),
         ("coroutine", "the application returned coroutine, which is asynchronous"),
         ("generator", "the application returned async_generator, which is asynchronous"),
         ("future", "the application returned Future, which is asynchronous"),
         ("awaitable", "the application returned Awaitable, which is asynchronous"),
         (
             "list of coroutine",
-            "the application gave coroutine as a piece of its body, not bytes; asynchronous pieces",
+            "the application yielded coroutine as a piece of its body, not bytes; asynchronous pieces",
         ),
         (
             "application",
-            "the application returned function, which is no iterable of bytes; it can be ",
+            "the application returned function, which is not an iterable of bytes; it is ",
         ),
-        ("list of str", "the application gave str as a piece of its body, not bytes; encode it"),
-        ("list of none", "the application gave NoneType as a piece of its body, not bytes"),
-        ("list of bytearray", "the application gave bytearray as a piece of its body, not bytes"),
-        ("list of memoryview", "the application gave memoryview as a piece of its body, not bytes"),
-        ("list of int", "the application gave int as a piece of its body, not bytes"),
+        ("list of str", "the application yielded str as a piece of its body, not bytes; encode it"),
+        ("list of none", "the application yielded NoneType as a piece of its body, not bytes"),
+        ("list of bytearray", "the application yielded bytearray as a piece of its body, not bytes"),
+        ("list of memoryview", "the application yielded memoryview as a piece of its body, not bytes"),
+        ("list of int", "the application yielded int as a piece of its body, not bytes"),
         (
             "generator of str",
-            "the application gave str as a piece of its body, not bytes; encode it",
+            "the application yielded str as a piece of its body, not bytes; encode it",
         ),
         ("bad iterator", "LookupError: in __iter__"),
     ],
@@ -122,4 +122,4 @@ def test_a_500_is_what_the_client_accepts(
 def test_what_is_no_chunk(bare: Site, wrong: str, kind: str) -> None:
     end = broken(bare, "/gives", headers=[("X-Wrong", wrong)])
     assert end.response.body in (b"one", b"")
-    bare.log(f"the application gave {kind} as a piece of its body, not bytes")
+    bare.log(f"the application yielded {kind} as a piece of its body, not bytes")

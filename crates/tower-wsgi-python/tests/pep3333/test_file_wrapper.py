@@ -142,7 +142,7 @@ def test_a_text_file(bare: Site) -> None:
     from pathlib import Path
 
     assert bare.get("/file", headers=headers(Path(__file__), kind="text")).code == 500
-    bare.log("the application gave str as a piece of its body, not bytes; encode it")
+    bare.log("the application yielded str as a piece of its body, not bytes; encode it")
 
 
 def test_a_file_that_shrinks(bare: Site, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-//! The header fields of a response as Python gives them: to the letter of PEP 3333, or as gunicorn takes
-//! them.
+//! The header fields that an application gives to `start_response`: exactly as PEP 3333 requires, or with the leniency
+//! of gunicorn.
 
 use std::{
     collections::BTreeSet,
@@ -14,19 +14,19 @@ use pyo3::{
 };
 use tower_wsgi::wsgi::hop_by_hop;
 
-use crate::text::{Latin1, type_name};
+use crate::{exception::type_name, native_string::Latin1};
 
-/// The hop-by-hop names that this process has warned of.
+/// The hop-by-hop fields about which this process has logged a warning.
 static DROPPED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
-/// The value of a field.
-pub(crate) enum Value {
+/// The value of a header field.
+pub(crate) enum FieldValue {
     Exact(Latin1),
-    /// Without the spaces and tabs around it, which are no part of it (RFC 9110 section 5.5).
+    /// Without surrounding spaces and tabs, which are not part of the value (RFC 9110 section 5.5).
     Trimmed(Latin1),
 }
 
-impl AsRef<[u8]> for Value {
+impl AsRef<[u8]> for FieldValue {
     fn as_ref(&self) -> &[u8] {
         let mut value = match self {
             Self::Exact(text) => return text.as_ref(),
@@ -39,8 +39,8 @@ impl AsRef<[u8]> for Value {
     }
 }
 
-/// A list of tuples, and nothing else.
-pub(crate) fn strict(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, Value)>> {
+/// The fields of a list of tuples; anything else is an error.
+pub(crate) fn strict(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, FieldValue)>> {
     let list = headers.cast::<PyList>().map_err(|_| {
         PyTypeError::new_err(format!(
             "the response headers must be a list, not {}",
@@ -54,19 +54,19 @@ pub(crate) fn strict(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, Value)
         };
         let (name, value) = pair(tuple.len(), |index| tuple.get_item(index))?
             .ok_or_else(|| not_a_pair(&item, "a tuple"))?;
-        fields.push((name, Value::Exact(value)));
+        fields.push((name, FieldValue::Exact(value)));
     }
     Ok(fields)
 }
 
-/// Any iterable of pairs. Hop-by-hop fields are left out, and so is a `Content-Length` that says the same
-/// again.
-pub(crate) fn lenient(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, Value)>> {
+/// The fields of any iterable of pairs. Hop-by-hop fields are dropped, and so is a repeated `Content-Length` with the
+/// same value.
+pub(crate) fn lenient(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, FieldValue)>> {
     let mut fields = Vec::new();
     if let Ok(list) = headers.cast::<PyList>() {
         fields.reserve(list.len());
         for item in list {
-            take(&mut fields, &item)?;
+            push(&mut fields, &item)?;
         }
         return Ok(fields);
     }
@@ -83,12 +83,12 @@ pub(crate) fn lenient(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, Value
         )));
     }
     for item in headers.try_iter()? {
-        take(&mut fields, &item?)?;
+        push(&mut fields, &item?)?;
     }
     Ok(fields)
 }
 
-fn take(fields: &mut Vec<(Latin1, Value)>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+fn push(fields: &mut Vec<(Latin1, FieldValue)>, item: &Bound<'_, PyAny>) -> PyResult<()> {
     let found = if let Ok(tuple) = item.cast::<PyTuple>() {
         pair(tuple.len(), |index| tuple.get_item(index))?
     } else if let Ok(list) = item.cast::<PyList>() {
@@ -99,9 +99,9 @@ fn take(fields: &mut Vec<(Latin1, Value)>, item: &Bound<'_, PyAny>) -> PyResult<
     let Some((name, value)) = found else {
         return Err(not_a_pair(item, "a pair"));
     };
-    let value = Value::Trimmed(value);
+    let value = FieldValue::Trimmed(value);
     if let Some(field) = hop_by_hop(name.as_ref()) {
-        // A value with a line break is an attack or a mistake, whatever the name: it is refused later.
+        // A value with a line break is an attack or a mistake, whatever its name: it is refused later.
         if HeaderValue::from_bytes(value.as_ref()).is_ok() {
             warn_once(field);
             return Ok(());
@@ -142,8 +142,8 @@ fn warn_once(field: &'static str) {
     if dropped.insert(field) {
         tracing::warn!(
             header = field,
-            "the application sets a header field that only the server may set; it is dropped, now \
-             and from now on (PEP 3333, \"Other HTTP Features\")"
+            "dropping a header field of the application that only the server may set (PEP 3333, \
+             \"Other HTTP Features\"); this warning is logged once per field"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a callable can be a WSGI application: what cannot be is refused at the start, and not at each
-//! request.
+//! Whether this server can run an application, so that mistakes are reported at the start and not at each request:
+//! the callable's signature, and no monkey patching of threads.
 
 use pyo3::{
     exceptions::PyTypeError,
@@ -7,39 +7,39 @@ use pyo3::{
     types::{PyFunction, PyType},
 };
 
-use crate::text::type_name;
+use crate::exception::type_name;
 
-// Of `co_flags`; the module `inspect` has them, too, and is large.
+// Bits of `co_flags`. Python's module `inspect` has them too, but takes long to import.
 const VARARGS: u32 = 0x04;
 const COROUTINE: u32 = 0x80;
 const ASYNC_GENERATOR: u32 = 0x200;
 
-const ASYNCHRONOUS: &str = "the application is asynchronous (async def, ASGI), and this is a server for WSGI: \
-     name the WSGI application (Django's is in wsgi.py), or serve it with an ASGI server";
+const ASYNCHRONOUS: &str = "the application is asynchronous (async def, ASGI), and this is a WSGI server: name the \
+     WSGI application (Django's is in wsgi.py), or serve it with an ASGI server";
 
-/// Refuses what cannot be called with an environ and `start_response`, with a sentence that says what to do.
-pub(crate) fn check(callable: &Bound<'_, PyAny>) -> PyResult<()> {
+/// An error if the callable cannot be called with an environ and `start_response`; it says what to do.
+pub(crate) fn check_signature(callable: &Bound<'_, PyAny>) -> PyResult<()> {
     if !callable.is_callable() {
         return Err(PyTypeError::new_err(format!(
-            "the application is {}, which cannot be called",
+            "the application is not callable: its type is {}",
             type_name(callable)
         )));
     }
-    // What cannot be looked at is told at its first call.
-    let Ok(Some(function)) = Function::of(callable) else {
+    // A signature that cannot be inspected shows at the first call.
+    let Ok(Some(function)) = Signature::of(callable) else {
         return Ok(());
     };
     if function.flags & (COROUTINE | ASYNC_GENERATOR) != 0 {
         return Err(PyTypeError::new_err(ASYNCHRONOUS));
     }
-    let Function {
+    let Signature {
         required, accepted, ..
     } = function;
     if required <= 2 && accepted >= 2 {
         return Ok(());
     }
     Err(PyTypeError::new_err(if required == 0 {
-        "the application cannot be called with two arguments, environ and start_response: if it is a \
+        "the application takes no arguments, but a WSGI application takes two, environ and start_response: if it is a \
          factory, write it with parentheses, as in mysite:create_app()"
             .to_owned()
     } else if required == 3 {
@@ -56,17 +56,18 @@ pub(crate) fn check(callable: &Bound<'_, PyAny>) -> PyResult<()> {
     }))
 }
 
-/// What is known of a function that is written in Python.
-struct Function {
+/// The signature of a function that is written in Python.
+struct Signature {
     flags: u32,
-    /// The positional arguments that a call must have, and those that it may have.
+    /// The minimum number of positional arguments of a call.
     required: usize,
+    /// The maximum number of positional arguments of a call.
     accepted: usize,
 }
 
-impl Function {
-    /// The function that runs when `callable` is called; `None` where it is not written in Python, or
-    /// where something stands between.
+impl Signature {
+    /// The signature of the function that runs when `callable` is called; `None` if that is not written in Python,
+    /// or if it is wrapped.
     fn of(callable: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         if callable.is_exact_instance_of::<PyFunction>() {
             return Self::read(callable, 0).map(Some);
@@ -77,7 +78,7 @@ impl Function {
             let is_function = function.is_exact_instance_of::<PyFunction>();
             return is_function.then(|| Self::read(&function, 1)).transpose();
         }
-        // A class is called for an instance, which is what the server iterates.
+        // Calling a class creates an instance, over which the server iterates.
         let (class, name) = match callable.cast_exact::<PyType>() {
             Ok(class) => (class.clone(), "__init__"),
             Err(_) => (callable.get_type(), "__call__"),
@@ -96,7 +97,7 @@ impl Function {
         }))
     }
 
-    /// `bound` arguments are given already.
+    /// `bound` is the number of arguments that are bound already, such as `self`.
     fn read(function: &Bound<'_, PyAny>, bound: usize) -> PyResult<Self> {
         let code = function.getattr("__code__")?;
         let flags: u32 = code.getattr("co_flags")?.extract()?;
@@ -117,4 +118,36 @@ impl Function {
             },
         })
     }
+}
+
+/// The call by which the application has replaced Python's threads by greenlets, if it has: with gevent or eventlet.
+///
+/// The locks of `threading` then belong to the event loop of the thread that has acquired them: a thread of the
+/// server that waits for such a lock may wait forever.
+pub(crate) fn monkey_patch(py: Python<'_>) -> PyResult<Option<&'static str>> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    let checks = [
+        ("gevent.monkey", "is_module_patched", "threading"),
+        ("gevent.monkey", "is_module_patched", "_thread"),
+        ("eventlet.patcher", "is_monkey_patched", "thread"),
+    ];
+    for (module, check, patched) in checks {
+        // An application that has not imported the module has not patched anything.
+        let module_object = modules.call_method1("get", (module,))?;
+        if !module_object.is_none() && module_object.call_method1(check, (patched,))?.is_truthy()? {
+            return Ok(Some(match module {
+                "gevent.monkey" => "gevent.monkey.patch_all",
+                _ => "eventlet.monkey_patch",
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Why an application with greenlets cannot run on threads, and what to do.
+pub(crate) fn greenlets_refused(call: &str) -> String {
+    format!(
+        "it has replaced Python's threads by greenlets ({call}), which cannot run on the threads of this server: \
+         remove that call, or use --thread-workers 0, where each request blocks all others"
+    )
 }

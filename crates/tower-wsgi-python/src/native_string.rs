@@ -1,4 +1,4 @@
-//! PEP 3333's native strings: text whose characters are the bytes of Latin-1.
+//! PEP 3333's native strings: a `str` in which each character is one byte, as in Latin-1.
 
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
@@ -7,6 +7,9 @@ use pyo3::{
     types::PyString,
 };
 
+use crate::exception::type_name;
+
+/// The native string for bytes of the request.
 pub(crate) fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     if bytes.is_ascii()
         && let Ok(text) = PyString::from_bytes(py, bytes)
@@ -17,15 +20,15 @@ pub(crate) fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString>
     PyString::new(py, &text)
 }
 
-/// The bytes of such a string.
+/// The bytes of a native string.
 pub(crate) enum Latin1 {
-    /// Python's own.
+    /// ASCII text, borrowed from Python.
     Ascii(PyBackedStr),
     Encoded(Vec<u8>),
 }
 
 impl Latin1 {
-    /// The text is `what` in errors.
+    /// Encodes `text`, which errors call `what`.
     pub(crate) fn new(text: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
         let text = text.cast::<PyString>().map_err(|_| {
             PyTypeError::new_err(format!("{what} must be a str, not {}", type_name(text)))
@@ -37,7 +40,7 @@ impl Latin1 {
         let bytes = characters.chars().map(u8::try_from);
         bytes.collect::<Result<_, _>>().map(Self::Encoded).map_err(|_| {
             PyValueError::new_err(format!(
-                "{what} {:?} has a character that is not in Latin-1; encode it, for example by RFC 8187",
+                "{what} {:?} contains a character that is not in Latin-1; encode it, for example by RFC 8187",
                 &*characters
             ))
         })
@@ -51,9 +54,4 @@ impl AsRef<[u8]> for Latin1 {
             Self::Encoded(bytes) => bytes,
         }
     }
-}
-
-pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
-    let name = object.get_type().name();
-    name.map_or_else(|_| "an object".to_owned(), |name| name.to_string())
 }

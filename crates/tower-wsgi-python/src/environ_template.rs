@@ -1,0 +1,245 @@
+//! Templates of environs: the variables that many requests share are set once, and copied with the dictionary.
+//!
+//! There are two levels: one template for each address of the server, and one for each client connection that
+//! requests have come from lately.
+
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use pyo3::{intern, prelude::*, types::PyDict, types::PyString};
+use tower_wsgi::wsgi::Environ;
+
+use crate::{file_wrapper::FileWrapper, native_string::decode};
+
+/// The maximum number of server templates. A server has few addresses.
+const MAX_SERVERS: usize = 16;
+
+/// The number of slots for client templates. Connections whose ports differ by a multiple of twice this share a slot.
+const CLIENT_SLOTS: usize = 256;
+
+/// The templates of an application's environs.
+#[derive(Debug)]
+pub(crate) struct Templates {
+    /// The variables of every request.
+    base: Py<PyDict>,
+    servers: Mutex<Vec<(Key, Py<PyDict>)>>,
+    clients: Mutex<[Option<Client>; CLIENT_SLOTS]>,
+}
+
+/// The properties of a request on which a server template depends.
+#[derive(Debug)]
+struct Key {
+    local: Option<SocketAddr>,
+    url_scheme: &'static str,
+    multithread: bool,
+    multiprocess: bool,
+    script_name: Box<str>,
+}
+
+/// A client template.
+#[derive(Debug)]
+struct Client {
+    peer: Option<SocketAddr>,
+    key: Key,
+    environ: Py<PyDict>,
+}
+
+impl Templates {
+    pub(crate) fn new(py: Python<'_>, errors: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let base = PyDict::new(py);
+        // Right for most requests.
+        base.set_item(intern!(py, "REQUEST_METHOD"), intern!(py, "GET"))?;
+        base.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.1"))?;
+        base.set_item(intern!(py, "QUERY_STRING"), "")?;
+        // Placeholders for what each request or client sets: with them a copy has the right size.
+        for name in [
+            intern!(py, "PATH_INFO"),
+            intern!(py, "REQUEST_URI"),
+            intern!(py, "RAW_URI"),
+            intern!(py, "SERVER_NAME"),
+            intern!(py, "SERVER_PORT"),
+            intern!(py, "REMOTE_ADDR"),
+            intern!(py, "pulsar.connection"),
+            intern!(py, "wsgi.input"),
+        ] {
+            base.set_item(name, "")?;
+        }
+        base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
+        base.set_item(intern!(py, "wsgi.errors"), errors)?;
+        base.set_item(intern!(py, "wsgi.run_once"), false)?;
+        base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
+        let file_wrapper = py.get_type::<FileWrapper>();
+        base.set_item(intern!(py, "wsgi.file_wrapper"), file_wrapper)?;
+        Ok(Self {
+            base: base.unbind(),
+            servers: Mutex::default(),
+            clients: Mutex::new([const { None }; CLIENT_SLOTS]),
+        })
+    }
+
+    /// Sets a variable of every request. Templates that exist already do not get it.
+    pub(crate) fn set(&self, py: Python<'_>, name: &str, value: &Py<PyAny>) -> PyResult<()> {
+        self.base.bind(py).set_item(name, value)
+    }
+
+    /// A copy of the template for this request's client.
+    pub(crate) fn copy<'py>(
+        &self,
+        py: Python<'py>,
+        environ: &Environ,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let known = self.find_client(py, environ);
+        known
+            .map_or_else(|| self.add_client(py, environ), Ok)?
+            .copy()
+    }
+
+    fn find_client<'py>(&self, py: Python<'py>, environ: &Environ) -> Option<Bound<'py, PyDict>> {
+        let peer = environ.peer();
+        let clients = lock(&self.clients);
+        let client = clients[slot(peer)].as_ref()?;
+        let is_same = client.peer == peer && client.key.matches(environ);
+        is_same.then(|| client.environ.bind(py).clone())
+    }
+
+    fn add_client<'py>(&self, py: Python<'py>, environ: &Environ) -> PyResult<Bound<'py, PyDict>> {
+        let peer = environ.peer();
+        let dict = self.copy_of_server(py, environ)?;
+        let address = peer.map(|peer| peer.ip().to_canonical().to_string());
+        // CGI requires it (RFC 3875 section 4.1.8), also for a client without an address.
+        let address = PyString::new(py, &address.unwrap_or_default());
+        dict.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+        if let Some(peer) = peer {
+            dict.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
+        }
+        let connection = Py::new(
+            py,
+            Connection {
+                peer,
+                local: environ.local(),
+            },
+        )?;
+        dict.set_item(intern!(py, "pulsar.connection"), connection)?;
+        let client = Client {
+            peer,
+            key: Key::new(environ),
+            environ: dict.clone().unbind(),
+        };
+        let before = lock(&self.clients)[slot(peer)].replace(client);
+        drop(before);
+        Ok(dict)
+    }
+
+    fn copy_of_server<'py>(
+        &self,
+        py: Python<'py>,
+        environ: &Environ,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        if let Some(template) = self.find_server(py, environ) {
+            return template.copy();
+        }
+        let template = self.server_template(py, environ)?;
+        let copy = template.copy()?;
+        let mut servers = lock(&self.servers);
+        if servers.len() < MAX_SERVERS {
+            servers.push((Key::new(environ), template.unbind()));
+        }
+        Ok(copy)
+    }
+
+    fn find_server<'py>(&self, py: Python<'py>, environ: &Environ) -> Option<Bound<'py, PyDict>> {
+        let servers = lock(&self.servers);
+        let (_, template) = servers.iter().find(|(key, _)| key.matches(environ))?;
+        Some(template.bind(py).clone())
+    }
+
+    fn server_template<'py>(
+        &self,
+        py: Python<'py>,
+        environ: &Environ,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let template = self.base.bind(py).copy()?;
+        template.set_item("SCRIPT_NAME", decode(py, environ.script_name().as_bytes()))?;
+        template.set_item("SERVER_SOFTWARE", environ.server_software())?;
+        if environ.local().is_some() {
+            let (name, port) = environ.server_address();
+            template.set_item("SERVER_NAME", decode(py, &name))?;
+            template.set_item("SERVER_PORT", decode(py, &port))?;
+        }
+        template.set_item("wsgi.url_scheme", environ.url_scheme())?;
+        if environ.url_scheme() == "https" {
+            template.set_item("HTTPS", "on")?;
+        }
+        template.set_item("wsgi.multithread", environ.multithread())?;
+        template.set_item("wsgi.multiprocess", environ.multiprocess())?;
+        Ok(template)
+    }
+}
+
+/// Code under these locks must not run Python's garbage collector: a finalizer may detach this thread, and another
+/// thread would then wait for the lock while it holds the interpreter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Linux gives connections to one address every other port.
+fn slot(peer: Option<SocketAddr>) -> usize {
+    let port = peer.map_or(0, |peer| peer.port());
+    usize::from(port / 2) % CLIENT_SLOTS
+}
+
+impl Key {
+    fn new(environ: &Environ) -> Self {
+        Self {
+            local: environ.local(),
+            url_scheme: environ.url_scheme(),
+            multithread: environ.multithread(),
+            multiprocess: environ.multiprocess(),
+            script_name: environ.script_name().into(),
+        }
+    }
+
+    fn matches(&self, environ: &Environ) -> bool {
+        self.local == environ.local()
+            && self.url_scheme == environ.url_scheme()
+            && self.multithread == environ.multithread()
+            && self.multiprocess == environ.multiprocess()
+            && *self.script_name == *environ.script_name()
+    }
+}
+
+/// `pulsar.connection`: the addresses of the connection.
+#[pyclass(frozen, module = "tower_wsgi")]
+#[derive(Debug)]
+struct Connection {
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+}
+
+#[pymethods]
+impl Connection {
+    /// The client's host and port; `None` on a Unix socket.
+    #[getter]
+    fn address(&self) -> Option<(String, u16)> {
+        host_and_port(self.peer)
+    }
+
+    /// The host and port that the client connected to; `None` on a Unix socket.
+    #[getter]
+    fn server_address(&self) -> Option<(String, u16)> {
+        host_and_port(self.local)
+    }
+
+    fn __repr__(&self) -> String {
+        match self.address() {
+            Some((host, port)) => format!("<connection from {host} port {port}>"),
+            None => "<connection on a Unix socket>".to_owned(),
+        }
+    }
+}
+
+fn host_and_port(address: Option<SocketAddr>) -> Option<(String, u16)> {
+    address.map(|address| (address.ip().to_canonical().to_string(), address.port()))
+}

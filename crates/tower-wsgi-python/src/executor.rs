@@ -1,0 +1,139 @@
+//! Where an application runs: an executor takes a request, calls the application, iterates over the response,
+//! closes it, and gives the response to the event loop.
+//!
+//! There are two:
+//!
+//! | executor | for | waits by |
+//! |---|---|---|
+//! | [`Executor::Inline`] | callables that never block | not at all: it runs on the event loop |
+//! | [`Executor::Blocking`] | all others | blocking a thread of a [`BlockingPool`] |
+//!
+//! This module is the only one that knows which one it is. Another executor (an asyncio event loop, a greenlet hub)
+//! is a variant of [`Executor`] and of the state of [`ResponseFuture`]. It gets each request below `WaitForBody`, so the
+//! whole body has arrived, and calls the same [`Callable`]; the environ, `start_response` and the rules for pieces do not
+//! depend on it. It must never make the event loop wait for the interpreter's lock.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{HeaderValue, Request, Response, header::ACCEPT};
+use pin_project_lite::pin_project;
+use pyo3::Python;
+use tower_layer::Layer as _;
+use tower_service::Service as _;
+use tower_wsgi::{
+    Body, BoxError,
+    blocking::{Blocking, BlockingLayer, BlockingPool},
+    wait_for_body::{self, WaitForBody, WaitForBodyLayer},
+    wsgi::{WsgiService, render_error},
+};
+
+use crate::callable::Callable;
+
+type InlineService = WsgiService<Callable>;
+type BlockingService = Blocking<WsgiService<Callable>>;
+
+/// An application, and where it runs.
+#[derive(Clone)]
+pub(crate) enum Executor {
+    Inline(WaitForBody<InlineService>),
+    Blocking(WaitForBody<BlockingService>, BlockingPool),
+}
+
+impl Executor {
+    /// Runs on the event loop.
+    pub(crate) fn inline(wsgi: WsgiService<Callable>, wait_for_body: &WaitForBodyLayer) -> Self {
+        Self::Inline(wait_for_body.layer(wsgi.multithread(false)))
+    }
+
+    /// Runs on the threads of a pool.
+    pub(crate) fn blocking(
+        wsgi: WsgiService<Callable>,
+        wait_for_body: &WaitForBodyLayer,
+        pool: BlockingPool,
+        threads: usize,
+    ) -> Self {
+        let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(threads > 1));
+        Self::Blocking(wait_for_body.layer(blocking), pool)
+    }
+
+    /// The pool, if it runs on one.
+    pub(crate) fn pool(&self) -> Option<&BlockingPool> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Blocking(_, pool) => Some(pool),
+        }
+    }
+
+    pub(crate) fn call<B>(&mut self, request: Request<B>) -> ResponseFuture
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let accept = request.headers().get(ACCEPT).cloned();
+        let state = match self {
+            Self::Inline(service) => State::Inline {
+                future: service.call(request),
+            },
+            Self::Blocking(service, _) => State::Blocking {
+                future: service.call(request),
+            },
+        };
+        ResponseFuture { state, accept }
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(_) => f.write_str("Inline"),
+            Self::Blocking(_, pool) => f.debug_tuple("Blocking").field(pool).finish(),
+        }
+    }
+}
+
+pin_project! {
+    /// The response of a [`PythonApp`](crate::PythonApp).
+    pub struct ResponseFuture {
+        #[pin]
+        state: State,
+        // Selects the format of an error page.
+        accept: Option<HeaderValue>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State {
+        Inline { #[pin] future: wait_for_body::ResponseFuture<InlineService> },
+        Blocking { #[pin] future: wait_for_body::ResponseFuture<BlockingService> },
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut polled = match this.state.project() {
+            // Attaching once here is much faster than at each step of the call.
+            StateProj::Inline { future } => Python::attach(|_| future.poll(cx)),
+            StateProj::Blocking { future } => future.poll(cx),
+        };
+        if let Poll::Ready(Ok(response)) = &mut polled {
+            render_error(this.accept.as_ref(), response);
+        }
+        polled
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
