@@ -1,49 +1,175 @@
-//! The lines of the control socket.
+//! What travels over the control socket: commands, responses, and the status of the program.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Command};
-
-/// Bytes of a request, without the end of its line.
+/// The longest request in bytes, without the end of its line.
 pub(super) const MAX_REQUEST: usize = 4 << 10;
 
-/// One line of answer.
+/// A request on the control socket, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Command {
+    Status,
+    /// The response comes when the reload is complete.
+    Reload,
+    /// The response comes when the change has begun: `status` shows its progress. The server may be omitted if there is
+    /// only one.
+    Scale {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server: Option<String>,
+        workers: usize,
+    },
+    /// The response comes when the new worker serves.
+    Restart {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server: Option<String>,
+        slot: usize,
+    },
+    /// The response comes when the new supervisor serves.
+    Upgrade,
+    /// The response comes at once; the program then stops as at SIGTERM.
+    Stop,
+}
+
+/// The outcome of a command. The error is a sentence for the operator.
+pub(crate) type CommandResult = Result<CommandOutput, String>;
+
+/// What a command that succeeded returns.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum CommandOutput {
+    Done,
+    Status(Status),
+}
+
+/// The status of the whole program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// The version of this library.
+    pub(crate) version: String,
+    /// The process id of the supervisor.
+    pub(crate) pid: i32,
+    /// What the program is doing, in one word: `starting`, `ready`, `reloading`, …
+    pub(crate) phase: String,
+    pub(crate) uptime_s: u64,
+    pub(crate) servers: Vec<ServerStatus>,
+}
+
+/// The status of one server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ServerStatus {
+    pub(crate) name: String,
+    /// The addresses that it listens on, in the form in which the log shows them.
+    pub(crate) addresses: Vec<String>,
+    /// In the order of their slots. A slot has up to three processes; a slot without a process has one entry without a
+    /// pid.
+    pub(crate) workers: Vec<WorkerStatus>,
+}
+
+/// The status of one worker process, as of its last heartbeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct WorkerStatus {
+    pub(crate) slot: usize,
+    pub(crate) pid: Option<i32>,
+    pub(crate) role: ProcessRole,
+    pub(crate) state: ProcessState,
+    /// The time since the process was started.
+    pub(crate) age_s: u64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) connections: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) queued: usize,
+    pub(crate) requests: u64,
+    pub(crate) refused: u64,
+    pub(crate) oldest_job_s: Option<f64>,
+    /// The number of workers of this slot that have died.
+    pub(crate) restarts: u32,
+}
+
+/// The role of a process in its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProcessRole {
+    /// Serves, or starts in the place of a process that died.
+    Serving,
+    /// Starts while another one still serves.
+    Replacement,
+    /// Finishes its requests while another one already serves.
+    Retired,
+    /// There is no process.
+    None,
+}
+
+/// The state of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProcessState {
+    Starting,
+    Ready,
+    Draining,
+    /// It has got SIGKILL or SIGABRT, and has not ended yet.
+    Killed,
+    /// There is no process; the next one starts after a delay.
+    Waiting,
+}
+
+/// One line of response.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Reply<S> {
+pub(super) struct ResponseLine<S> {
     pub(super) ok: bool,
-    /// Why not.
+    /// Why the command failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
-    /// What was asked for.
+    /// The status, if that was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<S>,
 }
 
-/// Understands one line of request. The error is a sentence for the operator.
+impl WorkerStatus {
+    /// The entry of a slot without a process; the next one starts after a delay.
+    pub(crate) fn waiting(slot: usize, restarts: u32) -> Self {
+        Self {
+            slot,
+            pid: None,
+            role: ProcessRole::None,
+            state: ProcessState::Waiting,
+            age_s: 0,
+            memory_bytes: 0,
+            connections: 0,
+            in_flight: 0,
+            queued: 0,
+            requests: 0,
+            refused: 0,
+            oldest_job_s: None,
+            restarts,
+        }
+    }
+}
+
+/// Parses one line of request. The error is a sentence for the operator.
 pub(super) fn parse(line: &[u8]) -> Result<Command, String> {
     serde_json::from_slice(line).map_err(|error| {
         format!(
-            "the request is not understood: {error}; send one JSON object a line, as in \
+            "invalid request: {error}; send one JSON object per line, for example \
              {{\"command\":\"status\"}}"
         )
     })
 }
 
-/// The line that answers, with its end.
-pub(super) fn reply(result: Result<Answer, String>) -> Vec<u8> {
+/// The line of response to a command, with the end of its line.
+pub(super) fn response_line(result: CommandResult) -> Vec<u8> {
     let (status, error) = match result {
-        Ok(Answer::Done) => (None, None),
-        Ok(Answer::Status(status)) => (Some(status), None),
+        Ok(CommandOutput::Done) => (None, None),
+        Ok(CommandOutput::Status(status)) => (Some(status), None),
         Err(error) => (None, Some(error)),
     };
-    line(&Reply {
+    line(&ResponseLine {
         ok: error.is_none(),
         error,
         status,
     })
 }
 
-/// As JSON, with the end of its line. What travels here has no other form that JSON lacks.
+/// A message as JSON, with the end of its line. None of the types of this module fails to serialize.
 pub(super) fn line(message: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(message).unwrap_or_default();
     line.push(b'\n');
@@ -52,7 +178,7 @@ pub(super) fn line(message: &impl Serialize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Status, *};
+    use super::*;
 
     fn scale(server: Option<&str>) -> Command {
         Command::Scale {
@@ -87,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_refused_in_a_sentence() {
+    fn an_invalid_command_is_refused_with_a_sentence() {
         for (text, reason) in [
             ("", "EOF while parsing"),
             ("status", "expected value"),
@@ -104,10 +230,7 @@ mod tests {
             ("\u{0}", "expected value"),
         ] {
             let error = parse(text.as_bytes()).unwrap_err();
-            assert!(
-                error.starts_with("the request is not understood: "),
-                "{error}"
-            );
+            assert!(error.starts_with("invalid request: "), "{error}");
             assert!(error.contains(reason), "{text}: {error}");
             assert!(!error.contains('\n'));
         }
@@ -115,10 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_one_line() {
-        assert_eq!(reply(Ok(Answer::Done)), b"{\"ok\":true}\n");
+    fn a_response_is_one_line() {
+        assert_eq!(response_line(Ok(CommandOutput::Done)), b"{\"ok\":true}\n");
         assert_eq!(
-            reply(Err("two\nlines".into())),
+            response_line(Err("two\nlines".into())),
             b"{\"ok\":false,\"error\":\"two\\nlines\"}\n"
         );
         let status = Status {
@@ -128,13 +251,13 @@ mod tests {
             uptime_s: 3,
             servers: Vec::new(),
         };
-        let text = reply(Ok(Answer::Status(status.clone())));
+        let text = response_line(Ok(CommandOutput::Status(status.clone())));
         assert_eq!(
             String::from_utf8_lossy(&text),
             "{\"ok\":true,\"status\":{\"version\":\"1.0\",\"pid\":7,\"phase\":\"ready\",\
              \"uptime_s\":3,\"servers\":[]}}\n"
         );
-        let reply: Reply<Status> = serde_json::from_slice(&text).unwrap();
-        assert_eq!(reply.status, Some(status));
+        let response: ResponseLine<Status> = serde_json::from_slice(&text).unwrap();
+        assert_eq!(response.status, Some(status));
     }
 }

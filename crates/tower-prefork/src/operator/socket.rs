@@ -1,3 +1,5 @@
+//! The listening control socket and its file.
+
 use std::{
     io,
     os::{
@@ -12,44 +14,43 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::listener::{SocketFile, remove_stale};
 
-/// Connections that the kernel queues.
+/// The length of the kernel's queue of connections.
 const BACKLOG: i32 = 16;
 
-/// The listening socket, and its file, which is removed on drop unless another program's is there by
-/// then.
+/// The listening socket, and its file, which is removed on drop unless another program has replaced it.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
-    // First, so that nobody finds a file whose socket is closed already.
+    // First, so that there is never a file whose socket is already closed.
     file: SocketFile,
     listener: UnixListener,
 }
 
 impl ControlSocket {
-    /// Listens at `path`, for this user alone. The error is a sentence for the operator.
+    /// Listens at `path`, accessible to this user only. The error is a sentence for the operator.
     pub(crate) fn bind(path: &Path) -> Result<Self, String> {
         Self::try_bind(path).map_err(|error| {
             let place = path.display();
             let problem = match error.kind() {
                 io::ErrorKind::AddrInUse => {
-                    format!("another program answers at {place}; stop it or choose another path")
+                    "another program listens there; stop it or choose another path".into()
                 }
                 io::ErrorKind::PermissionDenied => {
                     "permission denied; choose a directory that this user may write to".into()
                 }
                 io::ErrorKind::NotFound => {
-                    "its directory is missing; make it or choose another path".into()
+                    "the directory does not exist; create it or choose another path".into()
                 }
                 _ => error.to_string(),
             };
-            format!("cannot make the control socket {place}: {problem}")
+            format!("cannot create the control socket {place}: {problem}")
         })
     }
 
     fn try_bind(path: &Path) -> io::Result<Self> {
         remove_stale(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        // On Linux the file gets the mode of the socket, so there is no moment at which others may
-        // connect, and the umask, which belongs to all threads, stays as it is.
+        // On Linux the file gets the mode of the socket. So there is no moment at which others may connect, and the
+        // umask, which belongs to all threads, stays unchanged.
         rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
         socket.bind(&SockAddr::unix(path)?)?;
         let file = SocketFile::new(path)?;
@@ -61,7 +62,7 @@ impl ControlSocket {
         })
     }
 
-    /// What another process has bound to this path.
+    /// Takes a socket that another process has bound to this path.
     pub(crate) fn inherited(path: &Path, socket: OwnedFd) -> io::Result<Self> {
         Ok(Self {
             file: SocketFile::new(path)?,
@@ -73,12 +74,12 @@ impl ControlSocket {
         self.file.path()
     }
 
-    /// Another process has taken the socket over, and will remove the file.
+    /// Leaves the file to another process, which has taken over the socket and will remove it.
     pub(crate) fn leave_file(&self) {
         self.file.leave();
     }
 
-    /// The same socket again, to accept from.
+    /// A copy of the socket, to accept connections from.
     pub(super) fn listener(&self) -> io::Result<UnixListener> {
         self.listener.try_clone()
     }
@@ -119,12 +120,12 @@ mod tests {
         let error = ControlSocket::bind(&path).unwrap_err();
         let place = path.display();
         let expected = format!(
-            "cannot make the control socket {place}: another program answers at {place}; stop it \
-             or choose another path"
+            "cannot create the control socket {place}: another program listens there; stop it or \
+             choose another path"
         );
         assert_eq!(error, expected);
         assert!(path.exists());
-        // As after a crash: the socket is gone and the file is not.
+        // As after a crash: the file exists without its socket.
         first.leave_file();
         drop(first);
         assert!(path.exists());
@@ -148,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_does_not_do() {
+    fn a_path_that_cannot_be_used() {
         let directory = tempfile::tempdir().unwrap();
         let error = |path: &Path| ControlSocket::bind(path).unwrap_err();
         assert!(error(directory.path()).contains("a file of another kind is there"));
-        assert!(error(&directory.path().join("a/b")).contains("its directory is missing"));
+        assert!(error(&directory.path().join("a/b")).contains("the directory does not exist"));
         let long = directory.path().join("x".repeat(200));
-        assert!(error(&long).contains("cannot make the control socket"));
+        assert!(error(&long).contains("cannot create the control socket"));
     }
 }

@@ -3,7 +3,7 @@
 //! Clients that keep their connections stay with their worker, however busy it is. So it sends some away,
 //! and they come back to whoever has room.
 
-use crate::operator::{Role, State, WorkerStatus};
+use crate::operator::{ProcessRole, ProcessState, WorkerStatus};
 
 /// How many of its connections a worker is to send away, after a heartbeat: what evens it out with the
 /// siblings that are idle. `board`: what each worker, this one too, said before.
@@ -11,8 +11,9 @@ use crate::operator::{Role, State, WorkerStatus};
 /// A worker has too much to do when it has had more requests than threads at two heartbeats in a row, and a
 /// sibling is idle when half of its threads are. Without threads a request holds nobody up.
 pub(super) fn surplus(now: &WorkerStatus, board: &[WorkerStatus], threads: usize) -> usize {
-    let is_serving =
-        |worker: &&WorkerStatus| worker.role == Role::Serving && worker.state == State::Ready;
+    let is_serving = |worker: &&WorkerStatus| {
+        worker.role == ProcessRole::Serving && worker.state == ProcessState::Ready
+    };
     let serving = || board.iter().filter(is_serving);
     let before = serving().find(|worker| worker.pid == now.pid);
     let before = before.map_or(0, |worker| worker.in_flight);
@@ -41,8 +42,8 @@ mod tests {
     fn worker(slot: usize, in_flight: usize) -> WorkerStatus {
         WorkerStatus {
             pid: i32::try_from(slot).ok(),
-            role: Role::Serving,
-            state: State::Ready,
+            role: ProcessRole::Serving,
+            state: ProcessState::Ready,
             in_flight,
             ..WorkerStatus::waiting(slot, 0)
         }
@@ -86,11 +87,11 @@ mod tests {
     #[test]
     fn only_workers_that_serve_have_room() {
         let starts = WorkerStatus {
-            state: State::Starting,
+            state: ProcessState::Starting,
             ..worker(1, 0)
         };
         let retired = WorkerStatus {
-            role: Role::Retired,
+            role: ProcessRole::Retired,
             ..worker(2, 0)
         };
         let board = [worker(0, 30), starts, retired, WorkerStatus::waiting(3, 0)];

@@ -1,21 +1,31 @@
 //! What an operator orders over the control socket.
 
 use super::{end::End, plans::Plan, reload::Place, run::SupervisorLoop, server::Supervised};
-use crate::operator::{Answer, Command, Console, Order, Status};
+use crate::operator::{Command, CommandOutput, ControlRequest, ControlServer, Status};
 
 impl SupervisorLoop {
     /// Answers at the control socket, if there is one.
     pub(super) fn open_console(&mut self) -> Result<(), String> {
-        let console = self.control_socket.as_ref().map(Console::open).transpose();
+        let console = self
+            .control_socket
+            .as_ref()
+            .map(ControlServer::open)
+            .transpose();
         self.console =
             console.map_err(|error| format!("cannot answer at the control socket: {error}"))?;
         Ok(())
     }
 
     /// Does what an order asks for, and answers it, or sees to it that it is answered.
-    pub(super) fn carry_out(&mut self, Order { command, answer }: Order) -> Option<End> {
+    pub(super) fn carry_out(
+        &mut self,
+        ControlRequest {
+            command,
+            result: answer,
+        }: ControlRequest,
+    ) -> Option<End> {
         let result = match command {
-            Command::Status => Ok(Answer::Status(self.status())),
+            Command::Status => Ok(CommandOutput::Status(self.status())),
             Command::Reload => {
                 self.plan(Plan::Reload, Some(answer));
                 return None;
@@ -27,20 +37,20 @@ impl SupervisorLoop {
             Command::Scale { server, workers } => self
                 .server(server.as_deref())
                 .and_then(|server| self.scale(server, workers))
-                .map(|()| Answer::Done),
+                .map(|()| CommandOutput::Done),
             Command::Restart { server, slot } => match self.place(server.as_deref(), slot) {
                 Ok(place) => {
                     self.restarts.spawn(async move {
                         let replaced = place.replace().await;
                         // An operator who has gone needs no answer.
-                        let _ = answer.send(replaced.map(|()| Answer::Done));
+                        let _ = answer.send(replaced.map(|()| CommandOutput::Done));
                     });
                     return None;
                 }
                 Err(error) => Err(error),
             },
             Command::Stop => {
-                let _ = answer.send(Ok(Answer::Done));
+                let _ = answer.send(Ok(CommandOutput::Done));
                 return self.stop_asked();
             }
         };
@@ -49,10 +59,16 @@ impl SupervisorLoop {
     }
 
     /// Answers an order while the program ends. Whether it asks to stop once more.
-    pub(super) fn refuse(&self, Order { command, answer }: Order) -> bool {
+    pub(super) fn refuse(
+        &self,
+        ControlRequest {
+            command,
+            result: answer,
+        }: ControlRequest,
+    ) -> bool {
         let result = match command {
-            Command::Status => Ok(Answer::Status(self.status())),
-            Command::Stop => Ok(Answer::Done),
+            Command::Status => Ok(CommandOutput::Status(self.status())),
+            Command::Stop => Ok(CommandOutput::Done),
             _ => Err("the server stops; nothing else is done any more".into()),
         };
         // An operator who has gone needs no answer.

@@ -4,10 +4,10 @@ use tokio::{
 };
 
 use super::{handover::Successor, reload::Reloaded};
-use crate::operator::Answer;
+use crate::operator::{CommandOutput, CommandResult};
 
 /// Who waits for the end of a plan, if anybody does.
-pub(super) type Reply = oneshot::Sender<Result<Answer, String>>;
+pub(super) type Reply = oneshot::Sender<CommandResult>;
 
 /// What takes its time, and is done one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Plans {
     pub(super) fn answer(&mut self, result: &Result<(), String>) {
         for reply in self.replies.drain(..) {
             // An operator who has gone needs no answer.
-            let _ = reply.send(result.clone().map(|()| Answer::Done));
+            let _ = reply.send(result.clone().map(|()| CommandOutput::Done));
         }
     }
 

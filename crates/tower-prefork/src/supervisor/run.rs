@@ -16,7 +16,7 @@ use crate::{
     config::{Config, ProgramConfig, Settings},
     hooks::ProcessHooks,
     listener::Bound,
-    operator::{Console, ControlSocket, Order},
+    operator::{ControlRequest, ControlServer, ControlSocket},
     signals::Signals,
     stop_request::StopRequest,
     stray_signals::StraySignals,
@@ -103,7 +103,7 @@ pub(super) struct SupervisorLoop {
     pub(super) restarts: JoinSet<()>,
     /// Where operators order something.
     pub(super) control_socket: Option<ControlSocket>,
-    pub(super) console: Option<Console>,
+    pub(super) console: Option<ControlServer>,
     /// Files that have changed, if they are watched.
     changes: Option<mpsc::Receiver<PathBuf>>,
     pub(super) config: ProgramConfig,
@@ -218,7 +218,7 @@ fn watch_files(_: &[Charge], _: &Program) -> Result<Option<mpsc::Receiver<PathBu
 }
 
 /// The next order of an operator.
-pub(super) async fn next_order(console: &mut Option<Console>) -> Option<Order> {
+pub(super) async fn next_order(console: &mut Option<ControlServer>) -> Option<ControlRequest> {
     console.as_mut()?.recv().await
 }
 

@@ -8,7 +8,7 @@ use super::{Happening, Process, Spent, start::Phase};
 use crate::{
     control::{ToSupervisor, Vitals},
     hooks::ProcessStep,
-    operator::{Role, State, WorkerStatus},
+    operator::{ProcessRole, ProcessState, WorkerStatus},
 };
 
 impl Process {
@@ -85,17 +85,17 @@ impl Process {
     }
 
     /// What it does, for an operator.
-    pub(in crate::supervisor) fn status(&self, role: Role, restarts: u32) -> WorkerStatus {
+    pub(in crate::supervisor) fn status(&self, role: ProcessRole, restarts: u32) -> WorkerStatus {
         let vitals = &self.vitals;
         WorkerStatus {
             slot: self.slot,
             pid: Some(self.pid().get()),
             role,
             state: match self.phase {
-                Phase::Starting => State::Starting,
-                Phase::Ready => State::Ready,
-                Phase::Draining => State::Draining,
-                Phase::Aborting | Phase::Killed => State::Killed,
+                Phase::Starting => ProcessState::Starting,
+                Phase::Ready => ProcessState::Ready,
+                Phase::Draining => ProcessState::Draining,
+                Phase::Aborting | Phase::Killed => ProcessState::Killed,
             },
             age_s: self.started.elapsed().as_secs(),
             memory_bytes: vitals.rss,

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use crate::{
-    operator::{Role, WorkerStatus},
+    operator::{ProcessRole, WorkerStatus},
     supervisor::{
         backoff::Backoff,
         balance::surplus,
@@ -112,7 +112,7 @@ impl Slot {
         let Some(process) = &self.serving else {
             return;
         };
-        let now = process.status(Role::Serving, self.deaths);
+        let now = process.status(ProcessRole::Serving, self.deaths);
         let surplus = surplus(&now, &self.fleet.workers(), process.threads());
         if surplus > 0 {
             process.shed(surplus);
@@ -162,9 +162,9 @@ impl Slot {
     /// Says what its processes do.
     fn post(&self) {
         let processes = [
-            (&self.serving, Role::Serving),
-            (&self.replacement, Role::Replacement),
-            (&self.retired, Role::Retired),
+            (&self.serving, ProcessRole::Serving),
+            (&self.replacement, ProcessRole::Replacement),
+            (&self.retired, ProcessRole::Retired),
         ];
         let mut workers = Vec::new();
         for (process, role) in processes {

@@ -1,16 +1,18 @@
-use crate::operator::{Role, ServerStatus, State, Status, WorkerStatus};
+//! The status as a table, for people.
+
+use super::{ProcessRole, ProcessState, ServerStatus, Status, WorkerStatus};
 
 const COLUMNS: [&str; 12] = [
     "SLOT", "PID", "STATE", "AGE", "MiB", "CONNS", "RUNNING", "QUEUED", "REQUESTS", "REFUSED",
     "OLDEST", "DIED",
 ];
 
-/// The one column of words, which are not aligned as numbers.
+/// The column of words, which is aligned to the left.
 const STATE: usize = 2;
 
 type Row = [String; COLUMNS.len()];
 
-/// The status for people.
+/// The status as a table.
 pub(super) fn table(status: &Status) -> String {
     let mut text = format!(
         "pid {}  {}  up {}  tower-prefork {}\n",
@@ -90,7 +92,7 @@ fn total(workers: &[WorkerStatus]) -> Row {
     let count = |get: fn(&WorkerStatus) -> usize| workers.iter().map(get).sum::<usize>();
     let sum = |get: fn(&WorkerStatus) -> u64| workers.iter().map(get).sum::<u64>();
     let oldest = workers.iter().filter_map(|worker| worker.oldest_job_s);
-    // Each process of a slot tells the same number.
+    // All processes of a slot have the same number.
     let slots = workers.chunk_by(|one, next| one.slot == next.slot);
     let restarts: u32 = slots.map(|slot| slot[0].restarts).sum();
     [
@@ -113,16 +115,16 @@ fn total(workers: &[WorkerStatus]) -> Row {
 
 fn state(worker: &WorkerStatus) -> String {
     let state = match worker.state {
-        State::Starting => "starting",
-        State::Ready => "ready",
-        State::Draining => "draining",
-        State::Killed => "killed",
-        State::Waiting => "waiting",
+        ProcessState::Starting => "starting",
+        ProcessState::Ready => "ready",
+        ProcessState::Draining => "draining",
+        ProcessState::Killed => "killed",
+        ProcessState::Waiting => "waiting",
     };
     let role = match worker.role {
-        Role::Serving | Role::None => "",
-        Role::Replacement => "new, ",
-        Role::Retired => "old, ",
+        ProcessRole::Serving | ProcessRole::None => "",
+        ProcessRole::Replacement => "new, ",
+        ProcessRole::Retired => "old, ",
     };
     format!("{role}{state}")
 }
@@ -143,7 +145,7 @@ fn age(seconds: u64) -> String {
     format!("{seconds}s")
 }
 
-/// With a tenth as long as it says something.
+/// With a tenth of a second below ten seconds.
 fn short(seconds: f64) -> String {
     if seconds < 10.0 {
         format!("{seconds:.1}s")
@@ -164,8 +166,8 @@ mod tests {
         WorkerStatus {
             slot,
             pid,
-            role: Role::Serving,
-            state: State::Ready,
+            role: ProcessRole::Serving,
+            state: ProcessState::Ready,
             age_s: 192,
             memory_bytes: 47_395_635,
             connections: 12,
@@ -187,10 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn the_table_for_people() {
+    fn the_status_is_a_table() {
         let old = WorkerStatus {
-            role: Role::Retired,
-            state: State::Draining,
+            role: ProcessRole::Retired,
+            state: ProcessState::Draining,
             age_s: 90_061,
             memory_bytes: 1 << 30,
             oldest_job_s: Some(75.0),
@@ -205,8 +207,8 @@ mod tests {
             ..worker(1, Some(12_345))
         };
         let dead = WorkerStatus {
-            role: Role::None,
-            state: State::Waiting,
+            role: ProcessRole::None,
+            state: ProcessState::Waiting,
             memory_bytes: 0,
             connections: 0,
             in_flight: 0,

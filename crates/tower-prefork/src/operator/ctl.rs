@@ -1,4 +1,8 @@
+//! The command `ctl`.
+
 use std::{
+    fmt::Display,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -8,20 +12,19 @@ use clap::{Args, Subcommand};
 use serde::de::IgnoredAny;
 
 use super::{
-    ask::ask,
-    output::{complain, print},
+    Command,
+    client::send,
     table::table,
-    top::top,
+    top::{print, top},
 };
-use crate::{cli::seconds, operator::Command};
+use crate::config::duration;
 
-/// Exit code when something has no socket to go to.
-const MISUSED: u8 = 2;
+/// The exit code when no control socket was given.
+const USAGE_ERROR: u8 = 2;
 
-/// A command that asks and tells the running program, at its
-/// [control socket](crate::Config::control_socket).
+/// A command that controls the running program through its [control socket](crate::Config::control_socket).
 ///
-/// For a program to have among its own subcommands; `shop ctl status` is one of it then:
+/// A program adds it to its own subcommands, which gives it `shop ctl status`, for example:
 ///
 /// ```no_run
 /// use clap::{Parser, Subcommand};
@@ -56,22 +59,22 @@ const MISUSED: u8 = 2;
 ///
 /// | command | what it does |
 /// |---|---|
-/// | `status` | prints a table of all workers; with `--json` the answer as it comes |
-/// | `top` | the same over and over, until `q` or Ctrl-C |
-/// | `reload` | as `SIGHUP`; waits until the reload is over |
-/// | `scale N` | changes the number of workers, up to the next reload |
+/// | `status` | prints a table of all workers; with `--json` the response as it was received |
+/// | `top` | prints the table again and again, until `q` or Ctrl-C |
+/// | `reload` | as `SIGHUP`; waits until the reload is complete |
+/// | `scale N` | changes the number of workers until the next reload |
 /// | `restart SLOT` | replaces one worker; waits until the new one serves |
 /// | `upgrade` | as `SIGUSR2`; waits until the new supervisor serves |
 /// | `stop` | as `SIGTERM`; does not wait |
 #[derive(Clone, Debug, Args)]
-#[command(about = "Ask a running server how it is, or tell it what to do", long_about = None)]
+#[command(about = "Show the status of a running server, or control it", long_about = None)]
 #[non_exhaustive]
 pub struct Ctl {
-    /// The control socket of the running server: what its own option of this name says
+    /// The control socket of the running server, as given to the server with --control-socket
     ///
-    /// A program that always has the same can fill it in when it is not given.
+    /// A program that always uses the same path can fill it in if it is not given.
     #[arg(
-        help = "The control socket of the running server: what its own option of this name says",
+        help = "The control socket of the running server, as given to the server with --control-socket",
         long_help = None,
         long,
         global = true,
@@ -86,67 +89,66 @@ pub struct Ctl {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
-    /// Print what every worker is doing
+    /// Print the state of all workers
     Status {
-        /// Print the answer as it comes: one line of JSON
+        /// Print the response as one line of JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print what every worker is doing, over and over, until q or Ctrl-C
+    /// Print the state of all workers again and again, until q or Ctrl-C
     Top {
-        /// Between two looks
+        /// Time between two updates
         #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
         interval: Duration,
     },
-    /// Read the configuration again and replace the workers, and wait until it is done
+    /// Read the configuration again, replace all workers, and wait until that is complete
     Reload,
-    /// Change the number of workers; the next reload makes it what the configuration says
+    /// Change the number of workers; the next reload resets it to the configured number
     Scale {
-        /// So many there are to be
+        /// New number of workers
         #[arg(value_name = "NUMBER")]
         workers: usize,
         #[command(flatten)]
-        server: Server,
+        server: ServerSelector,
     },
-    /// Replace one worker, and wait until the new one serves
+    /// Replace one worker, and wait until the new one is ready
     Restart {
-        /// The worker's number, as `status` shows it
+        /// Number of the worker, as `status` shows it
         slot: usize,
         #[command(flatten)]
-        server: Server,
+        server: ServerSelector,
     },
-    /// Let a new supervisor take over, and wait until it serves
+    /// Start a new supervisor that takes over, and wait until it is ready
     Upgrade,
-    /// Stop the server: what runs may finish until its deadline
+    /// Stop the server; running requests may finish until the deadline
     Stop,
 }
 
 #[derive(Clone, Debug, Args)]
-struct Server {
-    /// Which server, where the program has several
+struct ServerSelector {
+    /// Name of the server, if the program has several
     #[arg(long = "server", value_name = "NAME")]
     name: Option<String>,
 }
 
 impl Ctl {
-    /// Does it. What there is to see goes to standard output; why something was not done, to
-    /// standard error.
+    /// Carries out the command. The result goes to standard output, an error to standard error.
     ///
-    /// The exit code is 0 when it was done, 1 when the program refuses or cannot be reached, and 2
-    /// when no control socket was given.
-    #[must_use = "the exit code tells whether it was done"]
+    /// The exit code is 0 on success, 1 if the command failed or the program cannot be reached, and 2 if no control
+    /// socket was given.
+    #[must_use = "the exit code tells whether the command succeeded"]
     pub fn run(&self) -> ExitCode {
         let Some(socket) = &self.control_socket else {
-            complain(
-                "no control socket was given; give --control-socket PATH, the same as to \
-                 the server, or set TOWER_PREFORK_CONTROL_SOCKET",
+            print_error(
+                "no control socket given; use --control-socket PATH with the same path as for the \
+                 server, or set TOWER_PREFORK_CONTROL_SOCKET",
             );
-            return ExitCode::from(MISUSED);
+            return ExitCode::from(USAGE_ERROR);
         };
         match self.action.run(socket) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                complain(error);
+                print_error(error);
                 ExitCode::FAILURE
             }
         }
@@ -157,28 +159,28 @@ impl Action {
     fn run(&self, socket: &Path) -> Result<(), String> {
         let (command, done) = match self.clone() {
             Self::Status { json: true } => {
-                return ask::<IgnoredAny>(socket, &Command::Status)
-                    .map(|answer| print(&answer.line));
+                return send::<IgnoredAny>(socket, &Command::Status)
+                    .map(|response| print(&response.line));
             }
             Self::Status { json: false } => {
-                let answer = ask(socket, &Command::Status)?;
-                return answer.status().map(|status| print(&table(&status)));
+                let response = send(socket, &Command::Status)?;
+                return response.status().map(|status| print(&table(&status)));
             }
             Self::Top { interval } => return top(socket, interval),
             Self::Reload => (Command::Reload, "reloaded".into()),
             Self::Scale { workers, server } => {
-                let done = format!("the number of workers is {workers} now");
+                let done = format!("scaling to {workers} workers");
                 let server = server.name;
                 (Command::Scale { server, workers }, done)
             }
             Self::Restart { slot, server } => {
-                let done = format!("worker {slot} was replaced");
+                let done = format!("worker {slot} replaced");
                 let server = server.name;
                 (Command::Restart { server, slot }, done)
             }
             Self::Upgrade => (
                 Command::Upgrade,
-                "a new supervisor has taken over; the old one ends when its requests are done"
+                "upgraded: a new supervisor has taken over; the old one exits when its requests are done"
                     .into(),
             ),
             Self::Stop => (
@@ -186,19 +188,24 @@ impl Action {
                 "stopping; running requests may finish until the deadline".into(),
             ),
         };
-        ask::<IgnoredAny>(socket, &command)?;
+        send::<IgnoredAny>(socket, &command)?;
         print(&(done + "\n"));
         Ok(())
     }
 }
 
+/// Writes an error to standard error, which may be closed.
+fn print_error(error: impl Display) {
+    let _ = writeln!(io::stderr(), "error: {error}");
+}
+
 fn interval(text: &str) -> Result<Duration, String> {
-    let interval = seconds(text)?;
+    let interval = duration(text)?;
     let limits = Duration::from_millis(100)..=Duration::from_secs(3600);
     if limits.contains(&interval) {
         Ok(interval)
     } else {
-        Err("expected from 0.1 to 3600 seconds".into())
+        Err("expected a duration from 0.1 to 3600 seconds".into())
     }
 }
 
@@ -224,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_may_stand_anywhere() {
+    fn the_socket_may_be_given_before_or_after_the_command() {
         for line in [
             "ctl --control-socket a status",
             "ctl status --control-socket a",
@@ -235,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_arguments_are_refused() {
         for line in [
             "ctl",
             "ctl dance",
