@@ -16,20 +16,16 @@ use tower_service::Service;
 
 use super::{
     ConnectInfo, RequestBody,
-    answer::{Failure, Name, respond},
     check::check,
-    page::Page,
     progress::{Answering, Progress},
     readiness::Readiness,
-    refusal::{FRAGMENT, status_of},
+    refusal::{Refusal, status_of},
+    respond::{NoResponse, respond},
     response_body::ResponseBody,
+    server_response::{Renderer, RequestSummary},
     source::Ahead,
 };
 use crate::{BoxError, access_log::Client};
-
-const DOUBTFUL: Page = Page::bad_request(
-    "nothing can follow the request before this one; send it again on a new connection",
-);
 
 /// What hyper calls: checks a request, then calls the service.
 #[derive(Debug)]
@@ -39,14 +35,15 @@ pub(super) struct Calls<S> {
     progress: Arc<Progress>,
     access_log: Option<Client>,
     readiness: Option<Readiness>,
-    /// The answer to every request, without a call of the service.
-    answer: Option<Answer>,
+    renderer: Renderer,
+    /// Every request is refused.
+    refused: Option<Refused>,
 }
 
-/// An answer without a call of the service.
+/// Why the service is not called.
 #[derive(Debug)]
-struct Answer {
-    page: Page,
+struct Refused {
+    refusal: Refusal,
     /// What the client has sent; `None` where it is what hyper gives.
     sent: Option<Vec<u8>>,
 }
@@ -58,23 +55,26 @@ impl<S> Calls<S> {
         progress: Arc<Progress>,
         access_log: Option<Client>,
         readiness: Option<Readiness>,
-        answer: Option<Page>,
+        renderer: Renderer,
+        refusal: Option<Refusal>,
     ) -> Self {
-        let answer = answer.map(|page| Answer { page, sent: None });
+        let sent = None;
+        let refused = refusal.map(|refusal| Refused { refusal, sent });
         Self {
             service,
             connection,
             progress,
             access_log,
             readiness,
-            answer,
+            renderer,
+            refused,
         }
     }
 
-    /// Answers so what the client has sent, though hyper gives a request that is not the client's.
-    pub(super) fn with_answer_to(mut self, page: Page, sent: Vec<u8>) -> Self {
+    /// Refuses what the client has sent, though hyper gives a request that is not the client's.
+    pub(super) fn refusing(mut self, refusal: Refusal, sent: Vec<u8>) -> Self {
         let sent = Some(sent);
-        self.answer = Some(Answer { page, sent });
+        self.refused = Some(Refused { refusal, sent });
         self
     }
 
@@ -85,30 +85,34 @@ impl<S> Calls<S> {
         }
     }
 
-    /// Makes the request ready for the service, or tells why it does not get it.
-    fn admit(&self, request: &mut Request<RequestBody>, tainted: bool) -> Result<(), Page> {
+    /// Makes the request ready for the service, or tells why it does not get it. Gives what is kept of it.
+    fn admit(
+        &self,
+        request: &mut Request<RequestBody>,
+        tainted: bool,
+    ) -> Result<RequestSummary, NoResponse> {
         if request.extensions_mut().remove::<OnUpgrade>().is_some() {
             // No other protocol is offered, so nobody should wait for one.
             self.progress.set_upgrade();
         }
-        if let Some(answer) = &self.answer {
-            return Err(answer.page);
+        if let Some(refused) = &self.refused {
+            return Err(NoResponse::Refused(refused.refusal));
         }
         if tainted {
-            return Err(DOUBTFUL);
+            return Err(NoResponse::Refused(Refusal::UncertainStart));
         }
-        check(request)?;
+        let summary = check(request).map_err(NoResponse::Refused)?;
         let (method, target) = (request.method(), request.uri());
         let recent = self.progress.recent();
         if recent.has_fragment(self.progress.calls(), method, target) {
-            return Err(FRAGMENT);
+            return Err(NoResponse::Refused(Refusal::Fragment));
         }
-        let report = self.readiness.as_ref().map(|one| one.answer(request));
-        if let Some(page) = report.flatten() {
-            return Err(page);
+        let report = self.readiness.as_ref().map(|one| one.report(request));
+        if let Some(report) = report.flatten() {
+            return Err(NoResponse::Readiness(report));
         }
         request.extensions_mut().insert(self.connection.clone());
-        Ok(())
+        Ok(summary)
     }
 }
 
@@ -128,7 +132,8 @@ where
         if self.progress.has_surplus() {
             self.progress.set_leaving(asks_to_close(request.headers()));
         }
-        let sent = self.answer.as_ref().and_then(|answer| answer.sent.as_ref());
+        let sent = self.refused.as_ref().and_then(|it| it.sent.as_ref());
+        let is_parsed = sent.is_none();
         let record = self.access_log.as_ref().map(|log| match sent {
             // It is not the client's.
             Some(sent) => log.refused_request(sent),
@@ -138,25 +143,29 @@ where
         let tainted = self.progress.tainted();
         // First, so that what is left of a refused body is accounted for.
         let mut request = request.map(|body| RequestBody::new(body, &self.progress));
-        match self.admit(&mut request, tainted) {
-            Ok(()) => Call {
-                ahead: ahead(&request),
-                name: Some((
-                    request.method().clone(),
-                    request.uri().path_and_query().cloned(),
-                )),
-                stage: Stage::Waiting {
+        let (summary, ahead, stage) = match self.admit(&mut request, tainted) {
+            Ok(summary) => (
+                Some(summary),
+                ahead(&request),
+                Stage::Waiting {
                     service: self.service.clone(),
                     request: Some(request),
                 },
-                answering,
-            },
-            Err(page) => Call {
-                stage: Stage::Refused { page },
-                ahead: None,
-                name: None,
-                answering,
-            },
+            ),
+            Err(reason) => (
+                is_parsed.then(|| RequestSummary::of(&request)),
+                None,
+                Stage::Refused {
+                    reason: Some(reason),
+                },
+            ),
+        };
+        Call {
+            stage,
+            ahead,
+            summary,
+            renderer: self.renderer.clone(),
+            answering,
         }
     }
 }
@@ -181,8 +190,9 @@ pin_project! {
         stage: Stage<S, F>,
         // Of the request's body.
         ahead: Option<Ahead>,
-        // Of the request, for the log.
-        name: Option<Name>,
+        // Of the request, for a response of the server itself.
+        summary: Option<RequestSummary>,
+        renderer: Renderer,
         answering: Option<Answering>,
     }
 }
@@ -193,7 +203,7 @@ pin_project! {
         // Until the service is ready.
         Waiting { service: S, request: Option<Request<RequestBody>> },
         Running { #[pin] future: F },
-        Refused { page: Page },
+        Refused { reason: Option<NoResponse> },
         Done,
     }
 }
@@ -211,12 +221,12 @@ where
         let mut this = self.project();
         // A service that has panicked is not used again: the connection ends with its answer.
         let answer = catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_answer(cx)))
-            .unwrap_or_else(|panic| Poll::Ready(Err(Failure::Panic(panic))));
+            .unwrap_or_else(|panic| Poll::Ready(Err(NoResponse::Panic(panic))));
         let overdue = || this.answering.as_ref()?.progress().due().overdue();
         let answer = match answer {
             Poll::Ready(answer) => answer,
             Poll::Pending => match overdue() {
-                Some(age) => Err(Failure::Overdue(this.name.take(), age)),
+                Some(age) => Err(NoResponse::TimedOut(age)),
                 None => {
                     if let (Some(ahead), Some(answering)) = (this.ahead, &this.answering) {
                         ahead.look(cx, answering.progress());
@@ -233,11 +243,11 @@ where
             .take()
             .expect("a future is not polled after its end");
         answering.progress().due().set_answered();
-        if matches!(answer, Err(Failure::Overdue(..))) {
+        if matches!(answer, Err(NoResponse::TimedOut(_))) {
             // After the service's future is dropped.
             answering.given_up();
         }
-        let mut response = respond(answer, answering);
+        let mut response = respond(answer, this.summary.as_ref(), this.renderer, answering);
         ResponseBody::record(&mut response);
         Poll::Ready(Ok(response))
     }
@@ -251,21 +261,23 @@ where
     fn poll_answer(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<B>, Failure>> {
+    ) -> Poll<Result<Response<B>, NoResponse>> {
         loop {
             let future = match self.as_mut().project() {
                 StageProj::Waiting { service, request } => {
-                    ready!(service.poll_ready(cx)).map_err(|error| Failure::Error(error.into()))?;
+                    ready!(service.poll_ready(cx))
+                        .map_err(|error| NoResponse::Error(error.into()))?;
                     let request = request.take().expect("the service is called once");
                     service.call(request)
                 }
                 StageProj::Running { future } => {
                     return future
                         .poll(cx)
-                        .map_err(|error| Failure::Error(error.into()));
+                        .map_err(|error| NoResponse::Error(error.into()));
                 }
-                StageProj::Refused { page } => {
-                    return Poll::Ready(Err(Failure::Refused(*page)));
+                StageProj::Refused { reason } => {
+                    let reason = reason.take().expect("a future is not polled after its end");
+                    return Poll::Ready(Err(reason));
                 }
                 StageProj::Done => unreachable!("a future is not polled after its end"),
             };

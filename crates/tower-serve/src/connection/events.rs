@@ -1,4 +1,4 @@
-//! The hooks that are called when a connection opens, and when it has ended.
+//! The hooks of connections: at their begin and their end, and for the responses of the server itself.
 
 use std::{
     fmt,
@@ -6,7 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use super::{ConnectInfo, Shared, progress::Progress};
+use bytes::Bytes;
+use http::Response;
+use tower_server_info::ServerResponse;
+
+use super::{
+    ConnectInfo, Shared,
+    progress::Progress,
+    server_response::{Renderer, RequestSummary},
+};
 use crate::error::panic_text;
 
 /// A step in the life of a connection.
@@ -24,24 +32,46 @@ pub enum ConnectionStep {
 
 type OnConnection = dyn Fn(&ConnectInfo, ConnectionStep) + Send + Sync;
 
-/// What is called at the steps of connections.
+/// The functions of the user that connections call.
 #[derive(Clone, Default)]
-pub struct ConnectionHooks(Vec<Arc<OnConnection>>);
+pub struct ConnectionHooks {
+    on_step: Vec<Arc<OnConnection>>,
+    renderer: Renderer,
+}
 
 impl ConnectionHooks {
-    /// Adds a hook.
+    /// Adds a hook that is called when a connection opens, and when it has ended.
     pub fn add(&mut self, hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static) {
-        self.0.push(Arc::new(hook));
+        self.on_step.push(Arc::new(hook));
     }
 
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Renders the responses that the server makes itself by this function, in place of
+    /// [`ServerResponse::render`].
+    ///
+    /// The request is `None` if it could not be parsed. The connection adds the fields that frame the response. If the
+    /// function panics, or gives a status of 1xx, the default is sent.
+    pub fn on_server_response(
+        &mut self,
+        render: impl Fn(&ServerResponse, Option<&RequestSummary>) -> Response<Bytes>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        self.renderer = Renderer::from(render);
+    }
+
+    pub(super) fn renderer(&self) -> &Renderer {
+        &self.renderer
+    }
+
+    /// Whether no hook is called at the steps of a connection.
+    pub(super) fn has_no_steps(&self) -> bool {
+        self.on_step.is_empty()
     }
 
     /// Calls each of them. One that panics is logged, and the others are called.
     pub(super) fn call(&self, connection: &ConnectInfo, step: ConnectionStep) {
-        for hook in &self.0 {
+        for hook in &self.on_step {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| hook(connection, step))) {
                 tracing::error!(panic = panic_text(&*panic), "a hook panicked");
             }
@@ -69,7 +99,7 @@ impl ConnectionEvents {
         connection: &ConnectInfo,
         progress: &Arc<Progress>,
     ) -> Option<Self> {
-        if shared.hooks.is_empty() {
+        if shared.hooks.has_no_steps() {
             return None;
         }
         shared.hooks.call(connection, ConnectionStep::Opened);

@@ -5,11 +5,11 @@
 //! | module | what it does |
 //! |---|---|
 //! | `check`, `host` | requests that RFC 9110 and RFC 9112 forbid are answered with 4xx or 501 before the service is called |
-//! | `refusal` | what hyper refuses, with a page that says why |
-//! | `call`, `answer` | calls the service; turns its errors and panics into answers, and its silence |
+//! | `refusal`, `server_response` | each cause of a response of the server itself; how they are rendered |
+//! | `call`, `respond` | calls the service; turns its errors, panics and timeouts into responses |
 //! | `request_body`, `response_body` | broken and stalled bodies are never taken for whole ones |
 //! | `source` | tells when all of a body is here that the service does not read |
-//! | `readiness` | answers the path that load balancers ask |
+//! | `readiness` | responds to load balancers at the readiness path |
 //! | `clock`, `timer` | the deadlines of a connection, on one timer |
 //! | `io`, `progress` | how the parts above learn what the socket and the others do |
 //! | `drain` | how it hears that the worker is to stop |
@@ -33,7 +33,6 @@
 //! closes (RFC 9112 section 9.6). It has left when the connection is reset, or when nothing can be written to it. The
 //! service learns of the end from the [`ConnectInfo`] in the request's extensions.
 
-mod answer;
 mod call;
 mod check;
 mod clock;
@@ -45,14 +44,15 @@ mod handshake;
 mod host;
 mod io;
 mod load;
-mod page;
 mod parked;
 mod progress;
 mod readiness;
 mod refusal;
 mod request_body;
+mod respond;
 mod response_body;
 mod serve;
+mod server_response;
 mod shared;
 mod source;
 mod table;
@@ -66,6 +66,7 @@ pub use load::Load;
 pub use readiness::Readiness;
 pub use request_body::RequestBody;
 pub use serve::serve;
+pub use server_response::RequestSummary;
 pub use shared::Shared;
 pub use tcp::serve_tcp;
 pub use tower_server_info::ConnectInfo;

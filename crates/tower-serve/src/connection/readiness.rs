@@ -1,21 +1,26 @@
+//! The readiness path, which load balancers ask.
+
 use std::{fmt, sync::Arc};
 
-use http::{Method, Request, StatusCode};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::page::Page;
-
-const READY: Page = Page::report(StatusCode::OK, "ready");
-const STOPPING: Page = Page::report(StatusCode::SERVICE_UNAVAILABLE, "stopping");
-
-/// Answers load balancers that ask whether to send requests here.
+/// Responds to load balancers that ask whether to send requests here.
 #[derive(Clone)]
 pub struct Readiness {
     path: Arc<str>,
     is_ready: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
+/// The state of the server, for a load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadinessReport {
+    Ready,
+    Stopping,
+}
+
 impl Readiness {
-    /// At this path. `is_ready` is asked at each request for it.
+    /// At this path. `is_ready` is called at each request for it.
     pub fn new(path: &str, is_ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self {
             path: path.into(),
@@ -23,13 +28,17 @@ impl Readiness {
         }
     }
 
-    /// The answer, if that is what the request asks for.
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Option<Page> {
+    /// The report, if that is what the request asks for.
+    pub(super) fn report<B>(&self, request: &Request<B>) -> Option<ReadinessReport> {
         let asks = request.method() == Method::GET || request.method() == Method::HEAD;
         if !asks || request.uri().path() != &*self.path {
             return None;
         }
-        Some(if (self.is_ready)() { READY } else { STOPPING })
+        Some(if (self.is_ready)() {
+            ReadinessReport::Ready
+        } else {
+            ReadinessReport::Stopping
+        })
     }
 }
 
@@ -38,5 +47,24 @@ impl fmt::Debug for Readiness {
         f.debug_struct("Readiness")
             .field("path", &self.path)
             .finish_non_exhaustive()
+    }
+}
+
+impl ReadinessReport {
+    pub(super) fn render(self) -> Response<Bytes> {
+        let (status, text) = match self {
+            Self::Ready => (StatusCode::OK, "ready\n"),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        };
+        let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+        *response.status_mut() = status;
+        for (name, value) in [
+            (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-store"),
+        ] {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        response
     }
 }

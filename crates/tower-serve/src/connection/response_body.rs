@@ -12,7 +12,7 @@ use super::progress::Answering;
 use crate::{BoxError, error::error_text};
 
 pin_project! {
-    /// The body of a response: the service's, or a page of the server's own.
+    /// The body of a response: the service's, or a text of the server itself.
     ///
     /// The request counts as running until this is dropped, which hyper does at its end.
     pub(super) struct ResponseBody<B> {
@@ -26,7 +26,7 @@ pin_project! {
     #[project = ContentProj]
     enum Content<B> {
         Service { #[pin] body: B, error: Option<BoxError> },
-        Page { text: Option<Bytes> },
+        Server { text: Option<Bytes> },
     }
 }
 
@@ -34,7 +34,7 @@ impl<B: Body> Content<B> {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Service { body, error } => error.is_none() && body.is_end_stream(),
-            Self::Page { text } => text.is_none(),
+            Self::Server { text } => text.is_none(),
         }
     }
 }
@@ -47,9 +47,9 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(super) fn page(text: Bytes, answering: Answering) -> Self {
+    pub(super) fn of_server(text: Bytes, answering: Answering) -> Self {
         Self {
-            content: Content::Page { text: Some(text) },
+            content: Content::Server { text: Some(text) },
             answering,
         }
     }
@@ -111,7 +111,7 @@ where
                     frame => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
                 }
             }
-            ContentProj::Page { text } => {
+            ContentProj::Server { text } => {
                 Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
         };
@@ -138,7 +138,7 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Service { body, .. } => body.size_hint(),
-            Content::Page { text } => {
+            Content::Server { text } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
         }

@@ -20,10 +20,9 @@ use super::{
     drain::{News, drained},
     events::ConnectionEvents,
     io::{Io, is_blank},
-    page::Page,
     parked::Parked,
     progress::{Awaits, BodyState, Open, Progress},
-    refusal::{self, HEAD_TIMEOUT},
+    refusal::Refusal,
 };
 use crate::{
     HttpService,
@@ -59,7 +58,7 @@ where
     serve_opened(io, connection, service, shared, open, None)
 }
 
-/// The same for a connection that has been open for a while; with an `answer`, every request is answered so, and the
+/// The same for a connection that has been open for a while; with a `refusal`, every request is refused, and the
 /// service is not called.
 pub(super) fn serve_opened<IO, S>(
     io: IO,
@@ -67,7 +66,7 @@ pub(super) fn serve_opened<IO, S>(
     service: S,
     shared: Arc<Shared>,
     open: Open,
-    answer: Option<Page>,
+    refusal: Option<Refusal>,
 ) -> impl Future<Output = ()> + Send
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -84,7 +83,8 @@ where
         progress.clone(),
         access_log,
         shared.readiness.clone(),
-        answer,
+        shared.hooks.renderer().clone(),
+        refusal,
     );
     let http = shared.http(Io::new(io, progress.clone()), calls);
     let mut parts = Parts {
@@ -190,7 +190,7 @@ where
                     let mut sent = io.kept().to_vec();
                     sent.extend_from_slice(&read);
                     io.unread(in_place_of(&sent));
-                    calls = calls.with_answer_to(HEAD_TIMEOUT, sent);
+                    calls = calls.refusing(Refusal::HeadTimeout, sent);
                 }
                 End::Http(Err(error)) if progress.take_refused() && error.is_parse() => {
                     tracing::debug!(error = error_text(&error), "a malformed request is refused");
@@ -202,9 +202,9 @@ where
                     } else {
                         read.to_vec()
                     };
-                    let page = refusal::page(&error, &sent);
+                    let refusal = Refusal::of_parse_error(&error, &sent);
                     io.unread(in_place_of(&sent));
-                    calls = calls.with_answer_to(page, sent);
+                    calls = calls.refusing(refusal, sent);
                 }
                 End::Expired(Expiry::Phase) if clock.may_wait() => {
                     clock.found_nothing();

@@ -9,7 +9,7 @@ use super::{ConnectInfo, Shared, serve};
 use super::{
     handshake::{Shaken, handshake},
     progress::{Open, Progress},
-    refusal::NO_TLS,
+    refusal::Refusal,
     serve::serve_opened,
 };
 use crate::HttpService;
@@ -39,8 +39,8 @@ pub fn serve_tcp<S: HttpService>(
                     Box::pin(served).await;
                 }
                 Some(Shaken::Plain(stream)) => {
-                    let answer = Some(NO_TLS);
-                    let served = serve_opened(stream, connection, service, shared, open, answer);
+                    let refusal = Some(Refusal::NoTls);
+                    let served = serve_opened(stream, connection, service, shared, open, refusal);
                     Box::pin(served).await;
                 }
                 None => {}

@@ -45,7 +45,7 @@ async fn a_service_that_does_not_answer_is_answered_for_with_504_and_dropped() {
     assert_eq!(answer.status, 504);
     assert_eq!(
         answer.text(),
-        "504 Gateway Timeout: the service did not answer in time\n"
+        "504 Gateway Timeout\nThe application did not respond in time.\n"
     );
     assert!(answer.closes());
     assert!(dropped.await.is_err(), "the service goes on");

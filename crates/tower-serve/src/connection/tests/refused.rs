@@ -41,7 +41,7 @@ async fn a_refusal_is_a_page_with_a_date() {
     assert!(!answer.field("date").is_empty());
     assert_eq!(
         answer.text(),
-        "400 Bad Request: the Host field is missing\n"
+        "400 Bad Request\nThe Host field is missing.\n"
     );
     client.ended().await;
 }
@@ -291,7 +291,7 @@ async fn characters_that_are_percent_encoded() {
                 .await;
             let answer = client.answer().await;
             assert_eq!((answer.status, answer.closes()), (400, true), "{target}");
-            let named = format!("the target has the character {character}; it is");
+            let named = format!("The target has the character {character}; it is");
             assert!(answer.text().contains(&named), "{}", answer.text());
             client.ended().await;
         }
@@ -321,22 +321,22 @@ async fn content_types() {
 async fn every_refusal_has_a_page() {
     let long = "x".repeat(70_000);
     for (request, begin) in [
-        ("nonsense\r\n\r\n".to_owned(), "400 Bad Request: "),
+        ("nonsense\r\n\r\n".to_owned(), "400 Bad Request\n"),
         (
             "GET / HTTP/1.1\r\nhost a\r\n\r\n".into(),
-            "400 Bad Request: ",
+            "400 Bad Request\n",
         ),
         (
             "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n".into(),
-            "400 Bad Request: ",
+            "400 Bad Request\n",
         ),
         (
             format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"),
-            "414 URI Too Long: ",
+            "414 URI Too Long\n",
         ),
         (
             format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"),
-            "431 Request Header Fields Too Large: ",
+            "431 Request Header Fields Too Large\n",
         ),
     ] {
         for before in ["", "GET / HTTP/1.1\r\nhost: a\r\n\r\n"] {

@@ -74,7 +74,7 @@ async fn half_a_head_is_answered_with_408() {
     assert_eq!(answer.status, 408);
     assert_eq!(
         answer.text(),
-        "408 Request Timeout: the request head did not arrive in time\n"
+        "408 Request Timeout\nThe request head did not arrive in time.\n"
     );
     assert!(answer.closes());
     assert!(!answer.field("date").is_empty());

@@ -233,7 +233,7 @@ async fn plain_http_is_answered_with_a_page_that_says_so() {
         assert_eq!((answer.status, answer.closes()), (400, true));
         assert_eq!(
             answer.text(),
-            "400 Bad Request: this port speaks HTTPS, and the request came without TLS\n"
+            "400 Bad Request\nThis port requires HTTPS, and the request came without TLS.\n"
         );
         client.io.shutdown().await.unwrap();
         client.ended().await;

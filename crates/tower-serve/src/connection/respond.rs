@@ -1,0 +1,118 @@
+//! From the service's result to the response that is sent.
+
+use std::{any::Any, error::Error, time::Duration};
+
+use http::{HeaderValue, Response, StatusCode, Version, header};
+use http_body::Body;
+
+use super::{
+    progress::{Answering, BodyState},
+    readiness::ReadinessReport,
+    refusal::Refusal,
+    response_body::ResponseBody,
+    server_response::{Renderer, RequestSummary},
+};
+use crate::{
+    BoxError,
+    error::{error_text, panic_text},
+};
+
+/// Why the service gives no response.
+pub(super) enum NoResponse {
+    /// It was not called.
+    Refused(Refusal),
+    /// It was not called: the request asks for the state of the server.
+    Readiness(ReadinessReport),
+    Error(BoxError),
+    Panic(Box<dyn Any + Send>),
+    /// It has had the request for this time.
+    TimedOut(Duration),
+}
+
+/// The service's response as it is sent, or the one of the server itself in its place.
+pub(super) fn respond<B: Body>(
+    result: Result<Response<B>, NoResponse>,
+    request: Option<&RequestSummary>,
+    renderer: &Renderer,
+    answering: Answering,
+) -> Response<ResponseBody<B>> {
+    let refusal = match result {
+        Ok(response) if response.status().is_informational() => {
+            // hyper offers no way to send an interim response, nor to switch protocols here.
+            let error = format!("the service responded with status {}", response.status());
+            of_error(&*BoxError::from(error), answering.progress().body())
+        }
+        Ok(mut response) => {
+            let progress = answering.progress();
+            if progress.old() && !has_length(&response) {
+                // The body ends with the connection. hyper would keep its word to a client that asked to go on, and
+                // close it all the same.
+                progress.set_closing();
+                *response.version_mut() = Version::HTTP_10;
+            }
+            let says = || response.headers().contains_key(header::CONNECTION);
+            if progress.closing() || progress.has_surplus() && !says() && progress.take_surplus() {
+                close(&mut response);
+            }
+            return response.map(|body| ResponseBody::service(body, answering));
+        }
+        Err(NoResponse::Readiness(report)) => {
+            let mut response = report.render();
+            if answering.progress().closing() {
+                close(&mut response);
+            }
+            return response.map(|body| ResponseBody::of_server(body, answering));
+        }
+        Err(NoResponse::Refused(refusal)) => {
+            let status = refusal.status().as_u16();
+            tracing::debug!(status, "request refused: {}", refusal.message());
+            refusal
+        }
+        Err(NoResponse::TimedOut(age)) => {
+            tracing::warn!(
+                method = request.map(|request| request.method().as_str()),
+                path = request.map(RequestSummary::path),
+                age_s = age.as_secs_f64(),
+                "the service did not respond in time; the client gets 504"
+            );
+            Refusal::ServiceTimeout
+        }
+        Err(NoResponse::Error(error)) => of_error(&*error, answering.progress().body()),
+        Err(NoResponse::Panic(panic)) => {
+            tracing::error!(panic = panic_text(&*panic), "the service panicked");
+            Refusal::ServiceFailed
+        }
+    };
+    let mut response = renderer.render(&refusal.into(), request);
+    close(&mut response);
+    response.map(|body| ResponseBody::of_server(body, answering))
+}
+
+/// What an error of the service means to the client, whose request body may be the cause.
+fn of_error(error: &(dyn Error + 'static), body: BodyState) -> Refusal {
+    match body {
+        BodyState::Malformed => Refusal::MalformedBody,
+        BodyState::TimedOut => Refusal::BodyTimeout,
+        BodyState::Complete | BodyState::Unread | BodyState::Arrived => {
+            tracing::error!(error = error_text(error), "the service failed");
+            Refusal::ServiceFailed
+        }
+    }
+}
+
+/// The connection ends with this response.
+fn close<B>(response: &mut Response<B>) {
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Whether the length of the body is known before its end. That to HEAD has none, which is not looked at: its
+/// connection closes for nothing.
+fn has_length<B: Body>(response: &Response<B>) -> bool {
+    let status = response.status();
+    response.headers().contains_key(header::CONTENT_LENGTH)
+        || response.body().is_end_stream()
+        || response.body().size_hint().exact().is_some()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
+}
