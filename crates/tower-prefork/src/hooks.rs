@@ -99,6 +99,11 @@ impl Hooks {
         self.on_step.push(hook);
     }
 
+    /// Those of connections, to be set.
+    pub(crate) fn of_connections_mut(&mut self) -> &mut ConnectionHooks {
+        &mut self.on_connection
+    }
+
     /// Those of connections.
     pub(crate) fn of_connections(&self) -> ConnectionHooks {
         self.on_connection.clone()

@@ -61,7 +61,7 @@ pub use server_log::LogStream;
 pub use tower_serve::Tls;
 pub use tower_serve::{
     AccessLog, AccessLogFormat, BoxError, Http, HttpService, RequestBody,
-    connection::{ConnectInfo, ConnectionStep},
+    connection::{ConnectInfo, ConnectionStep, RequestSummary},
 };
-pub use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
+pub use tower_server_info::{PoolMonitor, PoolStats, ServerResponse, StuckJob};
 pub use worker::WorkerContext;

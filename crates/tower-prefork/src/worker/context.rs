@@ -3,12 +3,14 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
+use http::Response;
 use tokio::sync::watch;
-use tower_server_info::{PoolMonitor, PoolStats};
+use tower_serve::connection::{ConnectInfo, ConnectionStep, RequestSummary};
+use tower_server_info::{PoolMonitor, PoolStats, ServerResponse};
 
 use super::monitors::PoolMonitors;
 use crate::{Phase, WorkerStep, config::Config, hooks::Hooks, phase::Phases};
-use tower_serve::{connection::ConnectInfo, connection::ConnectionStep};
 
 /// The worker process that a service is built for.
 #[derive(Clone, Debug)]
@@ -161,6 +163,37 @@ impl WorkerContext {
         hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static,
     ) {
         self.with_hooks(|hooks| hooks.add_on_connection(hook));
+    }
+
+    /// Has `render` called for the responses that the server makes itself, such as 400, 408, 431, 500 and 504. It is to
+    /// be set while the service is built; without it they are text, HTML or JSON, as the request accepts. The request is
+    /// `None` if it could not be parsed.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use tower_prefork::{BoxError, Server};
+    ///
+    /// let server = Server::new("shop").service(|worker| async move {
+    ///     worker.on_server_response(|response, request| match request {
+    ///         Some(request) if !request.path().starts_with("/api/") => response.render(request.accept()),
+    ///         _ => http::Response::builder()
+    ///             .status(response.status())
+    ///             .header("content-type", "application/problem+json")
+    ///             .body(format!("{{\"status\":{}}}", response.status().as_u16()).into())
+    ///             .expect("the parts are valid"),
+    ///     });
+    ///     Ok::<_, BoxError>(Router::new().route("/", get(|| async { "hello" })))
+    /// });
+    /// # drop(server);
+    /// ```
+    pub fn on_server_response(
+        &self,
+        render: impl Fn(&ServerResponse, Option<&RequestSummary>) -> Response<Bytes>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        self.with_hooks(|hooks| hooks.of_connections_mut().on_server_response(render));
     }
 
     /// Has `hook` called at each step of this worker's life from now on. It is to be set while the service is
