@@ -77,7 +77,7 @@ fn all(bencher: Bencher<'_, '_>) {
     let handler = WsgiHandler::builder()
         .middleware(pass)
         .wait_for_body(WaitForBodyLayer::new(8 << 20))
-        .in_executor(&BlockingPool::new(10), |_: &mut Request<BufferedBody>| {
+        .blocking(&BlockingPool::new(10), |_: &mut Request<BufferedBody>| {
             response()
         })
         .response_middleware(edit);

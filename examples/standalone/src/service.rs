@@ -34,7 +34,7 @@ pub(crate) fn build(
     let handler = WsgiHandler::builder()
         .middleware(health)
         .wait_for_body(WaitForBodyLayer::new(options.max_body).timeout(options.body_deadline))
-        .in_executor(&pool, move |request: &mut Request<BufferedBody>| {
+        .blocking(&pool, move |request: &mut Request<BufferedBody>| {
             let answer = app::answer(&store, request)?;
             Ok::<_, BoxError>(answer.map(|response| response.map(Body::from)))
         })

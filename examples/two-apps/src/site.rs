@@ -51,7 +51,7 @@ pub(crate) fn handler<B: Send + 'static>(
         .map_err(|error| format!("cannot read the directory {}: {error}", root.display()))?;
     Ok(WsgiHandler::builder()
         .middleware(only_reads)
-        .in_executor(pool, move |request: &mut Request<B>| answer(&root, request))
+        .blocking(pool, move |request: &mut Request<B>| answer(&root, request))
         .response_middleware(protect)
         .response_middleware(revalidate)
         .build())

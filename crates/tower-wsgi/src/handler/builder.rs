@@ -1,15 +1,14 @@
+//! The builder of a `WsgiHandler`.
+
 use std::{fmt, sync::Arc};
 
-use tower_blocking::internal::List;
 use tower_layer::{Identity, Layer};
 
-#[cfg(feature = "wsgi")]
-use super::chain::OnPool;
 use super::{
     Middleware, WsgiHandler,
-    chain::{Append, Chain, InExecutor, Nobody, OnLoop},
-    middleware,
-    service::Shared,
+    blocking::Blocking,
+    chain::{Append, ChainService, Empty, Inline},
+    service::Stack,
 };
 #[cfg(feature = "wsgi")]
 use crate::{blocking::BlockingLayer, wsgi::WsgiService};
@@ -18,76 +17,76 @@ use crate::{
     response_middleware::ResponseMiddleware, wait_for_body::WaitForBodyLayer,
 };
 
-/// Builds a [`WsgiHandler`]. The [module docs](super) tell the order of its parts.
+/// Builds a [`WsgiHandler`]. The [module docs](super) say in which order its parts run.
+///
+/// Its type parameters grow with each handler and are not meant to be named; the finished handler has a type with a
+/// name, [`BoxWsgiHandler`](super::BoxWsgiHandler), by [`WsgiHandler::boxed`].
 #[must_use]
-pub struct WsgiHandlerBuilder<L = Identity, H = Nobody> {
+pub struct WsgiHandlerBuilder<L = Identity, H = Empty> {
     body: L,
     handlers: H,
-    middleware: middleware::List,
-    response_middleware: List,
+    stack: Stack,
 }
 
-impl WsgiHandlerBuilder {
-    pub(super) fn new() -> Self {
-        Self {
+impl WsgiHandler {
+    /// Starts with a handler that responds to every request with 404.
+    pub fn builder() -> WsgiHandlerBuilder {
+        WsgiHandlerBuilder {
             body: Identity::new(),
-            handlers: Nobody,
-            middleware: middleware::List::default(),
-            response_middleware: List::default(),
+            handlers: Empty,
+            stack: Stack::default(),
         }
     }
 }
 
 impl<H> WsgiHandlerBuilder<Identity, H> {
-    /// The handlers get a [`BufferedBody`](crate::BufferedBody), when all of it has arrived.
+    /// The handlers are called when the whole body of the request has arrived, with a
+    /// [`BufferedBody`](crate::BufferedBody).
     pub fn wait_for_body(self, layer: WaitForBodyLayer) -> WsgiHandlerBuilder<WaitForBodyLayer, H> {
         WsgiHandlerBuilder {
             body: layer,
             handlers: self.handlers,
-            middleware: self.middleware,
-            response_middleware: self.response_middleware,
+            stack: self.stack,
         }
     }
 }
 
 impl<L, H> WsgiHandlerBuilder<L, H> {
-    /// Adds a middleware for the way in. Middleware run in the order added, before the body is read,
-    /// wherever they stand in the builder; the first that answers ends the way.
+    /// Adds request middleware. It runs in the order added, before the body is read, whatever its position among the
+    /// other calls of the builder. The first one that responds ends the processing.
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        self.middleware.push(middleware);
+        self.stack.middleware.push(middleware);
         self
     }
 
-    /// Adds a function `Fn(&mut Request<B>) -> impl IntoAnswer` that may block. It runs on the pool,
-    /// and so does the body of its response. Where it returns `None`, the next handler gets the
-    /// request, at the reading position that this one left.
-    pub fn in_executor<F>(
+    /// Adds a function `Fn(&mut Request<B>) -> impl IntoOptionalResponse` that may block. It runs on the pool, and so
+    /// does the body of its response. When it returns `None`, the next handler gets the request; it reads the body
+    /// from the position at which this function has stopped.
+    pub fn blocking<F>(
         self,
         pool: &BlockingPool,
         function: F,
-    ) -> WsgiHandlerBuilder<L, H::With<InExecutor<F>>>
+    ) -> WsgiHandlerBuilder<L, H::With<Blocking<F>>>
     where
         H: Append,
     {
-        self.with(InExecutor {
+        self.with(Blocking {
             pool: pool.clone(),
             function: Arc::new(function),
         })
     }
 
-    /// Adds a service that runs on the event loop. It always answers: a handler after it is never
-    /// asked. A service that blocks belongs under a
-    /// [`BlockingLayer`](crate::blocking::BlockingLayer).
-    pub fn service<S>(self, service: S) -> WsgiHandlerBuilder<L, H::With<OnLoop<S>>>
+    /// Adds a service that runs on the event loop. It always responds, so a handler after it is never called. A
+    /// service that blocks needs a [`BlockingLayer`](crate::blocking::BlockingLayer) around it.
+    pub fn service<S>(self, service: S) -> WsgiHandlerBuilder<L, H::With<Inline<S>>>
     where
         H: Append,
     {
-        self.with(OnLoop(service))
+        self.with(Inline(service))
     }
 
-    /// Adds a WSGI application that runs on the pool, and so does the iteration of its body. It always
-    /// answers: a handler after it is never asked. One that runs on the event loop is a
-    /// [`service`](Self::service).
+    /// Adds a WSGI application that runs on the pool, and so does the iteration over its response. It always responds,
+    /// so a handler after it is never called. To run one on the event loop, add it as a [`service`](Self::service).
     ///
     /// ```
     /// use bytes::Bytes;
@@ -110,38 +109,39 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
     /// # is_service(&handler);
     /// ```
     #[cfg(feature = "wsgi")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "nobody has to write it, and an alias would be one more name for it"
+    )]
     pub fn application<A>(
         self,
         pool: &BlockingPool,
         application: WsgiService<A>,
-    ) -> WsgiHandlerBuilder<L, H::With<OnPool<A>>>
+    ) -> WsgiHandlerBuilder<L, H::With<Inline<crate::blocking::Blocking<WsgiService<A>>>>>
     where
         H: Append,
     {
         self.service(BlockingLayer::new(pool).layer(application))
     }
 
-    /// Adds a middleware for the way out. Response middleware run in the order added, on every
-    /// response, error pages too.
+    /// Adds response middleware. It runs in the order added, on every response: also on those that the layers and the
+    /// `WsgiHandler` make themselves.
     pub fn response_middleware(mut self, middleware: impl ResponseMiddleware) -> Self {
-        self.response_middleware.push(middleware);
+        self.stack.response_middleware.push(middleware);
         self
     }
 
-    /// The finished handler. A warning is logged if no temporary file can be written: request bodies and
-    /// responses that do not fit in memory need one.
+    /// The finished handler. Logs a warning if no temporary file can be created: request bodies and responses that do
+    /// not fit in memory need one.
     #[must_use]
     pub fn build(self) -> WsgiHandler<L::Service>
     where
-        L: Layer<Chain<H>>,
+        L: Layer<ChainService<H>>,
     {
         probe_temporary_directory();
         WsgiHandler {
-            inner: self.body.layer(Chain(self.handlers)),
-            shared: Arc::new(Shared {
-                middleware: self.middleware,
-                response_middleware: self.response_middleware,
-            }),
+            inner: self.body.layer(ChainService(self.handlers)),
+            stack: Arc::new(self.stack),
         }
     }
 
@@ -152,8 +152,7 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
         WsgiHandlerBuilder {
             body: self.body,
             handlers: self.handlers.append(next),
-            middleware: self.middleware,
-            response_middleware: self.response_middleware,
+            stack: self.stack,
         }
     }
 }
@@ -161,8 +160,7 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
 impl<L, H> fmt::Debug for WsgiHandlerBuilder<L, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WsgiHandlerBuilder")
-            .field("middleware", &self.middleware)
-            .field("response_middleware", &self.response_middleware)
+            .field("stack", &self.stack)
             .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,9 @@
-//! The handlers of a `WsgiHandler`, one after the other until one answers.
+//! The chain of handlers in a `WsgiHandler`: each gets the request until one responds.
 
 use std::{
-    fmt,
     future::{Ready, ready},
     ops::ControlFlow,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -13,20 +11,19 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::util::Oneshot;
-use tower_blocking::internal::{Label, Rejection, Running, run};
+use tower_blocking::internal::Rejection;
 use tower_service::Service;
 
-use super::IntoAnswer;
-use crate::{Body, BoxError, blocking::BlockingPool};
+use crate::{Body, BoxError};
 
 const NOT_FOUND: Rejection =
     Rejection::new(StatusCode::NOT_FOUND, "There is nothing at this address.");
 
-/// An answer, or the request for the next handler.
+/// A response, or the request for the next handler.
 type Outcome<B> = Result<ControlFlow<Response<Body>, Request<B>>, BoxError>;
 
-/// Something that may answer a request.
-pub trait Handle<B>: Clone {
+/// Something that may respond to a request.
+pub trait Handler<B>: Clone {
     type Future: Future<Output = Outcome<B>>;
 
     fn handle(&self, request: Request<B>) -> Self::Future;
@@ -40,12 +37,12 @@ pub trait Append: Sized {
     fn append<N>(self, next: N) -> Self::With<N>;
 }
 
-/// Nobody: every request goes on.
+/// No handler: every request is passed on.
 #[derive(Clone, Copy, Debug)]
-pub struct Nobody;
+pub struct Empty;
 
-// Nobody need not be asked first: a single handler stands alone.
-impl Append for Nobody {
+// The result has no `Empty` before its only handler, which would cost a call for each request.
+impl Append for Empty {
     type With<N> = N;
 
     fn append<N>(self, next: N) -> N {
@@ -53,7 +50,7 @@ impl Append for Nobody {
     }
 }
 
-impl<B> Handle<B> for Nobody {
+impl<B> Handler<B> for Empty {
     type Future = Ready<Outcome<B>>;
 
     fn handle(&self, request: Request<B>) -> Self::Future {
@@ -61,85 +58,28 @@ impl<B> Handle<B> for Nobody {
     }
 }
 
-/// A function that runs on a pool.
-pub struct InExecutor<F> {
-    pub(super) pool: BlockingPool,
-    pub(super) function: Arc<F>,
-}
-
-impl<F, A, B> Handle<B> for InExecutor<F>
-where
-    F: Fn(&mut Request<B>) -> A + Send + Sync + 'static,
-    A: IntoAnswer,
-    A::Body: http_body::Body,
-    <A::Body as http_body::Body>::Error: Into<BoxError>,
-    B: Send + 'static,
-{
-    type Future = Running<Request<B>, BoxError>;
-
-    fn handle(&self, mut request: Request<B>) -> Self::Future {
-        let function = Arc::clone(&self.function);
-        run(&self.pool, Label::of(&request), move || {
-            let answer = function(&mut request).into_answer();
-            ready(answer.map(|answer| match answer {
-                Some(response) => ControlFlow::Break(response),
-                None => ControlFlow::Continue(request),
-            }))
-        })
-    }
-}
-
-impl<F> Append for InExecutor<F> {
-    type With<N> = Then<Self, N>;
-
-    fn append<N>(self, next: N) -> Then<Self, N> {
-        Then { first: self, next }
-    }
-}
-
-impl<F> Clone for InExecutor<F> {
-    fn clone(&self) -> Self {
-        Self {
-            pool: self.pool.clone(),
-            function: Arc::clone(&self.function),
-        }
-    }
-}
-
-impl<F> fmt::Debug for InExecutor<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InExecutor")
-            .field("pool", &self.pool)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A service, which always answers.
+/// A service that is called on the event loop. It always responds.
 #[derive(Clone, Debug)]
-pub struct OnLoop<S>(pub(super) S);
+pub struct Inline<S>(pub(super) S);
 
-/// A WSGI application on the threads of a pool.
-#[cfg(feature = "wsgi")]
-pub(super) type OnPool<A> = OnLoop<crate::blocking::Blocking<crate::wsgi::WsgiService<A>>>;
-
-impl<S, B, ResBody> Handle<B> for OnLoop<S>
+impl<S, B, ResBody> Handler<B> for Inline<S>
 where
     S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     S::Error: Into<BoxError>,
     ResBody: http_body::Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    type Future = OnLoopFuture<S, B>;
+    type Future = InlineFuture<S, B>;
 
     fn handle(&self, request: Request<B>) -> Self::Future {
-        OnLoopFuture {
+        InlineFuture {
             response: Oneshot::new(self.0.clone(), request),
         }
     }
 }
 
 pin_project! {
-    pub struct OnLoopFuture<S, B>
+    pub struct InlineFuture<S, B>
     where
         S: Service<Request<B>>,
     {
@@ -148,7 +88,7 @@ pin_project! {
     }
 }
 
-impl<S, B, ResBody> Future for OnLoopFuture<S, B>
+impl<S, B, ResBody> Future for InlineFuture<S, B>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,
     S::Error: Into<BoxError>,
@@ -163,38 +103,44 @@ where
     }
 }
 
-impl<S> Append for OnLoop<S> {
-    type With<N> = Then<Self, N>;
+impl<S> Append for Inline<S> {
+    type With<N> = Chain<Self, N>;
 
-    fn append<N>(self, next: N) -> Then<Self, N> {
-        Then { first: self, next }
+    fn append<N>(self, next: N) -> Chain<Self, N> {
+        Chain::new(self, next)
     }
 }
 
-/// One after the other.
+/// A handler, and the one that gets what the first passes on.
 #[derive(Clone, Debug)]
-pub struct Then<A, N> {
-    first: A,
+pub struct Chain<H, N> {
+    first: H,
     next: N,
 }
 
-impl<A, B> Append for Then<A, B> {
-    type With<N> = Then<Self, N>;
-
-    fn append<N>(self, next: N) -> Then<Self, N> {
-        Then { first: self, next }
+impl<H, N> Chain<H, N> {
+    pub(super) fn new(first: H, next: N) -> Self {
+        Self { first, next }
     }
 }
 
-impl<A, N, B> Handle<B> for Then<A, N>
+impl<H, M> Append for Chain<H, M> {
+    type With<N> = Chain<Self, N>;
+
+    fn append<N>(self, next: N) -> Chain<Self, N> {
+        Chain::new(self, next)
+    }
+}
+
+impl<H, N, B> Handler<B> for Chain<H, N>
 where
-    A: Handle<B>,
-    N: Handle<B>,
+    H: Handler<B>,
+    N: Handler<B>,
 {
-    type Future = ThenFuture<A::Future, N, N::Future>;
+    type Future = ChainFuture<H::Future, N, N::Future>;
 
     fn handle(&self, request: Request<B>) -> Self::Future {
-        ThenFuture::First {
+        ChainFuture::First {
             future: self.first.handle(request),
             next: self.next.clone(),
         }
@@ -202,25 +148,25 @@ where
 }
 
 pin_project! {
-    #[project = ThenProj]
-    pub enum ThenFuture<Fut, N, NextFut> {
+    #[project = ChainFutureProj]
+    pub enum ChainFuture<Fut, N, NextFut> {
         First { #[pin] future: Fut, next: N },
         Next { #[pin] future: NextFut },
     }
 }
 
-impl<Fut, N, B> Future for ThenFuture<Fut, N, N::Future>
+impl<Fut, N, B> Future for ChainFuture<Fut, N, N::Future>
 where
     Fut: Future<Output = Outcome<B>>,
-    N: Handle<B>,
+    N: Handler<B>,
 {
     type Output = Outcome<B>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<B>> {
         loop {
             let future = match self.as_mut().project() {
-                ThenProj::Next { future } => return future.poll(cx),
-                ThenProj::First { future, next } => match ready!(future.poll(cx))? {
+                ChainFutureProj::Next { future } => return future.poll(cx),
+                ChainFutureProj::First { future, next } => match ready!(future.poll(cx))? {
                     ControlFlow::Break(response) => {
                         return Poll::Ready(Ok(ControlFlow::Break(response)));
                     }
@@ -232,37 +178,37 @@ where
     }
 }
 
-/// The handlers as a service. Nobody answers: 404.
+/// The handlers as a service. What all of them pass on gets a 404.
 #[derive(Clone, Debug)]
-pub struct Chain<H>(pub(super) H);
+pub struct ChainService<H>(pub(super) H);
 
-impl<H, B> Service<Request<B>> for Chain<H>
+impl<H, B> Service<Request<B>> for ChainService<H>
 where
-    H: Handle<B>,
+    H: Handler<B>,
 {
     type Response = Response<Body>;
     type Error = BoxError;
-    type Future = ChainFuture<H::Future>;
+    type Future = ChainServiceFuture<H::Future>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ChainFuture {
+        ChainServiceFuture {
             outcome: self.0.handle(request),
         }
     }
 }
 
 pin_project! {
-    pub struct ChainFuture<Fut> {
+    pub struct ChainServiceFuture<Fut> {
         #[pin]
         outcome: Fut,
     }
 }
 
-impl<Fut, B> Future for ChainFuture<Fut>
+impl<Fut, B> Future for ChainServiceFuture<Fut>
 where
     Fut: Future<Output = Outcome<B>>,
 {

@@ -1,24 +1,25 @@
+//! Request middleware, and the list of it in a `WsgiHandler`.
+
 use std::{any::type_name, fmt, future::ready, ops::ControlFlow, pin::Pin};
 
 use http::{Response, request::Parts};
 
 use crate::Body;
 
-/// Looks at the head of a request before its body is read, may change it, and may answer.
+/// Sees the head of a request before its body is read, may change it, and may respond.
 ///
-/// Closures `Fn(&mut Parts) -> ControlFlow<Response<Body>>` are middleware, and [`from_async_fn`]
-/// makes one of an asynchronous function. They run on the event loop and must not block. See the
-/// [module docs](super).
+/// Closures `Fn(&mut Parts) -> ControlFlow<Response<Body>>` implement it, and [`from_async_fn`] makes middleware from
+/// an asynchronous function. Middleware runs on the event loop and must not block. See the [module docs](super).
 pub trait Middleware: Send + Sync + 'static {
-    /// Answers with `Break`; lets the request go on with `Continue`.
+    /// Responds with `Break`, or passes the request on with `Continue`.
     fn handle(
         &self,
         request: &mut Parts,
     ) -> impl Future<Output = ControlFlow<Response<Body>>> + Send;
 
-    /// The same, of a middleware that never waits, as closures are. It is asked first, and costs less.
+    /// The synchronous form of [`handle`](Self::handle), which is called first and costs less. Closures implement it.
     ///
-    /// `None`, which is the default: [`handle`](Self::handle) is to be called, and nothing is done yet.
+    /// The default returns `None`, which says that nothing has been done yet, and that `handle` has to be called.
     fn handle_now(&self, _request: &mut Parts) -> Option<ControlFlow<Response<Body>>> {
         None
     }
@@ -40,7 +41,7 @@ where
     }
 }
 
-/// Makes a middleware of an `async fn(&mut Parts) -> ControlFlow<Response<Body>>`.
+/// Makes middleware from an `async fn(&mut Parts) -> ControlFlow<Response<Body>>`.
 pub const fn from_async_fn<F>(function: F) -> FromAsyncFn<F>
 where
     F: for<'a> AsyncHandle<'a>,
@@ -48,7 +49,7 @@ where
     FromAsyncFn { function }
 }
 
-/// A middleware made by [`from_async_fn`].
+/// Middleware made by [`from_async_fn`].
 #[derive(Clone, Copy)]
 pub struct FromAsyncFn<F> {
     function: F,
@@ -74,9 +75,9 @@ impl<F> fmt::Debug for FromAsyncFn<F> {
     }
 }
 
-/// An asynchronous function whose future is `Send`. `AsyncFn` cannot say that about its future.
+/// An asynchronous function whose future is `Send`, a bound that `AsyncFn` cannot express.
 pub trait AsyncHandle<'a>: Send + Sync + 'static {
-    /// What the function returns.
+    /// The future that the function returns.
     type Future: Future<Output = ControlFlow<Response<Body>>> + Send;
 
     /// Calls the function.
@@ -95,19 +96,20 @@ where
     }
 }
 
-/// Some middleware, in the order in which they run.
+/// Middleware in the order in which it runs.
 #[derive(Default)]
-pub(super) struct List(Vec<Box<dyn Boxed>>);
+pub(super) struct MiddlewareList(Vec<Box<dyn DynMiddleware>>);
 
 /// How far a request has come without waiting.
-pub(super) enum Way {
-    /// Past all middleware, or to the first answer.
-    Done(ControlFlow<Response<Body>>),
-    /// To this middleware, which may have to wait.
-    At(usize),
+pub(super) enum Progress {
+    /// Past all middleware, or to the first that has responded.
+    Complete(ControlFlow<Response<Body>>),
+    /// To the middleware with this index, which may have to wait.
+    MayWait(usize),
 }
 
-trait Boxed: Send + Sync {
+/// A [`Middleware`] as a trait object.
+trait DynMiddleware: Send + Sync {
     fn handle<'a>(
         &'a self,
         request: &'a mut Parts,
@@ -116,7 +118,7 @@ trait Boxed: Send + Sync {
     fn handle_now(&self, request: &mut Parts) -> Option<ControlFlow<Response<Body>>>;
 }
 
-impl<M: Middleware> Boxed for M {
+impl<M: Middleware> DynMiddleware for M {
     fn handle<'a>(
         &'a self,
         request: &'a mut Parts,
@@ -129,7 +131,7 @@ impl<M: Middleware> Boxed for M {
     }
 }
 
-impl List {
+impl MiddlewareList {
     pub(super) fn push(&mut self, middleware: impl Middleware) {
         self.0.push(Box::new(middleware));
     }
@@ -138,11 +140,12 @@ impl List {
         self.0.is_empty()
     }
 
-    pub(super) fn handle_now(&self, request: &mut Parts) -> Way {
+    /// Runs the middleware, up to the first that may have to wait.
+    pub(super) fn handle_now(&self, request: &mut Parts) -> Progress {
         self.handle_from(0, request)
     }
 
-    /// Goes on at this middleware. Gives the first answer, if there is one.
+    /// Runs the middleware from the index `next` on, and waits where it waits.
     pub(super) async fn handle(
         &self,
         mut next: usize,
@@ -151,26 +154,28 @@ impl List {
         loop {
             self.0[next].handle(request).await?;
             match self.handle_from(next + 1, request) {
-                Way::Done(done) => return done,
-                Way::At(waits) => next = waits,
+                Progress::Complete(outcome) => return outcome,
+                Progress::MayWait(index) => next = index,
             }
         }
     }
 
-    fn handle_from(&self, first: usize, request: &mut Parts) -> Way {
+    fn handle_from(&self, first: usize, request: &mut Parts) -> Progress {
         for (index, middleware) in self.0.iter().enumerate().skip(first) {
             match middleware.handle_now(request) {
                 Some(ControlFlow::Continue(())) => {}
-                Some(answer) => return Way::Done(answer),
-                None => return Way::At(index),
+                Some(response) => return Progress::Complete(response),
+                None => return Progress::MayWait(index),
             }
         }
-        Way::Done(ControlFlow::Continue(()))
+        Progress::Complete(ControlFlow::Continue(()))
     }
 }
 
-impl fmt::Debug for List {
+impl fmt::Debug for MiddlewareList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("List").field("len", &self.0.len()).finish()
+        f.debug_struct("MiddlewareList")
+            .field("len", &self.0.len())
+            .finish()
     }
 }

@@ -1,28 +1,27 @@
-//! All of the layers behind one builder: a finished handler that never fails.
+//! All of the layers behind one builder: a complete handler that never fails.
 //!
-//! A [`WsgiHandler`] takes a request through a fixed order:
+//! A [`WsgiHandler`] takes a request through these steps, in this order:
 //!
-//! 1. the [`Middleware`], in the order added, on the event loop. The first one that answers ends the
-//!    way in; the body has not been read yet, so a refusal costs nothing;
+//! 1. the [`Middleware`], in the order added, on the event loop. The first one that responds ends the processing; the
+//!    body has not been read yet, so it is cheap to refuse a request here;
 //! 2. the wait for the body, if [`wait_for_body`](WsgiHandlerBuilder::wait_for_body) was called;
-//! 3. the handlers, in the order added: functions [in the executor](WsgiHandlerBuilder::in_executor)
-//!    (on a pool), which may say "not mine" with `None`;
-//!    [WSGI applications](WsgiHandlerBuilder::application) (on a pool) and
-//!    [services](WsgiHandlerBuilder::service) on the event loop, which always answer. Nobody answered: 404;
+//! 3. the handlers, in the order added: [blocking functions](WsgiHandlerBuilder::blocking) on a pool, which pass a
+//!    request on by returning `None`; [WSGI applications](WsgiHandlerBuilder::application) on a pool; and
+//!    [services](WsgiHandlerBuilder::service) on the event loop. The last two always respond. A request that all
+//!    handlers pass on gets a 404;
 //! 4. the [`ResponseMiddleware`](crate::response_middleware::ResponseMiddleware), in the order added.
 //!
-//! Each part is optional. The finished handler is `Clone + Send + Sync` with `Error = Infallible`, so
-//! that it fits wherever a tower service fits: an axum `Router`, `axum::serve`, `tower_prefork`.
+//! Each part is optional. The finished handler is `Clone + Send + Sync` with `Error = Infallible`, so it can be used
+//! wherever a tower service can: in an axum `Router`, with `axum::serve`, with `tower_prefork`.
 //!
 //! # What the client sees
 //!
-//! What its parts answer ([`wait_for_body`](crate::wait_for_body), [`blocking`](crate::blocking)),
-//! and moreover `404` when nobody answered, and `500` for an error or a panic of a handler or a
-//! middleware. These are error pages in the form that the client accepts (`text/plain`, `text/html`
-//! or `application/json`); they tell the status and one general sentence, never the error. That goes
-//! to the log, with the method and the path.
+//! The responses of its parts ([`wait_for_body`](crate::wait_for_body), [`blocking`](crate::blocking)), a `404` when
+//! no handler responds, and a `500` after an error or a panic of a handler or of middleware. These have the form that
+//! the client accepts (`text/plain`, `text/html` or `application/json`); they contain the status and one general
+//! sentence, never the error. The error goes to the log, with the method and the path.
 //!
-//! **A client that leaves**, and **the shutdown**: as its parts.
+//! **When the client leaves**, and **at shutdown**, the parts behave as their documentation says.
 //!
 //! # Examples
 //!
@@ -37,7 +36,7 @@
 //!
 //! fn shout(request: &mut Request<BufferedBody>) -> Result<Option<Response<Body>>, BoxError> {
 //!     if request.uri().path() != "/shout" {
-//!         return Ok(None);                                   // not mine: 404 if nobody else answers
+//!         return Ok(None);                                   // passes it on; 404 after the last handler
 //!     }
 //!     let mut text = String::new();
 //!     request.body_mut().read_to_string(&mut text)?;         // an error is a 500
@@ -49,7 +48,7 @@
 //! let pool = BlockingPool::new(10);
 //! let handler = WsgiHandler::builder()
 //!     .wait_for_body(WaitForBodyLayer::new(8 << 20))
-//!     .in_executor(&pool, shout)
+//!     .blocking(&pool, shout)
 //!     .build();
 //!
 //! let request = Request::post("/shout").body(Body::from("hello")).unwrap();
@@ -83,7 +82,7 @@
 //! }
 //!
 //! async fn authorize(request: &mut Parts) -> ControlFlow<Response<Body>> {
-//!     // ask somebody, asynchronously
+//!     // look the user up, asynchronously
 //!     request.extensions.insert("Ada");
 //!     ControlFlow::Continue(())
 //! }
@@ -99,7 +98,7 @@
 //!     .middleware(clean_path)
 //!     .middleware(from_async_fn(authorize))
 //!     .wait_for_body(WaitForBodyLayer::new(8 << 20))
-//!     .in_executor(&pool, |_: &mut Request<BufferedBody>| Response::new(Body::from("hello")))
+//!     .blocking(&pool, |_: &mut Request<BufferedBody>| Response::new(Body::from("hello")))
 //!     .response_middleware(add_policy)
 //!     .build();
 //! let app: Router = Router::new()
@@ -107,17 +106,19 @@
 //!     .fallback_service(handler);
 //! ```
 
-mod answer;
+mod blocking;
 mod builder;
 mod chain;
+mod future;
 mod middleware;
 mod service;
 
 pub use self::{
-    answer::IntoAnswer,
+    blocking::IntoOptionalResponse,
     builder::WsgiHandlerBuilder,
+    future::ResponseFuture,
     middleware::{FromAsyncFn, Middleware, from_async_fn},
-    service::{ResponseFuture, WsgiHandler},
+    service::{BoxWsgiHandler, WsgiHandler},
 };
 
 #[cfg(all(test, feature = "full"))]

@@ -1,3 +1,5 @@
+//! A whole `WsgiHandler`: its order, its errors, its chain.
+
 use std::{
     convert::Infallible,
     io::Read as _,
@@ -8,7 +10,7 @@ use std::{
 use http::{HeaderValue, Request, Response, StatusCode, request::Parts};
 use tower::{ServiceExt as _, service_fn};
 
-use super::{WsgiHandler, from_async_fn};
+use super::{BoxWsgiHandler, WsgiHandler, from_async_fn};
 use crate::{
     Body, BoxError, BufferedBody,
     blocking::BlockingPool,
@@ -33,21 +35,21 @@ where
 }
 
 #[tokio::test]
-async fn the_first_handler_that_answers_wins_and_nobody_is_404() {
+async fn the_first_handler_that_responds_wins_and_no_handler_is_404() {
     let pool = BlockingPool::new(2);
-    let at = |path: &'static str, answer: &'static str| {
+    let at = |path: &'static str, response: &'static str| {
         move |request: &mut Request<BufferedBody>| {
             let mut read = String::new();
             request.body_mut().read_to_string(&mut read).unwrap();
-            (request.uri().path() == path).then(|| Response::new(Body::from(answer)))
+            (request.uri().path() == path).then(|| Response::new(Body::from(response)))
         }
     };
     let handler = is_service(
         WsgiHandler::builder()
             .wait_for_body(WaitForBodyLayer::new(100))
-            .in_executor(&pool, at("/a", "a"))
-            .in_executor(&pool, at("/b", "b"))
-            .in_executor(&pool, at("/a", "never"))
+            .blocking(&pool, at("/a", "a"))
+            .blocking(&pool, at("/b", "b"))
+            .blocking(&pool, at("/a", "never"))
             .build(),
     );
     for (path, status, body) in [("/a", 200, "a"), ("/b", 200, "b")] {
@@ -62,7 +64,7 @@ async fn the_first_handler_that_answers_wins_and_nobody_is_404() {
 }
 
 #[tokio::test]
-async fn a_service_on_the_loop_ends_the_chain_and_nothing_is_needed_at_all() {
+async fn a_service_ends_the_chain_and_every_part_is_optional() {
     let handler = WsgiHandler::builder()
         .service(service_fn(async |request: Request<Body>| {
             Ok::<_, BoxError>(Response::new(request.into_body()))
@@ -76,7 +78,7 @@ async fn a_service_on_the_loop_ends_the_chain_and_nothing_is_needed_at_all() {
 }
 
 #[tokio::test]
-async fn a_wsgi_application_answers_what_no_handler_before_it_does() {
+async fn a_wsgi_application_responds_to_what_the_handlers_before_it_pass_on() {
     let pool = BlockingPool::new(1);
     let application = |mut environ: Environ, start_response: StartResponse| {
         if environ.path_info() == &b"/fail"[..] {
@@ -90,7 +92,7 @@ async fn a_wsgi_application_answers_what_no_handler_before_it_does() {
     let handler = is_service(
         WsgiHandler::builder()
             .wait_for_body(WaitForBodyLayer::new(100))
-            .in_executor(&pool, |request: &mut Request<BufferedBody>| {
+            .blocking(&pool, |request: &mut Request<BufferedBody>| {
                 (request.uri().path() == "/shop/a").then(|| Response::new(Body::from("a")))
             })
             .application(&pool, WsgiService::new(application).script_name("/shop"))
@@ -111,7 +113,7 @@ async fn a_wsgi_application_answers_what_no_handler_before_it_does() {
 }
 
 #[tokio::test]
-async fn middleware_come_first_in_order_and_may_answer_before_the_body_is_read() {
+async fn middleware_comes_first_in_order_and_may_respond_before_the_body_is_read() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = |name: &'static str| {
         let seen = Arc::clone(&seen);
@@ -160,10 +162,10 @@ async fn middleware_come_first_in_order_and_may_answer_before_the_body_is_read()
 }
 
 #[tokio::test]
-async fn errors_and_panics_are_500_pages_that_tell_nothing() {
+async fn errors_and_panics_are_500_responses_without_details() {
     let pool = BlockingPool::new(1);
     let handler = WsgiHandler::builder()
-        .in_executor(&pool, |request: &mut Request<Body>| {
+        .blocking(&pool, |request: &mut Request<Body>| {
             match request.uri().path() {
                 "/error" => Err("secret"),
                 "/panic" => panic!("secret"),
@@ -205,7 +207,7 @@ async fn a_panic_on_the_event_loop_is_a_500_too() {
 }
 
 #[tokio::test]
-async fn refusals_of_the_layers_are_error_pages_and_go_through_the_response_middleware() {
+async fn refusals_of_the_layers_are_rendered_and_go_through_the_response_middleware() {
     let handler = WsgiHandler::builder()
         .wait_for_body(WaitForBodyLayer::new(10))
         .service(service_fn(async |_: Request<BufferedBody>| {
@@ -233,7 +235,7 @@ async fn refusals_of_the_layers_are_error_pages_and_go_through_the_response_midd
 }
 
 #[tokio::test]
-async fn an_answer_of_the_application_is_left_alone() {
+async fn a_response_of_the_application_is_left_alone() {
     let handler = WsgiHandler::builder()
         .service(service_fn(async |_: Request<Body>| {
             let response = Response::builder()
@@ -248,4 +250,25 @@ async fn an_answer_of_the_application_is_left_alone() {
         .insert("accept", HeaderValue::from_static("application/json"));
     let Ok(response) = handler.oneshot(request).await;
     assert_eq!(text(response).await, "my own page");
+}
+
+#[tokio::test]
+async fn a_boxed_handler_has_a_type_with_a_name() {
+    struct Site {
+        handler: BoxWsgiHandler<Body>,
+    }
+    let pool = BlockingPool::new(1);
+    let handler = WsgiHandler::builder()
+        .wait_for_body(WaitForBodyLayer::new(100))
+        .blocking(&pool, |_: &mut Request<BufferedBody>| {
+            Response::new(Body::from("boxed"))
+        })
+        .build();
+    let site = Site {
+        handler: handler.boxed(),
+    };
+    let Ok(response) = is_service(site.handler.clone()).oneshot(get("/")).await;
+    assert_eq!(text(response).await, "boxed");
+    let _: axum::Router =
+        axum::Router::new().fallback_service(WsgiHandler::builder().build().boxed());
 }

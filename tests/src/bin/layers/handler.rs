@@ -77,7 +77,7 @@ pub(crate) fn build(
     WsgiHandler::builder()
         .middleware(control)
         .wait_for_body(WaitForBodyLayer::new(1 << 20))
-        .in_executor(
+        .blocking(
             pool,
             move |request: &mut Request<BufferedBody>| match request.uri().path() {
                 "/hold" => {
