@@ -9,8 +9,8 @@ pub use crate::blocking::{
     pipe::{Reader, SendError, Writer},
     run::{Running, run},
 };
+pub use crate::rejection::Rejection;
 #[cfg(feature = "response-middleware")]
 pub use crate::response_middleware::list::{Edited, Edits, List, Waiting};
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 pub use crate::spool::{Reading, Spool};
-pub use crate::{error_page::render as render_error, rejection::Rejection};

@@ -30,7 +30,6 @@ pub mod internal;
 
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 mod budget;
-mod error_page;
 mod rejection;
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 mod spool;

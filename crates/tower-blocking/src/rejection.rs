@@ -1,14 +1,13 @@
-//! The answers that a layer gives in place of the handler.
+//! The responses that a layer gives in place of its service.
 
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use tower_server_info::ServerResponse;
 
 use crate::Body;
 
-/// Why a layer refused a request. It stays in the extensions of the response, so that a
-/// `WsgiHandler` above can render it in the form that the client accepts.
+/// Why a layer refused a request: the status and the sentence of a [`ServerResponse`].
 #[derive(Clone, Copy, Debug)]
 pub struct Rejection {
     /// Of the response.
@@ -35,11 +34,9 @@ impl Rejection {
 
     /// For the moments in which one more try may well succeed.
     pub fn try_again(explanation: &'static str) -> Response<Body> {
-        let mut response = Self::new(StatusCode::SERVICE_UNAVAILABLE, explanation).into_response();
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        response
+        ServerResponse::new(StatusCode::SERVICE_UNAVAILABLE, explanation)
+            .retry_after(Duration::from_secs(1))
+            .into_response()
     }
 
     /// For a request of which the rest is not read: the connection cannot be used again.
@@ -48,19 +45,9 @@ impl Rejection {
         closing(self.into_response(), version)
     }
 
-    /// As plain text.
+    /// As plain text, which `ServerResponse::negotiate` gives another form.
     pub fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(format!(
-            "{}\n{}\n",
-            self.status, self.explanation
-        )));
-        *response.status_mut() = self.status;
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
-        response.extensions_mut().insert(self);
-        response
+        ServerResponse::new(self.status, self.explanation).into_response()
     }
 }
 
@@ -68,9 +55,10 @@ impl Rejection {
 #[cfg(feature = "wait-for-body")]
 pub(crate) fn closing(mut response: Response<Body>, version: http::Version) -> Response<Body> {
     if version <= http::Version::HTTP_11 {
-        response
-            .headers_mut()
-            .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(
+            http::header::CONNECTION,
+            http::HeaderValue::from_static("close"),
+        );
     }
     response
 }

@@ -24,12 +24,13 @@ use http::{HeaderValue, Request, Response, header::ACCEPT};
 use pin_project_lite::pin_project;
 use pyo3::Python;
 use tower_layer::Layer as _;
+use tower_server_info::ServerResponse;
 use tower_service::Service as _;
 use tower_wsgi::{
     Body, BoxError,
     blocking::{Blocking, BlockingLayer, BlockingPool},
     wait_for_body::{self, WaitForBody, WaitForBodyLayer},
-    wsgi::{WsgiService, render_error},
+    wsgi::WsgiService,
 };
 
 use crate::callable::Callable;
@@ -126,7 +127,7 @@ impl Future for ResponseFuture {
             StateProj::Blocking { future } => future.poll(cx),
         };
         if let Poll::Ready(Ok(response)) = &mut polled {
-            render_error(this.accept.as_ref(), response);
+            ServerResponse::negotiate(this.accept.as_ref(), response);
         }
         polled
     }

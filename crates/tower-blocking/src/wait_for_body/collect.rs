@@ -23,15 +23,15 @@ const TRUSTED: usize = 16;
 
 pub(super) const TOO_LARGE: Rejection = Rejection::new(
     StatusCode::PAYLOAD_TOO_LARGE,
-    "The body of the request is larger than this server accepts.",
+    "The request body is larger than this server accepts.",
 );
 const TOO_SLOW: Rejection = Rejection::new(
     StatusCode::REQUEST_TIMEOUT,
-    "The body of the request did not arrive in time.",
+    "The request body did not arrive in time.",
 );
 const BROKEN: Rejection = Rejection::new(
     StatusCode::BAD_REQUEST,
-    "The body of the request is malformed or was cut off.",
+    "The request body is malformed or was cut off.",
 );
 
 type Refusal = Box<dyn FnOnce(Version) -> Response<Body> + Send>;

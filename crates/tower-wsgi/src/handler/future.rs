@@ -12,7 +12,8 @@ use std::{
 
 use http::{HeaderValue, Method, Request, Response, header::ACCEPT, uri::PathAndQuery};
 use pin_project_lite::pin_project;
-use tower_blocking::internal::{Edited, Edits, Rejection, Waiting, render_error};
+use tower_blocking::internal::{Edited, Edits, Rejection, Waiting};
+use tower_server_info::ServerResponse;
 
 use crate::{Body, BoxError};
 
@@ -38,7 +39,7 @@ impl RequestContext {
     }
 
     fn render(&self, response: &mut Response<Body>) {
-        render_error(self.accept.as_ref(), response);
+        ServerResponse::negotiate(self.accept.as_ref(), response);
     }
 
     fn error(&self, error: &BoxError) -> Response<Body> {

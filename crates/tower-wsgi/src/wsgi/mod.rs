@@ -109,8 +109,6 @@ mod start_response;
 pub mod testing;
 mod variables;
 
-pub use tower_blocking::internal::render_error;
-
 pub use self::{
     application::Application,
     body::ResponseBody,
