@@ -362,7 +362,7 @@ def test_threads_of_the_application_finish_before_their_process(
         assert told() == ["worked", "atexit"]
     assert server.stop() == 0
     assert told()[:2] == ["worked", "atexit"]
-    assert "still run at the deadline" not in server.log
+    assert "still running at the shutdown deadline" not in server.log
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -374,7 +374,7 @@ def test_threads_that_do_not_end_are_named_at_the_deadline(
     server = serve("app:application", *options, source=THREADS)
     get(f"{server.url}/{path}")
     assert server.stop() == 0
-    (line,) = [line for line in server.log.splitlines() if "still run at the deadline" in line]
+    (line,) = [line for line in server.log.splitlines() if "still running at the shutdown deadline" in line]
     assert re.search('threads="stubborn(_0)?"', line)
     # Exit functions run all the same, and nothing has killed it.
     assert told() == ["atexit"]

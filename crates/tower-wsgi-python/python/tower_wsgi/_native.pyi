@@ -11,18 +11,18 @@ class _Readable(Protocol):
 def command(argv: Sequence[str]) -> int:
     """Run the command ``tower-wsgi``.
 
-    ``argv[0]`` is the program's name in messages. Gives the exit code: 0 after a clean stop and
-    for ``--help``, 2 for wrong options.
+    ``argv[0]`` is the program's name in messages. Returns the exit code: 0 after a clean stop and
+    for ``--help``, 2 for invalid options.
     """
 
 def run(servers: Sequence[Server], argv: Sequence[str] | None, about: str | None = None) -> int:
-    """Serve until stopped by a signal; gives the exit code.
+    """Serve until a signal stops the program; return the exit code.
 
     The workers are this program, executed again with the same arguments: everything before this
-    call happens in the supervisor and in each worker.
+    call runs in the supervisor and in each worker.
 
     ``argv`` is the command line: the program's name, then options that override the settings of
-    the servers. With ``None`` it is not looked at. ``about`` is the first line of ``--help``.
+    the servers. With ``None`` there is no command line. ``about`` is the first line of ``--help``.
     """
 
 @final
@@ -38,34 +38,34 @@ class Server:
         """Check the settings.
 
         ``load`` is called once in each worker, never in the supervisor. An unknown setting raises
-        `TypeError`, a wrong value `ValueError`.
+        `TypeError`, an invalid value `ValueError`.
         """
 
 @final
 class LiveServer:
-    """A server on threads of this process, without workers and without a look at signals."""
+    """A server on threads of this process, without workers and without signal handlers."""
 
     def __new__(cls, server: Server) -> LiveServer:
-        """Start it, and wait until it is ready. Raises `OSError` when it cannot start."""
+        """Start it, and wait until it is ready. Raises `OSError` if it cannot start."""
 
     @property
     def addresses(self) -> list[str]: ...
     def stop(self) -> int:
-        """Stop it, and wait until it has; gives the number of requests that were cut.
+        """Stop it, wait until it has ended, and return the number of aborted requests.
 
-        Called again, it does nothing. Not to be called by the application that it serves.
+        Further calls do nothing. The application that it serves must not call this.
         """
 
 @final
-class LogStream:
-    """What a worker's Python prints, on its way to the server's log or to standard output."""
+class LineWriter:
+    """Writes whole lines to the server's log or to standard output."""
 
     def write(self, data: bytes) -> int: ...
     def flush(self) -> None: ...
 
 @final
 class FileWrapper:
-    """``environ["wsgi.file_wrapper"]``: a file that is sent as it is."""
+    """``environ["wsgi.file_wrapper"]``: the content of a file as a response body."""
 
     def __new__(cls, file: _Readable, blksize: int = 8192) -> FileWrapper: ...
     def __iter__(self) -> Iterator[bytes]: ...

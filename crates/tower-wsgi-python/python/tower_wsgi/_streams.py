@@ -1,4 +1,4 @@
-"""Standard output and error of a worker: a print never waits, and never fails."""
+"""Standard output and standard error of a worker: writing never blocks and never fails."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from tower_wsgi._native import LogStream
+    from tower_wsgi._native import LineWriter
 
 
 class _Raw(io.RawIOBase):
-    """A standard stream over the writer of the server's own log."""
+    """The raw stream below a text stream: it writes to the server's log writer."""
 
     mode = "wb"
 
-    def __init__(self, stream: LogStream, descriptor: int, name: str) -> None:
+    def __init__(self, stream: LineWriter, descriptor: int, name: str) -> None:
         self._stream = stream
         self._descriptor = descriptor
         self.name = name
@@ -40,15 +40,15 @@ class _Raw(io.RawIOBase):
         return os.isatty(self._descriptor)
 
     def close(self) -> None:
-        """Stay open: it is the process's."""
+        """Do nothing: the stream belongs to the process."""
 
 
-def replace(stdout: LogStream, stderr: LogStream) -> None:
-    """Let what is printed from now on go to these."""
+def replace(stdout: LineWriter, stderr: LineWriter) -> None:
+    """Replace ``sys.stdout`` and ``sys.stderr``."""
     before = sys.stderr
     sys.stdout = _text(stdout, sys.stdout, 1, "<stdout>", "strict")
     sys.stderr = _text(stderr, sys.stderr, 2, "<stderr>", "backslashreplace")
-    # What was imported before may log to standard error: Django does in a command of its own.
+    # Modules imported before may have set up logging to standard error, as Django's commands do.
     logging = sys.modules.get("logging")
     if logging is None:
         return
@@ -59,14 +59,14 @@ def replace(stdout: LogStream, stderr: LogStream) -> None:
 
 
 def _text(
-    stream: LogStream, before: TextIO | None, descriptor: int, name: str, errors: str
+    stream: LineWriter, before: TextIO | None, descriptor: int, name: str, errors: str
 ) -> TextIO:
     if isinstance(before, io.TextIOWrapper):
-        # What it holds comes first, as far as it can be written.
+        # Its buffered output comes first, if it can be written.
         with suppress(OSError, ValueError):
             before.flush()
     encoding = getattr(before, "encoding", None) or "utf-8"
     errors = getattr(before, "errors", None) or errors
     raw = _Raw(stream, descriptor, name)
-    # The raw stream keeps lines together, so each piece goes through at once.
+    # The raw stream keeps lines together, so the text stream need not buffer.
     return io.TextIOWrapper(raw, encoding, errors, write_through=True)

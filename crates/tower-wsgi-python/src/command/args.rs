@@ -6,7 +6,7 @@ use clap::{
 };
 use tower_prefork::cli;
 
-use super::{place::Place, settings::Settings, tips::tip, wsgi::Wsgi};
+use super::{application::ApplicationArgs, settings::Settings, tips::tip, wsgi::Wsgi};
 
 /// Serve a Python WSGI application
 ///
@@ -31,7 +31,7 @@ pub(super) struct Command {
     application: Option<String>,
 
     #[command(flatten)]
-    place: Place,
+    application_args: ApplicationArgs,
 
     #[command(flatten)]
     options: Options,
@@ -75,7 +75,7 @@ pub(super) enum Parsed {
 pub(super) struct Serve {
     /// Otherwise the file names it.
     pub(super) application: Option<String>,
-    pub(super) place: Place,
+    pub(super) application_args: ApplicationArgs,
     pub(super) options: Options,
 }
 
@@ -90,14 +90,14 @@ pub(super) fn parse(argv: Vec<OsString>) -> Result<Parsed, u8> {
     let Command {
         action,
         application,
-        place,
+        application_args,
         options,
     } = Command::from_arg_matches(&matches).map_err(|error| print(&error))?;
     Ok(match action {
         Some(Action::Ctl(ctl)) => Parsed::Ctl(ctl),
         None => Parsed::Serve(Box::new(Serve {
             application,
-            place,
+            application_args,
             options,
         })),
     })
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(parsed.application.as_deref(), Some("site:app"));
         assert_eq!(parsed.options.server.thread_workers, Some(0));
         let variables = [("A", "1"), ("B", "c=d")].map(|(n, v)| (n.to_owned(), v.to_owned()));
-        assert_eq!(parsed.place.env, variables);
+        assert_eq!(parsed.application_args.env, variables);
         let mut settings = Settings::default();
         parsed.options.apply(&mut settings);
         assert_eq!(settings.given_wsgi.script_name.as_deref(), Some("/x"));

@@ -1,8 +1,9 @@
-//! Python's main thread: it runs the application's signal handlers, while the server runs on another thread.
+//! Python's main thread. It runs the application's signal handlers, while the server runs on another thread.
 //!
-//! Python runs a handler in its main thread alone, when that thread runs Python. So it waits for signals: their
-//! numbers come through `signal.set_wakeup_fd`, whichever thread the system has interrupted. What must be done
-//! in this thread comes the same way: the import of the application, which may set handlers.
+//! Python runs signal handlers only in its main thread, while that runs Python code. So the main thread waits for
+//! signals: `signal.set_wakeup_fd` writes their numbers to a socket, whichever thread the kernel has interrupted. Calls
+//! that must run in this thread wake it through the same socket, such as the import of the application, which may set
+//! signal handlers.
 
 use std::{
     ffi::CString,
@@ -26,41 +27,43 @@ use tokio::sync::oneshot;
 
 use crate::exception::WsgiErrors;
 
-/// How often to look for signals when the application has closed the descriptor that tells of them.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval for checking signals if the application has closed the socket.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Events that the main thread has not taken yet.
-const EVENTS: usize = 16;
+/// The capacity of the channel for events.
+const MAX_EVENTS: usize = 16;
 
 /// The signals that stop a server.
-const STOPS: [&str; 3] = ["SIGTERM", "SIGINT", "SIGQUIT"];
+const STOP_SIGNALS: [&str; 3] = ["SIGTERM", "SIGINT", "SIGQUIT"];
 
-/// What Python's main thread waits for.
+/// An event for Python's main thread.
 enum Event {
-    /// To be called there.
+    /// A function to call.
     Call(Box<dyn FnOnce(Python<'_>) + Send>),
-    /// The application has had a signal that stops the server, and the server has not.
-    Stop,
+    /// A handler of the application has received a signal that is to stop the server.
+    StopSignal,
     /// The server has ended.
-    Ended,
+    ServerEnded,
 }
 
-/// The main thread, while the server runs.
+/// The main thread while the server runs.
 pub(super) struct MainThread {
     events: Receiver<Event>,
-    /// `None` when the application has closed it, or its other end.
+    /// The receiving end of the socket; `None` after the application has closed one of the ends.
     wakeup: Option<UnixStream>,
-    handle: Handle,
-    /// The application's own descriptor for the numbers of signals.
+    handle: MainThreadHandle,
+    /// The file descriptor that the application has set by `signal.set_wakeup_fd`.
     forward: Option<i32>,
+    /// Takes the reason for which to stop the server.
     stop: Option<oneshot::Sender<String>>,
-    stops: usize,
+    stop_signals: usize,
+    /// The first exception that a signal handler has raised.
     raised: Option<PyErr>,
 }
 
-/// The way to the main thread.
+/// Sends events to the main thread.
 #[derive(Clone)]
-pub(super) struct Handle {
+pub(super) struct MainThreadHandle {
     events: SyncSender<Event>,
     wakeup: Arc<Wakeup>,
 }
@@ -68,24 +71,24 @@ pub(super) struct Handle {
 /// Wakes the main thread.
 struct Wakeup {
     stream: Option<UnixStream>,
-    /// It was closed by others, and its number may be that of another file.
+    /// Whether the application has closed it. Its number may belong to another file by now.
     is_lost: AtomicBool,
 }
 
-/// Dropped when the server has ended.
-pub(super) struct Ended(Handle);
+/// Tells the main thread, when it is dropped, that the server has ended.
+pub(super) struct EndGuard(MainThreadHandle);
 
 impl MainThread {
-    /// `stop` gets the reason when a signal handler of the application ends the process.
+    /// `stop` receives a reason if a signal handler of the application is to stop the server.
     pub(super) fn new(stop: oneshot::Sender<String>) -> io::Result<Self> {
         let (wakeup, sender) = UnixStream::pair()?;
-        // Where it is full there is a wake-up to come.
+        // If its buffer is full, a wake-up is pending.
         sender.set_nonblocking(true)?;
-        let (events_sender, events) = mpsc::sync_channel(EVENTS);
+        let (events_sender, events) = mpsc::sync_channel(MAX_EVENTS);
         Ok(Self {
             events,
             wakeup: Some(wakeup),
-            handle: Handle {
+            handle: MainThreadHandle {
                 events: events_sender,
                 wakeup: Arc::new(Wakeup {
                     stream: Some(sender),
@@ -94,23 +97,23 @@ impl MainThread {
             },
             forward: None,
             stop: Some(stop),
-            stops: 0,
+            stop_signals: 0,
             raised: None,
         })
     }
 
-    pub(super) fn handle(&self) -> Handle {
+    pub(super) fn handle(&self) -> MainThreadHandle {
         self.handle.clone()
     }
 
-    /// Runs signal handlers until the server has ended. Gives the first exception that one of them has raised.
+    /// Runs signal handlers until the server has ended. Returns the first exception that one of them has raised.
     pub(super) fn run(mut self, py: Python<'_>) -> Option<PyErr> {
         self.take_wakeup_fd(py);
         if let Err(error) = reset_in_forks(py) {
-            tracing::warn!(%error, "processes that the application forks tell this one of their signals");
+            tracing::warn!(%error, "cannot reset the wake-up socket in forked processes; their signals will reach this process too");
         }
         self.run_until_ended(py);
-        // What the application has set may be closed by now.
+        // The application may have closed its file descriptor.
         let _ = set_wakeup_fd(py, self.forward.unwrap_or(-1));
         self.raised
     }
@@ -121,8 +124,8 @@ impl MainThread {
             while let Some(event) = next.take().or_else(|| self.events.try_recv().ok()) {
                 match event {
                     Event::Call(call) => call(py),
-                    Event::Stop => self.stop_too(py),
-                    Event::Ended => return,
+                    Event::StopSignal => self.stop_server(py),
+                    Event::ServerEnded => return,
                 }
             }
             self.take_wakeup_fd(py);
@@ -131,14 +134,14 @@ impl MainThread {
             }
             let mut signals = Vec::new();
             next = py.detach(|| self.wait(&mut signals));
-            self.pass_on(py, &signals);
+            self.forward_signals(py, &signals);
         }
     }
 
     /// Waits for an event or a signal.
     fn wait(&mut self, signals: &mut Vec<u8>) -> Option<Event> {
         let Some(wakeup) = &mut self.wakeup else {
-            return self.events.recv_timeout(LOOK).ok();
+            return self.events.recv_timeout(POLL_INTERVAL).ok();
         };
         let mut bytes = [0; 256];
         match wakeup.read(&mut bytes) {
@@ -146,12 +149,13 @@ impl MainThread {
                 signals.extend(bytes[..length].iter().filter(|byte| **byte != 0));
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            _ => self.go_blind(),
+            _ => self.lose_wakeup(),
         }
         None
     }
 
-    /// The application may have set a descriptor of its own, as Twisted does for its children. It gets what comes.
+    /// Sets the wake-up socket again. The application may have set a file descriptor of its own, as Twisted does for its
+    /// child processes; signals are forwarded to that.
     fn take_wakeup_fd(&mut self, py: Python<'_>) {
         if self.wakeup.is_none() {
             return;
@@ -160,28 +164,28 @@ impl MainThread {
         match set_wakeup_fd(py, own) {
             Ok(before) if before != own && before != -1 => self.forward = Some(before),
             Ok(_) => {}
-            Err(_) => self.go_blind(),
+            Err(_) => self.lose_wakeup(),
         }
     }
 
-    fn go_blind(&mut self) {
+    fn lose_wakeup(&mut self) {
         tracing::error!(
-            "the application has closed a file descriptor of the server; its signal handlers may run a second late"
+            "the application has closed a file descriptor of the server; signal handlers may run up to one second late"
         );
         self.handle.wakeup.is_lost.store(true, Ordering::Relaxed);
-        // Its number is not ours to close any more.
+        // Not closed: its number may belong to another file.
         mem::forget(self.wakeup.take());
     }
 
-    fn pass_on(&self, py: Python<'_>, signals: &[u8]) {
+    fn forward_signals(&self, py: Python<'_>, signals: &[u8]) {
         if let (Some(fd), false) = (self.forward, signals.is_empty()) {
             let os = py.import("os");
-            // Python itself drops what such a descriptor does not take.
+            // As in Python, errors are ignored.
             let _ = os.and_then(|os| os.call_method1("write", (fd, signals)));
         }
     }
 
-    /// What else an exception ends, Python does not say: gunicorn ends the worker.
+    /// An exception of a signal handler stops the server, as it ends a worker of gunicorn.
     fn handler_raised(&mut self, py: Python<'_>, error: PyErr) {
         let is_exit = error.is_instance_of::<PySystemExit>(py)
             || error.is_instance_of::<PyKeyboardInterrupt>(py);
@@ -196,19 +200,19 @@ impl MainThread {
 
     fn request_stop(&mut self, reason: String) {
         match self.stop.take() {
-            // Where it has ended meanwhile there is nothing to stop.
+            // It fails only if the server has ended already.
             Some(stop) => drop(stop.send(reason)),
-            None => tracing::warn!(reason, "the server stops already"),
+            None => tracing::warn!(reason, "the server is already stopping"),
         }
     }
 
-    /// As at the signal: the first one drains, the second one ends it.
-    fn stop_too(&mut self, py: Python<'_>) {
-        self.stops += 1;
-        if self.stops == 1 {
+    /// As with the signal itself: the first one starts the drain, the second one ends the server at once.
+    fn stop_server(&mut self, py: Python<'_>) {
+        self.stop_signals += 1;
+        if self.stop_signals == 1 {
             if self.stop.is_some() {
                 self.request_stop(
-                    "it was told to by a signal that the application handles as well".into(),
+                    "it received a signal for which the application has a handler".into(),
                 );
             }
             return;
@@ -217,13 +221,13 @@ impl MainThread {
             .import("signal")
             .and_then(|signal| signal.call_method1("raise_signal", (signal.getattr("SIGQUIT")?,)));
         if let Err(error) = quit {
-            tracing::error!(%error, "cannot stop at once");
+            tracing::error!(%error, "cannot end the server at once");
         }
     }
 }
 
-impl Handle {
-    /// Calls this in Python's main thread. `None` when that has ended.
+impl MainThreadHandle {
+    /// Calls a function in Python's main thread. `None` if that has ended.
     pub(super) async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(Python<'_>) -> T + Send + 'static,
@@ -235,32 +239,32 @@ impl Handle {
         result.await.ok()
     }
 
-    /// Tells the main thread when it is dropped.
-    pub(super) fn ended(&self) -> Ended {
-        Ended(self.clone())
+    /// A guard to drop when the server has ended.
+    pub(super) fn end_guard(&self) -> EndGuard {
+        EndGuard(self.clone())
     }
 
-    /// Has the server stop by its signals although the application has handlers of its own for them, which have
-    /// replaced the server's: both run.
-    pub(super) fn stop_beside_handlers(&self, py: Python<'_>) -> PyResult<()> {
-        let code = CString::new(include_str!("both.py")).unwrap_or_default();
+    /// Makes the signals that stop the server do so although handlers of the application have replaced the server's: the
+    /// application's handler runs, then the server stops.
+    pub(super) fn chain_signal_handlers(&self, py: Python<'_>) -> PyResult<()> {
+        let code = CString::new(include_str!("chain_handlers.py")).unwrap_or_default();
         let globals = PyDict::new(py);
         py.run(&code, Some(&globals), None)?;
         let handle = self.clone();
-        // In the main thread itself: where there is no room it stops already.
+        // This runs in the main thread itself. If the channel is full, a stop is pending.
         let stop = move || {
-            let _ = handle.events.try_send(Event::Stop);
+            let _ = handle.events.try_send(Event::StopSignal);
             handle.wakeup.wake();
         };
         let stop = PyCFunction::new_closure(py, None, None, move |_, _| stop())?;
-        if let Some(function) = globals.get_item("run_beside_handlers")? {
-            function.call1((STOPS, stop))?;
+        if let Some(function) = globals.get_item("chain_handlers")? {
+            function.call1((STOP_SIGNALS, stop))?;
         }
         Ok(())
     }
 
     fn send(&self, event: Event) {
-        // The main thread is there until the server has ended.
+        // It cannot fail: the main thread runs until the server has ended.
         let _ = self.events.send(event);
         self.wakeup.wake();
     }
@@ -269,7 +273,7 @@ impl Handle {
 impl Wakeup {
     fn wake(&self) {
         if !self.is_lost.load(Ordering::Relaxed) {
-            // Where it takes no more the main thread is being woken already.
+            // If its buffer is full, a wake-up is pending.
             let _ = self.stream.as_ref().map(|mut stream| stream.write(&[0]));
         }
     }
@@ -287,13 +291,13 @@ impl Drop for Wakeup {
     }
 }
 
-impl Drop for Ended {
+impl Drop for EndGuard {
     fn drop(&mut self) {
-        self.0.send(Event::Ended);
+        self.0.send(Event::ServerEnded);
     }
 }
 
-/// Sets where the numbers of signals go. Gives where they went.
+/// Sets the file descriptor for the numbers of signals. Returns the one before.
 fn set_wakeup_fd(py: Python<'_>, fd: i32) -> PyResult<i32> {
     let options = PyDict::new(py);
     options.set_item("warn_on_full_buffer", false)?;
@@ -302,7 +306,7 @@ fn set_wakeup_fd(py: Python<'_>, fd: i32) -> PyResult<i32> {
     before.extract()
 }
 
-/// A process that the application forks has the same socket: its signals are not this one's.
+/// Resets the wake-up file descriptor in processes that the application forks: they inherit the socket.
 fn reset_in_forks(py: Python<'_>) -> PyResult<()> {
     let reset = PyCFunction::new_closure(py, None, None, |arguments, _| {
         set_wakeup_fd(arguments.py(), -1).map(drop)

@@ -1,17 +1,17 @@
-//! The native part of the Python package: `tower_wsgi._native`.
+//! The native module of the Python package, `tower_wsgi._native`.
 //!
-//! `command` is the command `tower-wsgi`; `run` serves callables of a program. Both parse the options of
-//! `tower-prefork` and are its server: a worker is the same Python program, started again.
+//! Its function `command` is the command `tower-wsgi`; `run` serves the callables of a Python program. Both parse the
+//! options of `tower-prefork` and run its supervisor. A worker is the same Python program, executed again.
 
+mod application;
 mod args;
 mod exit;
 mod heap;
-mod live;
+mod live_server;
 mod main_thread;
 mod module;
-mod place;
 mod serve;
 mod settings;
-mod streams;
+mod stdio;
 mod tips;
 mod wsgi;

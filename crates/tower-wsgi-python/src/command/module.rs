@@ -1,3 +1,5 @@
+//! The module `tower_wsgi._native`: its classes and functions.
+
 use std::{ffi::OsString, path::Path};
 
 use pyo3::{
@@ -6,11 +8,11 @@ use pyo3::{
 };
 
 use super::{
+    application,
     args::{self, Parsed, Serve},
     heap,
-    live::LiveServer,
-    place,
-    serve::{self, Charge},
+    live_server::LiveServer,
+    serve::{self, ServerSetup},
     settings::Settings,
 };
 use crate::{LoadError, file_wrapper::FileWrapper};
@@ -26,7 +28,7 @@ mod native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }
 
-/// One application on its addresses, served by its own worker processes.
+/// One application on its addresses, served by its own worker processes: a server of a Python program.
 #[pyclass(frozen, module = "tower_wsgi")]
 pub(super) struct Server {
     name: String,
@@ -49,10 +51,10 @@ impl Server {
 }
 
 impl Server {
-    /// What is to be served, as the program has set it.
-    pub(super) fn charge(&self, py: Python<'_>) -> Charge {
+    /// The server as the program has set it up, without the command line.
+    pub(super) fn setup(&self, py: Python<'_>) -> ServerSetup {
         let load = self.load.clone_ref(py);
-        Charge {
+        ServerSetup {
             name: self.name.clone(),
             settings: self.settings.clone(),
             load: Box::new({
@@ -66,7 +68,7 @@ impl Server {
     }
 }
 
-/// Serves the applications of a program until it is stopped; gives the exit code.
+/// Serves the applications of a program until it is stopped. Returns the exit code.
 #[pyfunction]
 #[pyo3(signature = (servers, argv, about=None))]
 fn run(
@@ -82,52 +84,56 @@ fn run(
         Ok(options) => options,
         Err(code) => return Ok(code),
     };
-    // The log has a thread.
+    // First, because the log has a thread.
     heap::keep_for_bodies();
-    let mut all = Vec::new();
+    let mut setups = Vec::new();
     for (index, server) in servers.into_iter().enumerate() {
-        let mut charge = server.charge(py);
+        let mut setup = server.setup(py);
         if let Some(options) = options.clone() {
-            options.apply(&mut charge.settings);
+            options.apply(&mut setup.settings);
         }
         if index == 0 {
-            charge.settings.init_logging();
+            setup.settings.init_logging();
         } else {
-            // One address cannot be that of several servers: the first has it.
-            charge.settings.only_own_addresses = true;
+            // Several servers cannot listen on one address: those of the command line belong to the first.
+            setup.settings.only_own_addresses = true;
         }
-        all.push(charge);
+        setups.push(setup);
     }
-    serve::serve(py, all)
+    serve::serve(py, setups)
 }
 
-/// The command `tower-wsgi`; gives the exit code.
+/// The command `tower-wsgi`. Returns the exit code.
 #[pyfunction]
 fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     let parsed = match args::parse(argv) {
         Ok(Parsed::Serve(parsed)) => *parsed,
-        Ok(Parsed::Ctl(ctl)) => return serve::talk(py, &ctl),
+        Ok(Parsed::Ctl(ctl)) => return serve::control(py, &ctl),
         Err(code) => return Ok(code),
     };
     let mut settings = Settings::default();
     parsed.options.clone().apply(&mut settings);
-    settings.place = Some(parsed.place.clone());
-    // The log has a thread.
+    settings.application_args = Some(parsed.application_args.clone());
+    // First, because the log has a thread.
     heap::keep_for_bodies();
     settings.init_logging();
     let Serve {
-        application, place, ..
+        application,
+        application_args,
+        ..
     } = parsed;
-    let charge = Charge {
+    let setup = ServerSetup {
         name: name(application.as_deref(), settings.given.config.as_deref()),
         settings,
-        load: Box::new(move |py, config| place::load(py, application.as_deref(), &place, config)),
+        load: Box::new(move |py, config| {
+            application::load(py, application.as_deref(), &application_args, config)
+        }),
     };
-    serve::serve(py, vec![charge])
+    serve::serve(py, vec![setup])
 }
 
-/// A server has the name of its application, or else of the file that names that: it stays when the file
-/// names another.
+/// The name of the server: that of the application or, if the configuration file names the application, that of the
+/// file, so that it stays the same when the file names another application.
 fn name(application: Option<&str>, file: Option<&Path>) -> String {
     let stem = file.and_then(Path::file_stem);
     let stem = stem.map(|stem| stem.to_string_lossy().into_owned());

@@ -1,4 +1,4 @@
-//! A server of `tower-prefork` whose service is a Python application.
+//! Servers of `tower-prefork` whose services are Python applications.
 
 use std::{
     fs,
@@ -21,62 +21,62 @@ use tower_wsgi::body::probe_temporary_directory;
 
 use super::{
     exit, heap,
-    main_thread::{Handle, MainThread},
+    main_thread::{MainThread, MainThreadHandle},
     settings::Settings,
-    streams,
+    stdio,
     wsgi::WsgiConfig,
 };
 use crate::{LoadError, PythonApp, attach, pool_threads};
 
-/// What this process has loaded an application for.
-static SERVED: Mutex<Vec<WorkerContext>> = Mutex::new(Vec::new());
+/// The workers for which this process has loaded an application.
+static LOADED: Mutex<Vec<WorkerContext>> = Mutex::new(Vec::new());
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How a worker gets its application.
+/// Loads the application of a worker.
 pub(super) type Load = Box<dyn FnOnce(Python<'_>, &Config) -> Result<Py<PyAny>, BoxError> + Send>;
 
-/// A server to be.
-pub(super) struct Charge {
-    /// In logs and errors.
+/// What a server is made of.
+pub(super) struct ServerSetup {
+    /// Its name in logs and errors.
     pub(super) name: String,
     pub(super) settings: Settings,
-    /// Called in each worker.
+    /// Called once in each worker.
     pub(super) load: Load,
 }
 
-/// The server of this. The application is loaded in Python's main thread, if that waits for it: only there it may
-/// set signal handlers.
-pub(super) fn server(charge: Charge, main_thread: Option<Handle>) -> Server {
-    let Charge {
+/// The server of a setup. The application is loaded in Python's main thread, if there is a handle to that: an
+/// application can set signal handlers only there.
+pub(super) fn server(setup: ServerSetup, main_thread: Option<MainThreadHandle>) -> Server {
+    let ServerSetup {
         name,
         settings,
         load,
-    } = charge;
+    } = setup;
     let server = settings.server(&name);
     server.service(move |worker| async move {
         probe_temporary_directory();
-        heap::give_back_by_and_by();
+        heap::trim_periodically();
         let on_event_loop = worker.config().thread_workers == 0;
         let app = match main_thread {
             Some(main_thread) => {
                 let is_first = {
-                    let mut served = lock(&SERVED);
-                    served.push(worker.clone());
-                    served.len() == 1
+                    let mut loaded = lock(&LOADED);
+                    loaded.push(worker.clone());
+                    loaded.len() == 1
                 };
                 let handle = main_thread.clone();
                 let build = move |py: Python<'_>| {
                     if is_first {
-                        // The process is the server's, and so is what is printed.
-                        streams::replace(py).map_err(|error| LoadError::new(py, &name, &error))?;
+                        // The process belongs to the server, and so do its standard streams.
+                        stdio::replace(py).map_err(|error| LoadError::new(py, &name, &error))?;
                     }
                     let app = build(py, load, &worker, &settings, &name)?;
-                    if is_alone(&worker) {
+                    if is_standalone(&worker) {
                         handle
-                            .stop_beside_handlers(py)
+                            .chain_signal_handlers(py)
                             .map_err(|error| LoadError::new(py, &name, &error))?;
                     }
                     Ok::<_, BoxError>(app)
@@ -106,8 +106,8 @@ fn build(
     let wsgi = settings.wsgi(config);
     let cfg = cfg(py, worker, &wsgi).map_err(|error| LoadError::new(py, name, &error))?;
     let app = PythonApp::builder()
-        // A single worker, too, has a sibling while it is replaced.
-        .multiprocess(!is_alone(worker))
+        // Even a single worker has a sibling while it is replaced.
+        .multiprocess(!is_standalone(worker))
         .script_name(&wsgi.script_name)
         .max_body(wsgi.max_body)
         .max_spooled(wsgi.max_spooled)
@@ -120,28 +120,28 @@ fn build(
     Ok(app)
 }
 
-fn is_alone(worker: &WorkerContext) -> bool {
+fn is_standalone(worker: &WorkerContext) -> bool {
     matches!(worker.config().workers, Workers::Count(0))
 }
 
-/// Makes the command line of a worker say what it is, where the package `setproctitle` is installed: as
-/// gunicorn does.
+/// Sets the command line of a worker to its name and number if the package `setproctitle` is installed, as gunicorn
+/// does.
 fn set_title(py: Python<'_>, worker: &WorkerContext) {
-    if is_alone(worker) {
+    if is_standalone(worker) {
         return;
     }
     let Ok(package) = py.import("setproctitle") else {
         return;
     };
     let title = format!("{}: worker {}", worker.server(), worker.slot());
-    // The package makes the beginning of the title the short name, too, and there the end says more.
+    // The package also sets the short name, to the beginning of the title, which does not tell workers apart.
     let short = fs::read("/proc/self/comm");
-    // Nothing depends on a title.
+    // The title is only informative: errors are ignored.
     let _ = package.call_method1("setproctitle", (title,));
     let _ = short.and_then(|name| fs::write("/proc/self/comm", name));
 }
 
-/// `pulsar.cfg`: the settings that hold, by name.
+/// `pulsar.cfg`: the resolved settings, by name.
 fn cfg(py: Python<'_>, worker: &WorkerContext, wsgi: &WsgiConfig) -> PyResult<Py<PyAny>> {
     let config = worker.config();
     let values = PyDict::new(py);
@@ -165,11 +165,10 @@ fn cfg(py: Python<'_>, worker: &WorkerContext, wsgi: &WsgiConfig) -> PyResult<Py
     Ok(namespace.call((), Some(&values))?.unbind())
 }
 
-/// Python's own handler ends no wait of Rust's. It is called as well as the server's, and raises
-/// `KeyboardInterrupt` in whatever Python code runs next: after a clean stop, or in a request on the
-/// event loop. Says whether this is Python's main thread: in another one nothing is changed, and Python
-/// raises no interrupt either.
-fn leave_interrupts_to_rust(py: Python<'_>) -> PyResult<bool> {
+/// Replaces Python's handler of `SIGINT` by the default. It cannot interrupt Rust code that waits, and raises
+/// `KeyboardInterrupt` in the Python code that runs next: after a clean stop, or in a request on the event loop. Returns
+/// whether this is Python's main thread: in another one, nothing changes, and Python raises no interrupt.
+fn reset_interrupt_handler(py: Python<'_>) -> PyResult<bool> {
     let signal = py.import("signal")?;
     let arguments = (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?);
     match signal.call_method1("signal", arguments) {
@@ -178,25 +177,25 @@ fn leave_interrupts_to_rust(py: Python<'_>) -> PyResult<bool> {
     }
 }
 
-/// Serves until stopped. Gives the exit code, except in a process that has run an application: that ends
-/// here. Outside of Python's main thread, which others need, it serves in this thread, and returns.
-pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
-    if !leave_interrupts_to_rust(py)? {
-        return Ok(py.detach(|| number(run(charges, None, supervisor()))));
+/// Serves until it is stopped. Returns the exit code, except in a process that has loaded an application: that exits
+/// here. Outside of Python's main thread it serves on this thread, and returns.
+pub(super) fn serve(py: Python<'_>, setups: Vec<ServerSetup>) -> PyResult<u8> {
+    if !reset_interrupt_handler(py)? {
+        return Ok(py.detach(|| number(run(setups, None, supervisor()))));
     }
     let (stop, reason) = oneshot::channel();
     let main_thread = MainThread::new(stop)?;
     let handle = main_thread.handle();
     let serve = move || {
-        let _ended = handle.ended();
+        let _ended = handle.end_guard();
         let reason = async {
             match reason.await {
                 Ok(reason) => reason,
-                // Others stop it.
+                // A signal handler did not stop it; the supervisor does.
                 Err(_) => pending().await,
             }
         };
-        let code = number(run(charges, Some(&handle), supervisor().stop_when(reason)));
+        let code = number(run(setups, Some(&handle), supervisor().stop_when(reason)));
         pool_threads::wait_for_end();
         code
     };
@@ -205,42 +204,46 @@ pub(super) fn serve(py: Python<'_>, charges: Vec<Charge>) -> PyResult<u8> {
         .stack_size(pool_threads::stack_size())
         .spawn(serve)?;
     let raised = main_thread.run(py);
-    // Its last steps may need the interpreter.
-    let served = py.detach(|| thread.join());
-    let mut code = served.map_err(|_| PyRuntimeError::new_err("the server has panicked"))?;
-    let served = mem::take(&mut *lock(&SERVED));
-    if served.is_empty() {
+    // Detached, because the thread may need the interpreter before it ends.
+    let joined = py.detach(|| thread.join());
+    let mut code = joined.map_err(|_| PyRuntimeError::new_err("the server's thread panicked"))?;
+    let loaded = mem::take(&mut *lock(&LOADED));
+    if loaded.is_empty() {
         return raised.map_or(Ok(code), Err);
     }
-    // Of a worker another one has taken the place, as it should.
-    let is_alone = served.iter().any(is_alone);
-    if let Some(error) = raised.filter(|_| code == 0 && is_alone) {
+    // A worker exits with 0 even so: the supervisor has replaced it before.
+    let is_standalone = loaded.iter().any(is_standalone);
+    if let Some(error) = raised.filter(|_| code == 0 && is_standalone) {
         code = exit::code_of(py, &error);
     }
     exit::exit(
         py,
         code,
-        served.iter().filter_map(WorkerContext::deadline).max(),
+        loaded.iter().filter_map(WorkerContext::deadline).max(),
     )?;
     Ok(code)
 }
 
 fn supervisor() -> Supervisor {
-    // The interpreter finds its environment by the name that it was called by.
+    // The interpreter finds its virtual environment by the name of its program.
     Supervisor::new().keep_name()
 }
 
-fn run(charges: Vec<Charge>, main_thread: Option<&Handle>, supervisor: Supervisor) -> ExitCode {
-    let servers = charges
+fn run(
+    setups: Vec<ServerSetup>,
+    main_thread: Option<&MainThreadHandle>,
+    supervisor: Supervisor,
+) -> ExitCode {
+    let servers = setups
         .into_iter()
-        .map(|charge| server(charge, main_thread.cloned()))
+        .map(|setup| server(setup, main_thread.cloned()))
         .map(Server::platform_variables);
     servers.fold(supervisor, Supervisor::server).run()
 }
 
-/// Talks to a server that runs. Gives the exit code.
-pub(super) fn talk(py: Python<'_>, ctl: &cli::Ctl) -> PyResult<u8> {
-    leave_interrupts_to_rust(py)?;
+/// Sends a command to a running server. Returns the exit code.
+pub(super) fn control(py: Python<'_>, ctl: &cli::Ctl) -> PyResult<u8> {
+    reset_interrupt_handler(py)?;
     Ok(py.detach(|| number(ctl.run())))
 }
 

@@ -10,7 +10,7 @@ use pyo3::{
 use tower_prefork::{Config, Server, cli};
 
 use super::{
-    place::{self, Place},
+    application::{self, ApplicationArgs},
     tips,
     wsgi::{self, Wsgi, WsgiConfig},
 };
@@ -30,8 +30,8 @@ pub(super) struct Settings {
     pub(super) only_own_addresses: bool,
     wsgi: Wsgi,
     pub(super) given_wsgi: Wsgi,
-    /// Where the command finds its application.
-    pub(super) place: Option<Place>,
+    /// How the command imports its application.
+    pub(super) application_args: Option<ApplicationArgs>,
 }
 
 impl Default for Settings {
@@ -44,7 +44,7 @@ impl Default for Settings {
             only_own_addresses: false,
             wsgi: Wsgi::default(),
             given_wsgi: Wsgi::default(),
-            place: None,
+            application_args: None,
         }
     }
 }
@@ -54,11 +54,11 @@ impl Settings {
     pub(super) fn server(&self, name: &str) -> Server {
         let server = Server::new(name).args(&self.server).args(&self.given);
         let mut server = wsgi::file_keys(server);
-        if let Some(place) = &self.place {
-            server = place::file_keys(server);
-            let place = place.clone();
+        if let Some(args) = &self.application_args {
+            server = application::file_keys(server);
+            let args = args.clone();
             server = server.configure(move |config| {
-                config.watch = place.watched(std::mem::take(&mut config.watch), config);
+                config.watch = args.watched(std::mem::take(&mut config.watch), config);
             });
         }
         if self.only_own_addresses {
@@ -233,13 +233,13 @@ mod tests {
     #[test]
     fn what_is_watched_is_where_the_application_lives() {
         let watched = |watch: &[&str], chdir: Option<&str>| {
-            let place = Place {
+            let args = ApplicationArgs {
                 chdir: chdir.map(Into::into),
                 pythonpath: vec!["y".into()],
-                ..Place::default()
+                ..ApplicationArgs::default()
             };
             let watch: Vec<_> = watch.iter().map(PathBuf::from).collect();
-            place.watched(watch, &Config::default())
+            args.watched(watch, &Config::default())
         };
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(watched(&[], Some("x")), paths(&[]));

@@ -1,3 +1,5 @@
+"""Run with the globals of a dictionary: see `MainThreadHandle::chain_signal_handlers`."""
+
 from __future__ import annotations
 
 import signal
@@ -10,19 +12,19 @@ if TYPE_CHECKING:
     Handler = Callable[[int, FrameType | None], object]
 
 
-def run_beside_handlers(names: list[str], stop: Callable[[], None]) -> None:
+def chain_handlers(names: list[str], stop: Callable[[], None]) -> None:
     for name in names:
         number = getattr(signal, name)
         handler = signal.getsignal(number)
         if callable(handler):
-            signal.signal(number, _both(handler, stop))
+            signal.signal(number, _chained(handler, stop))
 
 
-def _both(handler: Handler, stop: Callable[[], None]) -> Handler:
-    def both(number: int, frame: FrameType | None) -> None:
+def _chained(handler: Handler, stop: Callable[[], None]) -> Handler:
+    def chained(number: int, frame: FrameType | None) -> None:
         try:
             handler(number, frame)
         finally:
             stop()
 
-    return both
+    return chained

@@ -1,4 +1,5 @@
-//! The application, and where it lives: by the command line, and by the configuration file.
+//! Importing the application of the command `tower-wsgi`: its path, working directory, Python path and environment
+//! variables, from the command line and the configuration file.
 
 use std::{collections::BTreeMap, env, fs, io::ErrorKind, path::PathBuf};
 
@@ -9,10 +10,10 @@ use tower_prefork::{BoxError, Config, Server};
 
 use crate::{LoadError, load};
 
-/// Where the application lives.
+/// The options of the command line for importing the application.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Application")]
-pub(super) struct Place {
+pub(super) struct ApplicationArgs {
     /// Change to this directory before the application is imported [default: the current one]
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) chdir: Option<PathBuf>,
@@ -26,7 +27,7 @@ pub(super) struct Place {
     pub(super) env: Vec<(String, String)>,
 }
 
-/// `pythonpath` in a file.
+/// `pythonpath` in the configuration file.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -37,7 +38,7 @@ enum Directories {
     Several(Vec<PathBuf>),
 }
 
-/// `env` in a file: a table.
+/// `env` in the configuration file: a table.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -47,7 +48,7 @@ enum Variables {
     Table(BTreeMap<String, String>),
 }
 
-/// Lets a file say all of it.
+/// Adds the keys of the configuration file for these options.
 pub(super) fn file_keys(server: Server) -> Server {
     server
         .file_key::<String>("application")
@@ -56,11 +57,11 @@ pub(super) fn file_keys(server: Server) -> Server {
         .file_key::<Variables>("env")
 }
 
-/// Imports the application, in a worker. The command line goes over the file.
+/// Imports the application in a worker. The command line takes precedence over the configuration file.
 pub(super) fn load(
     py: Python<'_>,
     given: Option<&str>,
-    place: &Place,
+    args: &ApplicationArgs,
     config: &Config,
 ) -> Result<Py<PyAny>, BoxError> {
     let application = given.map(str::to_owned);
@@ -68,19 +69,19 @@ pub(super) fn load(
         .or_else(|| config.file_value("application"))
         .ok_or(
             "there is no application to serve; name it on the command line, such as \
-             mysite.wsgi:application, or in the configuration file by the key \"application\"",
+             mysite.wsgi:application, or in the configuration file with the key \"application\"",
         )?;
-    place.enter(py, config)?;
+    args.apply(py, config)?;
     let loaded = load::load(py, &application);
     loaded.map(Bound::unbind).map_err(|error| {
         if error.is_instance_of::<PyModuleNotFoundError>(py)
-            && let Some(directory) = place.unreadable(config)
+            && let Some(directory) = args.unreadable(config)
         {
-            // Python passes over such a directory without a word.
+            // Python skips such a directory silently.
             let directory = directory.display();
             return format!(
-                "cannot load the application {application}: {error}; the user of the worker may \
-                 not read the directory {directory}"
+                "cannot load the application {application}: {error}; the worker's user has no permission to read the \
+                 directory {directory}"
             )
             .into();
         }
@@ -88,9 +89,9 @@ pub(super) fn load(
     })
 }
 
-impl Place {
-    /// The directories to watch, where `watch` says what is set: the current one stands for where the
-    /// application lives, which is not where the supervisor is.
+impl ApplicationArgs {
+    /// The directories to watch for changes. In the setting `watch`, `.` stands for the directory of the application,
+    /// which may not be the supervisor's.
     pub(super) fn watched(&self, watch: Vec<PathBuf>, config: &Config) -> Vec<PathBuf> {
         if !matches!(&*watch, [one] if one.as_os_str() == ".") {
             return watch;
@@ -114,7 +115,7 @@ impl Place {
         }
     }
 
-    /// A directory in which modules are searched, and that this process may not read.
+    /// The first directory of the Python path that this process has no permission to read.
     fn unreadable(&self, config: &Config) -> Option<PathBuf> {
         let current = env::current_dir().ok();
         let mut directories = current.into_iter().chain(self.pythonpath(config));
@@ -124,20 +125,20 @@ impl Place {
         })
     }
 
-    /// Makes the surroundings of the application what the options and the file say.
-    fn enter(&self, py: Python<'_>, config: &Config) -> Result<(), BoxError> {
+    /// Sets the environment variables, the working directory and the Python path.
+    fn apply(&self, py: Python<'_>, config: &Config) -> Result<(), BoxError> {
         let environ = py.import("os")?.getattr("environ")?;
-        let of_file = config.file_value("env");
-        let of_file = of_file.map(|Variables::Table(variables)| variables);
-        let of_file = of_file.into_iter().flatten();
-        for (name, value) in of_file.chain(self.env.iter().cloned()) {
+        let in_file = config.file_value("env");
+        let in_file = in_file.map(|Variables::Table(variables)| variables);
+        let in_file = in_file.into_iter().flatten();
+        for (name, value) in in_file.chain(self.env.iter().cloned()) {
             environ.set_item(&name, value).map_err(|error| {
                 format!("cannot set the environment variable {name:?}: {error}")
             })?;
         }
         let given = self.chdir.clone().map(|directory| ("--chdir", directory));
-        let of_file = || Some(("chdir", config.file_value("chdir")?));
-        if let Some((setting, directory)) = given.or_else(of_file) {
+        let in_file = || Some(("chdir", config.file_value("chdir")?));
+        if let Some((setting, directory)) = given.or_else(in_file) {
             env::set_current_dir(&directory).map_err(|error| {
                 let directory = directory.display();
                 format!("{setting}: cannot change to the directory {directory}: {error}")
@@ -145,13 +146,13 @@ impl Place {
         }
         let current = env::current_dir().map_err(|error| {
             format!(
-                "the user of the worker cannot look at the directory in which the program was \
-                 started ({error}); choose another with --chdir"
+                "the worker's user cannot read the directory in which the program was started ({error}); set another \
+                 one with --chdir"
             )
         })?;
         let path = py.import("sys")?.getattr("path")?;
         let path = path.cast_into::<PyList>().map_err(PyErr::from)?;
-        // As text: what is a `pathlib.Path` there is not looked at.
+        // As strings: Python ignores a `pathlib.Path` in `sys.path`.
         for directory in self.pythonpath(config).iter().rev() {
             path.insert(0, directory.as_os_str())?;
         }

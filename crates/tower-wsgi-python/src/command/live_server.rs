@@ -1,3 +1,5 @@
+//! `LiveServer`: a server on threads of a Python process, for tests of an application.
+
 use std::{
     io,
     sync::{
@@ -16,27 +18,27 @@ use tokio::sync::oneshot;
 
 use super::{
     module::Server,
-    serve::{self, Charge},
+    serve::{self, ServerSetup},
 };
 use crate::pool_threads;
 
-/// How often to look for signals while it stops.
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval for checking signals while it stops.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A server on threads of this process. It serves from its construction until `stop`.
+/// A server on threads of this process. It serves from its creation until `stop`.
 #[pyclass(frozen, module = "tower_wsgi")]
 pub(super) struct LiveServer {
-    /// Where it listens, as in `http://127.0.0.1:41234`.
+    /// Its URLs, as in `http://127.0.0.1:41234`.
     #[pyo3(get)]
     addresses: Vec<String>,
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<RunningServer>>,
 }
 
-struct Running {
-    /// Dropped to stop it.
+struct RunningServer {
+    /// Dropping it stops the server.
     stop: Option<oneshot::Sender<()>>,
     thread: JoinHandle<Result<usize, String>>,
-    /// Closed when it has ended.
+    /// Disconnected when the server has ended.
     ended: Receiver<()>,
 }
 
@@ -44,23 +46,24 @@ struct Running {
 impl LiveServer {
     #[new]
     fn new(py: Python<'_>, server: &Server) -> PyResult<Self> {
-        let charge = server.charge(py);
-        let (addresses, running) = py.detach(|| start(charge)).map_err(PyOSError::new_err)?;
+        let setup = server.setup(py);
+        let (addresses, running) = py.detach(|| start(setup)).map_err(PyOSError::new_err)?;
         Ok(Self {
             addresses,
             running: Mutex::new(Some(running)),
         })
     }
 
-    /// Stops it, and waits until it has. Gives the number of requests that were cut at the deadline.
+    /// Stops the server, and waits until it has ended. Returns the number of requests that were aborted at the deadline.
     ///
-    /// Signal handlers of the program run meanwhile. When one raises, this does, and can be called again.
+    /// Signal handlers of the program run while it waits. If one raises an exception, so does this; it can then be called
+    /// again.
     fn stop(&self, py: Python<'_>) -> PyResult<usize> {
         let Some(mut running) = self.running().take() else {
             return Ok(0);
         };
         running.stop = None;
-        while !py.detach(|| running.has_ended_within(LOOK)) {
+        while !py.detach(|| running.has_ended_within(POLL_INTERVAL)) {
             if let Err(error) = py.check_signals() {
                 *self.running() = Some(running);
                 return Err(error);
@@ -72,26 +75,26 @@ impl LiveServer {
 }
 
 impl LiveServer {
-    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+    fn running(&self) -> MutexGuard<'_, Option<RunningServer>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Running {
+impl RunningServer {
     fn has_ended_within(&mut self, time: Duration) -> bool {
         self.ended.recv_timeout(time) != Err(RecvTimeoutError::Timeout)
     }
 }
 
-/// Starts the server, and waits until it is ready. The error is a line for the user.
-fn start(charge: Charge) -> Result<(Vec<String>, Running), String> {
+/// Starts the server, and waits until it is ready. The error is one line for the user.
+fn start(setup: ServerSetup) -> Result<(Vec<String>, RunningServer), String> {
     let (ready, addresses) = mpsc::sync_channel(1);
     let (ends, ended) = mpsc::sync_channel(0);
     let (stop, stopped) = oneshot::channel();
     let serve = move || {
         let _ends: mpsc::SyncSender<()> = ends;
-        let served = serve::server(charge, None).run_until(
-            // Dropped is said, too.
+        let served = serve::server(setup, None).run_until(
+            // Resolves also when the sender is dropped.
             async { drop(stopped.await) },
             move |addresses| drop(ready.send(addresses)),
         );
@@ -101,11 +104,12 @@ fn start(charge: Charge) -> Result<(Vec<String>, Running), String> {
         .name("server".into())
         .stack_size(pool_threads::stack_size())
         .spawn(serve);
-    let thread = thread.map_err(|error: io::Error| format!("cannot start a thread: {error}"))?;
+    let thread =
+        thread.map_err(|error: io::Error| format!("cannot start the server's thread: {error}"))?;
     match addresses.recv() {
         Ok(addresses) => {
             let stop = Some(stop);
-            let running = Running {
+            let running = RunningServer {
                 stop,
                 thread,
                 ended,
@@ -117,7 +121,7 @@ fn start(charge: Charge) -> Result<(Vec<String>, Running), String> {
 }
 
 fn end(thread: JoinHandle<Result<usize, String>>) -> Result<usize, String> {
-    let panicked = |_| Err("the server has panicked; see standard error".to_owned());
+    let panicked = |_| Err("the server's thread panicked; see standard error".to_owned());
     let served = thread.join().unwrap_or_else(panicked);
     pool_threads::wait_for_end();
     served
