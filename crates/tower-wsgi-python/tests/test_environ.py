@@ -56,7 +56,7 @@ def test_the_names_of_the_arguments_in_older_pulsars() -> None:
     environ = wsgi.test_wsgi_environ(url="https://example.org/a?b=c")
     assert request_uri(environ) == "https://example.org/a?b=c"
     assert "url" not in environ
-    with pytest.raises(TypeError, match="path and url are two names"):
+    with pytest.raises(TypeError, match="path and url are aliases"):
         wsgi.test_wsgi_environ("/a", url="/b")
 
 

@@ -267,5 +267,5 @@ class TestLazy:
         class Forgotten(wsgi.LazyWsgi):
             pass
 
-        with pytest.raises(NotImplementedError, match="Forgotten needs a method"):
+        with pytest.raises(NotImplementedError, match="Forgotten must define a method"):
             call(Forgotten(), environ())

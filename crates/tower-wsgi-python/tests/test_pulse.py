@@ -98,7 +98,7 @@ def test_options_that_are_not_djangos_go_to_the_server(
 def test_a_second_address_is_refused(native: Native, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="1"):
         run(native, "8001", "8002")
-    assert "CommandError: '8002' is one address too many" in capsys.readouterr().err
+    assert "CommandError: unexpected address '8002'" in capsys.readouterr().err
     with pytest.raises(CommandError):
         run(native, "8001", "8002", "--traceback")
 

@@ -130,7 +130,7 @@ class TestEditing:
         result = call(wsgi.WsgiHandler([App(b"one", way="write")], [replace]), environ)
         # The page for the error is replaced in its turn, and nothing of the application is sent.
         assert (result.code, result.body) == (403, b"not for you")
-        assert "pushes its body" in environ["wsgi.errors"].getvalue()
+        assert "sends its body by write()" in environ["wsgi.errors"].getvalue()
 
     @pytest.mark.parametrize("way", ["iterable", "generator"])
     def test_each_chunk_is_there_before_the_next_is_made(self, way: str) -> None:

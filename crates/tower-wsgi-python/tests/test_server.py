@@ -72,7 +72,7 @@ def test_a_failure_ends_the_program_with_its_code(native: Native) -> None:
 
 
 def test_what_is_no_application_is_refused(native: Native) -> None:
-    with pytest.raises(TypeError, match="'nothing' is no WSGI application"):
+    with pytest.raises(TypeError, match="'nothing' is not a WSGI application"):
         wsgi.WSGIServer("nothing")  # type: ignore[arg-type]
 
 
@@ -92,7 +92,7 @@ def test_two_applications_under_one_supervisor(native: Native) -> None:
 
 
 def test_the_arbiter_needs_servers_with_names(native: Native) -> None:
-    with pytest.raises(RuntimeError, match="make a WSGIServer"):
+    with pytest.raises(RuntimeError, match="create a WSGIServer"):
         arbiter().start()
     wsgi.WSGIServer(hello)
     wsgi.WSGIServer(hello, bind=8070)

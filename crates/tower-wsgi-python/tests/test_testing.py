@@ -174,9 +174,9 @@ def test_what_keeps_it_from_starting() -> None:
         taken = server.url.removeprefix("http://")
         with pytest.raises(OSError, match=f"cannot listen on {taken}: address in use"):
             LiveServer(hello, bind=taken)
-    with pytest.raises(TypeError, match="no WSGI application"):
+    with pytest.raises(TypeError, match="not a WSGI application"):
         LiveServer("hello")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="without any"):
+    with pytest.raises(TypeError, match="has no workers"):
         LiveServer(hello, workers=2)
     with pytest.raises(TypeError, match="no setting of this name"):
         LiveServer(hello, speed=2)

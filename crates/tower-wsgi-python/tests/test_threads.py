@@ -374,7 +374,9 @@ def test_threads_that_do_not_end_are_named_at_the_deadline(
     server = serve("app:application", *options, source=THREADS)
     get(f"{server.url}/{path}")
     assert server.stop() == 0
-    (line,) = [line for line in server.log.splitlines() if "still running at the shutdown deadline" in line]
+    (line,) = [
+        line for line in server.log.splitlines() if "still running at the shutdown deadline" in line
+    ]
     assert re.search('threads="stubborn(_0)?"', line)
     # Exit functions run all the same, and nothing has killed it.
     assert told() == ["atexit"]

@@ -1,12 +1,13 @@
-"""The WSGI server for web code that blocks.
+"""A WSGI server with worker processes and bounded thread pools, for web code that blocks.
 
-Three ways to serve an application:
+There are three ways to serve an application:
 
 - the command ``tower-wsgi module:application``, also as ``python -m tower_wsgi``;
 - from a script, with `tower_wsgi.wsgi`: ``wsgi.WSGIServer(application).start()``;
-- Django: add ``"tower_wsgi.pulse"`` to ``INSTALLED_APPS``, then ``python manage.py pulse``.
+- in a Django project: add ``"tower_wsgi.pulse"`` to ``INSTALLED_APPS``, then run
+  ``python manage.py pulse``.
 
-Each takes the same options; ``--help`` tells them.
+All of them have the same options: see ``tower-wsgi --help``.
 """
 
 from tower_wsgi._native import __version__
@@ -20,7 +21,7 @@ __all__ = ["__version__", "arbiter", "wsgi"]
 
 
 def __getattr__(name: str) -> object:
-    # The workers of the command use nothing of it, and to import it doubles their memory.
+    # Imported on demand: the command's workers do not need it, and it would double their memory.
     if name in __all__:
         import tower_wsgi.wsgi as module
 

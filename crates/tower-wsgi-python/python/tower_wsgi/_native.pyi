@@ -25,6 +25,12 @@ def run(servers: Sequence[Server], argv: Sequence[str] | None, about: str | None
     the servers. With ``None`` there is no command line. ``about`` is the first line of ``--help``.
     """
 
+def render_response(status: int, message: str, accept: str) -> tuple[str, bytes]:
+    """Render a response of the server itself, such as an error; return content type and body.
+
+    ``accept`` is the header ``Accept`` of the request: the format is text, HTML or JSON.
+    """
+
 @final
 class Server:
     """An application and its settings."""

@@ -1,4 +1,4 @@
-"""A server for the tests of an application, in the process of the tests."""
+"""A server for tests of an application, in the process of the tests."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ class LiveServer:
         with LiveServer(application) as server:
             assert requests.get(server.url).ok
 
-    It is the server of ``tower-wsgi`` without its processes and signals, so that an application
-    and its test share what is in memory. ``settings`` are those of `tower_wsgi.wsgi.WSGIServer`,
-    with two differences: without ``bind`` it is a free port of ``127.0.0.1``, and there are no
-    ``workers``. Nothing is logged; tracebacks go to ``wsgi.errors``.
+    It is the server of ``tower-wsgi`` without worker processes and signal handlers, so that an
+    application and its tests share their memory. ``settings`` are those of
+    `tower_wsgi.wsgi.WSGIServer`, with two differences: ``bind`` is a free port of ``127.0.0.1`` by
+    default, and there are no ``workers``. Nothing is logged; tracebacks go to ``wsgi.errors``.
 
-    It serves from its construction until `stop`, or until the program ends.
+    It serves from its creation until `stop`, or until the program ends.
 
-    Raises `OSError` when it cannot start, because an address is taken for example; `TypeError` for
-    a setting that is unknown, and for an application that cannot be called; `ValueError` for a
-    wrong value.
+    Raises `OSError` if it cannot start, for example because an address is in use; `TypeError` for
+    an unknown setting, and for an application that is not callable; `ValueError` for an invalid
+    value.
     """
 
     def __init__(self, application: WSGIApplication, **settings: object) -> None:
         if not callable(application):
-            raise TypeError(f"{application!r} is no WSGI application: it cannot be called")
+            raise TypeError(f"{application!r} is not a WSGI application: it is not callable")
         if "workers" in settings:
-            raise TypeError("the setting workers: a LiveServer serves in this process, without any")
+            raise TypeError("the setting workers: a LiveServer has no workers")
         settings = {"bind": "127.0.0.1:0", **settings, "workers": 0}
         server = _native.Server("live", lambda: native_application(application), settings)
         self._native = _native.LiveServer(server)
-        # A thread that still answers must not meet an interpreter that has ended.
+        # A running thread must not outlive the interpreter.
         atexit.register(self._native.stop)
 
     @property
     def urls(self) -> list[str]:
-        """All addresses; that of a Unix socket is ``unix:`` and its path."""
+        """The URLs of all addresses; that of a Unix socket is ``unix:`` and its path."""
         return self._native.addresses
 
     @property
     def url(self) -> str:
-        """The first address, as in ``http://127.0.0.1:41234``."""
+        """The URL of the first address, as in ``http://127.0.0.1:41234``."""
         return self.urls[0]
 
     def stop(self) -> int:
-        """Stop, and wait until what runs is done.
+        """Stop, and wait for running requests.
 
-        What is not done after ``graceful_timeout`` seconds is cut; gives the number of these
-        requests.
+        Requests that are still running after ``graceful_timeout`` seconds are aborted; returns
+        their number.
         """
-        cut = self._native.stop()
-        # An exception of a signal handler may have ended the wait for it.
+        aborted = self._native.stop()
+        # Only now: an exception of a signal handler may have interrupted the wait.
         atexit.unregister(self._native.stop)
-        return cut
+        return aborted
 
     def __enter__(self) -> LiveServer:
         return self

@@ -2,10 +2,14 @@
 
 use std::{ffi::OsString, path::Path};
 
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use pyo3::{
+    exceptions::PyValueError,
     prelude::*,
-    types::{PyDict, PyMapping},
+    types::{PyBytes, PyDict, PyMapping},
 };
+use tower_server_info::ServerResponse;
 
 use super::{
     application,
@@ -21,7 +25,7 @@ use crate::{LoadError, file_wrapper::FileWrapper};
 #[pymodule(name = "_native")]
 mod native {
     #[pymodule_export]
-    use super::{FileWrapper, LiveServer, Server, command, run};
+    use super::{FileWrapper, LiveServer, Server, command, render_response, run};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -130,6 +134,25 @@ fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
         }),
     };
     serve::serve(py, vec![setup])
+}
+
+/// A response that the handler makes in place of the application, as all responses of the server: `status` and
+/// `message` in the format that the client accepts. Returns the `Content-Type` and the body.
+#[pyfunction]
+fn render_response<'py>(
+    py: Python<'py>,
+    status: u16,
+    message: String,
+    accept: &str,
+) -> PyResult<(String, Bound<'py, PyBytes>)> {
+    let status = StatusCode::from_u16(status)
+        .map_err(|_| PyValueError::new_err(format!("{status} is not a status code")))?;
+    let accept = HeaderValue::from_str(accept).ok();
+    let response: Response<Bytes> = ServerResponse::new(status, message).render(accept.as_ref());
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let body = PyBytes::new(py, response.body());
+    Ok((content_type.unwrap_or_default().to_owned(), body))
 }
 
 /// The name of the server: that of the application or, if the configuration file names the application, that of the

@@ -82,8 +82,14 @@ def test_an_error_in_the_body(site: Site, error: str, length: str | None, versio
         ),
         ("list of str", "the application yielded str as a piece of its body, not bytes; encode it"),
         ("list of none", "the application yielded NoneType as a piece of its body, not bytes"),
-        ("list of bytearray", "the application yielded bytearray as a piece of its body, not bytes"),
-        ("list of memoryview", "the application yielded memoryview as a piece of its body, not bytes"),
+        (
+            "list of bytearray",
+            "the application yielded bytearray as a piece of its body, not bytes",
+        ),
+        (
+            "list of memoryview",
+            "the application yielded memoryview as a piece of its body, not bytes",
+        ),
         ("list of int", "the application yielded int as a piece of its body, not bytes"),
         (
             "generator of str",

@@ -90,7 +90,9 @@ def test_restart_after_an_empty_write(site: Site) -> None:
 @rule(START, "MUST", "`exc_info` is a `sys.exc_info()` tuple.")
 def test_exc_info_of_another_kind(bare: Site) -> None:
     lines = bare.get("/bad_exc_info").text.splitlines()
-    assert lines == ["exc_info must be the tuple that sys.exc_info() returns in an except clause"] * 4
+    assert (
+        lines == ["exc_info must be the tuple that sys.exc_info() returns in an except clause"] * 4
+    )
 
 
 @rule(START, "SHOULD", "No reference to `exc_info` is kept.")

@@ -1,4 +1,4 @@
-"""A Django application with the command ``pulse``, which serves the project.
+"""A Django application with the command ``pulse``, which serves the Django project.
 
 ::
 

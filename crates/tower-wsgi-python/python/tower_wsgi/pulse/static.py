@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class StaticFiles(StaticFilesHandler):
-    """Django's handler, which also works when the project is mounted below the root.
+    """Django's handler for static files, for a project with any ``SCRIPT_NAME``.
 
-    Django's own recognises a file by ``PATH_INFO``, but looks for it by the path with
-    ``SCRIPT_NAME``, which its development server never sets.
+    Django's own handler recognises a request for a file by ``PATH_INFO``, but opens the file by the
+    path with ``SCRIPT_NAME``. Django's development server never sets ``SCRIPT_NAME``.
     """
 
     def serve(self, request: HttpRequest) -> HttpResponse | FileResponse:
-        """Serve the file that the request is for."""
+        """Serve the requested file."""
         return serve(request, self.file_path(request.path_info), insecure=True)

@@ -1,4 +1,4 @@
-"""Serve WSGI applications from a script, and put small things around them.
+"""Serve WSGI applications from a script; middleware and responses for WSGI applications.
 
 ::
 
@@ -11,12 +11,12 @@
     if __name__ == "__main__":
         wsgi.WSGIServer(hello).start()
 
-The names and their meaning are those of pulsar's ``pulsar.apps.wsgi``, so that a script moves by
-its import line. One thing is different: the server waits for the body of a request and then
-calls the application on a thread of its pool, always. So there is nothing asynchronous here, and
-`wait_for_body_middleware` and `middleware_in_executor` say what happens anyway.
+The names and their meaning are those of pulsar's ``pulsar.apps.wsgi``: to port a script, change its
+import. One thing is different: the server always waits for the body of a request and then calls the
+application on a thread of its pool. So nothing here is asynchronous, and `wait_for_body_middleware`
+and `middleware_in_executor` have no effect.
 
-Everything but `WSGIServer` and `arbiter` works under any WSGI server.
+Everything except `WSGIServer` and `arbiter` works with any WSGI server.
 """
 
 from tower_wsgi.wsgi.authorization import (

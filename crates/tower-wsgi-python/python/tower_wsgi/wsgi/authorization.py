@@ -1,4 +1,4 @@
-"""Who the client says it is: the header ``Authorization``."""
+"""Parsing the header ``Authorization``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BasicAuth:
-    """A name and a password: RFC 7617."""
+    """A user name and a password (RFC 7617)."""
 
     username: str
     password: str
@@ -28,15 +28,15 @@ class BasicAuth:
         username: str,
         password: str,
     ) -> bool:
-        """Whether these are that name and that password."""
+        """Whether the user name and the password are these."""
         return _same(self.username, username) & _same(self.password, password)
 
 
 @dataclass(frozen=True)
 class DigestAuth:
-    """The parameters of a digest, as the client sent them: RFC 7616.
+    """The parameters of a digest as the client sent them (RFC 7616).
 
-    They are not verified: only the application knows which nonces it gave to whom.
+    They are not verified: only the application knows the nonces that it has issued.
     """
 
     parameters: Mapping[str, str]
@@ -44,7 +44,7 @@ class DigestAuth:
 
     @property
     def username(self) -> str:
-        """The name."""
+        """The user name."""
         return self.parameters["username"]
 
 
@@ -52,10 +52,10 @@ def authorization_middleware(
     environ: WSGIEnvironment,
     start_response: StartResponse | None = None,
 ) -> None:
-    """Put who the client says it is into ``environ["http.authorization"]``.
+    """Set ``environ["http.authorization"]`` to the parsed header ``Authorization``.
 
-    It is a `BasicAuth`, a `DigestAuth`, or ``None`` for what is neither. Nobody is refused: that
-    is for the application. Without the header there is no such key.
+    It is a `BasicAuth`, a `DigestAuth`, or ``None`` for any other or malformed header. Without the
+    header it is not set. No request is rejected: that is the application's decision.
     """
     header = environ.get("HTTP_AUTHORIZATION")
     if header is not None and environ.get("http.authorization") is None:
@@ -82,7 +82,7 @@ def _basic(credentials: str, charset: str) -> BasicAuth | None:
 
 
 def _digest(credentials: str) -> DigestAuth | None:
-    # It brings much along that nothing else needs.
+    # Imported on demand, because the import is slow.
     from urllib.request import parse_http_list
 
     parameters: dict[str, str] = {}
@@ -99,5 +99,5 @@ def _digest(credentials: str) -> DigestAuth | None:
 
 
 def _same(one: str, other: str) -> bool:
-    # In a time that does not tell how much of it is right.
+    # In constant time, so that the duration reveals nothing about the secret.
     return hmac.compare_digest(one.encode(), other.encode())

@@ -1,4 +1,4 @@
-"""`test_wsgi_environ`: a request for tests."""
+"""`test_wsgi_environ`: the environ of a request, for tests."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def test_wsgi_environ(
     url: str | None = None,
     **params: object,
 ) -> WSGIEnvironment:
-    """Give the environ of a request, as a server would.
+    """Return the environ of a request, as a server creates it.
 
-    ``path`` may have a query, may hold any characters, and may be a whole URL, which then says
-    host and scheme; ``url`` is another name of it, as ``secure`` is of ``https``. Headers that
-    are given twice are joined. ``extra`` and ``params`` are variables to add or to replace;
-    ``loop`` is accepted for the sake of old callers.
+    ``path`` may have a query, may contain any characters, and may be a whole URL, which then sets
+    host and scheme; ``url`` is an alias of it, as ``secure`` is of ``https``. Headers that are
+    given twice are joined. ``extra`` and ``params`` are variables to add or to replace. ``loop``,
+    an argument of pulsar, is ignored.
     """
     if path is not None and url is not None:
-        raise TypeError("path and url are two names of one argument: give one of them")
+        raise TypeError("path and url are aliases: give only one of them")
     target_url = urlsplit(quote(path or url or "/", safe="%/:?#[]@!$&'()*+,;=~"))
     https = https or secure or target_url.scheme == "https"
     target = target_url._replace(scheme="", netloc="", fragment="").geturl() or "/"
@@ -78,7 +78,7 @@ def test_wsgi_environ(
     return environ
 
 
-# Or pytest takes it for a test wherever it is imported.
+# Otherwise pytest collects it as a test in modules that import it.
 test_wsgi_environ.__test__ = False  # type: ignore[attr-defined]
 
 

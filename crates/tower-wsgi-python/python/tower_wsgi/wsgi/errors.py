@@ -1,4 +1,4 @@
-"""Exceptions that are responses: `WsgiHandler` answers them with their status."""
+"""Exceptions with an HTTP status: `WsgiHandler` turns them into responses."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class HttpException(Exception):
-    """A response with this status, and a page with this message.
+    """An error response with this status and message.
 
-    The client sees ``message``, in plain text, HTML or JSON as it accepts it. Without a message
-    the page says what the status means. ``headers`` are added to the response.
+    The client gets ``message`` as plain text, HTML or JSON, depending on its header ``Accept``. The
+    default message explains the status. ``headers`` are added to the response.
     """
 
     status = 500
@@ -32,24 +32,24 @@ class HttpException(Exception):
 
 
 class HttpRedirect(HttpException):
-    """A redirect to ``location``, which may hold any characters: 302, or as ``status`` says."""
+    """A redirect to ``location``, which is quoted where necessary. The default status is 302."""
 
     status = 302
 
     def __init__(self, location: str, status: int | None = None) -> None:
-        # What has a meaning in a URI stays as it is, and so does what is quoted already.
+        # Delimiters of a URI are not quoted, nor is anything that is quoted already.
         self.location = quote(location, safe="%/:?#[]@!$&'()*+,;=~")
         super().__init__("", status, headers=[("Location", self.location)])
 
 
 class BadRequest(HttpException):
-    """400: the request makes no sense."""
+    """400: the request is malformed."""
 
     status = 400
 
 
 class Http401(HttpException):
-    """401: the client must say who it is; ``auth`` is the header ``WWW-Authenticate``."""
+    """401: authentication is required; ``auth`` is the header ``WWW-Authenticate``."""
 
     status = 401
 
@@ -58,36 +58,36 @@ class Http401(HttpException):
 
 
 class PermissionDenied(HttpException):
-    """403: the client may not do this."""
+    """403: the client has no permission."""
 
     status = 403
 
 
 class Http404(HttpException):
-    """404: there is nothing at this address."""
+    """404: there is no such resource."""
 
     status = 404
 
 
 class MethodNotAllowed(HttpException):
-    """405: not with this method; ``headers`` must have ``Allow``."""
+    """405: the method is not allowed; ``headers`` must include ``Allow``."""
 
     status = 405
 
 
 class HttpGone(HttpException):
-    """410: it was here, and will not come back."""
+    """410: the resource existed, and is permanently gone."""
 
     status = 410
 
 
 class Unsupported(HttpException):
-    """415: not in this format."""
+    """415: the media type of the request is not supported."""
 
     status = 415
 
 
 class UnprocessableEntity(HttpException):
-    """422: understood, but what it asks for is not possible."""
+    """422: the request is well-formed but cannot be processed."""
 
     status = 422

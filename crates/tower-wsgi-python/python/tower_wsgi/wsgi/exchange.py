@@ -1,8 +1,8 @@
-"""One call of an application whose response is edited before it leaves.
+"""One call of an application whose response is edited by response middleware.
 
-An application may start its response as late as with the first piece of its body, may start it
-anew after an error while nothing was sent, and may push its body into the server (PEP 3333). So
-the response goes to the middleware at the last moment at which all of it can still be edited.
+An application may call ``start_response`` as late as with the first piece of its body, may call it
+again after an error while nothing has been sent, and may send its body by ``write`` (PEP 3333). So
+the middleware is called at the last moment at which the whole response can still be edited.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Exchange:
-    """Stands between an application and the server's ``start_response``."""
+    """The ``start_response`` of an application, between it and that of the server."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class Exchange:
         self._start_response = start_response
         self._middleware = middleware
         self._started = False
-        # What the application said last, until the server is told.
+        # The last status and headers of the application, until the server's function is called.
         self._head: tuple[str, list[tuple[str, str]], OptExcInfo | None] | None = None
         self._write: Callable[[bytes], object] | None = None
-        # Whether a piece of the body went to the server: from then on nothing can be edited.
+        # Whether a piece of the body has been sent. Then nothing can be edited any more.
         self.flowing = False
 
     def start_response(
@@ -45,35 +45,35 @@ class Exchange:
         headers: list[tuple[str, str]],
         exc_info: OptExcInfo | None = None,
     ) -> Callable[[bytes], object]:
-        """What the application gets in place of the server's function."""
+        """The ``start_response`` for the application."""
         if not exc_info:
             if self._started:
-                raise AssertionError("start_response was called again without an exc_info")
+                raise AssertionError("start_response was called again without exc_info")
         elif self.flowing and exc_info[1] is not None:
             try:
                 raise exc_info[1]
             finally:
-                # The traceback in it refers to this frame.
+                # Its traceback refers to this frame, which would be a reference cycle.
                 exc_info = None
         self._started = True
         self._head = status, headers, exc_info
-        return self._push
+        return self._send
 
     @property
     def pending(self) -> bool:
-        """Whether the application has started a response of which the server does not know."""
+        """Whether the application has started a response, and the server has not."""
         return self._head is not None
 
     def respond(self, result: Iterable[bytes]) -> Iterable[bytes]:
-        """Give what the server is to iterate: the application's ``result``, edited."""
-        if not (self.pending and self._runs_no_code(result)):
+        """Return the body for the server: the application's ``result``, edited."""
+        if not (self.pending and self._is_passive(result)):
             return _LateBody(self, result)
-        content = self.hand_on(result)
-        # A list has nothing to close, and the server knows best what to do with a file.
+        content = self.start(result)
+        # A list has no `close`, and a file wrapper must reach the server unchanged.
         return content if content is result or _is_list(result) else _Body(content, result)
 
-    def hand_on(self, content: Iterable[bytes] | None) -> Iterable[bytes]:
-        """Let the middleware edit the response, and start it."""
+    def start(self, content: Iterable[bytes] | None) -> Iterable[bytes]:
+        """Let the middleware edit the response, and call the server's ``start_response``."""
         assert self._head is not None  # noqa: S101 -- the callers look at `pending`
         status, headers, exc_info = self._head
         self._head = None
@@ -84,41 +84,42 @@ class Exchange:
             if not isinstance(edited, WsgiResponse):
                 close(edited)
                 raise TypeError(
-                    f"a response middleware returned {type(edited).__name__}: it returns a "
-                    "WsgiResponse, or None"
+                    f"a response middleware returned {type(edited).__name__}: it must return a "
+                    "WsgiResponse or None"
                 )
             response = edited
         if content is None and response.content is not None:
             raise RuntimeError(
-                "the application pushes its body into the server: response middleware can edit "
-                "its headers, but not its content"
+                "the application sends its body by write(): response middleware can edit its "
+                "headers, but not its content"
             )
-        start = self._start_response
+        start_response = self._start_response
+        headers = response.headers.items()
         try:
             if exc_info is None:
-                self._write = start(response.status, response.headers.items())
+                self._write = start_response(response.status, headers)
             else:
-                self._write = start(response.status, response.headers.items(), exc_info)
+                self._write = start_response(response.status, headers, exc_info)
         finally:
             exc_info = None
         return () if response.content is None else response.content
 
-    def _push(self, data: bytes, /, force: bool = False) -> None:
+    def _send(self, data: bytes, /, force: bool = False) -> None:
         if self.pending:
-            self.hand_on(None)
+            self.start(None)
         assert self._write is not None  # noqa: S101 -- the application has it from `start_response`
         self.flowing = True
         self._write(data)
 
-    def _runs_no_code(self, result: Iterable[bytes]) -> bool:
-        """Whether iterating ``result`` can start no response."""
+    def _is_passive(self, result: Iterable[bytes]) -> bool:
+        """Whether iterating over ``result`` runs no code of the application."""
         file_wrapper = self._environ.get("wsgi.file_wrapper")
         is_file = isinstance(file_wrapper, type) and isinstance(result, file_wrapper)
         return is_file or _is_list(result)
 
 
 class _Body:
-    """An edited body, and the application's, which must be closed, too."""
+    """An edited body, which also closes the application's."""
 
     def __init__(self, content: Iterable[bytes], result: Iterable[bytes]) -> None:
         self._chunks = iter(content)
@@ -133,7 +134,7 @@ class _Body:
 
 
 class _LateBody:
-    """The body of an application that can still start its response."""
+    """The body of an application that may still call ``start_response``."""
 
     def __init__(self, exchange: Exchange, result: Iterable[bytes]) -> None:
         self._exchange = exchange
@@ -151,10 +152,10 @@ class _LateBody:
         chunk = next(self._source, None)
         exchange = self._exchange
         if exchange.pending:
-            self._content = exchange.hand_on(self._source if chunk is not None else [])
+            self._content = exchange.start(self._source if chunk is not None else [])
         if self._content is None or chunk == b"":
-            # The application has pushed its body, or has not started a response, which the
-            # server complains about, or it has nothing to send yet.
+            # The application sends its body by `write`, or has nothing to send yet, or has not
+            # started a response, which is an error that the server reports.
             if chunk is None:
                 raise StopIteration
             return chunk
@@ -168,7 +169,7 @@ class _LateBody:
 
 
 class _Source:
-    """The application's chunks; ``first`` goes before them."""
+    """The application's chunks, after ``first``."""
 
     def __init__(self, result: Iterable[bytes]) -> None:
         self._result = result
@@ -188,7 +189,7 @@ class _Source:
 
 
 def close(chunks: Iterable[bytes] | None) -> None:
-    """Close what an application has returned, if it can be closed."""
+    """Call the ``close`` of an iterable, if it has one."""
     if (method := getattr(chunks, "close", None)) is not None:
         method()
 

@@ -1,4 +1,4 @@
-"""`WsgiHandler`: a chain of middleware, the first answer of which wins."""
+"""`WsgiHandler`: a chain of middleware; the first response is sent."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 class WsgiHandler:
-    """Asks each middleware in turn, until one answers.
+    """Calls each middleware in order, until one returns a response.
 
-    A middleware is a WSGI application that may also return ``None``: not mine, ask the next; or a
-    `WsgiResponse`, which is sent. If nobody answers, the client gets a 404. When the call of one
-    raises an exception, the client gets a page with its status: that of an `HttpException`, or
+    A middleware is a WSGI application that may also return ``None``, to pass the request on, or a
+    `WsgiResponse`. If all of them return ``None``, the client gets a 404. If a middleware raises an
+    exception, the client gets an error response: with the status of an `HttpException`, otherwise
     500, with the traceback in ``wsgi.errors``.
 
     Each of ``response_middleware`` is called with the environ and a `WsgiResponse`, edits it, and
-    may return another in its place. They see the responses of all applications, and the
-    error pages, in the order given here.
+    may return another one to replace it. They are called in order, for the responses of all
+    applications and for error responses.
     """
 
     def __init__(
@@ -54,46 +54,46 @@ class WsgiHandler:
         environ: WSGIEnvironment | None = None,
         start_response: StartResponse | None = None,
     ) -> Iterable[bytes] | Self:
-        """Answer the request; without one, give the handler.
+        """Handle the request. Without arguments, return the handler.
 
-        The latter is for ``WSGIServer(handler())``, which is how pulsar's tutorial has it.
+        The latter is for ``WSGIServer(handler())``, as in pulsar's tutorial.
         """
         if environ is None or start_response is None:
             return self
         if not self.response_middleware:
-            return self._answer(environ, start_response)
+            return self._respond(environ, start_response)
         exchange = Exchange(environ, start_response, self.response_middleware)
-        result = self._answer(environ, exchange.start_response)
+        result = self._respond(environ, exchange.start_response)
         try:
             return exchange.respond(result)
         except BaseException:
             close(result)
             raise
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             for middleware in self.middleware:
                 result = middleware(environ, start_response)
                 if result is not None:
                     return settle(result, environ, start_response)
             raise Http404
-        except Exception as error:  # noqa: BLE001 -- the client gets an answer whatever it is
-            return _answer_error(environ, start_response, error)
+        except Exception as error:  # noqa: BLE001 -- the client gets a response in any case
+            return _respond_to_error(environ, start_response, error)
 
 
 def settle(
     result: Iterable[bytes] | WsgiResponse, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
-    """Give the body of what a middleware has returned: a response that was not sent yet is sent."""
+    """Return the body of a middleware's result, after sending the head of a `WsgiResponse`."""
     kind = type(result)
     if kind is list or kind is tuple:
         return result  # type: ignore[return-value]
     if isinstance(result, WsgiResponse):
         return result(environ, start_response)
-    # What can be iterated both ways (Django's streams can) is as good as any iterable.
+    # An object that supports both protocols, such as Django's streams, is a valid iterable.
     only_async = hasattr(kind, "__aiter__") and not hasattr(kind, "__iter__")
     if hasattr(kind, "__await__") or only_async:
-        close(result)  # or the interpreter complains of a coroutine that was never awaited
+        close(result)  # otherwise the interpreter warns about a coroutine that was never awaited
         raise TypeError(
             f"a middleware returned {kind.__name__}, which is asynchronous: a WSGI application "
             "returns an iterable of bytes; serve an asynchronous application with an ASGI server"
@@ -102,9 +102,9 @@ def settle(
 
 
 def native_application(application: WSGIApplication) -> WSGIApplication:
-    """Give what the server calls: ``application`` without what the server does already.
+    """Return the callable for the server, without middleware that has no effect in the server.
 
-    A chain of one application takes no longer than the application alone.
+    A chain of one application is as fast as the application alone.
     """
     if type(application) is not WsgiHandler or application.response_middleware:
         return application
@@ -113,7 +113,7 @@ def native_application(application: WSGIApplication) -> WSGIApplication:
         return application
     (only,) = chain
 
-    # A chain promises an answer to an exception and to `None`, so this much of it stays.
+    # An exception and `None` still become responses, as in any chain.
     def chain_of_one(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             result = only(environ, start_response)
@@ -121,15 +121,15 @@ def native_application(application: WSGIApplication) -> WSGIApplication:
                 return settle(result, environ, start_response)
             raise Http404
         except Exception as error:  # noqa: BLE001
-            return _answer_error(environ, start_response, error)
+            return _respond_to_error(environ, start_response, error)
 
     return chain_of_one
 
 
-def _answer_error(
+def _respond_to_error(
     environ: WSGIEnvironment, start_response: StartResponse, error: Exception
 ) -> Iterable[bytes]:
     page = error_page(environ, error)
-    # If something was sent already, this raises the error again.
+    # If the head has been sent already, this raises the error again.
     start_response(page.status, page.headers.items(), sys.exc_info())
     return page.content or ()

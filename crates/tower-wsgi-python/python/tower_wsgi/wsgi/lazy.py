@@ -17,40 +17,40 @@ if TYPE_CHECKING:
 class LazyWsgi:
     """Builds the application in each process, at the first request.
 
-    A subclass says how::
+    A subclass defines `setup`::
 
         class Site(wsgi.LazyWsgi):
             def setup(self, environ=None):
-                from mysite import application  # takes its time
+                from mysite import application  # a slow import
                 return application
 
-    First requests that come together wait for one `setup`. If it raises, the request that called
-    it fails and the next one tries again. A pickled copy builds anew.
+    Concurrent first requests wait for one call of `setup`. If it raises an exception, that request
+    fails, and the next one calls `setup` again. A pickled copy builds its own application.
     """
 
     _lock: threading.RLock
     _built: tuple[WSGIApplication, WSGIApplication] | None
 
-    # Not in `__init__`, which a subclass may have without calling this one. A copy that is
-    # unpickled comes here, too.
+    # Not in `__init__`, which a subclass may override without calling it, and which unpickling does
+    # not call.
     def __new__(cls, *_args: object, **_kwargs: object) -> Self:
-        """Make a copy that has built nothing yet."""
+        """Create an instance that has not built its application."""
         self = super().__new__(cls)
-        # Not a plain lock: a `setup` that needs itself fails rather than hangs.
+        # Reentrant, so that a `setup` that calls itself fails instead of deadlocking.
         self._lock = threading.RLock()
         self._built = None
         return self
 
     def setup(self, environ: WSGIEnvironment | None = None) -> WSGIApplication:
         """Build the application; ``environ`` is that of the first request."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method `setup(environ)`")
+        raise NotImplementedError(f"{type(self).__name__} must define a method `setup(environ)`")
 
     def handler(self, environ: WSGIEnvironment | None = None) -> WSGIApplication:
-        """Give what `setup` has built in this process; the first call calls it."""
+        """Return the application of this process; the first call calls `setup`."""
         return self._build(environ)[0]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer the request; the first one waits for `setup`."""
+        """Call the application; the first request waits for `setup`."""
         built = self._built or self._build(environ)
         return built[1](environ, start_response)
 

@@ -1,4 +1,4 @@
-"""Request middleware: WSGI callables that give ``None`` when the request is not theirs."""
+"""Request middleware: WSGI callables that return ``None`` to pass the request on."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def wait_for_body_middleware(
     environ: WSGIEnvironment,
     start_response: StartResponse | None = None,
 ) -> None:
-    """Say that what comes after this needs the whole body.
+    """Declare that the following middleware needs the whole body. It has no effect.
 
-    It does nothing: the server waits for the body before it calls the application, always. A
-    slow upload holds no thread, and the body is in memory or in a temporary file.
+    The server always waits for the body before it calls the application. A slow upload does not
+    occupy a thread; the body is kept in memory or in a temporary file.
     """
 
 
 def middleware_in_executor(middleware: WSGIApplication) -> WSGIApplication:
-    """Say that ``middleware`` blocks; gives it back.
+    """Declare that ``middleware`` blocks. It has no effect, and returns ``middleware``.
 
-    The server calls every application on a thread of its pool, and iterates and closes its
-    response there, too. How many threads there are says the option ``--thread-workers``.
+    The server calls every application on a thread of its pool, and iterates over its response and
+    closes it there too. The option ``--thread-workers`` sets the number of threads.
     """
     return middleware
 
@@ -39,12 +39,12 @@ def clean_path_middleware(
     """Redirect a path with doubled slashes to the one without them.
 
     ``//news///today?page=1`` raises an `HttpRedirect` to ``/news/today?page=1``, which
-    `WsgiHandler` answers with 302.
+    `WsgiHandler` turns into a response with status 302.
     """
     path: str = environ.get("PATH_INFO", "")
     if "//" not in path:
         return
-    # The variables hold the decoded bytes of the path as latin-1: PEP 3333.
+    # The variables contain the decoded bytes of the path as Latin-1 (PEP 3333).
     path = environ.get("SCRIPT_NAME", "") + re.sub("/+", "/", f"/{path}")
     location = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
     if query := environ.get("QUERY_STRING"):

@@ -1,4 +1,4 @@
-"""`WsgiResponse`: a response that can still be edited."""
+"""`WsgiResponse`: a response that middleware can edit."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 class WsgiResponse:
-    """A response: what response middleware gets and may replace, and a WSGI application.
+    """A response that response middleware can edit or replace. It is also a WSGI application.
 
-    ``status_code`` is a number, or a whole status such as ``"200 Fine"``. ``content`` may be text
-    (sent as UTF-8), bytes, or what a WSGI application may return; the length of text and bytes is
-    declared.
+    ``status_code`` is a number, or a whole status such as ``"200 Fine"``. ``content`` is text (sent
+    as UTF-8), bytes, or anything that a WSGI application may return. For text and bytes,
+    ``Content-Length`` is set.
     """
 
     status: str
     """The status line: ``"200 OK"``."""
 
     headers: Headers
-    """The header fields: get, set, delete and test them by name, or `add_header` another."""
+    """The header fields: get, set, delete and test them by name; `add_header` adds another one."""
 
     content: Iterable[bytes] | None
-    """The body. A middleware that wraps it must not read from it before it is iterated itself.
+    """The body. A middleware that wraps it must not read from it before its own iteration starts.
 
-    It is ``None``, and must stay so, for an application that pushes its body into the function
-    that ``start_response`` gives: then only status and headers can be edited.
+    It is ``None``, and must stay ``None``, if the application sends its body by the function that
+    ``start_response`` returns: then only the status and headers can be edited.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class WsgiResponse:
 
     @property
     def status_code(self) -> int:
-        """The status as a number; setting it sets the usual reason, too."""
+        """The status as a number. Setting it also sets the usual reason phrase."""
         return int(self.status[:3])
 
     @status_code.setter
@@ -72,7 +72,7 @@ class WsgiResponse:
         self.status = f"{code} {reason}"
 
     def length(self) -> int | None:
-        """Give the length of the content, if it is known before it is iterated."""
+        """Return the length of the content if it is known before the iteration."""
         if isinstance(self.content, (list, tuple)):
             return sum(map(len, self.content))
         declared = self.headers.get("Content-Length") or ""

@@ -1,12 +1,10 @@
-"""Response middleware: callables that get the environ and the response, and edit it."""
+"""Response middleware: callables that take the environ and a response, and edit the response."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
 from typing import TYPE_CHECKING
-
-from tower_wsgi.wsgi.accept import accepts_gzip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,14 +15,14 @@ if TYPE_CHECKING:
 
 _LEVEL = 6
 _GZIP_FORMAT = 31
-"""What zlib calls a gzip header and the largest window."""
+"""The `wbits` of zlib for a gzip header and the largest window."""
 
 
 class AccessControl:
-    """Lets pages of other sites read responses: ``Access-Control-Allow-Origin``.
+    """Sets ``Access-Control-Allow-Origin``, so that pages of other sites can read responses.
 
-    ``origin`` is one site or ``*``, and ``methods`` those that a page may use. It is for
-    responses with status 200; a preflight (``OPTIONS``) is for the application to answer.
+    ``origin`` is one site or ``*``; ``methods`` are the methods that a page may use. Only responses
+    with status 200 get the headers; the application responds to preflight requests (``OPTIONS``).
     """
 
     def __init__(self, origin: str = "*", methods: str | Iterable[str] | None = None) -> None:
@@ -45,31 +43,31 @@ class AccessControl:
 class GZipMiddleware:
     """Compresses responses for clients that accept gzip.
 
-    Those with status 200 and a length known beforehand (the body is a list, or the application
-    has declared its ``Content-Length``) of ``min_length`` bytes or more; not images, sound, video
-    and what is compressed already. A stream of unknown length goes out as it comes, because its
-    client may wait for each piece of it.
+    It compresses responses with status 200 and a known length (the body is a list, or the
+    application has set ``Content-Length``) of at least ``min_length`` bytes, except images, audio,
+    video and compressed formats. A stream of unknown length is not compressed, because its client
+    may wait for each piece.
 
-    Do not compress pages that hold a secret beside what the client has sent: the length would
-    tell about the secret (the attack called BREACH).
+    Do not compress pages that contain both a secret and data from the request: the length of the
+    response would reveal parts of the secret (the BREACH attack).
     """
 
     def __init__(self, min_length: int = 200) -> None:
         self.min_length = min_length
 
     def __call__(self, environ: WSGIEnvironment, response: WsgiResponse) -> WsgiResponse:
-        """Compress the content, if that is for this response."""
+        """Compress the content if this response qualifies."""
         headers = response.headers
-        # A cache must ask again for a client of the other kind, also when this one is not served.
+        # Also for a response that is not compressed: a cache must not serve it to other clients.
         _add_vary(response)
-        if not self._is_for(response):
+        if not self._qualifies(response):
             return response
         if environ["REQUEST_METHOD"] == "HEAD":
             return response
-        if not accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+        if not _accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
             return response
         headers["Content-Encoding"] = "gzip"
-        # Byte for byte it is another content, and no range of it can be had.
+        # The content has other bytes now, and ranges of it are not available.
         del headers["Accept-Ranges"]
         etag = headers.get("ETag")
         if etag is not None and not etag.startswith("W/"):
@@ -83,7 +81,7 @@ class GZipMiddleware:
             response.content = _compressed(response.content)
         return response
 
-    def _is_for(self, response: WsgiResponse) -> bool:
+    def _qualifies(self, response: WsgiResponse) -> bool:
         length = response.length()
         headers = response.headers
         return (
@@ -117,6 +115,33 @@ def _add_vary(response: WsgiResponse) -> None:
 def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
     for chunk in chunks:
-        # Perhaps empty: a middleware gives one piece for each that it takes (PEP 3333).
+        # Perhaps empty: a middleware yields one piece for each that it receives (PEP 3333).
         yield compressor.compress(chunk)
     yield compressor.flush()
+
+
+def _accepts_gzip(header: str) -> bool:
+    """Whether ``Accept-Encoding`` allows gzip and does not prefer the plain content to it."""
+    accepted = _qualities(header)
+    gzip = accepted.get("gzip", accepted.get("x-gzip", accepted.get("*", 0)))
+    return gzip > 0 and gzip >= accepted.get("identity", 0)
+
+
+def _qualities(header: str) -> dict[str, float]:
+    """Return the quality, from 0 to 1, of each value in the header, in lower case."""
+    found: dict[str, float] = {}
+    for item in header.split(","):
+        value, *parameters = (part.strip().lower() for part in item.split(";"))
+        if value:
+            weights = (p[2:] for p in parameters if p.startswith("q="))
+            found[value] = _quality(next(weights, "1"))
+    return found
+
+
+def _quality(text: str) -> float:
+    try:
+        quality = float(text)
+    except ValueError:
+        return 0
+    # The comparison is false for NaN.
+    return quality if 0 <= quality <= 1 else 0

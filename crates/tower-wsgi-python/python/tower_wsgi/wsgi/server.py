@@ -19,16 +19,15 @@ class WSGIServer:
     """Serves a WSGI application on worker processes, each with a pool of threads.
 
     ``settings`` are the options of the command ``tower-wsgi``, with underscores: ``bind=8070``,
-    ``workers=4``, ``thread_workers=10``. Durations are seconds, or a text such as ``"30s"`` or
-    ``"5m"``; sizes are bytes, or a text such as ``"16K"`` or ``"10M"``. The command line of the
-    script overrides them, and its ``--help`` tells them all; with ``parse_console=False`` it is
-    not looked at. ``argv`` stands for `sys.argv`, and ``description`` is the first line of the
-    help.
+    ``workers=4``, ``thread_workers=10``. Durations are in seconds, or text such as ``"30s"`` or
+    ``"5m"``; sizes are in bytes, or text such as ``"16K"`` or ``"10M"``. The command line of the
+    script overrides them; its ``--help`` lists them all. With ``parse_console=False`` the command
+    line is ignored. ``argv`` replaces `sys.argv`; ``description`` is the first line of the help.
 
-    The workers are the script, executed again: what it does before `start` happens in the
-    supervisor and in each worker, and the application is called in workers only.
+    The workers are the script, executed again: everything before `start` runs in the supervisor and
+    in each worker. The application is called in workers only.
 
-    Raises `TypeError` for a setting that is unknown, `ValueError` for a wrong value.
+    Raises `TypeError` for an unknown setting, `ValueError` for an invalid value.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class WSGIServer:
         **settings: object,
     ) -> None:
         if not hasattr(callable, "__call__"):  # noqa: B004 -- the builtin's name is taken
-            raise TypeError(f"{callable!r} is no WSGI application: it cannot be called")
+            raise TypeError(f"{callable!r} is not a WSGI application: it is not callable")
         self.callable = callable
         self.name = name
         self.description = description
@@ -54,11 +53,11 @@ class WSGIServer:
     def start(self, exit: bool = True) -> int:
         """Serve until a signal stops the program.
 
-        When the exit code is not 0 this ends the program with it, or gives it with
-        ``exit=False``. Other servers of the script are not started: see `arbiter`.
+        If the exit code is not 0, the program exits with it; with ``exit=False`` the code is
+        returned. Other servers of the script are not started: see `arbiter`.
 
         To be called in the main thread, which then runs the signal handlers of the program. In
-        another one, with ``workers=0``, it gives the exit code and leaves the program to others.
+        another thread, with ``workers=0``, it returns when the server has stopped.
         """
         return _run([self], exit=exit)
 
@@ -81,15 +80,15 @@ class Arbiter:
     def start(self, exit: bool = True) -> int:
         """Serve until a signal stops the program; ``exit`` is as in `WSGIServer.start`.
 
-        The command line, if any, is that of the first server. Raises `ValueError` when two
-        servers have the same name, `RuntimeError` when there is none.
+        The command line, if any, is that of the first server. Raises `ValueError` if two servers
+        have the same name, `RuntimeError` if there is no server.
         """
         if not self._servers:
-            raise RuntimeError("there is nothing to serve: make a WSGIServer before the start")
+            raise RuntimeError("there is no server to start: create a WSGIServer first")
         names = [server.name for server in self._servers]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f'two servers are named "{name}": give each a name of its own')
+                raise ValueError(f'two servers are named "{name}": give each its own name')
         return _run(self._servers, exit=exit)
 
 
@@ -97,7 +96,7 @@ _arbiter = Arbiter()
 
 
 def arbiter() -> Arbiter:
-    """Give the arbiter, which serves every `WSGIServer` that the script has made.
+    """Return the arbiter, which serves every `WSGIServer` that the script has created.
 
     ::
 

@@ -1,1 +1,1 @@
-"""Django looks here for commands."""
+"""The package in which Django looks up commands."""

@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 _ABOUT = "Serves the Django project on worker processes with threads."
 _DEFAULT_ADDRESS = "127.0.0.1:8000"
 _FLAGS = ("--reload",)
-"""The options of the server that take no value."""
+"""The server's options without a value."""
 
 
 class Command(BaseCommand):
-    """Serves ``settings.WSGI_APPLICATION``, or Django's own application.
+    """Serves ``settings.WSGI_APPLICATION``, or Django's default application.
 
-    Django's options are parsed here. All others go to the server as they are, so that it alone
-    knows them; its help follows Django's.
+    Django's options are parsed here. All others are passed to the server, so that they are defined
+    in one place; its help follows Django's.
 
-    The supervisor does not load the application, and so it does not check it either: each worker
-    does, before it serves, and a first start with errors ends the program.
+    The supervisor neither loads nor checks the application. Each worker does both before it serves;
+    if the checks of the first workers fail, the program ends.
     """
 
     help = _ABOUT
-    # Checks load the URLs, and with them the views: see `_load`.
+    # Checks would load the URLs, and with them the views, in the supervisor: see `_load`.
     requires_system_checks = ()
     _program = "pulse"
     _server_arguments: Sequence[str] = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add what `runserver` has."""
+        """Add the options of `runserver` for static files and checks."""
         parser.usage = "%(prog)s [ADDRESS] [options] [server options]"
         parser.epilog = (
-            "ADDRESS is where to listen, as for runserver: PORT or HOST:PORT "
-            f"(default: {_DEFAULT_ADDRESS}); more of them with --bind."
+            "ADDRESS is the address to listen on, as for runserver: PORT or HOST:PORT "
+            f"(default: {_DEFAULT_ADDRESS}). Use --bind for further addresses."
         )
         parser.add_argument(
             "--skip-checks", action="store_true", help="Skip Django's system checks."
@@ -57,13 +57,13 @@ class Command(BaseCommand):
                 "--nostatic",
                 action="store_false",
                 dest="use_static_handler",
-                help="Do not serve the static files when DEBUG is on.",
+                help="Do not serve static files when DEBUG is on.",
             )
             parser.add_argument(
                 "--insecure",
                 action="store_true",
                 dest="insecure_serving",
-                help="Serve the static files even when DEBUG is off.",
+                help="Serve static files even when DEBUG is off.",
             )
 
     def print_help(self, prog_name: str, subcommand: str) -> None:
@@ -73,12 +73,12 @@ class Command(BaseCommand):
         _native.run([self._server({})], [self._name(prog_name, subcommand), "--help"], _ABOUT)
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Take the server's options out of the command line, and let Django parse the rest."""
+        """Separate the server's options from Django's, and let Django parse the latter."""
         program, subcommand, *arguments = argv
         if "-h" in arguments or "--help" in arguments:
             self.print_help(program, subcommand)
             return
-        # As Django's own does first: then wrong options end the program with a usage.
+        # As in Django's own method: with it, invalid options print the usage and end the program.
         self._called_from_command_line = True
         parser = self.create_parser(program, subcommand)
         _, self._server_arguments = parser.parse_known_args(arguments)
@@ -86,11 +86,11 @@ class Command(BaseCommand):
         super().run_from_argv([program, subcommand, *_without(arguments, self._server_arguments)])
 
     def handle(self, *args: object, **options: object) -> None:
-        """Serve until stopped."""
+        """Serve until a signal stops the program."""
         addresses, server_options = _split(self._server_arguments)
         if len(addresses) > 1:
             raise CommandError(
-                f"{addresses[1]!r} is one address too many: give more of them with --bind"
+                f"unexpected address {addresses[1]!r}: use --bind for further addresses"
             )
         argv = [self._program, *server_options]
         for address in addresses:
@@ -103,11 +103,11 @@ class Command(BaseCommand):
         return _native.Server("pulse", partial(self._load, options), {})
 
     def _load(self, options: Mapping[str, object]) -> WSGIApplication:
-        """Give a worker its application."""
+        """Load the application of a worker."""
         if not options["skip_checks"]:
             self.check()
         application: WSGIApplication = get_internal_wsgi_application()
-        # Both options are there only with the application that has the handler.
+        # Both options exist only if Django's application for static files is installed.
         if options.get("use_static_handler") and (settings.DEBUG or options["insecure_serving"]):
             from tower_wsgi.pulse.static import StaticFiles
 
@@ -120,7 +120,7 @@ class Command(BaseCommand):
 
 
 def _without(arguments: Sequence[str], others: Sequence[str]) -> list[str]:
-    """``arguments`` without ``others``, which are some of them in the same order."""
+    """Return ``arguments`` without ``others``, a subsequence of them."""
     left = list(others)
     kept = []
     for argument in arguments:
@@ -132,7 +132,7 @@ def _without(arguments: Sequence[str], others: Sequence[str]) -> list[str]:
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell addresses from the server's options and their values."""
+    """Separate addresses from the server's options and their values."""
     addresses, options = [], []
     takes_value = False
     for argument in arguments:
@@ -147,7 +147,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def _takes_value(argument: str) -> bool:
     if argument.startswith("--"):
         return "=" not in argument and argument not in _FLAGS
-    # The value of a short option may follow at once: `-w4`.
+    # The value of a short option may be attached to it: `-w4`.
     return argument.startswith("-") and len(argument) == 2
 
 
