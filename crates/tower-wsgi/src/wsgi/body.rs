@@ -1,3 +1,5 @@
+//! The body of a response: what the application returns, and what it writes in the meantime.
+
 use std::{
     fmt,
     pin::Pin,
@@ -7,15 +9,17 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::chunks::Chunks;
+use super::{
+    head::{ContentLengthBudget, Truncated},
+    response_state::ResponseGuard,
+};
 use crate::{Body, BoxError};
 
-/// The body of a response of a [`WsgiService`](super::WsgiService): it asks the application for the next
-/// piece where it is polled.
+/// The response body of a [`WsgiService`](super::WsgiService). Each poll asks the application for the next piece.
 pub struct ResponseBody<C>(Kind<C>);
 
 enum Kind<C> {
-    /// Nothing of the application's is left to run.
+    /// No code of the application is left to run.
     Plain(Body),
     Chunks(Chunks<C>),
 }
@@ -71,4 +75,142 @@ impl<C> fmt::Debug for ResponseBody<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody").finish_non_exhaustive()
     }
+}
+
+type Piece = Result<Bytes, BoxError>;
+
+/// The pieces that an application returns, and those that it writes while it is iterated over.
+pub(super) struct Chunks<C> {
+    response: ResponseGuard,
+    /// Dropped, and so closed, with the body and not at their end: the client does not have to wait for `close`.
+    chunks: C,
+    /// Whether `chunks` must not be asked again.
+    is_over: bool,
+    first: Option<Bytes>,
+    /// What was returned after a piece was written.
+    later: Option<Piece>,
+    budget: ContentLengthBudget,
+    /// Whether the next poll is pending, so that the server sends what it has.
+    pauses: bool,
+}
+
+impl<C: Iterator<Item = Piece>> Chunks<C> {
+    pub(super) fn new(response: ResponseGuard, chunks: C) -> Self {
+        Self {
+            response,
+            chunks,
+            is_over: false,
+            first: None,
+            later: None,
+            budget: ContentLengthBudget::default(),
+            pauses: false,
+        }
+    }
+
+    /// The next piece that is not empty: what was written comes before what was returned after it.
+    pub(super) fn next(&mut self) -> Option<Piece> {
+        if let Some(piece) = self.later.take() {
+            return Some(piece);
+        }
+        loop {
+            if let Some(written) = self.response.0.take_buffered() {
+                return Some(Ok(written));
+            }
+            if self.is_over {
+                return None;
+            }
+            let next = self.chunks.next();
+            self.is_over = !matches!(next, Some(Ok(_)));
+            if matches!(&next, Some(Ok(piece)) if piece.is_empty()) {
+                continue;
+            }
+            let Some(written) = self.response.0.take_buffered() else {
+                return next;
+            };
+            self.later = next;
+            return Some(Ok(written));
+        }
+    }
+
+    /// Sets the first piece, if there is one, and what the `Content-Length` allows.
+    pub(super) fn begin(&mut self, first: Option<Bytes>, budget: ContentLengthBudget) {
+        self.first = first;
+        self.budget = budget;
+    }
+
+    /// Sends nothing more.
+    pub(super) fn discard(&mut self) {
+        self.is_over = true;
+        self.later = None;
+        self.begin(None, ContentLengthBudget::default());
+    }
+
+    /// The whole body, if it is the first piece and the iterator's size hint says that no other follows, as that of a
+    /// list does. An iterator that had to be asked may have work to do when it is closed, for which the client does
+    /// not have to wait.
+    pub(super) fn take_whole(&mut self) -> Option<Bytes> {
+        let says_so = !self.is_over && self.chunks.size_hint().1 == Some(0);
+        let is_last = self.later.is_none() && says_so;
+        let length = self.first.as_ref().map_or(0, Bytes::len) as u64;
+        if !is_last || self.size_hint().exact() != Some(length) {
+            return None;
+        }
+        Some(self.first.take().unwrap_or_default())
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        // A pool's thread passes each piece to the event loop. On the event loop itself, the server sends it now.
+        if std::mem::take(&mut self.pauses) && self.response.0.early.is_none() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let next = match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None if self.budget.is_complete() => None,
+            None => self.next(),
+        };
+        let mut piece = match next {
+            Some(Ok(piece)) => piece,
+            Some(Err(error)) => {
+                self.discard();
+                return Poll::Ready(Some(Err(error)));
+            }
+            None => {
+                let end = std::mem::take(&mut self.budget).end();
+                return Poll::Ready(end.err().map(|error| Err(error.into())));
+            }
+        };
+        if let Some(Truncated) = self.budget.take(&mut piece) {
+            warn_of_excess();
+        }
+        if piece.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.pauses = true;
+        Poll::Ready(Some(Ok(piece)))
+    }
+
+    /// Whether no piece is left, as far as that is known without a call of the application.
+    pub(super) fn is_end(&self) -> bool {
+        if self.first.is_some() {
+            return false;
+        }
+        self.budget.is_complete() || self.has_no_more() && self.budget.end().is_ok()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        if !self.budget.is_known() && self.has_no_more() {
+            let first = self.first.as_ref().map_or(0, Bytes::len);
+            return SizeHint::with_exact(first as u64);
+        }
+        self.budget.size_hint()
+    }
+
+    fn has_no_more(&self) -> bool {
+        self.later.is_none() && (self.is_over || self.chunks.size_hint().1 == Some(0))
+    }
+}
+
+pub(super) fn warn_of_excess() {
+    tracing::warn!("the application gave more than its Content-Length says; the rest is not sent");
 }

@@ -1,11 +1,13 @@
-//! The status line and the header fields that an application gives, checked once and for all.
+//! What `start_response` is called with, checked: the status, the header fields, and the length that they promise.
 
 use std::{error::Error, fmt};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_LENGTH};
+use http_body::SizeHint;
 use hyper::ext::ReasonPhrase;
 
-/// The fields between the server and the client alone (RFC 9110 section 7.6.1, and PEP 3333 "Other HTTP
+/// The fields that concern only the connection between the server and the client (RFC 9110 section 7.6.1, and PEP 3333 "Other HTTP
 /// Features"), in lower case.
 const HOP_BY_HOP: [&str; 10] = [
     "connection",
@@ -75,11 +77,16 @@ impl Head {
         Ok(head)
     }
 
-    /// Says how long the body would be that a response to `HEAD` does not have.
+    /// Adds the length that the body would have to a response to `HEAD`.
     pub(super) fn announce(&mut self, length: u64) {
         if self.content_length.is_none() && self.allows_body() {
             self.headers.insert(CONTENT_LENGTH, length.into());
         }
+    }
+
+    /// The bytes that the `Content-Length` allows the body.
+    pub(super) fn budget(&self) -> ContentLengthBudget {
+        ContentLengthBudget::new(self.content_length)
     }
 
     /// Whether a response with this status may have a body (RFC 9110 section 6.4.1).
@@ -148,6 +155,56 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The bytes of a `Content-Length` that have yet to come; without one, any number may come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ContentLengthBudget(Option<u64>);
+
+/// The end of a piece was cut off, because it is beyond the `Content-Length`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Truncated;
+
+impl ContentLengthBudget {
+    fn new(length: Option<u64>) -> Self {
+        Self(length)
+    }
+
+    /// Counts a piece, and truncates it to what is left.
+    pub(super) fn take(&mut self, piece: &mut Bytes) -> Option<Truncated> {
+        let left = self.0.as_mut()?;
+        let length = piece.len() as u64;
+        if length <= *left {
+            *left -= length;
+            return None;
+        }
+        piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+        *left = 0;
+        Some(Truncated)
+    }
+
+    pub(super) fn is_known(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether all of it has come; `false` without a length.
+    pub(super) fn is_complete(self) -> bool {
+        self.0 == Some(0)
+    }
+
+    /// The body ends here. An error says that bytes are missing.
+    pub(super) fn end(self) -> Result<(), String> {
+        match self.0 {
+            None | Some(0) => Ok(()),
+            Some(left) => Err(format!(
+                "the application gave {left} bytes less than its Content-Length says"
+            )),
+        }
+    }
+
+    pub(super) fn size_hint(self) -> SizeHint {
+        self.0.map_or_else(SizeHint::new, SizeHint::with_exact)
+    }
+}
+
 /// Why `start_response` refuses what it is called with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -162,7 +219,7 @@ pub enum StartError {
         /// What is wrong with it.
         problem: Problem,
     },
-    /// It was called before, and not because of an error.
+    /// It was called before, and the second call is not because of an error.
     CalledTwice,
 }
 
@@ -170,13 +227,13 @@ pub enum StartError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Its name is empty, or has a character that no name has (RFC 9110 section 5.1).
+    /// Its name is empty, or has a character that is not allowed in a name (RFC 9110 section 5.1).
     Name,
-    /// Its value has a control character: a line break would be the start of another field.
+    /// Its value has a control character. A line break would start another field.
     Value,
-    /// It is between the server and the client alone (RFC 9110 section 7.6.1).
+    /// It concerns the connection, which only the server controls (RFC 9110 section 7.6.1).
     HopByHop,
-    /// A `Content-Length` that is no number.
+    /// A `Content-Length` that is not a number.
     Length,
     /// A second `Content-Length`.
     Twice,
@@ -339,5 +396,25 @@ mod tests {
         assert_eq!(announced(b"200 OK", &own).unwrap(), "9");
         assert_eq!(announced(b"304 Not Modified", &[]), None);
         assert_eq!(announced(b"204 No Content", &[]), None);
+    }
+
+    #[test]
+    fn pieces_are_counted_and_truncated() {
+        let mut budget = ContentLengthBudget::new(Some(5));
+        let mut piece = Bytes::from("abc");
+        assert_eq!((budget.take(&mut piece), &*piece), (None, &b"abc"[..]));
+        assert!(budget.end().unwrap_err().contains("2 bytes less"));
+        let mut piece = Bytes::from("defg");
+        let truncated = budget.take(&mut piece);
+        assert_eq!((truncated, &*piece), (Some(Truncated), &b"de"[..]));
+        assert!(budget.is_complete() && budget.end().is_ok());
+    }
+
+    #[test]
+    fn without_a_length_nothing_is_truncated() {
+        let mut budget = ContentLengthBudget::default();
+        let mut piece = Bytes::from("abc");
+        assert_eq!(budget.take(&mut piece), None);
+        assert!(!budget.is_complete() && budget.end().is_ok());
     }
 }

@@ -97,26 +97,22 @@
 
 mod application;
 mod body;
-mod chunks;
 mod environ;
 mod file;
 mod head;
 mod input;
-mod left;
-mod sending;
+mod response_state;
 mod service;
-mod start_response;
 pub mod testing;
 mod variables;
 
 pub use self::{
-    application::Application,
+    application::{Application, StartResponse, Write},
     body::ResponseBody,
     environ::Environ,
     head::{Problem, StartError, hop_by_hop},
     input::Input,
     service::WsgiService,
-    start_response::{StartResponse, Write},
     variables::Variable,
 };
 

@@ -1,3 +1,5 @@
+//! `WsgiService`: calls an application, and makes a response of what it gives.
+
 use std::{
     convert::Infallible,
     error::Error,
@@ -9,22 +11,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, uri::PathAndQuery};
-use tower_blocking::internal::{Rejection, Writer};
+use http::{Request, Response, uri::PathAndQuery};
+use tower_blocking::internal::Rejection;
 use tower_service::Service;
 
 use super::{
     Application, Environ, Input, ResponseBody, StartResponse,
-    chunks::{Chunks, warn_of_excess},
+    body::{Chunks, warn_of_excess},
     environ::Server,
     file::FileBody,
-    left::{Fit, Left},
-    sending::{Returned, Sending, Shared},
+    head::Truncated,
+    response_state::{Beginning, ResponseGuard, Returned, SharedResponse},
 };
 use crate::{Body, BoxError};
 
-const NOT_STARTED: &str =
-    "the application gave a body, or none, without a call of start_response that succeeded";
+const NOT_STARTED: &str = "the application returned without a successful call of start_response";
 
 /// An [`Application`] as a service. See the [module docs](super).
 pub struct WsgiService<A> {
@@ -33,7 +34,7 @@ pub struct WsgiService<A> {
 }
 
 impl<A> WsgiService<A> {
-    /// A service that calls `application` where it is called itself, and iterates over its body where that
+    /// A service that calls `application` when it is called itself, and iterates over its chunks when the response body
     /// is polled.
     #[must_use]
     pub fn new(application: A) -> Self {
@@ -47,9 +48,8 @@ impl<A> WsgiService<A> {
         }
     }
 
-    /// `SCRIPT_NAME`: the path at which the application is mounted, as `/shop`, empty by default. Where a
-    /// path starts with it, `PATH_INFO` is what comes after; other paths are left as they are, since a
-    /// proxy may have cut it off.
+    /// `SCRIPT_NAME`: the path at which the application is mounted, such as `/shop`; empty by default. `PATH_INFO` is
+    /// the rest of a path that starts with it. Other paths are not changed, because a proxy may have removed the prefix.
     #[must_use]
     pub fn script_name(mut self, path: &str) -> Self {
         let path = path.trim_matches('/');
@@ -99,14 +99,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let shared = Shared::new(&parts.method);
-        let asked = (parts.method.clone(), parts.uri.path_and_query().cloned());
+        let shared = SharedResponse::new(&parts.method);
+        let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let environ = Environ::new(parts, Input::new(body), Arc::clone(&self.server));
-        let response = answer(&*self.application, environ, &shared).unwrap_or_else(|error| {
+        let response = respond(&*self.application, environ, &shared).unwrap_or_else(|error| {
             if shared.is_client_gone() && is_broken_pipe(&*error) {
-                not_sent(&*error);
+                tracing::debug!(
+                    error = &*error as &dyn Error,
+                    "a response body was not sent to its end",
+                );
             } else {
-                log(&*error, &asked);
+                tracing::error!(
+                    error = &*error as &dyn Error,
+                    %method,
+                    path = target.as_ref().map_or("", PathAndQuery::path),
+                    "the application failed",
+                );
             }
             Rejection::FAILED.into_response().map(ResponseBody::plain)
         });
@@ -131,48 +139,46 @@ impl<A> fmt::Debug for WsgiService<A> {
     }
 }
 
-/// Calls the application, and asks for its first piece: the head goes with that.
-fn answer<A: Application>(
+/// Calls the application, and asks for its first piece, with which the head is sent.
+fn respond<A: Application>(
     application: &A,
     environ: Environ,
-    shared: &Arc<Shared>,
+    response: &Arc<SharedResponse>,
 ) -> Result<Response<ResponseBody<A::Chunks>>, BoxError> {
-    let sending = Sending(Arc::clone(shared));
-    let chunks = application.call(environ, StartResponse::new(shared))?;
-    let is_complete = match shared.returned() {
-        Returned::File(file) => {
-            drop(chunks);
-            return send_file(shared, file);
-        }
-        Returned::Complete => true,
-        Returned::Pieces => false,
+    let guard = ResponseGuard(Arc::clone(response));
+    let chunks = application.call(environ, StartResponse::new(response))?;
+    let returned = response.returned();
+    if let Returned::File(file) = returned {
+        drop(chunks);
+        return send_file(response, file);
+    }
+    let mut chunks = Chunks::new(guard, chunks);
+    let first = match returned {
+        Returned::Nothing => None,
+        _ => next(response, &mut chunks)?,
     };
-    let mut chunks = Chunks::new(sending, chunks);
-    let first = if is_complete {
-        None
-    } else {
-        ask(shared, &mut chunks)?
+    let (mut head, has_body, was_written) = match response.begin() {
+        Beginning::NotStarted => return Err(NOT_STARTED.into()),
+        Beginning::Streaming => return write(response, first, chunks),
+        Beginning::Head {
+            head,
+            has_body,
+            was_written,
+        } => (head, has_body, was_written),
     };
-    let begin = shared.begin();
-    let Some(mut head) = begin.head else {
-        if begin.is_written {
-            return write(shared, first, chunks);
-        }
-        return Err(NOT_STARTED.into());
-    };
-    let left = Left::new(head.content_length);
+    let budget = head.budget();
     let is_empty = first.is_none();
-    chunks.begin(first, left);
-    if !begin.has_body {
-        // Nobody has counted what was written.
+    chunks.begin(first, budget);
+    if !has_body {
+        // The length of what was written is not known.
         let length = chunks.size_hint().exact();
-        let length = length.filter(|_| !is_empty && !begin.was_written);
+        let length = length.filter(|_| !is_empty && !was_written);
         length.inspect(|length| head.announce(*length));
         chunks.discard();
     } else if is_empty {
-        left.end()?;
-    } else if left.is_complete() {
-        // A server has no reason to look at a body of this length.
+        budget.end()?;
+    } else if budget.is_complete() {
+        // The server does not poll a body of this length.
         warn_of_excess();
         chunks.discard();
     }
@@ -183,23 +189,13 @@ fn answer<A: Application>(
     Ok(head.respond(body))
 }
 
-/// The next piece, unless `write` has sent all that there is to send.
-fn next<C>(shared: &Shared, chunks: &mut Chunks<C>) -> Result<Option<Bytes>, BoxError>
-where
-    C: Iterator<Item = Result<Bytes, BoxError>>,
-{
-    if shared.is_complete() {
-        return Ok(None);
-    }
-    ask(shared, chunks)
-}
-
-fn ask<C>(shared: &Shared, chunks: &mut Chunks<C>) -> Result<Option<Bytes>, BoxError>
+/// The next piece. An error after all that the `Content-Length` says was written is logged, and is the end.
+fn next<C>(response: &SharedResponse, chunks: &mut Chunks<C>) -> Result<Option<Bytes>, BoxError>
 where
     C: Iterator<Item = Result<Bytes, BoxError>>,
 {
     match chunks.next().transpose() {
-        Err(error) if shared.is_complete() => {
+        Err(error) if response.is_complete() => {
             tracing::error!(
                 error = &*error as &dyn Error,
                 "the application failed after its whole response",
@@ -211,32 +207,36 @@ where
 }
 
 fn send_file<C>(
-    shared: &Shared,
+    response: &SharedResponse,
     mut file: FileBody,
 ) -> Result<Response<ResponseBody<C>>, BoxError> {
-    let begin = shared.begin();
-    let mut head = begin.head.ok_or(NOT_STARTED)?;
+    let Beginning::Head {
+        mut head, has_body, ..
+    } = response.begin()
+    else {
+        return Err(NOT_STARTED.into());
+    };
     if let Some(length) = head.content_length {
         file.limit(length)?;
     }
-    if !begin.has_body {
+    if !has_body {
         head.announce(file.len());
         return Ok(head.respond(ResponseBody::plain(Body::empty())));
     }
     let body = Body::new(file);
-    match &shared.early {
-        // The event loop reads the file; a pool's thread has nothing to do with it.
+    match &response.early {
+        // The event loop reads the file, without a thread of the pool.
         Some(early) => {
             early.answer(head.respond(body));
-            Ok(answered())
+            Ok(already_sent())
         }
         None => Ok(head.respond(ResponseBody::plain(body))),
     }
 }
 
-/// The response is on its way, by `write`: what the application has returned goes the same way.
+/// `write` has sent the head: what the application has returned is written as well.
 fn write<C>(
-    shared: &Shared,
+    response: &SharedResponse,
     first: Option<Bytes>,
     mut chunks: Chunks<C>,
 ) -> Result<Response<ResponseBody<C>>, BoxError>
@@ -245,37 +245,27 @@ where
 {
     let mut piece = first;
     while let Some(bytes) = piece {
-        if shared.write(bytes)? == Fit::Cut {
+        if let Some(Truncated) = response.write(bytes)? {
             warn_of_excess();
         }
-        piece = next(shared, &mut chunks)?;
+        piece = if response.is_complete() {
+            None
+        } else {
+            next(response, &mut chunks)?
+        };
     }
-    shared.left().end()?;
-    // Before the application closes: the client need not wait for that.
-    shared.end(Writer::finish);
+    // Before the application is closed: the client does not have to wait for that.
+    response.finish()?;
     drop(chunks);
-    Ok(answered())
+    Ok(already_sent())
 }
 
-/// Nobody sees it: the request is answered already.
-fn answered<C>() -> Response<ResponseBody<C>> {
+/// The response of a job whose request has been responded to early. It is dropped.
+fn already_sent<C>() -> Response<ResponseBody<C>> {
     Response::new(ResponseBody::plain(Body::empty()))
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     let own = error.downcast_ref().map(io::Error::kind);
     own == Some(io::ErrorKind::BrokenPipe) || error.source().is_some_and(is_broken_pipe)
-}
-
-fn not_sent(error: &(dyn Error + 'static)) {
-    tracing::debug!(error, "a response body was not sent to its end");
-}
-
-fn log(error: &(dyn Error + 'static), (method, target): &(Method, Option<PathAndQuery>)) {
-    tracing::error!(
-        error,
-        %method,
-        path = target.as_ref().map_or("", PathAndQuery::path),
-        "the application failed",
-    );
 }
