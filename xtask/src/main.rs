@@ -7,6 +7,7 @@ mod command;
 mod compare;
 mod debian;
 mod environment;
+mod house;
 mod interpreter;
 mod newest;
 mod programs;

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::command::{Failure, cargo, run as run_command, run_and_read};
 use crate::suite::{Flaky, Libtest, Notes, Report, Verdict, judge};
 use crate::workspace::Workspace;
-use crate::{programs, python, setup};
+use crate::{house, programs, python, setup};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -24,6 +24,10 @@ pub(crate) enum Step {
     Setup,
     /// `cargo fmt` would change nothing
     Fmt,
+    /// no phrase of `xtask/words.txt` stands in the code, the documentation or the texts
+    Words,
+    /// crates and modules use those below them only, no type name stands twice in a crate, each file says what it is for
+    House,
     /// clippy has no warning, on all targets with all features
     Clippy,
     /// rustdoc has no warning
@@ -39,9 +43,11 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Setup,
         Self::Fmt,
+        Self::Words,
+        Self::House,
         Self::Clippy,
         Self::Doc,
         Self::Test,
@@ -63,6 +69,8 @@ impl Step {
             Self::Python => return python::run(),
             Self::Setup => setup::run(),
             Self::Fmt => run_command(cargo("fmt --all --check")),
+            Self::Words => house::words(),
+            Self::House => house::house(),
             Self::Clippy => run_command(cargo(
                 "clippy --workspace --all-targets --all-features -- -D warnings",
             )),

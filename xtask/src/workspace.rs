@@ -69,6 +69,18 @@ impl Workspace {
             .collect()
     }
 
+    /// Which package of the workspace depends on which other, for its code, its tests or its build script.
+    pub(crate) fn dependencies(&self) -> Vec<(String, String)> {
+        let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+        let ours: Vec<String> = self.packages.iter().map(name).collect();
+        let of = |package: &Value| -> Vec<(String, String)> {
+            let dependencies = package["dependencies"].as_array().into_iter().flatten();
+            let pairs = dependencies.map(|dependency| (name(package), name(dependency)));
+            pairs.filter(|(_, to)| ours.contains(to)).collect()
+        };
+        self.packages.iter().flat_map(of).collect()
+    }
+
     /// Whether there is a benchmark to run.
     pub(crate) fn has_benchmarks(&self) -> bool {
         self.packages
@@ -91,7 +103,8 @@ mod tests {
     const METADATA: &str = r#"{"packages": [
         {"name": "server", "publish": null, "features": {"cli": ["dep:clap"], "default": ["cli"], "tls": []},
          "targets": [{"kind": ["lib"]}, {"kind": ["test"]}]},
-        {"name": "command", "publish": null, "features": {}, "targets": [{"kind": ["bin"]}]},
+        {"name": "command", "publish": null, "features": {}, "targets": [{"kind": ["bin"]}],
+         "dependencies": [{"name": "server", "kind": null}, {"name": "tokio", "kind": null}]},
         {"name": "internal", "publish": [], "features": {"slow": []}, "targets": [{"kind": ["lib"]}]}
     ], "target_directory": "/project/target"}"#;
 
@@ -106,6 +119,13 @@ mod tests {
                 features
             }]
         );
+    }
+
+    #[test]
+    fn dependencies_between_our_packages_are_listed() {
+        let workspace = Workspace::parse(METADATA.as_bytes()).expect("the metadata is valid");
+        let expected = [("command".to_owned(), "server".to_owned())];
+        assert_eq!(workspace.dependencies(), expected);
     }
 
     #[test]
