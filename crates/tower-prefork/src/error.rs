@@ -3,7 +3,7 @@
 use std::{error::Error, fmt::Display};
 
 use serde::{Deserialize, Serialize};
-use tower_serve::error::with_causes;
+use tower_serve::internal::with_causes;
 
 /// Why a service could not be built: the first line of the error with its causes, and the lines after
 /// it as they are. The traceback of an interpreter, for example, is hard to read in one line.

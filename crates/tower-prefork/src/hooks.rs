@@ -6,10 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use tower_serve::{
-    connection::{ConnectInfo, ConnectionHooks, ConnectionStep},
-    error::panic_text,
-};
+use tower_serve::{ConnectInfo, ConnectionHooks, ConnectionStep, internal::panic_text};
 
 /// A step in the life of a worker: see [`WorkerContext::on_step`](crate::WorkerContext::on_step).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +89,7 @@ impl Hooks {
         &mut self,
         hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static,
     ) {
-        self.on_connection.add(hook);
+        self.on_connection.on_connection(hook);
     }
 
     pub(crate) fn add_on_step(&mut self, hook: Arc<OnStep>) {

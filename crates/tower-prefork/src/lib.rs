@@ -60,8 +60,8 @@ pub use server_log::LogStream;
 #[cfg(feature = "tls")]
 pub use tower_serve::Tls;
 pub use tower_serve::{
-    AccessLog, AccessLogFormat, BoxError, Http, HttpService, RequestBody,
-    connection::{ConnectInfo, ConnectionStep, RequestSummary},
+    AccessLog, AccessLogFormat, BoxError, ConnectInfo, ConnectionStep, Http, HttpService,
+    RequestBody, RequestSummary, ServerResponse,
 };
-pub use tower_server_info::{PoolMonitor, PoolStats, ServerResponse, StuckJob};
+pub use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
 pub use worker::WorkerContext;

@@ -15,7 +15,7 @@ use crate::{
     system::{Announcer, Credentials, PidFile, Title, passed_sockets, set_umask},
     worker::{self, Alone},
 };
-use tower_serve::log_writer::{self, Target};
+use tower_serve::internal::log_writer::{self, Target};
 
 /// Why the program ends.
 #[derive(Debug)]

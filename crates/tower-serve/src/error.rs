@@ -7,7 +7,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An error and its causes, in one line.
 #[must_use]
-pub fn error_text(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
     let text = with_causes(error, error.to_string());
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

@@ -14,25 +14,28 @@
 // A print panics when standard error is gone, and waits when it is full.
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-pub mod access_log;
-pub mod connection;
-pub mod error;
-#[doc(hidden)]
-pub mod file;
+mod access_log;
+mod connection;
+mod error;
+mod file;
 mod http;
 mod http_service;
-pub mod log_writer;
-mod setting;
 #[doc(hidden)]
-pub mod threads;
+pub mod internal;
+mod log_writer;
+mod server;
+mod setting;
+mod threads;
 #[cfg(feature = "tls")]
-pub mod tls;
+mod tls;
 
 pub use access_log::{AccessLog, AccessLogFormat};
-pub use connection::RequestBody;
+pub use connection::{ConnectionHooks, ConnectionStep, Load, RequestBody, RequestSummary};
 pub use error::BoxError;
 pub use http::Http;
 pub use http_service::HttpService;
+pub use server::{HttpServer, HttpServerBuilder};
 pub use setting::InvalidSetting;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
+pub use tower_server_info::{ConnectInfo, ServerResponse};

@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::Args;
 use crate::{LogStream, config, control, server_log, system::open_standard_streams};
-use tower_serve::log_writer::Target;
+use tower_serve::internal::log_writer::Target;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::process;
-use tower_serve::error::panic_text;
+use tower_serve::internal::panic_text;
 
 /// From here on panics are in the server log.
 pub(crate) fn log_panics() {

@@ -14,7 +14,7 @@ use rustix::{
     stdio,
 };
 
-use tower_serve::log_writer::{LineWriter, Output, Target};
+use tower_serve::internal::log_writer::{LineWriter, Output, Target};
 
 /// How long a process that ends, or has not begun to serve, waits for a log that does not keep up. A stop's deadline
 /// is followed by this.

@@ -17,7 +17,7 @@ use crate::{
     start,
     system::PidFile,
 };
-use tower_serve::log_writer;
+use tower_serve::internal::log_writer;
 
 /// What a new supervisor gets, beyond the time that its workers may take, to become ready.
 const UPGRADE_GRACE: Duration = Duration::from_secs(10);

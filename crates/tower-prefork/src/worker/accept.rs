@@ -22,7 +22,7 @@ use super::{
     polite::Polite,
 };
 use crate::listener::Listener;
-use tower_serve::{connection::Load, threads};
+use tower_serve::{Load, internal::threads};
 
 /// Connections that the event loop has not taken yet.
 const HAND_OVER: usize = 16;

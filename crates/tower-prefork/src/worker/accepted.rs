@@ -4,7 +4,7 @@ use rustix::{io::Errno, net::SocketFlags};
 
 use super::gate::Permit;
 use crate::listener::{Listener, Local};
-use tower_serve::connection::ConnectInfo;
+use tower_serve::ConnectInfo;
 
 /// A connection that was accepted.
 #[derive(Debug)]

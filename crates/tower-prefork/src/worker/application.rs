@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use super::{WorkerContext, serve::serve, stop::Drain};
 use crate::{control::Socket, listener::Listener, stop_request::StopRequest};
-use tower_serve::{BoxError, HttpService, connection::Load};
+use tower_serve::{BoxError, HttpService, Load};
 
 /// Builds a service and serves it; the types of the service are forgotten here.
 pub(crate) struct Application(Box<dyn FnOnce(Job) -> Served>);

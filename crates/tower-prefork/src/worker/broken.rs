@@ -15,7 +15,7 @@ use crate::{
     control::{Socket, ToSupervisor},
     error::Reason,
 };
-use tower_serve::error::panic_text;
+use tower_serve::internal::panic_text;
 
 /// What exit handlers get, which may be stuck.
 const GRACE: Duration = Duration::from_millis(500);

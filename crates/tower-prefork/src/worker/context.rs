@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use tokio::sync::watch;
-use tower_serve::connection::{ConnectInfo, ConnectionStep, RequestSummary};
+use tower_serve::{ConnectInfo, ConnectionStep, RequestSummary};
 use tower_server_info::{PoolMonitor, PoolStats, ServerResponse};
 
 use super::monitors::PoolMonitors;

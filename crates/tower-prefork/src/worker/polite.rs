@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tower_serve::connection::Load;
+use tower_serve::Load;
 
 /// How long a busy worker leaves waiting connections to its siblings, and how many it takes then. After a
 /// while it looks a few times whether there are some: what the siblings take in time is not there each time.

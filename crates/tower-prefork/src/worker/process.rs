@@ -28,7 +28,10 @@ use crate::{
     stray_signals::ignore_stray_signals,
     system::{Announcer, Title},
 };
-use tower_serve::{BoxError, connection::Load, log_writer, threads};
+use tower_serve::{
+    BoxError, Load,
+    internal::{log_writer, threads},
+};
 
 /// How often the supervisor hears that the event loop is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{WorkerContext, gate::Gate};
-use tower_serve::connection::Load;
+use tower_serve::Load;
 
 /// How often the log tells that there is no room.
 const WARN_AGAIN: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::Future, io, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -22,12 +22,7 @@ use crate::{
     control::ToSupervisor,
     listener::passed_bits,
 };
-use tower_serve::{
-    BoxError, HttpService,
-    access_log::Log,
-    connection::{self, Load, Readiness, Shared},
-    error::panic_text,
-};
+use tower_serve::{BoxError, ConnectionHooks, HttpServer, HttpService, Load, internal::panic_text};
 
 /// How often it is looked whether the accept thread can be reached.
 const CHECK: Duration = Duration::from_secs(1);
@@ -57,32 +52,9 @@ where
 
     let config = worker.config();
     let gate = Gate::new(max_connections(config))?;
-    let (drain, draining) = watch::channel(None);
-    let log = config.access_log.as_ref();
-    let log = log.map(|log| Log::start(log, worker.slot())).transpose()?;
-    let load = Load::new(max_requests(config));
-    let readiness = config.readiness_path.as_deref();
-    let readiness = readiness.map(|path| {
-        let phases = worker.phases();
-        Readiness::new(path, move || {
-            matches!(*phases.borrow(), Phase::Ready | Phase::Reloading)
-        })
-    });
-    let (http, hooks) = (config.http.clone(), worker.hooks());
-    let shared = Shared::new(
-        http,
-        draining,
-        load.clone(),
-        log,
-        readiness,
-        hooks.of_connections(),
-    );
-    #[cfg(feature = "tls")]
-    let shared = match &config.tls {
-        Some(tls) => shared.encrypted(tls.server_config()?),
-        None => shared,
-    };
-    let shared = Arc::new(shared);
+    let hooks = worker.hooks();
+    let server = http_server(&worker, hooks.of_connections())?;
+    let load = server.load().clone();
     // A thread that the system refuses is an error of the start.
     let own = !passed_bits(&listeners);
     let (mut accepted, go) =
@@ -102,7 +74,7 @@ where
     tokio::spawn(room::make_room(worker.clone(), gate.clone(), load.clone()));
 
     let spawn = |accepted: Accepted| {
-        if let Err(error) = connect(accepted, service.clone(), shared.clone()) {
+        if let Err(error) = connect(accepted, service.clone(), &server) {
             tracing::warn!(%error, "cannot serve a connection");
         }
     };
@@ -136,7 +108,7 @@ where
     worker.ends_at(how.deadline);
 
     hooks.step(WorkerStep::Draining);
-    drain.send_replace(Some(how.idle));
+    server.shutdown(how.idle);
     gate.close(how.queues, if how.for_good { own } else { 0 });
     let finish = async {
         // A thread that does not hear of the end does not end.
@@ -150,7 +122,9 @@ where
     };
     let hurry = async {
         while stop.changed().await.is_ok() {
-            drain.send_replace(stop.borrow_and_update().map(|how| how.idle));
+            if let Some(how) = &*stop.borrow_and_update() {
+                server.shutdown(how.idle);
+            }
         }
         std::future::pending::<()>().await;
     };
@@ -177,6 +151,30 @@ where
     Ok(requests)
 }
 
+/// What serves the connections of this worker.
+fn http_server(worker: &WorkerContext, hooks: ConnectionHooks) -> Result<HttpServer, BoxError> {
+    let config = worker.config();
+    let mut server = HttpServer::builder()
+        .http(config.http.clone())
+        .hooks(hooks)
+        .slot(worker.slot())
+        .max_requests(max_requests(config));
+    if let Some(path) = &config.readiness_path {
+        let phases = worker.phases();
+        server = server.readiness(path, move || {
+            matches!(*phases.borrow(), Phase::Ready | Phase::Reloading)
+        });
+    }
+    if let Some(access_log) = &config.access_log {
+        server = server.access_log(access_log.clone());
+    }
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &config.tls {
+        server = server.tls(tls.clone());
+    }
+    server.build()
+}
+
 /// Waits until the worker cannot accept any more. Gives the reason.
 async fn failure(gate: Gate) -> String {
     let mut check = interval(CHECK);
@@ -198,7 +196,7 @@ async fn shed_before_stop(mut phases: watch::Receiver<Phase>, load: Load) {
 }
 
 /// Starts to serve one connection; its place is free again afterwards.
-fn connect<S: HttpService>(accepted: Accepted, service: S, shared: Arc<Shared>) -> io::Result<()> {
+fn connect<S: HttpService>(accepted: Accepted, service: S, server: &HttpServer) -> io::Result<()> {
     let Accepted {
         stream,
         connection,
@@ -207,12 +205,12 @@ fn connect<S: HttpService>(accepted: Accepted, service: S, shared: Arc<Shared>) 
     match stream {
         Stream::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
-            let served = connection::serve_tcp(stream, connection, service, shared);
+            let served = server.serve_tcp(stream, connection, service);
             tokio::spawn(permit.held_by(served));
         }
         Stream::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
-            let served = connection::serve(stream, connection, service, shared);
+            let served = server.serve_connection(stream, connection, service);
             tokio::spawn(permit.held_by(served));
         }
     }

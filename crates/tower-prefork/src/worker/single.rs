@@ -20,7 +20,7 @@ use crate::{
     stop_request::StopRequest, stray_signals::ignore_stray_signals, supervisor::log_ready,
     system::Announcer,
 };
-use tower_serve::threads;
+use tower_serve::internal::threads;
 
 /// A server that runs without workers.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::{
     control::{Socket, ToSupervisor},
     stop_request::StopRequest,
 };
-use tower_serve::connection::Load;
+use tower_serve::Load;
 
 /// A supervisor that has no room for a message is told again after so long.
 const AGAIN: Duration = Duration::from_secs(1);

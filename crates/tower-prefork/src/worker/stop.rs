@@ -15,7 +15,7 @@ use crate::{
     supervisor::{log_delay, log_stopping},
     system::Announcer,
 };
-use tower_serve::{connection::Load, log_writer};
+use tower_serve::{Load, internal::log_writer};
 
 /// What the event loop and the runtime get, after the deadline, to end by themselves.
 const GRACE: Duration = Duration::from_millis(500);

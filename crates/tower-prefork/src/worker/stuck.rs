@@ -4,7 +4,7 @@ use tokio::time::sleep;
 use tower_server_info::StuckJob;
 
 use super::{WorkerContext, gate::Gate};
-use tower_serve::connection::Load;
+use tower_serve::Load;
 
 /// How often to look whether clients have left their jobs.
 const LOOK: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use rustix::param::page_size;
 
 use super::WorkerContext;
 use crate::control::Vitals;
-use tower_serve::connection::Load;
+use tower_serve::Load;
 
 /// What the worker counts, at this moment.
 pub(super) fn vitals(worker: &WorkerContext, load: &Load) -> Vitals {

@@ -21,7 +21,7 @@ const LAST_WRITE: Duration = Duration::from_secs(3);
 /// The access log of a worker. Clones are the same log; when the last is dropped, what was logged is
 /// written.
 #[derive(Clone, Debug)]
-pub struct Log(Arc<Inner>);
+pub(crate) struct Log(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -31,7 +31,7 @@ struct Inner {
 
 impl Log {
     /// Starts the thread that writes.
-    pub fn start(setting: &AccessLog, slot: usize) -> io::Result<Self> {
+    pub(crate) fn start(setting: &AccessLog, slot: usize) -> io::Result<Self> {
         let output = Output::new(Target::access_log(&setting.path));
         let style = Style::new(setting.format, output.is_regular(), slot);
         let writer = LineWriter::start(output, GATHER)?;

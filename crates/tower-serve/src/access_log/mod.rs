@@ -21,6 +21,6 @@ mod stamp;
 mod user;
 
 pub(crate) use log::Client;
-pub use log::Log;
+pub(crate) use log::Log;
 pub(crate) use record::Record;
 pub use setting::{AccessLog, AccessLogFormat};

@@ -41,7 +41,10 @@ pub struct ConnectionHooks {
 
 impl ConnectionHooks {
     /// Adds a hook that is called when a connection opens, and when it has ended.
-    pub fn add(&mut self, hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static) {
+    pub fn on_connection(
+        &mut self,
+        hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static,
+    ) {
         self.on_step.push(Arc::new(hook));
     }
 

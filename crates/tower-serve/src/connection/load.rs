@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -27,6 +30,7 @@ struct Counters {
     limit: u64,
     enough: Notify,
     given_up: Notify,
+    no_connections: Notify,
     /// Threads of jobs that nobody waits for.
     lost: AtomicUsize,
     /// Connections that are to close with their next response.
@@ -46,6 +50,7 @@ impl Load {
             limit,
             enough: Notify::new(),
             given_up: Notify::new(),
+            no_connections: Notify::new(),
             lost: AtomicUsize::new(0),
             surplus: AtomicUsize::new(0),
             began_at: Instant::now(),
@@ -78,6 +83,19 @@ impl Load {
     /// Waits until there were so many requests as the limit says, once.
     pub async fn enough(&self) {
         self.0.enough.notified().await;
+    }
+
+    /// Waits until no connection is open.
+    pub(crate) async fn no_connections(&self) {
+        loop {
+            let mut closed = pin!(self.0.no_connections.notified());
+            // Before the look, so that it misses none.
+            closed.as_mut().enable();
+            if self.connections() == 0 {
+                return;
+            }
+            closed.await;
+        }
     }
 
     /// Waits until a request was given up.
@@ -160,7 +178,9 @@ impl Load {
     }
 
     pub(super) fn connection_closed(&self) {
-        self.0.connections.fetch_sub(1, Relaxed);
+        if self.0.connections.fetch_sub(1, Relaxed) == 1 {
+            self.0.no_connections.notify_waiters();
+        }
     }
 
     /// A request has come.

@@ -63,10 +63,10 @@ mod timer;
 
 pub use events::{ConnectionHooks, ConnectionStep};
 pub use load::Load;
-pub use readiness::Readiness;
+pub(crate) use readiness::Readiness;
 pub use request_body::RequestBody;
-pub use serve::serve;
+pub(crate) use serve::serve;
 pub use server_response::RequestSummary;
-pub use shared::Shared;
-pub use tcp::serve_tcp;
-pub use tower_server_info::ConnectInfo;
+pub(crate) use shared::Shared;
+pub(crate) use tcp::serve_tcp;
+pub(crate) use tower_server_info::ConnectInfo;

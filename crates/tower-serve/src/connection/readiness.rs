@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 /// Responds to load balancers that ask whether to send requests here.
 #[derive(Clone)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     path: Arc<str>,
     is_ready: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -21,7 +21,7 @@ pub(super) enum ReadinessReport {
 
 impl Readiness {
     /// At this path. `is_ready` is called at each request for it.
-    pub fn new(path: &str, is_ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(path: &str, is_ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self {
             path: path.into(),
             is_ready: Arc::new(is_ready),

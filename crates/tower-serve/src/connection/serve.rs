@@ -39,7 +39,7 @@ const NO_HEAD_REQUEST: &[u8] = b"HEAD / HTTP/1.1\r\nhost: none\r\n\r\n";
 ///
 /// When `drain` is set, an idle connection closes after that time, a busy one closes after its response, and
 /// a new one has a moment to send its first request, which is answered.
-pub fn serve<IO, S>(
+pub(crate) fn serve<IO, S>(
     io: IO,
     connection: ConnectInfo,
     service: S,

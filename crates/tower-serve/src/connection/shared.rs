@@ -24,7 +24,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What the connections of one worker share.
 #[derive(Debug)]
-pub struct Shared {
+pub(crate) struct Shared {
     pub(super) http: Http,
     pub(super) drain: watch::Receiver<Option<Duration>>,
     pub(super) load: Load,
@@ -39,7 +39,7 @@ pub struct Shared {
 impl Shared {
     /// `drain` is set when the worker is to stop: how long an idle connection may wait for its last
     /// request. No time-out is longer than a year.
-    pub fn new(
+    pub(crate) fn new(
         mut http: Http,
         drain: watch::Receiver<Option<Duration>>,
         load: Load,
@@ -69,9 +69,13 @@ impl Shared {
         }
     }
 
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
+
     /// TCP connections begin with a handshake.
     #[cfg(feature = "tls")]
-    pub fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
+    pub(crate) fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
         Self {
             tls: Some(tls),
             ..self

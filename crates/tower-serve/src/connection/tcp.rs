@@ -15,7 +15,7 @@ use super::{
 use crate::HttpService;
 
 /// As [`serve`], with TLS if the server has a certificate.
-pub fn serve_tcp<S: HttpService>(
+pub(crate) fn serve_tcp<S: HttpService>(
     stream: TcpStream,
     connection: ConnectInfo,
     service: S,

@@ -13,4 +13,5 @@ mod output;
 mod writer;
 
 pub use line_writer::{LineWriter, reopen_all};
-pub use output::{Output, PIPE_BUF, Target, check};
+pub(crate) use output::PIPE_BUF;
+pub use output::{Output, Target, check};

@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_millis(100);
 const WAITS_WITHIN_A_LINE: u32 = 10;
 
 /// What the kernel keeps together when several processes write to one pipe: its `PIPE_BUF`.
-pub const PIPE_BUF: usize = 4096;
+pub(crate) const PIPE_BUF: usize = 4096;
 
 /// Where a log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -77,9 +77,13 @@ impl Tls {
         Ok(())
     }
 
-    /// What a handshake needs, after the files were read.
-    pub fn server_config(&self) -> Result<Arc<ServerConfig>, BoxError> {
-        let pem = self.pem.as_ref().ok_or("the certificate was not read")?;
-        pem.server_config()
+    /// What a handshake needs. Reads the files unless [`read`](Self::read) has.
+    pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>, BoxError> {
+        match &self.pem {
+            Some(pem) => pem.server_config(),
+            None => Pem::read(&self.certificate, &self.key)
+                .map_err(|invalid| invalid.problem)?
+                .server_config(),
+        }
     }
 }

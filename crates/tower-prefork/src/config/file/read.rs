@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use tower_serve::file;
+use tower_serve::internal::file;
 
 /// Bytes of a file.
 const LONGEST: u64 = 1 << 20;

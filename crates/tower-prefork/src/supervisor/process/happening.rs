@@ -1,6 +1,6 @@
 use std::{io, num::NonZeroI32, time::Duration};
 
-use tower_serve::threads;
+use tower_serve::internal::threads;
 
 /// What a worker process has done.
 #[derive(Debug)]
