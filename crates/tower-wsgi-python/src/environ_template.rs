@@ -35,7 +35,7 @@ struct Key {
     url_scheme: &'static str,
     multithread: bool,
     multiprocess: bool,
-    script_name: Box<str>,
+    script_name: Box<[u8]>,
 }
 
 /// A client template.
@@ -161,7 +161,7 @@ impl Templates {
         environ: &Environ,
     ) -> PyResult<Bound<'py, PyDict>> {
         let template = self.base.bind(py).copy()?;
-        template.set_item("SCRIPT_NAME", decode(py, environ.script_name().as_bytes()))?;
+        template.set_item("SCRIPT_NAME", decode(py, environ.script_name()))?;
         template.set_item("SERVER_SOFTWARE", environ.server_software())?;
         if environ.local().is_some() {
             let (name, port) = environ.server_address();

@@ -1,3 +1,5 @@
+//! The request, as an application sees it.
+
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use http::{Extensions, HeaderMap, Method, Uri, Version, request::Parts};
@@ -5,6 +7,8 @@ use percent_encoding::percent_decode;
 use tower_server_info::ConnectInfo;
 
 use super::Input;
+#[cfg(feature = "axum")]
+use super::router::{self, Nested};
 
 /// The addresses of a request's connection, as far as the server says them.
 #[derive(Debug, Default)]
@@ -16,13 +20,17 @@ struct Addresses {
 
 impl Addresses {
     fn new(extensions: &Extensions) -> Self {
-        let Some(info) = extensions.get::<ConnectInfo>() else {
-            return Self::default();
-        };
+        if let Some(info) = extensions.get::<ConnectInfo>() {
+            return Self {
+                peer: info.peer(),
+                local: info.local(),
+                encrypted: info.is_encrypted(),
+            };
+        }
         Self {
-            peer: info.peer(),
-            local: info.local(),
-            encrypted: info.is_encrypted(),
+            #[cfg(feature = "axum")]
+            peer: router::peer(extensions),
+            ..Self::default()
         }
     }
 }
@@ -45,6 +53,8 @@ pub struct Environ {
     pub(super) input: Input,
     server: Arc<Server>,
     addresses: Addresses,
+    #[cfg(feature = "axum")]
+    nested: Option<Box<Nested>>,
     pub(super) added: Vec<(String, Vec<u8>)>,
 }
 
@@ -52,6 +62,8 @@ impl Environ {
     pub(super) fn new(parts: Parts, input: Input, server: Arc<Server>) -> Self {
         Self {
             addresses: Addresses::new(&parts.extensions),
+            #[cfg(feature = "axum")]
+            nested: Nested::new(&parts, &server.script_name),
             parts,
             input,
             server,
@@ -65,9 +77,19 @@ impl Environ {
         &self.parts.method
     }
 
-    /// The target of the request, as sent.
+    /// The URI of the request, as the service has received it: a router removes the prefix of a nested service.
     #[must_use]
     pub fn uri(&self) -> &Uri {
+        &self.parts.uri
+    }
+
+    /// The URI of the request, as the client has sent it. Without the feature `axum` it is [`uri`](Self::uri).
+    #[must_use]
+    pub fn original_uri(&self) -> &Uri {
+        #[cfg(feature = "axum")]
+        if let Some(uri) = router::original_uri(&self.parts.extensions) {
+            return uri;
+        }
         &self.parts.uri
     }
 
@@ -89,28 +111,32 @@ impl Environ {
         &self.parts.extensions
     }
 
-    /// `SCRIPT_NAME`: where the application is mounted.
+    /// `SCRIPT_NAME`: the decoded path at which the application is mounted.
     #[must_use]
-    pub fn script_name(&self) -> &str {
-        &self.server.script_name
+    pub fn script_name(&self) -> &[u8] {
+        #[cfg(feature = "axum")]
+        if let Some(nested) = &self.nested {
+            return &nested.script_name;
+        }
+        self.server.script_name.as_bytes()
     }
 
-    /// `PATH_INFO`: the decoded path, without the script name where it starts with that. It is empty for
-    /// `OPTIONS *`, which asks about no path.
+    /// `PATH_INFO`: the decoded path, without the script name where it starts with that. It is empty for `OPTIONS *`,
+    /// which concerns no path.
     #[must_use]
     pub fn path_info(&self) -> Cow<'_, [u8]> {
+        #[cfg(feature = "axum")]
+        if let Some(nested) = &self.nested {
+            return Cow::from(&*nested.path_info);
+        }
         let path = self.parts.uri.path();
         if path == "*" {
             return Cow::from(&b""[..]);
         }
         let path: Cow<'_, [u8]> = percent_decode(path.as_bytes()).into();
-        let script_name = self.script_name().as_bytes();
-        if script_name.is_empty() {
-            return path;
-        }
-        match path.strip_prefix(script_name) {
-            Some(rest @ ([] | [b'/', ..])) => rest.to_vec().into(),
-            _ => path,
+        match strip_prefix(&path, self.server.script_name.as_bytes()) {
+            Some(rest) => rest.to_vec().into(),
+            None => path,
         }
     }
 
@@ -172,5 +198,16 @@ impl Environ {
     #[must_use]
     pub fn into_parts(self) -> (Parts, Input) {
         (self.parts, self.input)
+    }
+}
+
+/// The rest of a path that starts with `prefix`; `None` if there is nothing to remove.
+pub(super) fn strip_prefix<'a>(path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    if prefix.is_empty() {
+        return None;
+    }
+    match path.strip_prefix(prefix) {
+        Some(rest @ ([] | [b'/', ..])) => Some(rest),
+        _ => None,
     }
 }

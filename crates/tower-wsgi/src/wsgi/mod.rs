@@ -1,36 +1,50 @@
 //! PEP 3333 in Rust: an [`Application`] as a tower service.
 //!
-//! WSGI is an interface for code that blocks: a function that gets the request as variables, says what
-//! status and headers the response has, and gives the body piece by piece. [`WsgiService`] keeps the
-//! server's side of it, to the letter; a host for applications in another language stands on it.
+//! WSGI is an interface for code that blocks. An application is a function that is called with the request as variables,
+//! sets the status and the header fields of the response, and returns the body piece by piece. [`WsgiService`] is the
+//! server's side of the interface. Hosts for applications in other languages are built on it.
 //!
-//! The service blocks: it calls the application where it is called itself, and asks for each piece where
-//! its response body is polled. **The layers decide where that is**: under a
-//! [`BlockingLayer`](crate::blocking::BlockingLayer) on a thread of a pool, alone on the event loop, which
-//! is right for short calls. Under a [`WaitForBodyLayer`](crate::wait_for_body::WaitForBodyLayer) the
-//! application is called when the request has arrived; without, its reads wait for the client.
+//! The service blocks: it calls the application when it is called itself, and asks for the next piece when its response
+//! body is polled. **The layers around it decide where that happens**: under a
+//! [`BlockingLayer`](crate::blocking::BlockingLayer) on a thread of a pool; alone on the event loop, which is right for
+//! short calls. Under a [`WaitForBodyLayer`](crate::wait_for_body::WaitForBodyLayer) the application is called when the
+//! whole request has arrived; without that layer, its reads wait for the client.
 //!
 //! # What the server's side does (PEP 3333, "Specification Details")
 //!
 //! * The head is sent with the first piece that is not empty. Until then a call of
 //!   [`restart`](StartResponse::restart) replaces it.
-//! * Each piece is on its way to the client before the next one is asked for.
-//! * A body in one piece gets a `Content-Length`. More than the application's own `Content-Length` is not
-//!   sent, and it is not asked for more; less breaks the connection.
-//! * The response to `HEAD`, 204 and 304 have no body; the application is asked for no more than its first
-//!   piece.
-//! * `close()`, the drop of the application's iterator, happens once, on every path: at the end, after an
-//!   error, and when the client has left.
+//! * Each piece is passed to the server before the application is asked for the next one.
+//! * A body in one piece gets a `Content-Length`. If the application sets a `Content-Length`, the body is cut there, and
+//!   the application is not asked for more; a shorter body breaks the connection.
+//! * The responses to `HEAD`, and those with the status 204 or 304, have no body; the application is asked for its first
+//!   piece only.
+//! * `close()`, the drop of the application's iterator, happens once, on every path: at the end, after an error, and when
+//!   the client has left.
+//!
+//! # What the service knows of the connection
+//!
+//! `REMOTE_ADDR`, `REMOTE_PORT`, `SERVER_NAME`, `SERVER_PORT` and the URL scheme come from the
+//! [`ConnectInfo`](tower_server_info::ConnectInfo) that `tower-serve` and `tower-prefork` put into the extensions of a
+//! request. Without it, the name and the port are those of the `Host` field, and `REMOTE_ADDR` is empty.
+//!
+//! With the feature `axum`, a service in an axum `Router` knows more:
+//!
+//! | variable | comes from |
+//! |---|---|
+//! | `SCRIPT_NAME`, `PATH_INFO` | the path at which `nest` or `nest_service` has mounted the service, and the rest |
+//! | `REQUEST_URI` | the request before a router has removed a prefix |
+//! | `REMOTE_ADDR`, `REMOTE_PORT` | `Router::into_make_service_with_connect_info::<SocketAddr>()` |
 //!
 //! # What the client sees
 //!
 //! | | |
 //! |---|---|
-//! | the application fails before its first piece, does not start its response, or starts it wrongly | `500`, and the error in the log |
-//! | it fails later | a broken connection, never a clean end |
+//! | the application fails before its first piece, or does not start its response, or starts it wrongly | `500`; the error is logged |
+//! | the application fails later | a broken connection, never a clean end |
 //!
-//! **A client that leaves** ends the iteration at the next piece. **At shutdown** a response goes on until
-//! the server's deadline.
+//! **When the client leaves**, the iteration ends at the next piece. **At shutdown**, a response continues until the
+//! server's deadline.
 //!
 //! # Examples
 //!
@@ -60,7 +74,7 @@
 //! # }
 //! ```
 //!
-//! An application with `write`, behind a wait for the body, mounted below a path of an axum `Router`:
+//! An application that uses `write`, with a wait for the body, at a route of an axum `Router`:
 //!
 //! ```
 //! use std::io::Read;
@@ -81,7 +95,7 @@
 //!     environ.input().read_to_string(&mut text)?;
 //!     let write = start_response.start("200 OK", [("content-type", "text/plain")])?;
 //!     for (number, line) in text.lines().enumerate() {
-//!         write.write(format!("{number} {line}\n"))?;        // on its way when this returns
+//!         write.write(format!("{number} {line}\n"))?;        // passed to the server when this returns
 //!     }
 //!     Ok(std::iter::empty())
 //! }
@@ -94,6 +108,20 @@
 //!         .service(WsgiService::new(lines).script_name("/lines")),
 //! );
 //! ```
+//!
+//! With the feature `axum`, a service needs no `script_name` where it is nested:
+//!
+//! ```
+//! use axum::Router;
+//! use tower::Layer;
+//! use tower_wsgi::{blocking::{BlockingLayer, BlockingPool}, wsgi::{Application, WsgiService}};
+//!
+//! fn router(shop: impl Application<Chunks: Send>) -> Router {
+//!     let pool = BlockingPool::new(10);
+//!     let shop = BlockingLayer::new(&pool).layer(WsgiService::new(shop));
+//!     Router::new().nest_service("/shop", shop)              // /shop/cart: SCRIPT_NAME=/shop, PATH_INFO=/cart
+//! }
+//! ```
 
 mod application;
 mod body;
@@ -102,6 +130,8 @@ mod file;
 mod head;
 mod input;
 mod response_state;
+#[cfg(feature = "axum")]
+mod router;
 mod service;
 pub mod testing;
 mod variables;

@@ -50,6 +50,9 @@ impl<A> WsgiService<A> {
 
     /// `SCRIPT_NAME`: the path at which the application is mounted, such as `/shop`; empty by default. `PATH_INFO` is
     /// the rest of a path that starts with it. Other paths are not changed, because a proxy may have removed the prefix.
+    ///
+    /// With the feature `axum` it is not needed in a service that an axum `Router` nests, and a path that the router
+    /// has removed is not removed again.
     #[must_use]
     pub fn script_name(mut self, path: &str) -> Self {
         let path = path.trim_matches('/');

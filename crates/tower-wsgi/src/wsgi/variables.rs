@@ -87,7 +87,7 @@ impl Environ {
         let target = self.target();
         [
             ("REQUEST_METHOD", Some(text(self.method().as_str()))),
-            ("SCRIPT_NAME", Some(text(self.script_name()))),
+            ("SCRIPT_NAME", Some(Cow::from(self.script_name()))),
             ("PATH_INFO", Some(self.path_info())),
             ("QUERY_STRING", Some(text(self.query_string()))),
             ("REQUEST_URI", Some(target.clone())),
@@ -154,10 +154,10 @@ impl Environ {
         }
     }
 
-    /// `REQUEST_URI` and `RAW_URI`: the target of the request, as sent.
+    /// `REQUEST_URI` and `RAW_URI`: the target of the request, as the client has sent it.
     #[must_use]
     pub fn target(&self) -> Cow<'_, [u8]> {
-        let uri = self.uri();
+        let uri = self.original_uri();
         match uri.path_and_query().map(PathAndQuery::as_str) {
             Some(target) if uri.authority().is_none() => text(target),
             _ => owned(uri.to_string()),

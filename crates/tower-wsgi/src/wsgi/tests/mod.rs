@@ -4,6 +4,8 @@ mod file;
 mod input;
 mod length;
 mod model;
+#[cfg(feature = "axum")]
+mod router;
 mod start;
 mod write;
 
