@@ -1,24 +1,9 @@
-//! Tower layers for web code that blocks: that waits for a database, a file, a lock.
+#![doc = include_str!("../README.md")]
 //!
-//! | module and feature | layer | what it does |
-//! |---|---|---|
-//! | [`wait_for_body`] | [`WaitForBodyLayer`](wait_for_body::WaitForBodyLayer) | calls the handler when the whole request body is there, in memory or on disk |
-//! | [`blocking`] | [`BlockingLayer`](blocking::BlockingLayer) | runs the call, its future and its response body on a bounded pool of threads |
-//! | [`lazy`] | [`LazyLayer`](lazy::LazyLayer) | builds the service at the first request, once for all clones |
-//! | [`response_middleware`] | [`ResponseMiddlewareLayer`](response_middleware::ResponseMiddlewareLayer) | edits every response, in the order added |
-//! | [`wsgi`] | – | [`WsgiService`](wsgi::WsgiService): PEP 3333 in Rust, an application as a service |
-//! | [`handler`] | – | [`WsgiHandler`](handler::WsgiHandler): all of them behind one builder |
+//! # The modules
 //!
-//! Each works alone, in a `tower::ServiceBuilder`, on an axum `Router`, under any hyper server. They
-//! take any request body and answer with [`Body`]. What goes wrong for the client becomes a response
-//! with a status (413, 408, 503), so a service that never fails (`Error = Infallible`) stays one. The
-//! documentation of each says what the client sees at its limits, when the client leaves, and at
-//! shutdown.
-//!
-//! The features are on by default (`full`); with `default-features = false` each brings only what it
-//! needs. All of it needs a tokio runtime with its timer, and Unix.
-//!
-//! Panics are caught and answered, so a program must not be built with `panic = "abort"`.
+//! Of this crate: [`wsgi`] and [`handler`]. Of [`tower_blocking`]: [`blocking`], [`body`], [`lazy`],
+//! [`response_middleware`] and [`wait_for_body`].
 
 // A print panics when standard error is gone, and waits when it is full.
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]

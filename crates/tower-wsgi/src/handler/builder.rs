@@ -52,7 +52,7 @@ impl<H> WsgiHandlerBuilder<Identity, H> {
 }
 
 impl<L, H> WsgiHandlerBuilder<L, H> {
-    /// Adds request middleware. It runs in the order added, before the body is read, whatever its position among the
+    /// Adds request middleware. It runs in the order added, before the body is read, regardless of its position among the
     /// other calls of the builder. The first one that responds ends the processing.
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.stack.middleware.push(middleware);

@@ -100,8 +100,8 @@ where
 #[derive(Default)]
 pub(super) struct MiddlewareList(Vec<Box<dyn DynMiddleware>>);
 
-/// How far a request has come without waiting.
-pub(super) enum Progress {
+/// How far the middleware has come without waiting.
+pub(super) enum Handled {
     /// Past all middleware, or to the first that has responded.
     Complete(ControlFlow<Response<Body>>),
     /// To the middleware with this index, which may have to wait.
@@ -141,7 +141,7 @@ impl MiddlewareList {
     }
 
     /// Runs the middleware, up to the first that may have to wait.
-    pub(super) fn handle_now(&self, request: &mut Parts) -> Progress {
+    pub(super) fn handle_now(&self, request: &mut Parts) -> Handled {
         self.handle_from(0, request)
     }
 
@@ -154,21 +154,21 @@ impl MiddlewareList {
         loop {
             self.0[next].handle(request).await?;
             match self.handle_from(next + 1, request) {
-                Progress::Complete(outcome) => return outcome,
-                Progress::MayWait(index) => next = index,
+                Handled::Complete(outcome) => return outcome,
+                Handled::MayWait(index) => next = index,
             }
         }
     }
 
-    fn handle_from(&self, first: usize, request: &mut Parts) -> Progress {
+    fn handle_from(&self, first: usize, request: &mut Parts) -> Handled {
         for (index, middleware) in self.0.iter().enumerate().skip(first) {
             match middleware.handle_now(request) {
                 Some(ControlFlow::Continue(())) => {}
-                Some(response) => return Progress::Complete(response),
-                None => return Progress::MayWait(index),
+                Some(response) => return Handled::Complete(response),
+                None => return Handled::MayWait(index),
             }
         }
-        Progress::Complete(ControlFlow::Continue(()))
+        Handled::Complete(ControlFlow::Continue(()))
     }
 }
 

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use super::{
     future::{RequestContext, ResponseFuture},
-    middleware::{MiddlewareList, Progress},
+    middleware::{Handled, MiddlewareList},
 };
 use crate::{Body, BoxError};
 
@@ -94,12 +94,12 @@ where
         }
         let (mut parts, body) = request.into_parts();
         // After a panic `parts` are not used any more, so it does not matter in which state it has left them.
-        let progress = catch_unwind(AssertUnwindSafe(|| stack.middleware.handle_now(&mut parts)));
-        match progress {
-            Ok(Progress::Complete(outcome)) => {
+        let handled = catch_unwind(AssertUnwindSafe(|| stack.middleware.handle_now(&mut parts)));
+        match handled {
+            Ok(Handled::Complete(outcome)) => {
                 respond(&mut self.inner, stack, context, outcome, parts, body)
             }
-            Ok(Progress::MayWait(index)) => {
+            Ok(Handled::MayWait(index)) => {
                 let request = Request::from_parts(parts, body);
                 let (inner, stack) = (self.inner.clone(), Arc::clone(stack));
                 let future = wait(index, inner, stack, context.clone(), request);

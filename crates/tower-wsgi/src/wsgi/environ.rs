@@ -10,7 +10,7 @@ use super::Input;
 #[cfg(feature = "axum")]
 use super::router::{self, Nested};
 
-/// The addresses of a request's connection, as far as the server says them.
+/// The addresses of a request's connection, where the server has provided them.
 #[derive(Debug, Default)]
 struct Addresses {
     peer: Option<SocketAddr>,
@@ -35,7 +35,7 @@ impl Addresses {
     }
 }
 
-/// What is the same for all requests of a service.
+/// The settings of a service, the same for all requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Server {
     pub(super) script_name: String,
@@ -45,8 +45,8 @@ pub(super) struct Server {
 
 /// A request, as CGI variables and as http types.
 ///
-/// [`variables`](Self::variables) gives the variables of PEP 3333 as bytes; a server in Python makes
-/// its native strings of them as Latin-1. What PEP 3333 keeps in `wsgi.` variables are methods here.
+/// [`variables`](Self::variables) returns the variables of PEP 3333 as bytes; a host for Python decodes them as Latin-1.
+/// The `wsgi.` variables of PEP 3333 are methods.
 #[derive(Debug)]
 pub struct Environ {
     pub(super) parts: Parts,
@@ -99,13 +99,13 @@ impl Environ {
         self.parts.version
     }
 
-    /// The header fields, as sent.
+    /// The header fields, as the client has sent them.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.parts.headers
     }
 
-    /// What servers and layers have added to the request.
+    /// The extensions that the server and the layers have added to the request.
     #[must_use]
     pub fn extensions(&self) -> &http::Extensions {
         &self.parts.extensions
@@ -140,7 +140,7 @@ impl Environ {
         }
     }
 
-    /// `QUERY_STRING`, as sent; empty where there is none.
+    /// `QUERY_STRING`, not decoded; empty if there is none.
     #[must_use]
     pub fn query_string(&self) -> &str {
         self.parts.uri.query().unwrap_or_default()
@@ -156,7 +156,7 @@ impl Environ {
         }
     }
 
-    /// `wsgi.multithread`: whether the application may be called by another thread at the same time.
+    /// `wsgi.multithread`: whether another thread may call the application at the same time.
     #[must_use]
     pub fn multithread(&self) -> bool {
         self.server.multithread

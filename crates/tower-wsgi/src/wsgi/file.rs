@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use tower_blocking::internal::{Reading, Spool};
 
-/// A part of a file, read while it is sent.
+/// A part of a file, read as the client receives it.
 pub(super) struct FileBody {
     file: Spool,
     position: u64,
@@ -31,12 +31,12 @@ impl FileBody {
         }
     }
 
-    /// The bytes that are left of it.
+    /// The number of bytes that have yet to be sent.
     pub(super) fn len(&self) -> u64 {
         self.left
     }
 
-    /// No more of it than this. An error says that there is less.
+    /// Limits it to `length` bytes. An error says that the file is shorter.
     pub(super) fn limit(&mut self, length: u64) -> Result<(), String> {
         if length > self.left {
             return Err(format!(

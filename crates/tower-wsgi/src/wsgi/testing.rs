@@ -8,7 +8,7 @@ use tower_server_info::ConnectInfo;
 use super::{Environ, environ::Server};
 use crate::BufferedBody;
 
-/// A valid environ for a `GET` of this URL: a path, or `http://host/path`; `https` in it is as
+/// A valid environ for a `GET` of this URL: a path, or `http://host/path`. A URL with `https` has the effect of
 /// [`https`](EnvironBuilder::https).
 ///
 /// ```
@@ -54,7 +54,7 @@ pub fn environ(url: &str) -> EnvironBuilder {
     }
 }
 
-/// An environ in the making, of [`environ`].
+/// Builds an [`Environ`]; made by [`environ`].
 #[derive(Debug)]
 #[must_use]
 pub struct EnvironBuilder {
@@ -71,7 +71,7 @@ impl EnvironBuilder {
         self
     }
 
-    /// Adds a header field. `Host` is replaced.
+    /// Adds a header field; `Host` replaces the one of the URL.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a valid header name");
@@ -85,7 +85,7 @@ impl EnvironBuilder {
         self
     }
 
-    /// The body of the request, and its `Content-Length`.
+    /// Sets the body of the request, and its `Content-Length`.
     pub fn body(mut self, body: impl Into<bytes::Bytes>) -> Self {
         let body = BufferedBody::from(body);
         let length = HeaderValue::from(body.len());
@@ -96,7 +96,7 @@ impl EnvironBuilder {
         self
     }
 
-    /// An encrypted connection.
+    /// Makes the connection an encrypted one.
     pub fn https(mut self) -> Self {
         self.encrypted = true;
         self

@@ -17,13 +17,14 @@ const SOFTWARE: &str = concat!("tower-wsgi/", env!("CARGO_PKG_VERSION"));
 
 static HOST: HeaderName = header::HOST;
 
-/// No field of HTTP. As `HTTP_PROXY` it would be where programs look for the proxy of their own requests.
+/// Not a field of HTTP. As `HTTP_PROXY` it would be the variable in which programs look for the proxy of their own
+/// requests.
 static PROXY: HeaderName = HeaderName::from_static("proxy");
 
 /// The name of a CGI variable.
 ///
-/// It is displayed as PEP 3333 spells it. A header field stays what it is until then, so that a
-/// server can keep the spelled names.
+/// It is displayed as PEP 3333 spells it. A header field keeps its own name until then, so that a server can cache the
+/// spelled names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Variable<'a> {
     /// A variable with this name.
@@ -33,7 +34,7 @@ pub enum Variable<'a> {
 }
 
 impl Variable<'_> {
-    /// Whether this is how it is displayed.
+    /// Whether it is displayed as `name`.
     fn is(&self, name: &str) -> bool {
         match self {
             Self::Named(own) => *own == name,
@@ -43,7 +44,7 @@ impl Variable<'_> {
 }
 
 impl Environ {
-    /// The value of one variable, by the name of PEP 3333.
+    /// The value of one variable, by its name in PEP 3333.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         self.variables()
@@ -53,16 +54,16 @@ impl Environ {
 
     /// All CGI variables, each once.
     ///
-    /// * A header field that was sent several times is joined by commas, `Cookie` by semicolons (RFC
-    ///   9110 section 5.3, RFC 6265 section 5.4).
-    /// * A header field with an underscore in its name is left out: as a variable it could not be told
-    ///   from the one with a hyphen, which a proxy may have checked.
-    /// * `Proxy` is left out: as `HTTP_PROXY` it would name a proxy to the programs that the application starts
+    /// * The values of a header field that was sent several times are joined by commas, those of `Cookie` by semicolons
+    ///   (RFC 9110 section 5.3, RFC 6265 section 5.4).
+    /// * A header field with an underscore in its name is left out: as a variable it would have the same name as the
+    ///   field with a hyphen, which a proxy may have checked.
+    /// * `Proxy` is left out: as `HTTP_PROXY` it would set the proxy of the programs that the application starts
     ///   ([httpoxy](https://httpoxy.org)).
-    /// * `CONTENT_LENGTH` is the length of a body that has arrived, however it was sent;
-    ///   `HTTP_TRANSFER_ENCODING` is left out then.
-    /// * The host of an absolute target takes the place of `HTTP_HOST` (RFC 9112 section 3.2.2), and so
-    ///   does the `:authority` of HTTP/2.
+    /// * `CONTENT_LENGTH` is the length of a body that has arrived, also of a chunked one; `HTTP_TRANSFER_ENCODING` is
+    ///   left out then.
+    /// * The host of an absolute target replaces `HTTP_HOST` (RFC 9112 section 3.2.2), and so does the `:authority` of
+    ///   HTTP/2.
     pub fn variables(&self) -> impl Iterator<Item = (Variable<'_>, Cow<'_, [u8]>)> {
         let fixed = self.fixed().into_iter();
         let fixed = fixed.filter_map(|(name, value)| Some((Variable::Named(name), value?)));
@@ -98,7 +99,7 @@ impl Environ {
             ("SERVER_PORT", Some(server_port)),
             ("SERVER_SOFTWARE", Some(text(self.server_software()))),
             ("SERVER_PROTOCOL", Some(text(self.protocol()))),
-            // CGI demands it (RFC 3875 section 4.1.8), also where the client has no address.
+            // CGI requires it (RFC 3875 section 4.1.8), also for a client without an address.
             ("REMOTE_ADDR", Some(owned(address.unwrap_or_default()))),
             ("REMOTE_PORT", port.map(owned)),
         ]
@@ -118,7 +119,7 @@ impl Environ {
                 || name == PROXY
                 || name.as_str().contains('_'))
         };
-        // To look for further values of each costs a search.
+        // Looking for further values of a name costs a search, which is not needed if each name occurs once.
         let each_once = headers.len() == headers.keys_len();
         let single = each_once.then_some(headers).into_iter().flatten();
         let single = single.map(|(name, value)| (name, Cow::from(value.as_bytes())));
@@ -164,8 +165,8 @@ impl Environ {
         }
     }
 
-    /// `SERVER_NAME` and `SERVER_PORT`: where the client connected to; on a Unix socket, where it thinks
-    /// that it did.
+    /// `SERVER_NAME` and `SERVER_PORT`: the address that the client has connected to. Where that is not known, as on a
+    /// Unix socket, they are those of the `Host` field.
     #[must_use]
     pub fn server_address(&self) -> (Cow<'_, [u8]>, Cow<'_, [u8]>) {
         if let Some(local) = self.local() {
@@ -199,7 +200,7 @@ impl Environ {
     pub fn content_length(&self) -> Option<Cow<'_, [u8]>> {
         let length = self.input.length().filter(|length| {
             let headers = &self.parts.headers;
-            // Without these the request has no body, not an empty one.
+            // Without these fields the request has no body, which is not the same as an empty one.
             *length > 0
                 || headers.contains_key(header::CONTENT_LENGTH)
                 || headers.contains_key(header::TRANSFER_ENCODING)
@@ -208,7 +209,7 @@ impl Environ {
             return Some(owned(length.to_string()));
         }
         let sent = self.parts.headers.get(header::CONTENT_LENGTH)?.as_bytes();
-        // The same number again and again means it once (RFC 9110 section 8.6).
+        // A list of the same number means this number (RFC 9110 section 8.6).
         let mut sent = sent.split(|byte| *byte == b',');
         sent.next().map(|sent| Cow::from(sent.trim_ascii()))
     }
@@ -238,7 +239,7 @@ impl Environ {
     }
 }
 
-/// Without the name of a user.
+/// The authority without the user information.
 fn host_of(authority: &Authority) -> Cow<'_, [u8]> {
     let host = authority.as_str();
     text(host.rsplit('@').next().unwrap_or(host))

@@ -7,7 +7,7 @@ use tower::Service;
 
 use super::*;
 
-/// Answers and counts, as the path of the request tells it to.
+/// Counts, and responds as the path of the request says.
 fn application(counts: &Counts) -> impl Application<Chunks: Send> + use<> {
     let counts = counts.clone();
     move |environ: Environ, start_response: StartResponse| {

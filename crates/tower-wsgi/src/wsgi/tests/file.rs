@@ -148,7 +148,7 @@ async fn it_holds_no_thread_of_a_pool_and_is_not_copied() {
     };
     let service = BlockingLayer::new(&pool).layer(WsgiService::new(application));
     let Ok(response) = service.oneshot(request(Method::GET)).await;
-    // Nobody has read a byte.
+    // No byte was read.
     pool.drain(LONG).await.unwrap();
     let seen = see(response).await;
     assert_eq!(seen.length, Some(1 << 20));

@@ -28,7 +28,7 @@ impl http_body::Body for Sent {
     }
 }
 
-/// Reads all of the body, and answers with it.
+/// Reads all of the body, and responds with it.
 #[expect(clippy::needless_pass_by_value, reason = "an application is called so")]
 fn echo(mut environ: Environ, start_response: StartResponse) -> Result<[Piece; 1], BoxError> {
     let mut text = Vec::new();

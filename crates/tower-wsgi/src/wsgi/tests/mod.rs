@@ -1,3 +1,5 @@
+//! Tests of the whole service, on the event loop and on a pool.
+
 mod close;
 mod environ;
 mod file;
@@ -34,7 +36,7 @@ use crate::{
     blocking::{BlockingLayer, BlockingPool},
 };
 
-/// Longer than anything here takes on the slowest machine.
+/// A deadline that no test reaches, also on a slow machine.
 const LONG: Duration = Duration::from_secs(60);
 
 const PLAIN: [(&str, &str); 1] = [("content-type", "text/plain")];
@@ -45,7 +47,7 @@ fn piece(text: &'static str) -> Piece {
     Ok(Bytes::from(text))
 }
 
-/// Pieces of which nobody knows how many there are.
+/// An iterator over pieces whose size hint is unknown.
 fn stream(pieces: impl IntoIterator<Item = Piece>) -> impl Iterator<Item = Piece> {
     let mut pieces = pieces.into_iter();
     std::iter::from_fn(move || pieces.next())
@@ -56,9 +58,9 @@ fn stream(pieces: impl IntoIterator<Item = Piece>) -> impl Iterator<Item = Piece
 struct Seen {
     status: u16,
     headers: HeaderMap,
-    /// The length that the body says it has.
+    /// The exact size hint of the body.
     length: Option<u64>,
-    /// All of it, or what came before it broke off.
+    /// The whole body, or the part before an error.
     body: Result<String, String>,
 }
 
@@ -104,7 +106,7 @@ async fn ask<A: Application>(method: Method, application: A) -> Seen {
     let Ok(response) = service.oneshot(request(method)).await;
     let mut on_pool = see(response).await;
     pool.drain(LONG).await.unwrap();
-    // What was written is on its way before the length is known.
+    // On a pool, what is written is sent before the length is known.
     on_pool.length = on_pool.length.or(on_loop.length);
     assert_eq!(on_pool, on_loop, "on a pool, and on the loop");
     on_loop
@@ -114,7 +116,7 @@ async fn get<A: Application>(application: A) -> Seen {
     ask(Method::GET, application).await
 }
 
-/// An iterator that counts how often it was made, asked and closed.
+/// Counts how often an iterator was made, asked and closed.
 #[derive(Clone, Default)]
 struct Counts {
     made: Arc<AtomicUsize>,

@@ -61,7 +61,7 @@ async fn a_nested_service_has_its_prefix_as_script_name() {
     let expected = [
         ("/m/a?b=c", "[/m] [/a] [/m/a?b=c]"),
         ("/m/a%20b/", "[/m] [/a b/] [/m/a%20b/]"),
-        // There is no path behind the prefix, as under any other WSGI server.
+        // Nothing follows the prefix, so `PATH_INFO` is empty.
         ("/m", "[/m] [] [/m]"),
         ("/m?b", "[/m] [] [/m?b]"),
         ("/m/", "[/m] [/] [/m/]"),
@@ -204,7 +204,7 @@ async fn the_client_has_an_address_under_axum_serve() {
     let expected = format!("[127.0.0.1] [{port}] [example.com] [/m]");
     assert!(response.ends_with(&expected), "{response}");
 
-    // A server that says more comes first.
+    // The `ConnectInfo` of the server is preferred: it knows both addresses.
     let address = |last| SocketAddr::from(([127, 0, 0, last], 1));
     let request = Request::get("/m/")
         .extension(axum::extract::ConnectInfo(address(1)))
