@@ -49,7 +49,7 @@ fn on_pool(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn on_pool_that_holds_something(bencher: Bencher<'_, '_>) {
-    let pool = BlockingPool::new(1).hold(|| ());
+    let pool = BlockingPool::new(1).thread_guard(|| ());
     let service = BlockingLayer::new(&pool).layer(WsgiService::new(application));
     calls(bencher, &runtime(1), &service);
 }

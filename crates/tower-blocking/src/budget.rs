@@ -8,10 +8,10 @@ use std::sync::{
 /// A number of bytes that a setting may change.
 #[cfg(feature = "blocking")]
 #[derive(Debug)]
-pub(crate) struct Limit(AtomicUsize);
+pub(crate) struct ByteLimit(AtomicUsize);
 
 #[cfg(feature = "blocking")]
-impl Limit {
+impl ByteLimit {
     pub(crate) fn new(bytes: usize) -> Self {
         Self(AtomicUsize::new(bytes))
     }

@@ -3,11 +3,12 @@
 #[cfg(feature = "blocking")]
 pub use crate::blocking::{
     block_on::block_on,
-    early::Early,
-    hold::waiting,
-    label::Label,
-    pipe::{Reader, SendError, Writer},
-    run::{Running, run},
+    job::RequestInfo,
+    pipe::{BodyReader, BodyWriter, SendError},
+    reply::EarlyResponse,
+    run::{JobFuture, run},
+    thread::is_pool_thread,
+    thread_guard::release_while,
 };
 pub use crate::rejection::Rejection;
 #[cfg(feature = "response-middleware")]

@@ -27,8 +27,14 @@ use http::Method;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
+    /// The maximum number of threads.
+    pub threads: usize,
+    /// The number of running jobs.
+    pub busy: usize,
     /// The number of jobs that wait for a thread.
     pub queued: usize,
+    /// The number of jobs that have run since the pool was created.
+    pub finished: u64,
     /// The number of jobs that the pool has refused since it was created.
     pub refused: u64,
     /// The age of the oldest running job.
@@ -85,7 +91,10 @@ impl Sum for PoolStats {
     /// The stats of several pools as if they were one.
     fn sum<I: Iterator<Item = Self>>(pools: I) -> Self {
         pools.fold(Self::default(), |mut sum, pool| {
+            sum.threads += pool.threads;
+            sum.busy += pool.busy;
             sum.queued += pool.queued;
+            sum.finished += pool.finished;
             sum.refused += pool.refused;
             sum.oldest = sum.oldest.max(pool.oldest);
             sum.stuck.extend(pool.stuck);
@@ -154,6 +163,7 @@ mod tests {
                 refused: 3,
                 oldest: Some(Duration::from_secs(age)),
                 stuck: vec![StuckJob::new(since, Method::GET, format!("/{age}"), "")],
+                ..PoolStats::default()
             }
         });
         let sum: PoolStats = pools.into_iter().chain([PoolStats::default()]).sum();

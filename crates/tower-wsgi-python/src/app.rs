@@ -11,10 +11,7 @@ use pyo3::prelude::*;
 use tower_server_info::{PoolMonitor, PoolStats};
 use tower_service::Service;
 use tower_wsgi::{
-    Body, BoxError,
-    blocking::{AbandonedJob, BlockingPool, Stats},
-    wait_for_body::WaitForBodyLayer,
-    wsgi::WsgiService,
+    Body, BoxError, blocking::BlockingPool, wait_for_body::WaitForBodyLayer, wsgi::WsgiService,
 };
 
 use crate::{
@@ -56,18 +53,8 @@ impl PythonApp {
 
     /// The figures of its pool of threads; `None` on the event loop.
     #[must_use]
-    pub fn stats(&self) -> Option<Stats> {
+    pub fn stats(&self) -> Option<PoolStats> {
         self.executor.pool().map(BlockingPool::stats)
-    }
-
-    /// The calls that are still running although their clients have got a response or have left. On the event loop
-    /// there are none.
-    #[must_use]
-    pub fn abandoned(&self) -> Vec<AbandonedJob> {
-        self.executor
-            .pool()
-            .map(BlockingPool::abandoned)
-            .unwrap_or_default()
     }
 }
 
@@ -272,7 +259,7 @@ impl PythonAppBuilder {
             .max_spooled_response(self.max_spooled_response)
             .thread_name("worker-thread")
             .thread_stack_size(pool_threads::stack_size())
-            .hold(pool_threads::attach);
+            .thread_guard(pool_threads::attach);
         Executor::blocking(wsgi, &wait_for_body, pool, threads)
     }
 }

@@ -65,3 +65,6 @@ pub use self::blocking::models::{pipe, replies, threads};
 pub(crate) use self::runtime::spawn;
 
 type BoxError = Box<dyn error::Error + Send + Sync>;
+
+/// Of a response before its job ends, which the models do not send.
+type Body = bytes::Bytes;

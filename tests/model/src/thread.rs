@@ -1,6 +1,9 @@
 //! `std::thread` with shuttle's threads.
 
-use std::{cell::RefCell, io};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+};
 
 pub(crate) use real::thread::available_parallelism;
 use shuttle::rand::{Rng as _, thread_rng};
@@ -44,6 +47,16 @@ pub(crate) struct LocalKey<T: 'static>(&'static shuttle::thread::LocalKey<T>);
 impl<T> LocalKey<T> {
     pub(crate) const fn new(key: &'static shuttle::thread::LocalKey<T>) -> Self {
         Self(key)
+    }
+}
+
+impl<T: Copy> LocalKey<Cell<T>> {
+    pub(crate) fn get(&'static self) -> T {
+        self.0.with(Cell::get)
+    }
+
+    pub(crate) fn set(&'static self, value: T) {
+        self.0.with(|cell| cell.set(value));
     }
 }
 

@@ -1,3 +1,5 @@
+//! Drives a future on a thread that may block.
+
 use std::{
     pin::Pin,
     sync::{
@@ -8,10 +10,10 @@ use std::{
     thread::{self, Thread},
 };
 
-use super::hold;
+use super::thread_guard::release_while;
 
-/// Drives a future on a thread that may block. What is ready at once, as plain functions are, does
-/// without a waker. It may be called by a future that it drives, as an event loop's own may not.
+/// Drives a future to its end. One that is ready at once, as plain functions are, needs no waker. A future that it
+/// drives may call it again, which an event loop's own `block_on` does not allow.
 pub fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     let mut context = Context::from_waker(Waker::noop());
     if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
@@ -28,7 +30,7 @@ pub fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
             return output;
         }
         if !wakeup.take() {
-            hold::waiting(|| wakeup.wait());
+            release_while(|| wakeup.wait());
         }
     }
 }
@@ -43,7 +45,7 @@ impl Wakeup {
         self.given.swap(false, Ordering::Acquire)
     }
 
-    /// Others may unpark the thread, too.
+    /// Other code may unpark the thread as well.
     fn wait(&self) {
         while !self.take() {
             thread::park();
@@ -68,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// Is ready when another thread has said so: the first poll is the look without a waker.
+    /// Is ready when another thread has set a flag. The first poll is the one without a waker.
     fn elsewhere() -> impl Future<Output = usize> {
         let done = Arc::new(AtomicBool::new(false));
         let mut polls = 0;

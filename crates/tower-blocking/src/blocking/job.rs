@@ -1,27 +1,101 @@
+//! A job: the work of one request, and its place in the queue.
+
 use std::time::Duration;
 
-use super::{label::Label, runs::Slot};
+use http::{Method, Request, uri::PathAndQuery};
+use tower_server_info::{ClientInput, ConnectInfo};
 
+use super::{BlockingPool, entries::RunningSlot};
+
+/// Work that waits for a thread.
 pub(super) struct Job {
-    pub(super) label: Label,
+    pub(super) request: RequestInfo,
     pub(super) work: Box<dyn FnOnce() + Send>,
 }
 
 /// A job that a thread has taken.
-pub(super) struct Start {
-    pub(super) slot: Slot,
+pub(super) struct StartedJob {
+    pub(super) slot: RunningSlot,
     pub(super) work: Box<dyn FnOnce() + Send>,
-    /// How long it has waited, where that was limited.
+    /// How long it has waited, if that was limited.
     pub(super) waited: Duration,
 }
 
-/// What the pool has to do so that an added job runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Next {
-    /// Nothing: a thread is about to look for it, or all are busy and look when they are done.
-    Wait,
-    /// A waiting thread has to be woken.
-    Wake,
-    /// A thread has to be started.
-    Start,
+/// The request that a job is for.
+#[derive(Clone, Debug, Default)]
+pub struct RequestInfo {
+    pub(super) method: Method,
+    target: Option<PathAndQuery>,
+    /// If the server provides it.
+    client: Option<ClientInput>,
+}
+
+impl RequestInfo {
+    /// Copies no text.
+    pub fn of<B>(request: &Request<B>) -> Self {
+        let connection = request.extensions().get::<ConnectInfo>();
+        Self {
+            method: request.method().clone(),
+            target: request.uri().path_and_query().cloned(),
+            client: connection.map(|connection| connection.input().clone()),
+        }
+    }
+
+    /// Whether the client has closed its sending side, so that it may have left.
+    pub(super) fn client_closed_input(&self) -> bool {
+        self.client.as_ref().is_some_and(ClientInput::is_closed)
+    }
+
+    /// Whether the server says when the client closes its sending side.
+    pub(super) fn has_client_input(&self) -> bool {
+        self.client.is_some()
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.target.as_ref().map_or("", PathAndQuery::path)
+    }
+}
+
+/// The interest of a task in its job. Dropped before the job is done, it takes the job out of the queue, or marks it as
+/// abandoned if it runs.
+pub(super) struct Ticket {
+    pool: BlockingPool,
+    id: u64,
+    is_done: bool,
+}
+
+impl Ticket {
+    pub(super) fn new(pool: &BlockingPool, id: u64) -> Self {
+        Self {
+            pool: pool.clone(),
+            id,
+            is_done: false,
+        }
+    }
+
+    /// The response of the job has arrived.
+    pub(super) fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let shared = self.pool.shared();
+        let mut queue = shared.queue();
+        let cancelled = queue.cancel(self.id);
+        if cancelled.is_none() {
+            queue.abandon(self.id);
+        }
+        let idle = queue.is_idle();
+        // The job is dropped without the lock.
+        drop(queue);
+        drop(cancelled);
+        if idle {
+            shared.idle.notify_waiters();
+        }
+    }
 }

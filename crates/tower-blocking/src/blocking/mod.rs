@@ -91,42 +91,30 @@
 //!     .route("/hash", get(|| async { /* runs on the pool as well */ }).layer(blocking));
 //! ```
 
-mod answer;
+mod adaptive_spin;
 pub(crate) mod block_on;
-mod deferred;
-pub(crate) mod early;
+mod deferred_wakes;
+mod entries;
 mod function;
-pub(crate) mod hold;
-mod job;
-pub(crate) mod label;
+pub(crate) mod job;
 mod layer;
-mod monitor;
-mod pace;
 pub(crate) mod pipe;
 mod pool;
 mod queue;
-mod refusals;
-mod reply;
+mod queue_timeout;
+pub(crate) mod reply;
 pub(crate) mod run;
-mod runs;
-mod second_look;
-mod sentinel;
-mod service;
+mod scaling;
 mod shared;
 mod spawner;
-mod thread_counts;
-mod threads;
-mod ticket;
-mod time_limit;
-mod turn;
-mod waiting;
-mod wake_list;
+pub(crate) mod thread;
+pub(crate) mod thread_guard;
+mod wake_batch;
 
 pub use self::{
     function::{BlockingFn, blocking_fn},
-    layer::BlockingLayer,
-    pool::{AbandonedJob, BlockingPool, Stats},
-    service::{Blocking, ResponseFuture},
+    layer::{Blocking, BlockingLayer, ResponseFuture},
+    pool::BlockingPool,
 };
 
 #[cfg(all(test, feature = "full"))]

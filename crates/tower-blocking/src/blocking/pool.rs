@@ -1,68 +1,36 @@
+//! The handle of a pool: its settings, its figures, and how work is submitted to it.
+
 use std::{
     fmt,
     sync::{Arc, MutexGuard},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use http::Method;
+use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
 
 use super::{
-    hold::Gate,
-    job::Job,
-    pipe::Room,
-    queue::{Limits, Queue},
-    shared::Shared,
-    ticket::Ticket,
-    time_limit::Keeper,
+    job::{Job, Ticket},
+    pipe::PipeBudget,
+    queue::{Queue, QueueLimits},
+    queue_timeout::QueueTimeout,
+    shared::PoolShared,
+    thread_guard::ThreadGuard,
 };
 
-/// A bounded number of threads for blocking work, and a bounded queue before them.
+/// A bounded number of threads for blocking work, with a bounded queue.
 ///
-/// Clones are handles of the same pool, and a setting changes it for all of them. The
-/// [module docs](super) tell what happens at its bounds.
+/// Clones are handles of the same pool, and a setting changes it for all of them. The [module docs](super) say what
+/// happens at its limits.
 #[derive(Clone)]
 pub struct BlockingPool {
-    handle: Arc<Handle>,
+    handle: Arc<PoolHandle>,
 }
 
-/// What all clones of a pool share, and its threads do not: with the last one the pool closes.
-struct Handle(Arc<Shared>);
-
-/// What a pool is doing, at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// The threads that it may use.
-    pub threads: usize,
-    /// The jobs that run.
-    pub busy: usize,
-    /// The jobs that wait for a thread.
-    pub queued: usize,
-    /// The jobs that have run, since the pool was made.
-    pub finished: u64,
-    /// The jobs that were refused because the queue was full, the wait too long, the client probably gone, the pool
-    /// drained, or no thread to be had.
-    pub refused: u64,
-    /// How long the oldest of the running jobs has been running.
-    pub oldest: Option<Duration>,
-}
-
-/// A job that runs though nobody waits for its answer any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AbandonedJob {
-    /// When it was given its thread.
-    pub since: Instant,
-    /// The method of the request that it is for.
-    pub method: Method,
-    /// The path of that request, without its query.
-    pub path: String,
-    /// The name of its thread: see [`BlockingPool::thread_name`].
-    pub thread: String,
-}
+/// Shared by all clones of a pool, but not by its threads: the pool closes when the last one is dropped.
+struct PoolHandle(Arc<PoolShared>);
 
 impl BlockingPool {
-    /// A pool of at most `threads` threads. It starts none before there is work.
+    /// Creates a pool of at most `threads` threads. It starts a thread when there is work for it.
     ///
     /// # Panics
     ///
@@ -71,56 +39,56 @@ impl BlockingPool {
     #[track_caller]
     pub fn new(threads: usize) -> Self {
         assert!(threads > 0, "a blocking pool needs at least one thread");
-        let limits = Limits {
+        let limits = QueueLimits {
             threads,
             max_queued: 1024,
             queue_timeout: Duration::from_secs(30),
         };
-        let shared = Arc::new(Shared::new(limits));
-        let asked = Arc::downgrade(&shared);
-        shared.room.ask(move || {
-            let shared = asked.upgrade();
+        let shared = Arc::new(PoolShared::new(limits));
+        let weak = Arc::downgrade(&shared);
+        shared.pipe_budget.set_queued(move || {
+            let shared = weak.upgrade();
             shared.map_or(0, |shared| shared.queue().queued())
         });
         Self {
-            handle: Arc::new(Handle(shared)),
+            handle: Arc::new(PoolHandle(shared)),
         }
     }
 
-    /// How many jobs may wait while all threads are busy, 1024 by default. The next one is answered
-    /// with 503 at once.
+    /// The maximum number of jobs that wait while all threads are busy, 1024 by default. A job beyond it gets 503 at
+    /// once.
     #[must_use]
     pub fn max_queued(self, jobs: usize) -> Self {
         self.queue().limits.max_queued = jobs;
         self
     }
 
-    /// How long a job may wait for a thread, 30 seconds by default. After it the client gets 503, and
-    /// the job does not run.
+    /// The maximum time that a job waits for a thread, 30 seconds by default. After it the client gets 503, and the job
+    /// does not run.
     #[must_use]
     pub fn queue_timeout(self, timeout: Duration) -> Self {
         self.queue().limits.queue_timeout = timeout;
         self
     }
 
-    /// How many bytes of temporary files the response bodies of this pool may fill together, 1 GiB
-    /// by default. Beyond it a thread waits until its reader has caught up.
+    /// The maximum size in bytes of the temporary files of all response bodies of this pool together, 1 GiB by default.
+    /// Beyond it a thread waits until the client has read more.
     #[must_use]
     pub fn max_spooled(self, bytes: usize) -> Self {
-        self.shared().room.limit_disk(bytes);
+        self.pipe_budget().limit_disk(bytes);
         self
     }
 
-    /// How many bytes of a temporary file one response body may fill, 64 MiB by default. Beyond it its thread
-    /// waits until the reader has caught up.
+    /// The maximum size in bytes of the temporary file of one response body, 64 MiB by default. Beyond it the thread
+    /// waits until the client has read more.
     #[must_use]
     pub fn max_spooled_response(self, bytes: usize) -> Self {
-        self.shared().room.limit_disk_of_each(bytes);
+        self.pipe_budget().limit_disk_per_body(bytes);
         self
     }
 
-    /// What its threads are called, `blocking` by default: `name-1`, `name-2` and so on, each with the smallest
-    /// number that is free. Linux shows the first 15 bytes. It holds for the threads that are started from now on.
+    /// The name of the threads, `blocking` by default: they are called `name-1`, `name-2` and so on, each with the
+    /// smallest number that is free. Linux shows the first 15 bytes. It applies to threads that are started from now on.
     ///
     /// # Panics
     ///
@@ -137,77 +105,77 @@ impl BlockingPool {
         self
     }
 
-    /// How many bytes of stack each of its threads has, 2 MiB by default (or what the environment variable
-    /// `RUST_MIN_STACK` says). It holds for the threads that are started from now on. The system takes the memory
-    /// only as it is used; a size for which there is no room is a thread that the system refuses.
+    /// The stack size of each thread in bytes, 2 MiB by default or the value of the environment variable
+    /// `RUST_MIN_STACK`. It applies to threads that are started from now on. The system allocates the memory as it is
+    /// used; it refuses a thread whose stack exceeds the address space.
     #[must_use]
     pub fn thread_stack_size(self, bytes: usize) -> Self {
         self.shared().spawner.set_stack_size(bytes);
         self
     }
 
-    /// What a thread holds while it runs jobs, such as the lock of an interpreter: what `enter` gives,
-    /// which may block until it can be had.
+    /// What a thread holds while it runs jobs, such as the lock of an interpreter: the value that `enter` returns.
+    /// `enter` may block until it can be had.
     ///
-    /// A thread runs many jobs before it gives it up. It does while it waits: for work, for a client
-    /// that reads slowly, for a disk. One thread at a time comes to take over, so that they do not
-    /// contend; a thread makes room for it after four milliseconds, and after one where others have begun jobs
-    /// and may want to go on. Every job has to start within `queue_timeout`, since a free thread alone is not
-    /// enough.
+    /// A thread runs many jobs before it releases the value, and it releases it while it waits: for work, for a client
+    /// that reads slowly, for a disk. One thread at a time waits in `enter`, so that threads do not contend. A thread
+    /// makes room for that one after four milliseconds, and after one millisecond if other threads have started jobs and
+    /// may want to continue. Every job has to start within `queue_timeout`, since a free thread alone is not enough.
     ///
-    /// What `enter` has set up may belong to its thread. So the threads of such a pool stay until the pool
-    /// is drained, its last handle is gone, or their runtime ends.
+    /// What `enter` has set up may belong to its thread. So the threads of such a pool stay until the pool is drained,
+    /// its last handle is dropped, or their runtime ends.
     ///
     /// # Panics
     ///
-    /// If it was set before, or the pool was given a job already.
+    /// If it was set before, or the pool has already been given a job.
     #[must_use]
     #[track_caller]
-    pub fn hold<G: 'static>(self, enter: impl Fn() -> G + Send + Sync + 'static) -> Self {
-        let unused = self.queue().hold();
-        let set = self.shared().gate.set(Gate::new(enter));
+    pub fn thread_guard<G: 'static>(self, enter: impl Fn() -> G + Send + Sync + 'static) -> Self {
+        let is_unused = self.queue().set_guard();
+        let set = self.shared().guard.set(ThreadGuard::new(enter));
         assert!(
-            unused && set.is_ok(),
-            "a blocking pool holds one thing, set before its first job"
+            is_unused && set.is_ok(),
+            "a blocking pool has one thread guard, set before its first job"
         );
         self
     }
 
     /// What the pool is doing now.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> PoolStats {
         let queue = self.queue();
-        Stats {
-            threads: queue.limits.threads,
-            busy: queue.busy(),
-            queued: queue.queued(),
-            finished: queue.finished,
-            refused: queue.refused,
-            oldest: queue.oldest().map(|since| since.elapsed()),
-        }
-    }
-
-    /// The jobs that run though nobody waits for their answer any more: the client has left, or the server
-    /// has given up the wait. One that is too old probably hangs.
-    #[must_use]
-    pub fn abandoned(&self) -> Vec<AbandonedJob> {
-        let queue = self.queue();
-        let jobs = queue.abandoned().map(|run| AbandonedJob {
-            since: run.since,
-            method: run.label.method.clone(),
-            path: run.label.path().to_owned(),
-            thread: run.thread.name().unwrap_or_default().to_owned(),
+        let mut stats = PoolStats::default();
+        stats.threads = queue.limits.threads;
+        stats.busy = queue.busy();
+        stats.queued = queue.queued();
+        stats.finished = queue.finished;
+        stats.refused = queue.refused;
+        stats.oldest = queue.oldest().map(|since| since.elapsed());
+        let stuck = queue.abandoned().map(|job| {
+            let thread = job.thread.name().unwrap_or_default();
+            #[allow(
+                clippy::useless_conversion,
+                reason = "under the model checker it is another type"
+            )]
+            let since = job.since.into();
+            StuckJob::new(
+                since,
+                job.request.method.clone(),
+                job.request.path(),
+                thread,
+            )
         });
-        jobs.collect()
+        stats.stuck.extend(stuck);
+        stats
     }
 
     /// Refuses new jobs, and waits until the queued and the running ones are done.
     ///
     /// # Errors
     ///
-    /// After `deadline` it gives up: the jobs that still wait are dropped (their clients get 503),
-    /// and the error tells what there was. Jobs that run go on, since nothing can stop them.
-    pub async fn drain(&self, deadline: Duration) -> Result<(), Stats> {
+    /// After `deadline`, with the state of the pool at that time. The jobs that still wait are dropped then, and their
+    /// clients get 503. The jobs that run continue, since nothing can stop them.
+    pub async fn drain(&self, deadline: Duration) -> Result<(), PoolStats> {
         self.shared().close();
         let drained = async {
             loop {
@@ -227,29 +195,29 @@ impl BlockingPool {
         Err(stats)
     }
 
-    pub(super) fn room(&self) -> &Arc<Room> {
-        &self.shared().room
+    pub(super) fn pipe_budget(&self) -> &Arc<PipeBudget> {
+        &self.shared().pipe_budget
     }
 
-    /// Lets `job` run on a thread of the pool, or gives it back if there is no room for it.
+    /// Queues `job` for a thread of the pool, or gives it back if there is no room for it.
     pub(super) fn submit(&self, job: Job) -> Result<Ticket, Job> {
-        let (id, next, limit) = {
+        let (id, dispatch, timeout) = {
             let mut queue = self.queue();
-            let (id, next) = queue.push(job)?;
-            let look = queue.limit_wait(tokio::time::Instant::now);
-            let limit = look.and_then(|look| {
-                Keeper::needed(&mut queue, self.shared()).map(|keeper| (keeper, look))
+            let (id, dispatch) = queue.push(job)?;
+            let check = queue.limit_wait(tokio::time::Instant::now);
+            let timeout = check.and_then(|check| {
+                QueueTimeout::register(&mut queue, self.shared()).map(|timeout| (timeout, check))
             });
-            (id, next, limit)
+            (id, dispatch, timeout)
         };
-        Shared::send(self.shared(), next);
-        if let Some((keeper, look)) = limit {
-            keeper.start(look);
+        PoolShared::dispatch(self.shared(), dispatch);
+        if let Some((timeout, check)) = timeout {
+            timeout.start(check);
         }
         Ok(Ticket::new(self, id))
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<PoolShared> {
         &self.handle.0
     }
 
@@ -258,9 +226,17 @@ impl BlockingPool {
     }
 }
 
-impl Drop for Handle {
+impl Drop for PoolHandle {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+/// So that `worker.monitor(&pool)` of `tower-prefork` takes a pool.
+impl From<&BlockingPool> for PoolMonitor {
+    fn from(pool: &BlockingPool) -> Self {
+        let pool = pool.clone();
+        Self::new(move || pool.stats())
     }
 }
 

@@ -1,125 +1,132 @@
-//! The way of a job's one reply to the task that waits for it.
+//! How the reply of a job gets to the task that waits for it: at its end, or early by an [`EarlyResponse`].
 
 use std::{
-    mem,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use super::{deferred, pipe::Room, wake_list::WakeList};
+use http::Response;
+use http_body::SizeHint;
+
+use super::{
+    deferred_wakes,
+    pipe::{BodyReader, BodyWriter, PipeBudget, pipe},
+    wake_batch::WakeBatch,
+};
+use crate::Body;
 
 /// What a job and the task that waits for its reply share.
-pub(super) struct Place<T> {
-    state: Mutex<State<T>>,
-    room: Arc<Room>,
+pub(super) struct ReplySlot<T> {
+    state: Mutex<ReplyState<T>>,
+    budget: Arc<PipeBudget>,
 }
 
-enum State<T> {
-    Empty(Option<Waiting>),
-    Here(T),
-    /// It was taken, or nobody takes it, or it never comes.
-    Over,
+enum ReplyState<T> {
+    Empty(Option<ReplyWaker>),
+    Ready(T),
+    /// The reply was taken, or is no longer awaited, or never comes.
+    Closed,
 }
 
-struct Waiting {
+struct ReplyWaker {
     waker: Waker,
-    /// Of the event loop where the waker belongs.
-    list: Option<Arc<WakeList>>,
+    /// That of the event loop which the waker belongs to.
+    batch: Option<Arc<WakeBatch>>,
 }
 
-impl Waiting {
+impl ReplyWaker {
     fn wake(self) {
-        match self.list {
-            Some(list) => deferred::wake(&list, self.waker),
+        match self.batch {
+            Some(batch) => deferred_wakes::wake(&batch, self.waker),
             None => self.waker.wake(),
         }
     }
 }
 
-/// Gives the reply.
-pub(super) struct Sender<T>(Arc<Place<T>>);
+/// Sends the reply.
+pub(super) struct ReplySender<T>(Arc<ReplySlot<T>>);
 
-/// Takes it.
-pub(super) struct Receiver<T>(Arc<Place<T>>);
+/// Receives the reply.
+pub(super) struct ReplyReceiver<T>(Arc<ReplySlot<T>>);
 
-/// `room` is for the body of the reply.
-pub(super) fn reply<T>(room: &Arc<Room>) -> (Sender<T>, Receiver<T>) {
-    let place = Arc::new(Place {
-        state: Mutex::new(State::Empty(None)),
-        room: Arc::clone(room),
+/// A channel for one reply. `budget` is for its response body.
+pub(super) fn reply<T>(budget: &Arc<PipeBudget>) -> (ReplySender<T>, ReplyReceiver<T>) {
+    let slot = Arc::new(ReplySlot {
+        state: Mutex::new(ReplyState::Empty(None)),
+        budget: Arc::clone(budget),
     });
-    (Sender(Arc::clone(&place)), Receiver(place))
+    (ReplySender(Arc::clone(&slot)), ReplyReceiver(slot))
 }
 
-impl<T> Place<T> {
-    pub(super) fn room(&self) -> &Room {
-        &self.room
+impl<T> ReplySlot<T> {
+    pub(super) fn budget(&self) -> &PipeBudget {
+        &self.budget
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, ReplyState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whether the reply was the first, and anybody is left to take it.
+    /// Returns whether the reply was the first, and is still awaited.
     pub(super) fn send(&self, reply: T) -> bool {
-        self.put(State::Here(reply))
+        self.put(ReplyState::Ready(reply))
     }
 
-    /// If there was none before.
-    fn put(&self, new: State<T>) -> bool {
+    fn put(&self, new: ReplyState<T>) -> bool {
         let mut state = self.state();
-        let State::Empty(waiting) = &mut *state else {
+        let ReplyState::Empty(waker) = &mut *state else {
             return false;
         };
-        let waiting = waiting.take();
+        let waker = waker.take();
         *state = new;
         drop(state);
-        if let Some(waiting) = waiting {
-            waiting.wake();
+        if let Some(waker) = waker {
+            waker.wake();
         }
         true
     }
 }
 
-impl<T> Sender<T> {
-    /// As [`Place::send`]. From a thread of a pool, it may arrive with the replies of the jobs that follow.
+impl<T> ReplySender<T> {
+    /// As [`ReplySlot::send`]. On a thread of a pool, the wake may be deferred until the next jobs are done.
     pub(super) fn send(&self, reply: T) -> bool {
         self.0.send(reply)
     }
 
-    pub(super) fn room(&self) -> &Room {
-        self.0.room()
+    pub(super) fn budget(&self) -> &PipeBudget {
+        self.0.budget()
     }
 
-    /// Where replies from elsewhere go. None comes after this sender is gone.
-    pub(super) fn place(&self) -> Arc<Place<T>> {
+    /// Where an early reply goes. It is closed when this sender is dropped.
+    pub(super) fn slot(&self) -> Arc<ReplySlot<T>> {
         Arc::clone(&self.0)
     }
 }
 
-impl<T> Drop for Sender<T> {
+impl<T> Drop for ReplySender<T> {
     fn drop(&mut self) {
-        self.0.put(State::Over);
+        self.0.put(ReplyState::Closed);
     }
 }
 
-impl<T> Receiver<T> {
-    /// The reply; `None` when none will come.
+impl<T> ReplyReceiver<T> {
+    /// The reply, or `None` if none will come.
     pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
         let mut state = self.0.state();
         match &mut *state {
-            State::Empty(Some(waiting)) if waiting.waker.will_wake(cx.waker()) => {}
-            State::Empty(waiting) => {
-                // The list belongs to the waker: another one may not be that of a task.
+            ReplyState::Empty(Some(waiting)) if waiting.waker.will_wake(cx.waker()) => {}
+            ReplyState::Empty(waiting) => {
+                // The batch belongs to the waker: another waker may not be that of a task.
                 let waker = cx.waker().clone();
-                let list = WakeList::of(&waker);
-                *waiting = Some(Waiting { waker, list });
+                let batch = WakeBatch::of(&waker);
+                *waiting = Some(ReplyWaker { waker, batch });
             }
-            State::Here(_) | State::Over => {
-                let state = mem::replace(&mut *state, State::Over);
+            ReplyState::Ready(_) | ReplyState::Closed => {
+                let state = mem::replace(&mut *state, ReplyState::Closed);
                 return Poll::Ready(match state {
-                    State::Here(reply) => Some(reply),
-                    State::Empty(_) | State::Over => None,
+                    ReplyState::Ready(reply) => Some(reply),
+                    ReplyState::Empty(_) | ReplyState::Closed => None,
                 });
             }
         }
@@ -127,11 +134,51 @@ impl<T> Receiver<T> {
     }
 }
 
-impl<T> Drop for Receiver<T> {
+impl<T> Drop for ReplyReceiver<T> {
     fn drop(&mut self) {
-        // A reply that nobody took is dropped without the lock.
-        let unread = mem::replace(&mut *self.0.state(), State::Over);
+        // A reply that was not taken is dropped without the lock.
+        let unread = mem::replace(&mut *self.0.state(), ReplyState::Closed);
         drop(unread);
+    }
+}
+
+/// A slot that takes a response before its job has ended.
+pub(super) trait EarlyReply: Send + Sync {
+    /// Returns whether the response is awaited.
+    fn send_response(&self, response: Response<Body>) -> bool;
+
+    /// For the body of the response.
+    fn pipe_budget(&self) -> &PipeBudget;
+}
+
+/// Responds to the request of a job that still runs. What the job returns in the end is dropped then.
+///
+/// [`Blocking`](super::Blocking) puts it into the extensions of the request.
+#[derive(Clone)]
+pub struct EarlyResponse(Arc<dyn EarlyReply>);
+
+impl EarlyResponse {
+    pub(super) fn new(slot: Arc<dyn EarlyReply>) -> Self {
+        Self(slot)
+    }
+
+    /// Sends the response. Returns whether it is awaited.
+    pub fn send(&self, response: Response<Body>) -> bool {
+        let is_awaited = self.0.send_response(response);
+        // The job continues.
+        deferred_wakes::flush();
+        is_awaited
+    }
+
+    /// A response body of `size` that is written on this thread and read on the event loop.
+    pub fn pipe(&self, size: SizeHint) -> (BodyWriter, BodyReader) {
+        pipe(size, self.0.pipe_budget())
+    }
+}
+
+impl fmt::Debug for EarlyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EarlyResponse").finish_non_exhaustive()
     }
 }
 
@@ -143,13 +190,13 @@ mod tests {
 
     use super::*;
 
-    fn room() -> Arc<Room> {
-        Room::new(0, 0, 0)
+    fn budget() -> Arc<PipeBudget> {
+        PipeBudget::new(0, 0, 0)
     }
 
     #[test]
     fn the_first_reply_arrives_and_wakes() {
-        let (sender, receiver) = reply(&room());
+        let (sender, receiver) = reply(&budget());
         let mut task = task::spawn(poll_fn(|cx| receiver.poll(cx)));
         assert_pending!(task.poll());
         assert!(sender.send(1) && task.is_woken());
@@ -160,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_is_gone_wakes_too() {
-        let (sender, receiver) = reply::<()>(&room());
+    fn a_dropped_sender_wakes_as_well() {
+        let (sender, receiver) = reply::<()>(&budget());
         let mut task = task::spawn(poll_fn(|cx| receiver.poll(cx)));
         assert_pending!(task.poll());
         drop(sender);
@@ -170,10 +217,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_polls_in_a_task_and_then_blocks_on_its_thread_is_woken_without_the_event_loop() {
+    async fn a_task_that_blocks_its_thread_after_a_poll_is_woken_without_the_event_loop() {
         let in_task = tokio::spawn(async {
-            let (sender, receiver) = reply(&room());
-            poll_fn(|cx| match WakeList::of(cx.waker()) {
+            let (sender, receiver) = reply(&budget());
+            poll_fn(|cx| match WakeBatch::of(cx.waker()) {
                 Some(_) => {
                     assert_pending!(receiver.poll(cx));
                     Poll::Ready(())
@@ -193,8 +240,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_knows_that_nobody_is_left() {
-        let (sender, receiver) = reply(&room());
+    fn a_sender_knows_whether_its_reply_is_awaited() {
+        let (sender, receiver) = reply(&budget());
         drop(receiver);
         assert!(!sender.send(1));
     }

@@ -1,71 +1,75 @@
+//! What the handles, the threads and the timers of one pool share.
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::{
-    hold::Gate,
-    job::Next,
-    pipe::Room,
-    queue::{Limits, Queue},
+    pipe::PipeBudget,
+    queue::{Queue, QueueLimits},
+    queue_timeout::QueueTimeout,
+    scaling::Dispatch,
     spawner::Spawner,
-    threads::Thread,
-    time_limit::Keeper,
+    thread::PoolThread,
+    thread_guard::ThreadGuard,
 };
 
-/// What a pool and its threads share.
-pub(super) struct Shared {
+/// A pool: its queue behind a lock, and the ways to wake those who wait for it.
+pub(super) struct PoolShared {
     queue: Mutex<Queue>,
-    /// There is work, or the pool is closed.
+    /// Notified when there is work, or the pool is closed.
     pub(super) work: Condvar,
-    /// No job waits or runs.
+    /// Notified when no job waits or runs.
     pub(super) idle: Notify,
-    pub(super) room: Arc<Room>,
+    pub(super) pipe_budget: Arc<PipeBudget>,
     pub(super) spawner: Arc<Spawner>,
-    /// What the threads hold while they run jobs.
-    pub(super) gate: OnceLock<Arc<Gate>>,
+    /// What the threads hold while they run jobs, if anything.
+    pub(super) guard: OnceLock<Arc<ThreadGuard>>,
 }
 
-impl Shared {
-    pub(super) fn new(limits: Limits) -> Self {
+impl PoolShared {
+    pub(super) fn new(limits: QueueLimits) -> Self {
         Self {
             queue: Mutex::new(Queue::new(limits)),
             work: Condvar::new(),
             idle: Notify::new(),
-            room: Room::new(64 << 20, 1 << 30, 64 << 20),
+            pipe_budget: PipeBudget::new(64 << 20, 1 << 30, 64 << 20),
             spawner: Spawner::new(),
-            gate: OnceLock::new(),
+            guard: OnceLock::new(),
         }
     }
 
-    /// Sends the next thread.
-    pub(super) fn send(this: &Arc<Self>, next: Next) {
-        match next {
-            Next::Wait => {}
-            Next::Wake => this.work.notify_one(),
-            Next::Start => Thread::start(this),
+    /// Must not be called under the lock.
+    pub(super) fn dispatch(this: &Arc<Self>, dispatch: Dispatch) {
+        match dispatch {
+            Dispatch::Nothing => {}
+            Dispatch::Wake => this.work.notify_one(),
+            Dispatch::Start => PoolThread::start(this),
         }
     }
 
-    /// Sees to the time limit of the jobs that wait.
-    pub(super) fn keep_time(this: &Arc<Self>) {
-        let keeper = {
+    /// Starts a timer for the jobs whose wait is limited, if this runtime has none yet.
+    pub(super) fn start_queue_timeout(this: &Arc<Self>) {
+        let timeout = {
             let mut queue = this.queue();
-            let look = queue.next_look(tokio::time::Instant::now());
-            look.and_then(|look| Keeper::needed(&mut queue, this).map(|keeper| (keeper, look)))
+            let check = queue.next_check(tokio::time::Instant::now());
+            check.and_then(|check| {
+                QueueTimeout::register(&mut queue, this).map(|timeout| (timeout, check))
+            })
         };
-        if let Some((keeper, look)) = keeper {
-            keeper.start(look);
+        if let Some((timeout, check)) = timeout {
+            timeout.start(check);
         }
     }
 
     pub(super) fn close(&self) {
         self.queue().close();
-        self.let_go();
+        self.wake_parked();
     }
 
-    /// Has the threads without work look whether they still should stay.
-    pub(super) fn let_go(&self) {
-        // A thread that has just looked waits by the time that it has given the lock away.
+    /// Has the parked threads check whether they still should stay.
+    pub(super) fn wake_parked(&self) {
+        // A thread that has just checked waits by the time that it has released the lock.
         drop(self.queue());
         self.work.notify_all();
     }
@@ -75,7 +79,7 @@ impl Shared {
         self.queue.try_lock().is_ok()
     }
 
-    // No job runs under the lock, so a poisoned one is still in order.
+    // No job runs under the lock, so the queue behind a poisoned one is consistent.
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,7 +9,7 @@ use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use tokio::runtime::Handle;
-use tower_blocking::internal::{Early, block_on};
+use tower_blocking::internal::{block_on, is_pool_thread};
 
 use crate::{BoxError, BufferedBody};
 
@@ -157,7 +157,7 @@ impl Arriving {
 
 /// Whether this is a thread of an event loop, and none of a pool or of the application's own.
 fn may_not_wait() -> bool {
-    Early::current().is_none() && Handle::try_current().is_ok()
+    !is_pool_thread() && Handle::try_current().is_ok()
 }
 
 impl fmt::Debug for Arriving {

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::Method;
 use http_body::Frame;
-use tower_blocking::internal::{Early, SendError, Writer, waiting};
+use tower_blocking::internal::{BodyWriter, EarlyResponse, SendError, release_while};
 
 use super::{
     file::FileBody,
@@ -49,7 +49,7 @@ enum ResponseState {
     },
     /// `write` has sent the head, and sends the body.
     Streaming {
-        writer: Writer,
+        writer: BodyWriter,
         budget: ContentLengthBudget,
     },
     /// Nothing more is sent.
@@ -88,7 +88,7 @@ pub(super) struct SharedResponse {
     /// has written itself; of what others write at the same time it may miss the last.
     has_buffered: AtomicBool,
     /// Where `write` sends the head; `None` on the event loop.
-    pub(super) early: Option<Early>,
+    pub(super) early: Option<EarlyResponse>,
     is_head: bool,
 }
 
@@ -99,7 +99,7 @@ struct Inner {
 }
 
 impl SharedResponse {
-    pub(super) fn new(method: &Method) -> Arc<Self> {
+    pub(super) fn new(method: &Method, early: Option<EarlyResponse>) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 state: ResponseState::Open {
@@ -110,7 +110,7 @@ impl SharedResponse {
                 is_client_gone: false,
             }),
             has_buffered: AtomicBool::new(false),
-            early: Early::current(),
+            early,
             is_head: method == Method::HEAD,
         })
     }
@@ -122,7 +122,7 @@ impl SharedResponse {
             Ok(inner) => inner,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                waiting(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+                release_while(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner))
             }
         }
     }
@@ -282,7 +282,7 @@ impl SharedResponse {
         let budget = head.budget();
         let (writer, reader) = early.pipe(budget.size_hint());
         inner.state = ResponseState::Streaming { writer, budget };
-        if early.answer(head.respond(Body::new(reader))) {
+        if early.send(head.respond(Body::new(reader))) {
             Ok(())
         } else {
             Err(inner.client_gone())

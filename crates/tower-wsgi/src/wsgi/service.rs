@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, uri::PathAndQuery};
-use tower_blocking::internal::Rejection;
+use tower_blocking::internal::{EarlyResponse, Rejection};
 use tower_service::Service;
 
 use super::{
@@ -101,8 +101,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let shared = SharedResponse::new(&parts.method);
+        let (mut parts, body) = request.into_parts();
+        let early = parts.extensions.remove::<EarlyResponse>();
+        let shared = SharedResponse::new(&parts.method, early);
         let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let environ = Environ::new(parts, Input::new(body), Arc::clone(&self.server));
         let response = respond(&*self.application, environ, &shared).unwrap_or_else(|error| {
@@ -230,7 +231,7 @@ fn send_file<C>(
     match &response.early {
         // The event loop reads the file, without a thread of the pool.
         Some(early) => {
-            early.answer(head.respond(body));
+            early.send(head.respond(body));
             Ok(already_sent())
         }
         None => Ok(head.respond(ResponseBody::plain(body))),

@@ -1,16 +1,15 @@
-//! The way of a response body from a thread to the event loop: a little memory, then a file.
+//! The pipe of a response body, from the thread that produces it to the event loop: some memory, then a temporary file.
 
+mod buffer;
 mod reader;
-mod room;
 mod stalls;
-mod state;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::buffer::{PipeBudget, pipe};
 pub use self::{
-    reader::Reader,
-    writer::{SendError, Writer},
+    reader::BodyReader,
+    writer::{BodyWriter, SendError},
 };
-pub(super) use self::{room::Room, state::pipe};

@@ -1,6 +1,7 @@
-//! The end of a response body on the event loop.
+//! The reading end of a pipe, on the event loop.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::{Arc, MutexGuard},
     task::{Context, Poll, ready},
@@ -9,51 +10,51 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::state::{Shared, State};
+use super::buffer::{Pipe, PipeState};
 use crate::{BoxError, spool::Reading};
 
-/// The end on the event loop: a response body.
-pub struct Reader {
-    shared: Arc<Shared>,
+/// The reading end of a pipe: a response body.
+pub struct BodyReader {
+    pipe: Arc<Pipe>,
     reading: Option<Reading>,
     remaining: Option<u64>,
 }
 
-impl Reader {
-    pub(super) fn new(shared: Arc<Shared>, remaining: Option<u64>) -> Self {
+impl BodyReader {
+    pub(super) fn new(pipe: Arc<Pipe>, remaining: Option<u64>) -> Self {
         Self {
-            shared,
+            pipe,
             reading: None,
             remaining,
         }
     }
 }
 
-/// Lets a writer look again that waits for room.
-fn tell_writer(shared: &Shared, state: MutexGuard<'_, State>) {
-    let awaited = state.awaited;
+/// Notifies a writer that waits for room.
+fn notify_writer(pipe: &Pipe, state: MutexGuard<'_, PipeState>) {
+    let is_waiting = state.is_writer_waiting;
     drop(state);
-    if awaited {
-        shared.progress.notify_one();
+    if is_waiting {
+        pipe.progress.notify_one();
     }
 }
 
-/// Notes that a piece was taken.
+/// Records that a piece was taken.
 fn deliver(
-    shared: &Shared,
-    mut state: MutexGuard<'_, State>,
+    pipe: &Pipe,
+    mut state: MutexGuard<'_, PipeState>,
     remaining: &mut Option<u64>,
     data: Bytes,
 ) -> Frame<Bytes> {
     state.taken += data.len() as u64;
-    tell_writer(shared, state);
+    notify_writer(pipe, state);
     if let Some(remaining) = remaining {
         *remaining = remaining.saturating_sub(data.len() as u64);
     }
     Frame::data(data)
 }
 
-impl Body for Reader {
+impl Body for BodyReader {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -62,7 +63,7 @@ impl Body for Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Self {
-            shared,
+            pipe,
             reading,
             remaining,
         } = self.get_mut();
@@ -71,13 +72,13 @@ impl Body for Reader {
                 let result = ready!(read.as_mut().poll(cx));
                 *reading = None;
                 let data = result?;
-                let mut state = shared.state();
+                let mut state = pipe.state();
                 state.read += data.len() as u64;
-                return Poll::Ready(Some(Ok(deliver(shared, state, remaining, data))));
+                return Poll::Ready(Some(Ok(deliver(pipe, state, remaining, data))));
             }
-            let mut state = shared.state();
+            let mut state = pipe.state();
             if let Some(data) = state.take() {
-                return Poll::Ready(Some(Ok(deliver(shared, state, remaining, data))));
+                return Poll::Ready(Some(Ok(deliver(pipe, state, remaining, data))));
             }
             let unread = state.unread();
             if let Some(spool) = state.disk.spool().filter(|_| unread > 0) {
@@ -95,7 +96,7 @@ impl Body for Reader {
     }
 
     fn is_end_stream(&self) -> bool {
-        let state = self.shared.state();
+        let state = self.pipe.state();
         self.reading.is_none() && state.is_empty() && matches!(state.end, Some(Ok(())))
     }
 
@@ -105,17 +106,17 @@ impl Body for Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for BodyReader {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.reader_gone = true;
+        let mut state = self.pipe.state();
+        state.is_reader_gone = true;
         state.forget();
-        tell_writer(&self.shared, state);
+        notify_writer(&self.pipe, state);
     }
 }
 
-impl std::fmt::Debug for Reader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").finish_non_exhaustive()
+impl fmt::Debug for BodyReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyReader").finish_non_exhaustive()
     }
 }

@@ -5,17 +5,16 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 use super::{
+    buffer::{MAX_MEMORY, OWN_MEMORY, PipeBudget, PipeState},
     pipe,
-    reader::Reader,
-    room::Room,
-    state::{MOST_MEMORY, OWN_MEMORY, State},
-    writer::{SendError, Writer},
+    reader::BodyReader,
+    writer::{BodyWriter, SendError},
 };
 
 const CHUNK: usize = OWN_MEMORY / 4;
 
-fn new(disk: usize) -> (Writer, Reader) {
-    pipe(SizeHint::new(), &Room::new(0, disk, usize::MAX))
+fn new(disk: usize) -> (BodyWriter, BodyReader) {
+    pipe(SizeHint::new(), &PipeBudget::new(0, disk, usize::MAX))
 }
 
 fn chunk(n: u8) -> Frame<Bytes> {
@@ -23,7 +22,7 @@ fn chunk(n: u8) -> Frame<Bytes> {
 }
 
 /// Which chunks the next `bytes` are of.
-async fn read(reader: &mut Reader, mut bytes: usize) -> Vec<u8> {
+async fn read(reader: &mut BodyReader, mut bytes: usize) -> Vec<u8> {
     let mut chunks = Vec::new();
     while bytes > 0 {
         let data = reader.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -53,8 +52,8 @@ async fn what_is_on_disk_is_read_before_what_comes_later() {
 
 #[tokio::test]
 async fn disk_space_that_was_read_is_given_back() {
-    let room = Room::new(0, 2 * CHUNK, usize::MAX);
-    let (mut writer, mut reader) = pipe(SizeHint::new(), &room);
+    let budget = PipeBudget::new(0, 2 * CHUNK, usize::MAX);
+    let (mut writer, mut reader) = pipe(SizeHint::new(), &budget);
     for _ in 0..5 {
         for n in 0..6 {
             writer.send(chunk(n)).unwrap();
@@ -62,7 +61,7 @@ async fn disk_space_that_was_read_is_given_back() {
         assert_eq!(read(&mut reader, 6 * CHUNK).await, [0, 1, 2, 3, 4, 5]);
     }
     drop((writer, reader));
-    let (mut writer, _reader) = pipe(SizeHint::new(), &room);
+    let (mut writer, _reader) = pipe(SizeHint::new(), &budget);
     for n in 0..6 {
         writer.send(chunk(n)).unwrap();
     }
@@ -98,13 +97,13 @@ async fn a_piece_that_is_larger_than_the_disk_goes_through_memory() {
 
 #[test]
 fn bodies_share_the_memory_beyond_their_own_and_give_it_back() {
-    let room = Room::new(MOST_MEMORY, 0, 0);
-    let fill = |state: &mut State| {
+    let budget = PipeBudget::new(MAX_MEMORY, 0, 0);
+    let fill = |state: &mut PipeState| {
         let piece = || Bytes::from(vec![0; CHUNK]);
         std::iter::from_fn(|| state.keep(piece()).ok()).count()
     };
-    let [mut first, mut second, mut third] = [(); 3].map(|()| State::new(&room));
-    assert_eq!(fill(&mut first), MOST_MEMORY / CHUNK);
+    let [mut first, mut second, mut third] = [(); 3].map(|()| PipeState::new(&budget));
+    assert_eq!(fill(&mut first), MAX_MEMORY / CHUNK);
     assert_eq!(fill(&mut second), 4 + 4);
     assert_eq!(fill(&mut third), 4);
     // What is taken, what nobody will take, and what goes with its body.
@@ -143,7 +142,7 @@ async fn a_writer_that_is_dropped_breaks_the_body_off() {
 }
 
 /// Writes `count` chunks on another thread, and gives how that ended.
-fn writing(mut writer: Writer, count: u8) -> thread::JoinHandle<Result<(), SendError>> {
+fn writing(mut writer: BodyWriter, count: u8) -> thread::JoinHandle<Result<(), SendError>> {
     thread::spawn(move || {
         for n in 0..count {
             writer.send(chunk(n))?;
@@ -156,8 +155,8 @@ fn writing(mut writer: Writer, count: u8) -> thread::JoinHandle<Result<(), SendE
 #[tokio::test]
 async fn a_body_that_cannot_be_written_to_disk_waits_for_its_reader_in_memory() {
     let missing = tempfile::tempdir().unwrap().path().join("missing");
-    let room = Room::in_directory(&missing, 0, usize::MAX, usize::MAX);
-    let (writer, mut reader) = pipe(SizeHint::new(), &room);
+    let budget = PipeBudget::in_directory(&missing, 0, usize::MAX, usize::MAX);
+    let (writer, mut reader) = pipe(SizeHint::new(), &budget);
     let writing = writing(writer, 20);
     let chunks: Vec<u8> = (0..20).collect();
     assert_eq!(read(&mut reader, 20 * CHUNK).await, chunks);
@@ -187,12 +186,12 @@ async fn what_is_on_disk_is_read_though_the_disk_fails_later() {
 
 #[tokio::test]
 async fn one_body_has_a_limit_of_its_own_on_disk() {
-    let room = Room::new(0, usize::MAX, 2 * CHUNK);
-    let (mut writer, mut reader) = pipe(SizeHint::new(), &room);
+    let budget = PipeBudget::new(0, usize::MAX, 2 * CHUNK);
+    let (mut writer, mut reader) = pipe(SizeHint::new(), &budget);
     for n in 0..6 {
         writer.send(chunk(n)).unwrap();
     }
-    room.ask(|| 1);
+    budget.set_queued(|| 1);
     // There is no room for the next piece, and a request waits for the thread.
     let refused = writer.send(chunk(6)).unwrap_err();
     assert!(matches!(refused, SendError::ThreadWanted), "{refused}");

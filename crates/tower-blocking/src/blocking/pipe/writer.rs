@@ -1,4 +1,4 @@
-//! The end of a response body on the thread that produces it.
+//! The writing end of a pipe, on the thread that produces the body.
 
 use std::{
     fmt,
@@ -10,54 +10,57 @@ use bytes::Bytes;
 use http_body::Frame;
 
 use super::{
-    stalls::{ENOUGH, Stalled},
-    state::{Disk, Shared, State, wake},
+    buffer::{Disk, Pipe, PipeState, wake},
+    stalls::{MIN_STALL, StallGuard},
 };
 use crate::{
     BoxError,
-    blocking::hold,
+    blocking::thread_guard::release_while,
     spool::{self, Spool},
 };
 
-/// How long a writer waits for a reader when there is no room left on disk either.
-const STALL: Duration = Duration::from_secs(30);
+/// How long a writer waits for a reader that takes nothing when there is no room left on disk either.
+const MAX_STALL: Duration = Duration::from_secs(30);
 
-/// How often a writer without disk space looks whether another body has given some back, and whether its thread is
-/// wanted.
-const RETRY: Duration = Duration::from_millis(100);
+/// How often a writer without disk space checks whether another body has released some, and whether its thread is needed.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The end on the thread. Dropped unfinished, it breaks the body off.
-pub struct Writer {
-    shared: Arc<Shared>,
-    /// Set while the reader is waited for, and until the thread has given it up.
-    stalled: Option<Stalled>,
+/// The writing end of a pipe. If it is dropped unfinished, the body ends with an error.
+pub struct BodyWriter {
+    pipe: Arc<Pipe>,
+    /// Set while the thread waits for the reader, and until it has given up.
+    stalled: Option<StallGuard>,
 }
 
-impl Writer {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+impl BodyWriter {
+    pub(super) fn new(pipe: &Arc<Pipe>) -> Self {
         Self {
-            shared: Arc::clone(shared),
+            pipe: Arc::clone(pipe),
             stalled: None,
         }
     }
 
     /// Hands a frame over. Blocks while it writes to disk, or waits for room there.
+    ///
+    /// # Errors
+    ///
+    /// If the client has left, or has read nothing for too long.
     pub fn send(&mut self, frame: Frame<Bytes>) -> Result<(), SendError> {
         match frame.into_data() {
             Ok(data) if data.is_empty() => Ok(()),
             Ok(data) => self.send_data(data),
             Err(frame) => {
-                self.shared.state().trailers = frame.into_trailers().ok();
+                self.pipe.state().trailers = frame.into_trailers().ok();
                 Ok(())
             }
         }
     }
 
     fn send_data(&mut self, mut data: Bytes) -> Result<(), SendError> {
-        let mut state = self.shared.state();
+        let mut state = self.pipe.state();
         let mut taken = state.taken;
         loop {
-            if state.reader_gone {
+            if state.is_reader_gone {
                 return Err(SendError::ClientGone);
             }
             data = match state.keep(data) {
@@ -72,33 +75,33 @@ impl Writer {
             }
             if state.reserve_disk(data.len()) {
                 drop(state);
-                if hold::waiting(|| self.write(&data)) {
+                if release_while(|| self.write(&data)) {
                     break;
                 }
-                state = self.shared.state();
+                state = self.pipe.state();
                 continue;
             }
             let now_taken = state.taken;
             drop(state);
             self.stall(now_taken > taken)?;
             taken = now_taken;
-            // Not with the lock: the event loop must never wait for what this thread takes again.
-            hold::waiting(|| drop(self.wait_for_reader(taken)));
-            state = self.shared.state();
+            // Without the lock: the event loop must never wait for the guard that this thread enters again.
+            release_while(|| drop(self.wait_for_reader(taken)));
+            state = self.pipe.state();
         }
         self.stalled = None;
         Ok(())
     }
 
-    /// Before a wait for the reader, who has taken something since the last one or not. An error ends the body.
+    /// Records a wait for the reader. An error ends the body.
     fn stall(&mut self, reader_took: bool) -> Result<(), SendError> {
         let now = Instant::now();
-        let stalls = &self.shared.stalls;
-        let stalled = self.stalled.get_or_insert_with(|| stalls.begin(now));
+        let stalls = &self.pipe.stalls;
+        let stalled = self.stalled.get_or_insert_with(|| stalls.start(now));
         if reader_took {
             stalled.reader_took(now);
         }
-        if stalled.lasts(now) > STALL {
+        if stalled.lasts(now) > MAX_STALL {
             Err(SendError::ClientStalled)
         } else if stalled.yields(now) {
             Err(SendError::ThreadWanted)
@@ -107,46 +110,46 @@ impl Writer {
         }
     }
 
-    /// Waits for the reader to take more than it had, or for its time.
-    fn wait_for_reader(&self, taken: u64) -> MutexGuard<'_, State> {
-        let mut state = self.shared.state();
-        state.awaited = true;
+    /// Waits until the reader has taken more than `taken`, or for [`CHECK_INTERVAL`].
+    fn wait_for_reader(&self, taken: u64) -> MutexGuard<'_, PipeState> {
+        let mut state = self.pipe.state();
+        state.is_writer_waiting = true;
         let wait = self
-            .shared
+            .pipe
             .progress
-            .wait_timeout_while(state, RETRY, |state| {
-                state.taken == taken && !state.reader_gone
+            .wait_timeout_while(state, CHECK_INTERVAL, |state| {
+                state.taken == taken && !state.is_reader_gone
             });
         let mut state = wait.unwrap_or_else(PoisonError::into_inner).0;
-        state.awaited = false;
+        state.is_writer_waiting = false;
         state
     }
 
-    /// Gives the disk space back. The reader does not look at the file before `written` grows again.
-    fn clear_disk<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    /// Releases the disk space. The reader does not read the file before `written` grows again.
+    fn clear_disk<'a>(&'a self, mut state: MutexGuard<'a, PipeState>) -> MutexGuard<'a, PipeState> {
         (state.written, state.read) = (0, 0);
         let spool = state.disk.spool().cloned();
         drop(state);
-        let cleared = spool.is_none_or(|spool| hold::waiting(|| spool.clear()).is_ok());
-        let mut state = self.shared.state();
+        let cleared = spool.is_none_or(|spool| release_while(|| spool.clear()).is_ok());
+        let mut state = self.pipe.state();
         if cleared {
             state.reservation.shrink_to(0);
         }
-        // Otherwise the space is still taken, and used again from its beginning.
+        // Otherwise the space is still used, and is written again from its beginning.
         state
     }
 
-    /// Writes to the end of the file, without the lock: the reader goes on meanwhile. Where that fails, the body
-    /// waits in memory from now on.
+    /// Writes to the end of the file, without the lock, so that the reader can continue. If that fails, the body waits in
+    /// memory from now on.
     fn write(&self, data: &[u8]) -> bool {
-        let Shared { directory, .. } = &*self.shared;
+        let Pipe { directory, .. } = &*self.pipe;
         let (position, spool) = {
-            let state = self.shared.state();
+            let state = self.pipe.state();
             (state.written, state.disk.spool().cloned())
         };
         let spool = spool.map_or_else(|| Spool::create_in(directory), Ok);
         let written = spool.and_then(|spool| spool.write_at(data, position).map(|()| spool));
-        let mut state = self.shared.state();
+        let mut state = self.pipe.state();
         match written {
             Ok(spool) => {
                 state.disk = Disk::Used(spool);
@@ -165,7 +168,7 @@ impl Writer {
 
     #[cfg(test)]
     pub(super) fn fail_disk(&self) {
-        self.shared.state().fail_disk();
+        self.pipe.state().fail_disk();
     }
 
     /// The body is complete.
@@ -173,19 +176,19 @@ impl Writer {
         self.end(Ok(()));
     }
 
-    /// The body breaks off here.
+    /// The body ends with an error.
     pub fn fail(self, error: BoxError) {
         self.end(Err(error));
     }
 
     fn end(&self, end: Result<(), BoxError>) {
-        let mut state = self.shared.state();
+        let mut state = self.pipe.state();
         state.end.get_or_insert(end);
         wake(state);
     }
 }
 
-impl Drop for Writer {
+impl Drop for BodyWriter {
     fn drop(&mut self) {
         self.end(Err("the response body was broken off".into()));
     }
@@ -208,18 +211,18 @@ impl fmt::Display for SendError {
             Self::ClientGone => f.write_str("the client has left"),
             Self::ClientStalled => write!(
                 f,
-                "the client took nothing for {STALL:?}, and there is no room left to store its response"
+                "the client read nothing for {MAX_STALL:?}, and there is no space left to store its response"
             ),
             Self::ThreadWanted => write!(
                 f,
-                "the client took nothing for {ENOUGH:?}, and a request waits for its thread"
+                "the client read nothing for {MIN_STALL:?}, and a queued request needs its thread"
             ),
         }
     }
 }
 
-impl std::fmt::Debug for Writer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").finish_non_exhaustive()
+impl fmt::Debug for BodyWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyWriter").finish_non_exhaustive()
     }
 }

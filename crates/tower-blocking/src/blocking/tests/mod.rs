@@ -1,6 +1,6 @@
-mod hold;
 mod queue;
 mod refused;
+mod thread_guard;
 
 use std::{
     convert::Infallible,
@@ -26,7 +26,10 @@ use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_layer::Layer as _;
 
-use super::{BlockingLayer, BlockingPool, blocking_fn, job::Job, label::Label};
+use super::{
+    BlockingLayer, BlockingPool, blocking_fn,
+    job::{Job, RequestInfo},
+};
 use crate::{
     Body, BoxError,
     test_helpers::{Frames, text},
@@ -214,7 +217,7 @@ async fn a_panic_that_ends_its_thread_leaks_no_slot() {
     }
     let pool = BlockingPool::new(1).max_queued(0);
     let job = Job {
-        label: Label::default(),
+        request: RequestInfo::default(),
         work: Box::new(|| std::panic::panic_any(Bomb)),
     };
     let ticket = pool.submit(job).ok().expect("there is room");
@@ -471,12 +474,12 @@ async fn a_running_job_that_nobody_waits_for_is_known_by_its_request_and_its_thr
         tokio::task::yield_now().await;
         held.started();
     }
-    assert_eq!(pool.abandoned(), []);
+    assert_eq!(pool.stats().stuck, []);
     for given_up in running {
         given_up.abort();
         assert!(given_up.await.unwrap_err().is_cancelled());
     }
-    let jobs = pool.abandoned();
+    let jobs = pool.stats().stuck;
     let paths: Vec<_> = jobs.iter().map(|job| &*job.path).collect();
     assert_eq!(paths, ["/report", "/other"]);
     assert!(jobs.iter().all(|job| job.method == "POST"));
@@ -486,7 +489,7 @@ async fn a_running_job_that_nobody_waits_for_is_known_by_its_request_and_its_thr
     held.release();
     held.release();
     pool.drain(LONG).await.unwrap();
-    assert_eq!(pool.abandoned(), []);
+    assert_eq!(pool.stats().stuck, []);
 }
 
 #[tokio::test]
@@ -503,7 +506,7 @@ async fn a_body_that_is_being_sent_is_waited_for() {
     }));
     more.send(Bytes::from_static(b"first")).unwrap();
     let response = service.oneshot(request()).await.unwrap();
-    assert_eq!((pool.stats().busy, pool.abandoned()), (1, vec![]));
+    assert_eq!((pool.stats().busy, pool.stats().stuck), (1, vec![]));
     more.send(Bytes::from_static(b", last")).unwrap();
     drop(more);
     assert_eq!(text(response).await, "first, last");

@@ -10,53 +10,52 @@ use std::{
 use proptest::prelude::*;
 
 use crate::blocking::{
-    job::{Job, Next, Start},
-    label::Label,
-    pace::Watch,
-    queue::{Limits, Queue},
-    runs::Slot,
+    entries::RunningSlot,
+    job::{Job, RequestInfo, StartedJob},
+    queue::{Queue, QueueLimits},
+    scaling::{Dispatch, Verdict},
 };
 
-/// A thread of the pool between two of its steps: each is what it does under the lock.
-enum Thread {
-    /// It was asked for.
+/// A thread of the pool between two of its steps. A step is what it does under the lock.
+enum SimulatedThread {
+    /// It was requested.
     Starting,
     Entering,
     /// In its job.
-    Running(Slot),
-    /// In its job, and waiting for something: it does not hold what it must.
-    Waiting(Slot),
-    /// It found no more jobs, or stepped down.
+    Running(RunningSlot),
+    /// In its job, which waits for something, so that the thread does not hold the guard.
+    Waiting(RunningSlot),
+    /// It found no more jobs, or its timeslice is over.
     Idle,
     Looking,
     /// Whether it watches.
     Parked(bool),
 }
 
-struct Pool {
+struct SimulatedPool {
     queue: Queue,
-    held: bool,
-    threads: Vec<Thread>,
+    guarded: bool,
+    threads: Vec<SimulatedThread>,
     jobs: u64,
     cancelled: usize,
-    /// Nobody was left to run them.
+    /// The number of jobs that no thread was left to run.
     orphans: usize,
     ran: Arc<Mutex<BTreeSet<u64>>>,
 }
 
-impl Pool {
-    fn new(threads: usize, held: bool) -> Self {
-        let mut queue = Queue::new(Limits {
+impl SimulatedPool {
+    fn new(threads: usize, guarded: bool) -> Self {
+        let mut queue = Queue::new(QueueLimits {
             threads,
             max_queued: usize::MAX,
             queue_timeout: Duration::MAX,
         });
-        if held {
-            queue.hold();
+        if guarded {
+            queue.set_guard();
         }
         Self {
             queue,
-            held,
+            guarded,
             threads: Vec::new(),
             jobs: 0,
             cancelled: 0,
@@ -70,111 +69,115 @@ impl Pool {
         self.jobs += 1;
         let run = move || assert!(ran.lock().unwrap().insert(job), "it ran twice");
         let job = Job {
-            label: Label::default(),
+            request: RequestInfo::default(),
             work: Box::new(run),
         };
         match self.queue.push(job) {
-            Ok((_, next)) => self.send(next),
+            Ok((_, next)) => self.dispatch(next),
             Err(_) => self.orphans += 1,
         }
     }
 
-    fn send(&mut self, next: Next) {
-        if next == Next::Start {
-            self.threads.push(Thread::Starting);
+    fn dispatch(&mut self, next: Dispatch) {
+        if next == Dispatch::Start {
+            self.threads.push(SimulatedThread::Starting);
         }
     }
 
     /// The system may be asked for threads again.
     fn ask_again(&mut self) {
-        self.queue.threads.may_start(true);
+        self.queue.threads.resume_starts();
         let next = self.queue.call_thread();
-        self.send(next);
+        self.dispatch(next);
     }
 
     fn is_held(&self) -> bool {
-        let inside = |thread: &Thread| matches!(thread, Thread::Running(_));
-        self.held && self.threads.iter().any(inside)
+        let inside = |thread: &SimulatedThread| matches!(thread, SimulatedThread::Running(_));
+        self.guarded && self.threads.iter().any(inside)
     }
 
-    /// Lets a thread take its next step. Says whether it could.
+    /// Has a thread take its next step. Returns whether it could.
     fn step(&mut self, index: usize, variant: u8) -> bool {
         let free = !self.is_held();
-        match std::mem::replace(&mut self.threads[index], Thread::Idle) {
-            Thread::Starting if variant == 4 => {
+        match std::mem::replace(&mut self.threads[index], SimulatedThread::Idle) {
+            SimulatedThread::Starting if variant == 4 => {
                 self.threads.remove(index);
                 self.queue.threads.not_started();
                 let (orphans, next) = self.queue.replace();
                 self.orphans += orphans.len();
-                self.send(next);
+                self.dispatch(next);
                 self.queue.refuse_thread(tokio::time::Instant::now);
             }
-            Thread::Starting => {
+            SimulatedThread::Starting => {
                 self.queue.thread_started();
-                self.threads[index] = Thread::Entering;
+                self.threads[index] = SimulatedThread::Entering;
             }
-            // It leaves the jobs to others, as a real one does only when it was called.
-            Thread::Entering if self.queue.is_brisk() => {
+            // It leaves the jobs to others, which a real thread does only when it was called.
+            SimulatedThread::Entering if self.queue.short_jobs() => {
                 self.queue.threads.entered();
                 self.park(index);
             }
-            Thread::Entering if free => {
+            SimulatedThread::Entering if free => {
                 self.queue.threads.entered();
                 self.start(index);
             }
-            Thread::Running(slot) if variant == 0 => self.threads[index] = Thread::Waiting(slot),
-            Thread::Waiting(slot) if free => self.threads[index] = Thread::Running(slot),
-            Thread::Running(slot) => {
+            SimulatedThread::Running(slot) if variant == 0 => {
+                self.threads[index] = SimulatedThread::Waiting(slot)
+            }
+            SimulatedThread::Waiting(slot) if free => {
+                self.threads[index] = SimulatedThread::Running(slot)
+            }
+            SimulatedThread::Running(slot) => {
                 let took = Duration::from_secs(u64::from(variant % 2));
                 self.queue.finish(&slot, Instant::now() + took);
-                if !(self.queue.threads.has_stand_by() && variant == 1) {
+                if !(self.queue.threads.has_standby() && variant == 1) {
                     self.start(index);
                 }
             }
-            Thread::Idle => {
-                if self.queue.has_waiting() && !self.queue.threads.has_stand_by() {
+            SimulatedThread::Idle => {
+                if self.queue.has_waiting() && !self.queue.threads.has_standby() {
                     self.queue.threads.enter();
-                    self.threads[index] = Thread::Entering;
+                    self.threads[index] = SimulatedThread::Entering;
                 } else if variant == 2 && self.queue.threads.may_look() {
                     self.queue.threads.look();
-                    self.threads[index] = Thread::Looking;
+                    self.threads[index] = SimulatedThread::Looking;
                 } else {
                     self.park(index);
                 }
             }
-            Thread::Looking => {
+            SimulatedThread::Looking => {
                 self.queue.threads.looked();
-                if self.queue.has_waiting() && !self.queue.threads.has_stand_by() {
+                if self.queue.has_waiting() && !self.queue.threads.has_standby() {
                     self.queue.threads.enter();
-                    self.threads[index] = Thread::Entering;
+                    self.threads[index] = SimulatedThread::Entering;
                 } else {
                     self.park(index);
                 }
             }
-            Thread::Parked(watches) => {
+            SimulatedThread::Parked(watches) => {
                 if self.queue.threads.take_wakeup() {
                     if watches {
-                        self.queue.end_watch();
+                        self.queue.stop_watch();
                     }
-                    self.threads[index] = Thread::Entering;
+                    self.threads[index] = SimulatedThread::Entering;
                 } else if watches {
                     match self.queue.watch() {
-                        Watch::Comes => self.threads[index] = Thread::Entering,
-                        Watch::GoesOn => {
-                            self.threads[index] = Thread::Parked(true);
+                        Verdict::Help => self.threads[index] = SimulatedThread::Entering,
+                        Verdict::Watch => {
+                            self.threads[index] = SimulatedThread::Parked(true);
                             return self.queue.has_waiting();
                         }
-                        Watch::Ends => self.threads[index] = Thread::Parked(false),
+                        Verdict::Stop => self.threads[index] = SimulatedThread::Parked(false),
                     }
-                } else if variant == 3 && !self.held {
+                } else if variant == 3 && !self.guarded {
                     self.queue.threads.retire();
                     self.threads.remove(index);
                 } else {
-                    self.threads[index] = Thread::Parked(false);
+                    self.threads[index] = SimulatedThread::Parked(false);
                     return false;
                 }
             }
-            stuck @ (Thread::Entering | Thread::Waiting(_)) => {
+            stuck @ (SimulatedThread::Entering | SimulatedThread::Waiting(_)) => {
                 self.threads[index] = stuck;
                 return false;
             }
@@ -184,60 +187,65 @@ impl Pool {
 
     fn park(&mut self, index: usize) {
         self.queue.threads.park();
-        let watches = self.queue.begin_watch();
-        self.threads[index] = Thread::Parked(watches);
+        let watches = self.queue.start_watch();
+        self.threads[index] = SimulatedThread::Parked(watches);
     }
 
     fn start(&mut self, index: usize) {
-        if let Some(Start {
+        if let Some(StartedJob {
             slot, work: job, ..
         }) = self.queue.start(Instant::now(), &thread::current())
         {
             let next = self.queue.call_thread();
-            self.send(next);
+            self.dispatch(next);
             job();
-            self.threads[index] = Thread::Running(slot);
+            self.threads[index] = SimulatedThread::Running(slot);
         }
     }
 
     fn check(&self, most: usize) {
-        let runs = |thread: &&Thread| !matches!(thread, Thread::Starting);
+        let runs = |thread: &&SimulatedThread| !matches!(thread, SimulatedThread::Starting);
         let run = self.threads.iter().filter(runs).count();
         assert_eq!(self.queue.threads.total(), run);
         assert!(self.threads.len() <= most);
-        let busy = |thread: &&Thread| matches!(thread, Thread::Running(_) | Thread::Waiting(_));
+        let busy = |thread: &&SimulatedThread| {
+            matches!(
+                thread,
+                SimulatedThread::Running(_) | SimulatedThread::Waiting(_)
+            )
+        };
         assert_eq!(self.queue.busy(), self.threads.iter().filter(busy).count());
         assert!(
             self.queue.threads.entering() <= 1,
             "two threads come at once"
         );
-        let watching = |thread: &&Thread| matches!(thread, Thread::Parked(true));
+        let watching = |thread: &&SimulatedThread| matches!(thread, SimulatedThread::Parked(true));
         assert!(self.threads.iter().filter(watching).count() <= 1);
     }
 
-    /// Lets all threads go on until each waits for work.
+    /// Has all threads take steps until each waits for work.
     fn settle(&mut self) {
         for _ in 0..10_000 {
-            let mut goes_on = false;
+            let mut progress = false;
             for index in (0..self.threads.len()).rev() {
-                goes_on |= self.step(index, u8::MAX);
+                progress |= self.step(index, u8::MAX);
             }
-            if !goes_on {
+            if !progress {
                 return;
             }
         }
-        panic!("threads go on for ever");
+        panic!("threads take steps for ever");
     }
 }
 
 proptest! {
     #[test]
-    fn every_job_runs_once_in_whatever_order_the_threads_take_their_steps(
+    fn every_job_runs_once_whatever_the_order_of_steps(
         most in 1_usize..5,
-        held: bool,
+        guarded: bool,
         steps in prop::collection::vec((0_u8..11, any::<prop::sample::Index>(), 0_u8..5), 0..200),
     ) {
-        let mut pool = Pool::new(most, held);
+        let mut pool = SimulatedPool::new(most, guarded);
         for (what, which, variant) in steps {
             match what {
                 0..3 => pool.push(),

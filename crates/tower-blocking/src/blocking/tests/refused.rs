@@ -63,7 +63,11 @@ type Call = Pin<Box<dyn Future<Output = Done> + Send>>;
 async fn the_pool_goes_on_with_the_threads_that_it_has_and_has_more_when_they_can_be_had() {
     for holds in [false, true] {
         let pool = BlockingPool::new(8).thread_stack_size(ENOUGH);
-        let pool = if holds { pool.hold(|| ()) } else { pool };
+        let pool = if holds {
+            pool.thread_guard(|| ())
+        } else {
+            pool
+        };
         let (pool, handler, call) = one_thread(pool).await;
         let calls: Vec<_> = (0..6).map(|_| tokio::spawn(call())).collect();
         tokio::task::yield_now().await;
@@ -116,7 +120,7 @@ async fn the_last_thread_stays_while_another_could_not_be_had_in_its_place() {
     }
     let has_decided = || {
         let queue = pool.shared().queue();
-        queue.refusals.stays > 0 || queue.threads.total() == 0
+        queue.kept_threads > 0 || queue.threads.total() == 0
     };
     let decides = async {
         while !has_decided() {

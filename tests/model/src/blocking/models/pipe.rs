@@ -15,9 +15,9 @@ use shuttle::rand::{Rng as _, thread_rng};
 
 use crate::{
     blocking::{
-        hold::{Gate, Holding},
         models::lock,
-        pipe::{Reader, Room, pipe},
+        pipe::{BodyReader, PipeBudget, pipe},
+        thread_guard::{GuardScope, ThreadGuard},
     },
     runtime::run,
 };
@@ -38,22 +38,22 @@ pub fn with_disk() {
 }
 
 fn model(disk: usize) {
-    let room = Room::new(0, disk, disk);
-    let gate = Gate::new(lock());
+    let budget = PipeBudget::new(0, disk, disk);
+    let guard = ThreadGuard::new(lock());
     let mut threads = Vec::new();
     let mut readers = Vec::new();
     for _ in 0..2 {
-        let (mut writer, reader) = pipe(SizeHint::default(), &room);
+        let (mut writer, reader) = pipe(SizeHint::default(), &budget);
         readers.push(reader);
-        let gate = Arc::clone(&gate);
+        let guard = Arc::clone(&guard);
         threads.push(thread::spawn(move || {
-            let holding = Holding::begin(&gate);
+            let scope = GuardScope::enter(&guard);
             let sent = BODY.iter().all(|piece| writer.send(data(piece)).is_ok());
-            assert!(!Holding::is_lost());
+            assert!(!GuardScope::is_lost());
             if sent {
                 writer.finish();
             }
-            drop(holding);
+            drop(scope);
             sent
         }));
     }
@@ -68,11 +68,11 @@ fn model(disk: usize) {
         let sent = thread.join().unwrap();
         assert!(sent || !ended);
     }
-    assert!(!gate.is_wanted());
+    assert!(!guard.is_wanted());
 }
 
 /// Reads a body, or a part of it. Says whether it has seen the end.
-async fn read(reader: Reader) -> bool {
+async fn read(reader: BodyReader) -> bool {
     let mut reader = pin!(reader);
     let wanted = thread_rng().gen_range(0..=BODY.len()) * SIZE;
     let mut read = 0;
@@ -96,21 +96,21 @@ fn data(piece: &'static [u8]) -> Frame<Bytes> {
 /// A thread holds the lock until the event loop has dropped a reader whose writer wants the lock: the event loop must
 /// not wait for the writer then.
 pub fn the_event_loop_never_waits_for_the_lock() {
-    let room = Room::new(0, 0, 0);
-    let gate = Gate::new(lock());
+    let budget = PipeBudget::new(0, 0, 0);
+    let guard = ThreadGuard::new(lock());
     let dropped = Arc::new((Mutex::new(false), Condvar::new()));
-    let (mut writer, reader) = pipe(SizeHint::default(), &room);
+    let (mut writer, reader) = pipe(SizeHint::default(), &budget);
     let writes = thread::spawn({
-        let gate = Arc::clone(&gate);
+        let guard = Arc::clone(&guard);
         move || {
-            let _holding = Holding::begin(&gate);
+            let _scope = GuardScope::enter(&guard);
             while writer.send(data(BODY[0])).is_ok() {}
         }
     });
     let holds = thread::spawn({
         let dropped = Arc::clone(&dropped);
         move || {
-            let _holding = Holding::begin(&gate);
+            let _scope = GuardScope::enter(&guard);
             let (is_dropped, notice) = &*dropped;
             let is_dropped = is_dropped.lock().unwrap();
             drop(

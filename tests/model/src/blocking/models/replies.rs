@@ -7,10 +7,10 @@ use shuttle::rand::{Rng as _, thread_rng};
 use crate::{
     blocking::{
         block_on::block_on,
-        deferred,
-        pipe::Room,
-        reply::{Receiver, Sender, reply},
-        wake_list::WakeList,
+        deferred_wakes,
+        pipe::PipeBudget,
+        reply::{ReplyReceiver, ReplySender, reply},
+        wake_batch::WakeBatch,
     },
     runtime::run,
 };
@@ -22,7 +22,7 @@ pub fn arrive() {
         known().await;
         let mut jobs = Vec::new();
         for _ in 0..2 {
-            let (senders, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| reply(&room())).unzip();
+            let (senders, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| reply(&budget())).unzip();
             jobs.push((thread::spawn(|| run_jobs(senders)), receivers));
         }
         for (thread, receivers) in jobs {
@@ -36,13 +36,13 @@ pub fn arrive() {
 }
 
 /// As a thread of the pool does. Says what it has sent.
-fn run_jobs(senders: Vec<Sender<usize>>) -> Vec<Option<usize>> {
+fn run_jobs(senders: Vec<ReplySender<usize>>) -> Vec<Option<usize>> {
     let jobs = senders.into_iter().enumerate();
     let run = jobs.map(|(job, sender)| {
         if thread_rng().gen_bool(0.5) {
-            deferred::begin(Duration::from_secs(1), Duration::ZERO);
+            deferred_wakes::job_started(Duration::from_secs(1), Duration::ZERO);
         } else {
-            deferred::begin_last();
+            deferred_wakes::last_job_started();
         }
         thread_rng().gen_bool(0.8).then(|| {
             assert!(sender.send(job));
@@ -52,7 +52,7 @@ fn run_jobs(senders: Vec<Sender<usize>>) -> Vec<Option<usize>> {
     let sent = run.collect();
     // A thread whose next job takes long tells of nothing.
     if thread_rng().gen_bool(0.5) {
-        deferred::flush();
+        deferred_wakes::flush();
     }
     sent
 }
@@ -91,25 +91,25 @@ pub fn an_event_loop_ends() {
     thread.join().unwrap();
 }
 
-fn one() -> (Receiver<usize>, thread::JoinHandle<()>) {
-    let (sender, receiver) = reply(&room());
+fn one() -> (ReplyReceiver<usize>, thread::JoinHandle<()>) {
+    let (sender, receiver) = reply(&budget());
     let thread = thread::spawn(move || {
         if thread_rng().gen_bool(0.5) {
-            deferred::begin(Duration::from_secs(1), Duration::ZERO);
+            deferred_wakes::job_started(Duration::from_secs(1), Duration::ZERO);
         }
         assert!(sender.send(1));
-        deferred::flush();
+        deferred_wakes::flush();
     });
     (receiver, thread)
 }
 
-async fn receive<T>(receiver: &Receiver<T>) -> Option<T> {
+async fn receive<T>(receiver: &ReplyReceiver<T>) -> Option<T> {
     poll_fn(|cx| receiver.poll(cx)).await
 }
 
 /// Until the wakers of the event loop's tasks are known.
 async fn known() {
-    poll_fn(|cx| match WakeList::of(cx.waker()) {
+    poll_fn(|cx| match WakeBatch::of(cx.waker()) {
         Some(_) => Poll::Ready(()),
         None => {
             cx.waker().wake_by_ref();
@@ -119,6 +119,6 @@ async fn known() {
     .await;
 }
 
-fn room() -> Arc<Room> {
-    Room::new(0, 0, 0)
+fn budget() -> Arc<PipeBudget> {
+    PipeBudget::new(0, 0, 0)
 }

@@ -7,12 +7,11 @@ use shuttle::rand::{Rng as _, thread_rng};
 
 use crate::{
     blocking::{
-        hold,
-        job::Job,
-        label::Label,
+        job::{Job, RequestInfo},
         models::lock,
         pool::BlockingPool,
-        reply::{Receiver, reply},
+        reply::{ReplyReceiver, reply},
+        thread_guard::release_while,
     },
     runtime::run,
     time::sleep,
@@ -32,7 +31,7 @@ pub fn run_jobs() {
 
 /// Each job runs, and one at a time but for those that wait for something.
 pub fn hold_a_lock() {
-    let pool = BlockingPool::new(2).hold(lock());
+    let pool = BlockingPool::new(2).thread_guard(lock());
     assert_eq!(model(pool), 0);
 }
 
@@ -71,14 +70,14 @@ fn model(pool: BlockingPool) -> usize {
     lost
 }
 
-fn submit(pool: &BlockingPool) -> Receiver<()> {
-    let (sender, receiver) = reply(pool.room());
+fn submit(pool: &BlockingPool) -> ReplyReceiver<()> {
+    let (sender, receiver) = reply(pool.pipe_budget());
     let waits = thread_rng().gen_bool(0.5);
     let job = Job {
-        label: Label::of(&Request::new(())),
+        request: RequestInfo::of(&Request::new(())),
         work: Box::new(move || {
             if waits {
-                hold::waiting(thread::yield_now);
+                release_while(thread::yield_now);
             }
             sender.send(());
         }),

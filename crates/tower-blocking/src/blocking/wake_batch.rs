@@ -1,8 +1,8 @@
-//! Wakes many tasks of an event loop for the price of one.
+//! Wakes many tasks of an event loop with one wake.
 //!
-//! To wake a task from another thread costs a system call, and a switch of threads where both share a
-//! core. So threads that have answers leave the wakers in a list and wake one task of the loop, which
-//! wakes the others from there, where it costs next to nothing.
+//! Waking a task from another thread costs a system call, and a context switch where both threads share a core. So
+//! threads that have responses push the wakers into the event loop's batch and wake one task of the loop, which wakes
+//! the others from there, where a wake costs next to nothing.
 
 use std::{
     cell::RefCell,
@@ -20,65 +20,66 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// How the wakers of the runtime's tasks are known.
-static TASK: OnceLock<&'static RawWakerVTable> = OnceLock::new();
+/// By this the wakers of the runtime's tasks are recognized.
+static TASK_VTABLE: OnceLock<&'static RawWakerVTable> = OnceLock::new();
 
 thread_local! {
-    static HERE: RefCell<Option<(Id, Arc<WakeList>)>> = const { RefCell::new(None) };
+    static HERE: RefCell<Option<(Id, Arc<WakeBatch>)>> = const { RefCell::new(None) };
 }
 
-/// How long a waker that was left may stay where nobody tells of it.
-const LOOK: Duration = Duration::from_millis(2);
+/// How long a pushed waker may stay if no thread flushes the batch.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(2);
+
+/// The wakers of one event loop's tasks that its [`WakeTask`] has to wake.
+#[derive(Default)]
+pub(super) struct WakeBatch(Mutex<BatchState>);
 
 #[derive(Default)]
-pub(super) struct WakeList(Mutex<State>);
-
-#[derive(Default)]
-struct State {
+struct BatchState {
     wakers: Vec<Waker>,
-    /// Of the task that wakes the others; `None` once it has been woken.
+    /// Wakes the `WakeTask`; `None` once it has been woken.
     task: Option<Waker>,
-    /// That task looks by itself before long.
-    looks: bool,
-    /// It would be better if it did.
-    wants_look: bool,
+    /// The `WakeTask` has a timer that flushes the batch.
+    has_timer: bool,
+    /// A thread wants it to have one.
+    wants_timer: bool,
     /// The runtime has ended.
     closed: bool,
 }
 
-impl WakeList {
-    /// Of the runtime whose task the waker wakes. There is none for other wakers: who waits in a blocking
-    /// way on the thread of an event loop has to be woken by another one.
+impl WakeBatch {
+    /// The batch of the current runtime, if `waker` belongs to one of its tasks. Other wakers have none: code that
+    /// blocks the thread of an event loop has to be woken by another thread.
     pub(super) fn of(waker: &Waker) -> Option<Arc<Self>> {
-        // The first time nobody knows.
-        let known = TASK.get();
+        // Not known before the first `WakeTask` has run.
+        let known = TASK_VTABLE.get();
         if known.is_some_and(|task| !ptr::eq(*task, waker.vtable())) {
             return None;
         }
         let runtime = Handle::try_current().ok()?;
-        let list = Self::here(&runtime);
-        known.map(|_| list)
+        let batch = Self::here(&runtime);
+        known.map(|_| batch)
     }
 
     fn here(runtime: &Handle) -> Arc<Self> {
         HERE.with_borrow_mut(|here| {
-            if let Some((id, list)) = here
+            if let Some((id, batch)) = here
                 && *id == runtime.id()
             {
-                return Arc::clone(list);
+                return Arc::clone(batch);
             }
-            let list = Arc::<Self>::default();
-            runtime.spawn(Waking {
-                list: Arc::clone(&list),
+            let batch = Arc::<Self>::default();
+            runtime.spawn(WakeTask {
+                batch: Arc::clone(&batch),
                 wakers: Vec::new(),
-                look: Look::default(),
+                timer: FlushTimer::default(),
             });
-            *here = Some((runtime.id(), Arc::clone(&list)));
-            list
+            *here = Some((runtime.id(), Arc::clone(&batch)));
+            batch
         })
     }
 
-    /// Wakes a task of the list's runtime.
+    /// Wakes a task of the batch's runtime.
     pub(super) fn wake(&self, waker: Waker) {
         let mut state = self.state();
         if state.closed {
@@ -93,12 +94,12 @@ impl WakeList {
         }
     }
 
-    /// Leaves the waker for later, until [`tell`](Self::tell). Says whether there is something to tell then: at
-    /// first the task is woken, so that it knows to look by itself.
-    pub(super) fn leave(&self, waker: Waker) -> bool {
+    /// Adds the waker for the next [`flush`](Self::flush). Returns whether there is something to flush: without a timer
+    /// the `WakeTask` is woken at once, so that it starts one.
+    pub(super) fn push(&self, waker: Waker) -> bool {
         let mut state = self.state();
-        if !state.looks {
-            state.wants_look = true;
+        if !state.has_timer {
+            state.wants_timer = true;
             drop(state);
             self.wake(waker);
             return false;
@@ -107,8 +108,8 @@ impl WakeList {
         true
     }
 
-    /// Has the loop wake those whose wakers were left.
-    pub(super) fn tell(&self) {
+    /// Has the event loop wake the tasks whose wakers were pushed.
+    pub(super) fn flush(&self) {
         let mut state = self.state();
         let task = if state.wakers.is_empty() {
             None
@@ -121,103 +122,107 @@ impl WakeList {
         }
     }
 
-    /// Of a task that looks by itself, and was not told yet.
+    /// A batch whose task has a timer.
     #[cfg(test)]
-    pub(super) fn looking() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+    pub(super) fn with_timer() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(BatchState {
             task: Some(Waker::noop().clone()),
-            looks: true,
-            ..State::default()
+            has_timer: true,
+            ..BatchState::default()
         })))
     }
 
     #[cfg(test)]
-    pub(super) fn is_told(&self) -> bool {
+    pub(super) fn is_flushed(&self) -> bool {
         self.state().task.is_none()
     }
 
-    // Nothing of others runs under the lock.
-    fn state(&self) -> MutexGuard<'_, State> {
+    // No foreign code runs under the lock.
+    fn state(&self) -> MutexGuard<'_, BatchState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The task that wakes the others, as long as its runtime lives.
-struct Waking {
-    list: Arc<WakeList>,
+/// The task of an event loop that wakes the others, for as long as its runtime lives.
+struct WakeTask {
+    batch: Arc<WakeBatch>,
     wakers: Vec<Waker>,
-    look: Look,
+    timer: FlushTimer,
 }
 
-/// The looks of the task without being woken, while threads leave wakers.
+/// Flushes a batch while threads push wakers.
 #[derive(Default)]
-struct Look {
-    /// Until the next one; `None` where there is none.
+struct FlushTimer {
+    /// Until the next flush; `None` while it is off.
     sleep: Option<Pin<Box<Sleep>>>,
-    /// A waker was there since the last one.
+    /// Whether there was a waker since the last flush.
     found: bool,
 }
 
-impl Look {
-    /// Whether it is time for one.
+impl FlushTimer {
+    /// Whether it is time to flush.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let sleep = self.sleep.as_mut();
         sleep.is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
     }
 
-    /// Sees to the next one.
-    fn again(&mut self, cx: &mut Context<'_>) {
-        let next = Instant::now() + LOOK;
+    /// Starts it for the next flush.
+    fn restart(&mut self, cx: &mut Context<'_>) {
+        let next = Instant::now() + FLUSH_INTERVAL;
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(sleep_until(next)));
         sleep.as_mut().reset(next);
-        // It knows the task now. It is not ready yet, but nobody would wake the task if it were.
+        // The first poll registers the task. If the time has come already, nothing else would wake it.
         if sleep.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
 }
 
-impl Future for Waking {
+impl Future for WakeTask {
     type Output = Infallible;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
-        let Self { list, wakers, look } = self.get_mut();
-        TASK.get_or_init(|| cx.waker().vtable());
-        let is_time = look.poll(cx);
-        let looks = {
-            let mut state = list.state();
+        let Self {
+            batch,
+            wakers,
+            timer,
+        } = self.get_mut();
+        TASK_VTABLE.get_or_init(|| cx.waker().vtable());
+        let is_time = timer.poll(cx);
+        let restart = {
+            let mut state = batch.state();
             mem::swap(&mut state.wakers, wakers);
             state.task = Some(cx.waker().clone());
-            look.found |= !wakers.is_empty();
-            // None is wanted while there is a next one.
-            let looks = if is_time {
-                mem::take(&mut look.found)
+            timer.found |= !wakers.is_empty();
+            // `wants_timer` is not set while there is one.
+            let restart = if is_time {
+                mem::take(&mut timer.found)
             } else {
-                mem::take(&mut state.wants_look)
+                mem::take(&mut state.wants_timer)
             };
-            if is_time || looks {
-                state.looks = looks;
+            if is_time || restart {
+                state.has_timer = restart;
             }
-            looks
+            restart
         };
-        if looks {
-            look.again(cx);
+        if restart {
+            timer.restart(cx);
         } else if is_time {
-            look.sleep = None;
+            timer.sleep = None;
         }
         wakers.drain(..).for_each(Waker::wake);
         Poll::Pending
     }
 }
 
-impl Drop for Waking {
+impl Drop for WakeTask {
     fn drop(&mut self) {
         let wakers = {
-            let mut state = self.list.state();
+            let mut state = self.batch.state();
             state.closed = true;
-            state.looks = false;
+            state.has_timer = false;
             state.task = None;
             mem::take(&mut state.wakers)
         };
@@ -241,10 +246,10 @@ mod tests {
     use super::*;
     use crate::blocking::block_on::block_on;
 
-    /// The list of the task that waits for this.
-    async fn list() -> Arc<WakeList> {
-        poll_fn(|cx| match WakeList::of(cx.waker()) {
-            Some(list) => Poll::Ready(list),
+    /// The batch of the task that waits for this.
+    async fn batch() -> Arc<WakeBatch> {
+        poll_fn(|cx| match WakeBatch::of(cx.waker()) {
+            Some(batch) => Poll::Ready(batch),
             None => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -258,7 +263,7 @@ mod tests {
         let tasks: Vec<_> = (0..50)
             .map(|_| {
                 tokio::spawn(async {
-                    let list = list().await;
+                    let batch = batch().await;
                     let ready = Arc::new(AtomicBool::new(false));
                     let mut started = false;
                     poll_fn(move |cx| {
@@ -266,11 +271,11 @@ mod tests {
                             return Poll::Ready(());
                         }
                         if !mem::replace(&mut started, true) {
-                            let (list, ready) = (Arc::clone(&list), Arc::clone(&ready));
+                            let (batch, ready) = (Arc::clone(&batch), Arc::clone(&ready));
                             let waker = cx.waker().clone();
                             thread::spawn(move || {
                                 ready.store(true, SeqCst);
-                                list.wake(waker);
+                                batch.wake(waker);
                             });
                         }
                         Poll::Pending
@@ -285,18 +290,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_waker_that_is_left_is_told_of_or_found_by_and_by() {
+    async fn a_pushed_waker_is_woken_by_a_flush_or_by_the_timer() {
         let wait = || {
             let (sender, receiver) = tokio::sync::oneshot::channel();
             (Arc::new(Mutex::new(Some(sender))), receiver)
         };
-        let list = tokio::spawn(list()).await.unwrap();
-        for tells in [false, true, false] {
+        let batch = tokio::spawn(batch()).await.unwrap();
+        for flushes in [false, true, false] {
             for _ in 0..50 {
                 let (sender, receiver) = wait();
-                let left = list.leave(futures_util::task::waker(Arc::new(Told(sender))));
-                if tells && left {
-                    list.tell();
+                let pushed = batch.push(futures_util::task::waker(Arc::new(Notified(sender))));
+                if flushes && pushed {
+                    batch.flush();
                 }
                 tokio::time::timeout(Duration::from_secs(60), receiver)
                     .await
@@ -308,45 +313,45 @@ mod tests {
 
     /// The steps of threads and of the event loop, each of which takes the lock once, in some order.
     async fn take_steps(steps: Vec<u8>, ends: bool) {
-        let list = Arc::<WakeList>::default();
-        let mut waking = tokio_test::task::spawn(Waking {
-            list: Arc::clone(&list),
+        let batch = Arc::<WakeBatch>::default();
+        let mut wake_task = tokio_test::task::spawn(WakeTask {
+            batch: Arc::clone(&batch),
             wakers: Vec::new(),
-            look: Look::default(),
+            timer: FlushTimer::default(),
         });
-        let (list, mut is_new) = (&list, true);
+        let (batch, mut is_new) = (&batch, true);
         let mut tasks = Vec::new();
         for step in steps {
             match step {
                 0 | 1 => {
                     let mut task = tokio_test::task::spawn(poll_fn(move |cx| {
                         if step == 0 {
-                            list.wake(cx.waker().clone());
+                            batch.wake(cx.waker().clone());
                         } else {
-                            list.leave(cx.waker().clone());
+                            batch.push(cx.waker().clone());
                         }
                         Poll::<()>::Pending
                     }));
                     assert!(task.poll().is_pending());
                     tasks.push(task);
                 }
-                2 => list.tell(),
-                3 => tokio::time::advance(LOOK / 2).await,
+                2 => batch.flush(),
+                3 => tokio::time::advance(FLUSH_INTERVAL / 2).await,
                 _ => {
-                    if mem::take(&mut is_new) || waking.is_woken() {
-                        assert!(waking.poll().is_pending());
+                    if mem::take(&mut is_new) || wake_task.is_woken() {
+                        assert!(wake_task.poll().is_pending());
                     }
                 }
             }
         }
         if ends {
-            drop(waking);
+            drop(wake_task);
         } else {
             for _ in 0..4 {
-                if mem::take(&mut is_new) || waking.is_woken() {
-                    assert!(waking.poll().is_pending());
+                if mem::take(&mut is_new) || wake_task.is_woken() {
+                    assert!(wake_task.poll().is_pending());
                 }
-                tokio::time::advance(LOOK * 2).await;
+                tokio::time::advance(FLUSH_INTERVAL * 2).await;
             }
         }
         assert!(tasks.iter().all(Spawn::is_woken), "a wake-up is lost");
@@ -364,9 +369,9 @@ mod tests {
         }
     }
 
-    struct Told(Arc<Mutex<Option<tokio::sync::oneshot::Sender<()>>>>);
+    struct Notified(Arc<Mutex<Option<tokio::sync::oneshot::Sender<()>>>>);
 
-    impl futures_util::task::ArcWake for Told {
+    impl futures_util::task::ArcWake for Notified {
         fn wake_by_ref(this: &Arc<Self>) {
             let _ = this.0.lock().unwrap().take().unwrap().send(());
         }
@@ -375,9 +380,9 @@ mod tests {
     #[tokio::test]
     async fn who_blocks_within_a_task_is_not_woken_by_the_loop() {
         let task = tokio::spawn(async {
-            list().await;
+            batch().await;
             block_on(pin!(poll_fn(|cx| Poll::Ready(
-                WakeList::of(cx.waker()).is_none()
+                WakeBatch::of(cx.waker()).is_none()
             ))))
         });
         assert!(task.await.unwrap());
@@ -387,7 +392,7 @@ mod tests {
     fn each_runtime_has_its_own_and_after_its_end_tasks_are_woken_at_once() {
         let new = || {
             let runtime = Builder::new_current_thread().build().unwrap();
-            runtime.block_on(runtime.spawn(list())).unwrap()
+            runtime.block_on(runtime.spawn(batch())).unwrap()
         };
         let (one, other) = (new(), new());
         assert!(!Arc::ptr_eq(&one, &other));

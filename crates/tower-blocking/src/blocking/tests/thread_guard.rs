@@ -12,7 +12,7 @@ use std::{
 use tokio::{runtime::Builder, sync::oneshot};
 
 use super::*;
-use crate::blocking::{block_on::block_on, hold::waiting, shared::Shared};
+use crate::blocking::{block_on::block_on, shared::PoolShared, thread_guard::release_while};
 
 /// A lock that one thread has at a time, and that says how many wait for it.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Drop for Guard {
 fn holding(pool: BlockingPool) -> (Arc<Lock>, BlockingPool) {
     let lock = Arc::new(Lock::default());
     let theirs = Arc::clone(&lock);
-    (lock, pool.hold(move || theirs.take()))
+    (lock, pool.thread_guard(move || theirs.take()))
 }
 
 /// Looks again and again until it is so.
@@ -83,7 +83,7 @@ async fn one_job_runs_at_a_time_but_for_those_that_wait_and_one_thread_comes_for
             thread::yield_now();
             inside.fetch_sub(1, SeqCst);
             if request.uri().path() == "/wait" {
-                waiting(thread::yield_now);
+                release_while(thread::yield_now);
             }
             assert_eq!(inside.fetch_add(1, SeqCst), 0, "two jobs run at once");
             inside.fetch_sub(1, SeqCst);
@@ -107,7 +107,7 @@ async fn one_job_runs_at_a_time_but_for_those_that_wait_and_one_thread_comes_for
 
 #[tokio::test]
 async fn a_thread_that_nobody_waits_for_keeps_it_for_many_jobs_and_gives_it_up_without_the_lock() {
-    struct Guard(Arc<AtomicBool>, std::sync::Weak<Shared>);
+    struct Guard(Arc<AtomicBool>, std::sync::Weak<PoolShared>);
     impl Drop for Guard {
         fn drop(&mut self) {
             // Held by others only for a moment.
@@ -125,7 +125,7 @@ async fn a_thread_that_nobody_waits_for_keeps_it_for_many_jobs_and_gives_it_up_w
     let pool = {
         let (entered, locked) = (Arc::clone(&entered), Arc::clone(&locked));
         let shared = Arc::downgrade(pool.shared());
-        pool.hold(move || {
+        pool.thread_guard(move || {
             entered.fetch_add(1, SeqCst);
             Guard(Arc::clone(&locked), shared.clone())
         })
@@ -201,7 +201,7 @@ async fn a_thread_that_has_waited_gets_its_turn_among_others_that_never_pause() 
     let end = Instant::now() + LONG / 2;
     let service = blocking_fn(move |request: Request<Body>| {
         if request.uri().path() == "/wait" {
-            waiting(|| wait.lock().unwrap().recv_timeout(LONG)).unwrap();
+            release_while(|| wait.lock().unwrap().recv_timeout(LONG)).unwrap();
             theirs.store(true, SeqCst);
         }
         // There is always one more job that waits.
@@ -277,7 +277,7 @@ async fn a_job_that_waits_for_it_too_long_is_503_though_a_thread_is_free() {
 #[tokio::test]
 async fn where_it_cannot_be_had_the_job_is_503_and_the_next_one_tries_again() {
     let first = AtomicBool::new(true);
-    let pool = BlockingPool::new(2).hold(move || {
+    let pool = BlockingPool::new(2).thread_guard(move || {
         assert!(!first.swap(false, SeqCst), "as the test wants it");
     });
     let service = streaming(&pool, || Frames::new(["done"]));
@@ -294,7 +294,7 @@ async fn a_thread_that_cannot_have_it_again_takes_no_job_without_it() {
     let entered = Arc::new(AtomicUsize::new(0));
     let pool = {
         let (lock, entered) = (Arc::clone(&lock), Arc::clone(&entered));
-        BlockingPool::new(1).hold(move || {
+        BlockingPool::new(1).thread_guard(move || {
             assert_ne!(entered.fetch_add(1, SeqCst), 1, "as the test wants it");
             lock.take()
         })
@@ -307,7 +307,7 @@ async fn a_thread_that_cannot_have_it_again_takes_no_job_without_it() {
             assert!(lock.is_taken());
             if request.uri().path() == "/wait" {
                 say.send(()).unwrap();
-                waiting(|| wait.lock().unwrap().recv_timeout(LONG)).unwrap();
+                release_while(|| wait.lock().unwrap().recv_timeout(LONG)).unwrap();
             }
             Ok::<_, Infallible>(Response::new(Body::empty()))
         });
@@ -374,5 +374,5 @@ fn it_cannot_be_set_after_a_job() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let response = runtime.block_on(service.oneshot(request()));
     assert_eq!(response.unwrap().status(), StatusCode::OK);
-    let _ = pool.hold(|| ());
+    let _ = pool.thread_guard(|| ());
 }
