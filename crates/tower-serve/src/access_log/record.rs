@@ -114,7 +114,8 @@ impl Record {
     }
 
     /// Whether the line was made.
-    pub(crate) fn is_logged(&self) -> bool {
+    #[cfg(test)]
+    fn is_logged(&self) -> bool {
         self.is_logged
     }
 

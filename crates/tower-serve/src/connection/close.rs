@@ -2,13 +2,18 @@
 
 use std::{error::Error, io, time::Duration};
 
+use bytes::Bytes;
+use http::Response;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
 
-use super::{clock::Expiry, io::Io, progress::Progress};
-use crate::error::error_text;
+use super::{
+    deadlines::TimeoutKind, direct_response::write_response, guard::ExchangeGuard, io::Io,
+    state::ConnectionHandle,
+};
+use crate::{Http, error::error_text};
 
 /// How long a client may go on sending after its answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -22,54 +27,103 @@ const LINGER_BYTES: usize = 256 << 20;
 
 const BUFFER: usize = 64 << 10;
 
-/// Why no more is served on a connection.
+/// Why a connection is taken back from hyper.
 #[derive(Debug)]
 pub(super) enum End {
     /// hyper is done with it.
     Http(hyper::Result<()>),
-    /// The response broke off in a panic.
-    Broken,
+    /// The response panicked.
+    Panic,
     /// It is idle, and nothing that follows may be taken for a request.
-    Tainted,
-    Expired(Expiry),
+    FramingUnknown,
+    TimedOut(TimeoutKind),
+    /// It is idle, and the worker's table is full.
+    RoomNeeded,
+    /// The client has left.
+    Gone,
 }
 
 impl End {
-    /// The response broke off by itself.
+    /// Whether the response broke off by itself.
     pub(super) fn is_failure(&self) -> bool {
         match self {
-            Self::Broken => true,
+            Self::Panic => true,
             Self::Http(result) => result.as_ref().is_err_and(hyper::Error::is_user),
-            Self::Tainted | Self::Expired(_) => false,
+            Self::FramingUnknown | Self::TimedOut(_) | Self::RoomNeeded | Self::Gone => false,
         }
     }
 }
 
-/// Closes a connection as its end asks for. `more`: the client may still be sending.
-pub(super) async fn finish<IO>(
-    mut io: Io<IO>,
+/// A connection that is to be closed.
+pub(super) enum Closing<IO: 'static> {
+    /// After a response to what the client has `sent`, which hyper could not read.
+    Refused {
+        io: Io<IO>,
+        response: Response<Bytes>,
+        exchange: ExchangeGuard,
+        sent: Vec<u8>,
+    },
+    /// `is_sending`: the client may still be sending.
+    Ended {
+        io: Io<IO>,
+        end: End,
+        is_sending: bool,
+    },
+}
+
+/// Closes a connection as its end asks for.
+pub(super) async fn close<IO>(
+    closing: Closing<IO>,
+    handle: &ConnectionHandle,
+    is_draining: bool,
+    http: &Http,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    match closing {
+        Closing::Refused {
+            mut io,
+            response,
+            exchange,
+            sent,
+        } => {
+            let end = write_response(&mut io, response, &sent, exchange, http).await;
+            close_after(end, &mut io, true, handle, is_draining).await;
+        }
+        Closing::Ended {
+            mut io,
+            end,
+            is_sending,
+        } => close_after(end, &mut io, is_sending, handle, is_draining).await,
+    }
+}
+
+async fn close_after<IO>(
     end: End,
-    more: bool,
-    draining: bool,
-    progress: &Progress,
+    io: &mut Io<IO>,
+    is_sending: bool,
+    handle: &ConnectionHandle,
+    is_draining: bool,
 ) where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     match end {
-        // A client that does not know yet of the end may be sending its next request.
-        End::Http(Ok(())) | End::Expired(Expiry::Phase)
-            if (more || draining) && !progress.eof() =>
+        // A client that has not learned of the end yet may be sending its next request.
+        End::Http(Ok(())) | End::TimedOut(TimeoutKind::Request) | End::RoomNeeded
+            if (is_sending || is_draining) && !handle.input().is_closed() =>
         {
-            linger(io.inner_mut(), draining).await;
+            linger(io.inner_mut(), is_draining).await;
         }
-        End::Http(Ok(())) | End::Expired(Expiry::Phase) => close(io.inner_mut()).await,
-        End::Tainted => linger(io.inner_mut(), draining).await,
+        End::Http(Ok(())) | End::TimedOut(TimeoutKind::Request) | End::RoomNeeded => {
+            shut_down(io.inner_mut()).await;
+        }
+        End::FramingUnknown => linger(io.inner_mut(), is_draining).await,
         End::Http(Err(error)) if error.is_parse() => {
             tracing::debug!(
                 error = error_text(&error),
                 "a malformed request was refused"
             );
-            linger(io.inner_mut(), draining).await;
+            linger(io.inner_mut(), is_draining).await;
         }
         End::Http(Err(error)) if error.is_user() => {
             // Otherwise the response body failed, which is in the log already.
@@ -79,38 +133,43 @@ pub(super) async fn finish<IO>(
                     "the response is not whole; the connection is cut"
                 );
             }
-            fail(io.inner_mut(), more, draining, progress).await;
+            fail(io.inner_mut(), is_sending, is_draining, handle).await;
         }
         End::Http(Err(error)) => {
             // hyper takes it for a failed write when `io` has seen it.
             let error = error.source().unwrap_or(&error);
             tracing::debug!(error = error_text(error), "the client has gone");
         }
-        End::Broken => fail(io.inner_mut(), more, draining, progress).await,
-        End::Expired(Expiry::Write) => {
+        End::Gone => {}
+        End::Panic => fail(io.inner_mut(), is_sending, is_draining, handle).await,
+        End::TimedOut(TimeoutKind::Write) => {
             tracing::debug!("the client takes nothing of its response; the connection is cut");
-            progress.set_broken();
+            handle.lock().reset_on_close();
         }
     }
 }
 
 /// Closes a connection in the middle of a response.
-async fn fail<IO>(io: &mut IO, more: bool, draining: bool, progress: &Progress)
+async fn fail<IO>(io: &mut IO, is_sending: bool, is_draining: bool, handle: &ConnectionHandle)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    progress.set_failed();
-    if progress.broken() {
-        // It is reset.
-    } else if more {
-        linger(io, draining).await;
+    let is_reset = {
+        let mut state = handle.lock();
+        state.set_response_failed();
+        state.is_reset_on_close()
+    };
+    if is_reset {
+        // When it is dropped.
+    } else if is_sending {
+        linger(io, is_draining).await;
     } else {
-        close(io).await;
+        shut_down(io).await;
     }
 }
 
 /// Closes a connection whose client has nothing more to send.
-async fn close<IO: AsyncWrite + Unpin>(io: &mut IO) {
+async fn shut_down<IO: AsyncWrite + Unpin>(io: &mut IO) {
     // A client that is gone needs no goodbye.
     let _ = timeout(LINGER, io.shutdown()).await;
 }
@@ -119,8 +178,8 @@ async fn close<IO: AsyncWrite + Unpin>(io: &mut IO) {
 ///
 /// A socket that is closed with unread bytes is reset, and the reset can destroy the answer on its way. So
 /// this ends the sending side first, and throws away what comes until the client closes, within limits.
-async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, draining: bool) {
-    let limit = if draining { LINGER_IN_DRAIN } else { LINGER };
+async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, is_draining: bool) {
+    let limit = if is_draining { LINGER_IN_DRAIN } else { LINGER };
     // At the limit, and for a client that is gone, there is nothing left to do but to close.
     let _ = timeout(limit, discard(io)).await;
 }

@@ -12,8 +12,8 @@ use tower_server_info::ServerResponse;
 
 use super::{
     ConnectInfo, Shared,
-    progress::Progress,
     server_response::{Renderer, RequestSummary},
+    state::ConnectionHandle,
 };
 use crate::error::panic_text;
 
@@ -88,19 +88,19 @@ impl fmt::Debug for ConnectionHooks {
     }
 }
 
-/// A connection whose end somebody wants to be told of.
+/// Reports the begin and the end of a connection to the hooks.
 pub(super) struct ConnectionEvents {
     shared: Arc<Shared>,
     connection: ConnectInfo,
-    progress: Arc<Progress>,
+    handle: ConnectionHandle,
 }
 
 impl ConnectionEvents {
-    /// Nothing, when nobody does.
+    /// `None` without a hook.
     pub(super) fn begin(
         shared: &Arc<Shared>,
         connection: &ConnectInfo,
-        progress: &Arc<Progress>,
+        handle: &ConnectionHandle,
     ) -> Option<Self> {
         if shared.hooks.has_no_steps() {
             return None;
@@ -109,14 +109,14 @@ impl ConnectionEvents {
         Some(Self {
             shared: shared.clone(),
             connection: connection.clone(),
-            progress: progress.clone(),
+            handle: handle.clone(),
         })
     }
 }
 
 impl Drop for ConnectionEvents {
     fn drop(&mut self) {
-        let requests = self.progress.calls();
+        let requests = self.handle.lock().requests();
         let closed = ConnectionStep::Closed { requests };
         self.shared.hooks.call(&self.connection, closed);
     }

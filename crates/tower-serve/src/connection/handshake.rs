@@ -16,10 +16,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 
 use super::{
-    Shared,
-    clock::Clock,
-    drain::drained,
-    progress::{Awaits, Progress},
+    Shared, deadlines::Deadlines, drain::drained, state::ConnectionHandle, table::WaitsFor,
 };
 use crate::error::error_text;
 
@@ -40,13 +37,13 @@ pub(super) async fn handshake<IO>(
     io: IO,
     tls: &Arc<ServerConfig>,
     shared: &Shared,
-    progress: &Progress,
+    handle: &ConnectionHandle,
 ) -> Option<Shaken<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    progress.note_idle(Awaits::Handshake);
-    let mut clock = Clock::new(&shared.http);
+    handle.set_waiting(WaitsFor::Handshake);
+    let mut deadlines = Deadlines::new();
     let mut drain = pin!(drained(shared.drain.clone(), None));
     let mut accept = pin!(async {
         if speaks_http(&io).await {
@@ -57,9 +54,9 @@ where
         Ok::<_, io::Error>(Shaken::Encrypted(Box::new(accept.await?)))
     });
     let shaken = poll_fn(|cx| {
-        progress.idle().set_waker(cx.waker());
+        handle.entry().set_waker(cx.waker());
         while let Poll::Ready((idle, receiver)) = drain.as_mut().poll(cx) {
-            clock.drain(idle);
+            deadlines.drain(idle);
             drain.set(drained(receiver, Some(idle)));
         }
         match accept.as_mut().poll(cx) {
@@ -70,17 +67,18 @@ where
             }
             Poll::Pending => {}
         }
-        if progress.idle().is_given_up() {
+        if handle.entry().take_close_request() {
             tracing::debug!("the TLS handshake was given up for a new connection");
             return Poll::Ready(None);
         }
         // Nothing else than the time can be over.
-        let _ = ready!(clock.poll_alarm(cx));
+        let timer = &mut handle.lock().timer;
+        let _ = ready!(deadlines.poll_event(&shared.http, timer, cx));
         tracing::debug!("the TLS handshake was not done in time");
         Poll::Ready(None)
     })
     .await;
-    progress.note_idle(Awaits::FirstRequest);
+    handle.set_waiting(WaitsFor::FirstRequest);
     shaken
 }
 

@@ -1,10 +1,11 @@
+//! The client's socket, between hyper and the connection's state.
+
 use std::{
     any::Any,
     io,
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -20,42 +21,34 @@ use tokio::{
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
-use super::progress::Progress;
+use super::state::{ConnectionHandle, WriteStep};
 
-/// So few bytes are put together before they are written: the kernel takes one piece faster than two.
+/// Bytes up to which a vectored write is put together: the kernel takes one piece faster than two.
 const SMALL: usize = 2 << 10;
 
 /// Most requests fit into what is read ahead, without hyper's buffer.
 const AHEAD: usize = 1 << 10;
 
-/// The client's socket, as hyper sees it: it reports what it does, and does not close by itself.
+/// The client's socket, as hyper sees it: it reports what it does to the connection's state, and does not close by itself.
 ///
 /// When it is dropped while a response is not whole, it is reset.
 #[derive(Debug)]
-pub(super) struct Io<IO> {
+pub(super) struct Io<IO: 'static> {
     inner: IO,
     /// Read before, to be read again.
     unread: Bytes,
-    progress: Arc<Progress>,
-    reset: fn(&IO),
-    has_unread: fn(&IO) -> bool,
-    is_gone: fn(&IO) -> bool,
-}
-
-impl<IO: 'static> Io<IO> {
-    pub(super) fn new(inner: IO, progress: Arc<Progress>) -> Self {
-        Self {
-            inner,
-            unread: Bytes::new(),
-            progress,
-            reset: reset_on_drop,
-            has_unread,
-            is_gone,
-        }
-    }
+    handle: ConnectionHandle,
 }
 
 impl<IO> Io<IO> {
+    pub(super) fn new(inner: IO, handle: ConnectionHandle) -> Self {
+        Self {
+            inner,
+            unread: Bytes::new(),
+            handle,
+        }
+    }
+
     /// The next reads give `bytes` first.
     pub(super) fn unread(&mut self, bytes: Bytes) {
         self.unread = bytes;
@@ -70,30 +63,18 @@ impl<IO> Io<IO> {
         &mut self.inner
     }
 
-    /// Whether the client has sent something that was not read, also when the event loop has not heard
-    /// of it yet.
+    /// Whether the client has sent something that was not read, also when the event loop has not heard of it yet.
     pub(super) fn has_unread(&self) -> bool {
-        (self.has_unread)(&self.inner)
+        has_unread(&self.inner)
     }
 
-    /// Whether hyper writes that it refuses a request. It has no body then, and is not sent: `serve` sends another one.
-    fn is_refusal(&self, head: &[u8]) -> bool {
-        let is_refusal = self.progress.is_quiet() && head.starts_with(b"HTTP/1.1 4");
-        if is_refusal {
-            self.progress.set_refused();
+    /// For a client that sends no more.
+    fn check_not_gone(&self) -> io::Result<()> {
+        if is_gone(&self.inner) {
+            let text = "the connection was reset before the response was sent";
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, text));
         }
-        is_refusal
-    }
-
-    /// Whether a response to what was read in this turn waits for the next one, when the event loop has read what
-    /// other clients have sent. Written together, responses interrupt who takes them (a proxy on this machine,
-    /// say) once, and written one by one, each time.
-    fn is_postponed(&self, cx: &Context<'_>) -> bool {
-        let is_postponed = self.progress.postpone();
-        if is_postponed {
-            cx.waker().wake_by_ref();
-        }
-        is_postponed
+        Ok(())
     }
 }
 
@@ -108,20 +89,17 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
     }
 
     /// Fails if the client has left while its request is being answered, and otherwise lets it wake the connection
-    /// when it leaves. The beginning of its next request is kept, and then there is no look until that was read.
+    /// when it leaves. The beginning of its next request is kept, and then there is no check until that was read.
     ///
     /// The end of its input is no departure: the client may have closed its sending side and wait for the response (RFC
-    /// 9112 section 9.6). After that only a reset tells that it has left, which does not wake the connection: `clock`
-    /// has it look each second.
+    /// 9112 section 9.6). After that only a reset tells that it has left, which does not wake the connection: `deadlines`
+    /// has it checked each second.
     ///
-    /// hyper does not tell whether it waits for more of a body, whose end means something else. So there is no look
-    /// before the service has taken the body to its end, or `source` has seen that all of it is here. A client is
+    /// hyper does not tell whether it waits for more of a body, whose end means something else. So there is no check
+    /// before the service has taken the body to its end, or `shared_body` has seen that all of it is here. A client is
     /// missed that leaves when its body has come in pieces, is chunked, or is large, as long as the service does not
     /// read on; hyper would notice only where it could hand on all that is left.
-    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !self.unread.is_empty() || !self.progress.answers_whole_request(cx.waker()) {
-            return Ok(());
-        }
+    fn check_client(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.poll_ahead(cx) {
             Poll::Ready(Ok(())) if !self.unread.is_empty() => Ok(()),
             Poll::Ready(Ok(())) => self.check_not_gone(),
@@ -134,26 +112,33 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
         }
     }
 
-    /// For a client that sends no more.
-    fn check_not_gone(&self) -> io::Result<()> {
-        if (self.is_gone)(&self.inner) {
-            let text = "the connection was reset before the response was sent";
-            return Err(io::Error::new(io::ErrorKind::ConnectionReset, text));
-        }
-        Ok(())
-    }
-
-    fn wrote(
+    /// `write` gives bytes to the socket, unless they are to be written later, or not at all.
+    fn poll_write_by(
         &mut self,
         cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
+        length: usize,
+        write: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        let mut state = self.handle.lock();
+        match state.begin_write(self.handle.load().connections()) {
+            WriteStep::Write => {}
+            WriteStep::Defer => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            WriteStep::Discard => return Poll::Ready(Ok(length)),
+        }
+        let written = write(Pin::new(&mut self.inner), cx);
         match &written {
-            Poll::Ready(Ok(bytes)) => self.progress.add_written(*bytes),
+            Poll::Ready(Ok(bytes)) => state.add_written(*bytes),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                self.progress.set_blocked();
-                self.look(cx)?;
+                state.set_write_blocked();
+                let checks = self.unread.is_empty() && state.poll_request_whole(cx.waker());
+                drop(state);
+                if checks {
+                    self.check_client(cx)?;
+                }
             }
         }
         written
@@ -162,8 +147,9 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
 
 impl<IO> Drop for Io<IO> {
     fn drop(&mut self) {
-        if self.progress.broken() || self.progress.has_more_to_write() {
-            (self.reset)(&self.inner);
+        let state = self.handle.lock();
+        if state.is_reset_on_close() || state.has_more_to_write() {
+            reset_on_drop(&self.inner);
         }
     }
 }
@@ -182,42 +168,32 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Io<IO> {
             return Poll::Ready(Ok(()));
         }
         // Asked again after the end, TLS may give an error.
-        if this.progress.eof() {
+        if this.handle.input().is_closed() {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(cx, buf);
         match &read {
             Poll::Ready(Ok(())) => match &buf.filled()[before..] {
-                [] => this.progress.set_eof(),
+                [] => this.handle.input().close(),
                 bytes if is_blank(bytes) => {}
-                bytes => {
-                    this.progress.add_read(bytes.len());
-                    this.progress.recent().add(bytes, this.progress.calls());
-                }
+                bytes => this.handle.lock().add_read(bytes),
             },
-            Poll::Ready(Err(_)) => this.progress.set_eof(),
+            Poll::Ready(Err(_)) => this.handle.input().close(),
             Poll::Pending => {}
         }
         read
     }
 }
 
-/// hyper comes here at the end of each turn, so this is where it is looked for clients that leave.
+/// hyper comes here at the end of each turn, so this is where clients that leave are noticed.
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.is_refusal(buf) {
-            return Poll::Ready(Ok(buf.len()));
-        }
-        if self.is_postponed(cx) {
-            return Poll::Pending;
-        }
-        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.wrote(cx, written)
+        self.poll_write_by(cx, buf.len(), |inner, cx| inner.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -226,22 +202,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let length: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if self.is_refusal(bufs.first().map_or(&[][..], |buf| buf)) {
-            return Poll::Ready(Ok(length));
-        }
-        if self.is_postponed(cx) {
-            return Poll::Pending;
-        }
-        let inner = Pin::new(&mut self.inner);
-        let written = if length <= SMALL {
+        self.poll_write_by(cx, length, |inner, cx| {
+            if length > SMALL {
+                return inner.poll_write_vectored(cx, bufs);
+            }
             let mut whole = [const { MaybeUninit::uninit() }; SMALL];
             let mut whole = ReadBuf::uninit(&mut whole);
             bufs.iter().for_each(|buf| whole.put_slice(buf));
             inner.poll_write(cx, whole.filled())
-        } else {
-            inner.poll_write_vectored(cx, bufs)
-        };
-        self.wrote(cx, written)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -249,11 +218,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        let this = &mut *self;
+        let flushed = Pin::new(&mut this.inner).poll_flush(cx)?;
+        let mut state = this.handle.lock();
         // hyper asks for this when it has nothing more to write.
-        ready!(self.wrote(cx, flushed.map_ok(|()| 0)))?;
-        self.progress.set_flushed();
-        Poll::Ready(self.look(cx))
+        match flushed {
+            Poll::Ready(()) => state.set_flushed(),
+            Poll::Pending => state.set_write_blocked(),
+        }
+        let checks = this.unread.is_empty() && state.poll_request_whole(cx.waker());
+        drop(state);
+        if checks {
+            this.check_client(cx)?;
+        }
+        flushed.map(Ok)
     }
 
     /// Flushes only: how the connection is closed is decided when hyper is done with it.

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{progress::Progress, table::Table};
+use super::table::{ConnectionEntry, ConnectionTable};
 
 /// A surplus that is not counted down.
 const ALL: usize = usize::MAX;
@@ -36,7 +36,7 @@ struct Counters {
     /// Connections that are to close with their next response.
     surplus: AtomicUsize,
     began_at: Instant,
-    table: Table,
+    table: ConnectionTable,
 }
 
 impl Load {
@@ -54,7 +54,7 @@ impl Load {
             lost: AtomicUsize::new(0),
             surplus: AtomicUsize::new(0),
             began_at: Instant::now(),
-            table: Table::default(),
+            table: ConnectionTable::default(),
         }))
     }
 
@@ -143,16 +143,11 @@ impl Load {
     /// There is no room for new connections: has so many close that are idle. Without any, the next response is
     /// the last on its connection. Gives how many there were.
     pub fn make_room(&self, places: usize) -> usize {
-        let closed = self.0.table.give_up(places, self.millis(Instant::now()));
+        let closed = self.0.table.close_idle(places, self.millis(Instant::now()));
         if closed == 0 && !self.has_surplus() {
             self.shed(1);
         }
         closed
-    }
-
-    /// Counts it among those that may be idle.
-    pub(super) fn enter(&self, connection: &Arc<Progress>) {
-        self.0.table.enter(connection);
     }
 
     /// The age of the worker at that time, in milliseconds.
@@ -167,9 +162,10 @@ impl Load {
     }
 
     /// A connection was opened, and has yet to send its first request.
-    pub(super) fn connection_opened(&self) {
+    pub(super) fn connection_opened(&self, entry: &Arc<ConnectionEntry>) {
         self.0.connections.fetch_add(1, Relaxed);
         self.0.fresh.fetch_add(1, Relaxed);
+        self.0.table.add(entry);
     }
 
     /// A connection has sent its first request, or is closed without.

@@ -33,20 +33,22 @@
 //! closes (RFC 9112 section 9.6). It has left when the connection is reset, or when nothing can be written to it. The
 //! service learns of the end from the [`ConnectInfo`] in the request's extensions.
 
-mod call;
 mod check;
-mod clock;
 mod close;
+mod deadlines;
+mod direct_response;
 mod drain;
 mod events;
+mod exchange;
+mod guard;
 #[cfg(feature = "tls")]
 mod handshake;
 mod host;
 mod io;
 mod load;
-mod parked;
-mod progress;
+mod protocol;
 mod readiness;
+mod received;
 mod refusal;
 mod request_body;
 mod respond;
@@ -54,12 +56,12 @@ mod response_body;
 mod serve;
 mod server_response;
 mod shared;
-mod source;
+mod shared_body;
+mod state;
 mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
-mod timer;
 
 pub use events::{ConnectionHooks, ConnectionStep};
 pub use load::Load;

@@ -6,11 +6,12 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use http_body::Body;
 
 use super::{
-    progress::{Answering, BodyState},
+    guard::ExchangeGuard,
     readiness::ReadinessReport,
     refusal::Refusal,
     response_body::ResponseBody,
     server_response::{Renderer, RequestSummary},
+    shared_body::BodyState,
 };
 use crate::{
     BoxError,
@@ -32,36 +33,37 @@ pub(super) enum NoResponse {
 /// The service's response as it is sent, or the one of the server itself in its place.
 pub(super) fn respond<B: Body>(
     result: Result<Response<B>, NoResponse>,
-    request: Option<&RequestSummary>,
+    request: &RequestSummary,
     renderer: &Renderer,
-    answering: Answering,
+    exchange: ExchangeGuard,
+    body: BodyState,
 ) -> Response<ResponseBody<B>> {
     let refusal = match result {
         Ok(response) if response.status().is_informational() => {
             // hyper offers no way to send an interim response, nor to switch protocols here.
             let error = format!("the service responded with status {}", response.status());
-            of_error(&*BoxError::from(error), answering.progress().body())
+            of_error(&*BoxError::from(error), body)
         }
         Ok(mut response) => {
-            let progress = answering.progress();
-            if progress.old() && !has_length(&response) {
-                // The body ends with the connection. hyper would keep its word to a client that asked to go on, and
-                // close it all the same.
-                progress.set_closing();
+            let ends_with_connection = exchange.is_http10() && !has_length(&response);
+            if ends_with_connection {
+                // hyper would confirm to a client that asked for it that the connection goes on, and close it all the
+                // same.
                 *response.version_mut() = Version::HTTP_10;
             }
-            let says = || response.headers().contains_key(header::CONNECTION);
-            if progress.closing() || progress.has_surplus() && !says() && progress.take_surplus() {
+            let may_shed =
+                || exchange.has_surplus() && !response.headers().contains_key(header::CONNECTION);
+            if exchange.is_last(ends_with_connection) || may_shed() && exchange.take_surplus() {
                 close(&mut response);
             }
-            return response.map(|body| ResponseBody::service(body, answering));
+            return response.map(|body| ResponseBody::service(body, exchange));
         }
         Err(NoResponse::Readiness(report)) => {
             let mut response = report.render();
-            if answering.progress().closing() {
+            if exchange.is_last(false) {
                 close(&mut response);
             }
-            return response.map(|body| ResponseBody::of_server(body, answering));
+            return response.map(|body| ResponseBody::of_server(body, exchange));
         }
         Err(NoResponse::Refused(refusal)) => {
             let status = refusal.status().as_u16();
@@ -70,22 +72,22 @@ pub(super) fn respond<B: Body>(
         }
         Err(NoResponse::TimedOut(age)) => {
             tracing::warn!(
-                method = request.map(|request| request.method().as_str()),
-                path = request.map(RequestSummary::path),
+                method = request.method().as_str(),
+                path = request.path(),
                 age_s = age.as_secs_f64(),
                 "the service did not respond in time; the client gets 504"
             );
             Refusal::ServiceTimeout
         }
-        Err(NoResponse::Error(error)) => of_error(&*error, answering.progress().body()),
+        Err(NoResponse::Error(error)) => of_error(&*error, body),
         Err(NoResponse::Panic(panic)) => {
             tracing::error!(panic = panic_text(&*panic), "the service panicked");
             Refusal::ServiceFailed
         }
     };
-    let mut response = renderer.render(&refusal.into(), request);
+    let mut response = renderer.render(&refusal.into(), Some(request));
     close(&mut response);
-    response.map(|body| ResponseBody::of_server(body, answering))
+    response.map(|body| ResponseBody::of_server(body, exchange))
 }
 
 /// What an error of the service means to the client, whose request body may be the cause.

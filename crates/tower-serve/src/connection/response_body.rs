@@ -1,3 +1,5 @@
+//! The body of a response, as hyper reads it: its end is the end of the exchange.
+
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
@@ -8,7 +10,7 @@ use http::{Response, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::progress::Answering;
+use super::guard::ExchangeGuard;
 use crate::{BoxError, error::error_text};
 
 pin_project! {
@@ -18,7 +20,7 @@ pin_project! {
     pub(super) struct ResponseBody<B> {
         #[pin]
         content: Content<B>,
-        answering: Answering,
+        exchange: ExchangeGuard,
     }
 }
 
@@ -40,17 +42,17 @@ impl<B: Body> Content<B> {
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn service(body: B, answering: Answering) -> Self {
+    pub(super) fn service(body: B, exchange: ExchangeGuard) -> Self {
         Self {
             content: Content::Service { body, error: None },
-            answering,
+            exchange,
         }
     }
 
-    pub(super) fn of_server(text: Bytes, answering: Answering) -> Self {
+    pub(super) fn of_server(text: Bytes, exchange: ExchangeGuard) -> Self {
         Self {
             content: Content::Server { text: Some(text) },
-            answering,
+            exchange,
         }
     }
 }
@@ -62,16 +64,16 @@ where
 {
     /// Tells the access log what is about to be sent.
     pub(super) fn record(response: &mut Response<Self>) {
-        if response.body_mut().answering.record().is_none() {
+        if response.body_mut().exchange.record().is_none() {
             return;
         }
         let announced = response.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
         let length = announced.or_else(|| response.body().size_hint().exact());
         let status = response.status();
-        let answering = &mut response.body_mut().answering;
-        let written = answering.progress().written();
-        if let Some(record) = answering.record() {
+        let exchange = &mut response.body_mut().exchange;
+        let written = exchange.handle().lock().written();
+        if let Some(record) = exchange.record() {
             record.answer(status, length, written);
         }
     }
@@ -102,7 +104,7 @@ where
                             error = error_text(&*failure),
                             "the response body failed; the connection is cut"
                         );
-                        this.answering.progress().set_failed();
+                        this.exchange.handle().lock().set_response_failed();
                         *error = Some(failure);
                         // At an error hyper throws away what it has not written; now it writes that first.
                         cx.waker().wake_by_ref();
@@ -115,7 +117,7 @@ where
                 Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
         };
-        if let Some(record) = this.answering.record() {
+        if let Some(record) = this.exchange.record() {
             match &frame {
                 Poll::Ready(Some(Ok(frame))) => {
                     record.add(frame.data_ref().map_or(0, Bytes::len));

@@ -1,7 +1,9 @@
+//! Drives a connection: hyper while there are requests, the deadlines always.
+
 use std::{
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    mem,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -14,26 +16,19 @@ use tokio::{
 
 use super::{
     ConnectInfo, Shared,
-    call::Calls,
-    clock::{Alarm, Clock, Expiry},
-    close::{End, finish},
+    close::{Closing, End, close},
+    deadlines::{DeadlineEvent, Deadlines, TimeoutKind},
     drain::{News, drained},
     events::ConnectionEvents,
+    exchange::ExchangeService,
+    guard::ConnectionGuard,
     io::{Io, is_blank},
-    parked::Parked,
-    progress::{Awaits, BodyState, Open, Progress},
+    protocol::{Parts, Protocol},
     refusal::Refusal,
+    shared_body::BodyState,
+    table::WaitsFor,
 };
-use crate::{
-    HttpService,
-    error::{error_text, panic_text},
-};
-
-/// Read in the place of a request that did not arrive, so that hyper writes the answer to it.
-const NO_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: none\r\n\r\n";
-
-/// The same, where the answer has no body.
-const NO_HEAD_REQUEST: &[u8] = b"HEAD / HTTP/1.1\r\nhost: none\r\n\r\n";
+use crate::{HttpService, error::error_text};
 
 /// Serves one connection until it has ended, and never panics.
 ///
@@ -49,213 +44,254 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let progress = Progress::new(
-        connection.input().clone(),
-        shared.load.clone(),
-        shared.http.body_timeout,
-    );
-    let open = Open::begin(&Arc::new(progress));
-    serve_opened(io, connection, service, shared, open, None)
+    let guard = ConnectionGuard::begin(&shared, &connection);
+    serve_open(io, connection, service, shared, guard, None)
 }
 
-/// The same for a connection that has been open for a while; with a `refusal`, every request is refused, and the
+/// The same for a connection that has been open for a while. With a `refusal`, every request is responded to so, and the
 /// service is not called.
-pub(super) fn serve_opened<IO, S>(
+pub(super) fn serve_open<IO, S>(
     io: IO,
-    connection: ConnectInfo,
+    info: ConnectInfo,
     service: S,
     shared: Arc<Shared>,
-    open: Open,
+    guard: ConnectionGuard,
     refusal: Option<Refusal>,
 ) -> impl Future<Output = ()> + Send
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let progress = open.progress().clone();
-    let life = ConnectionEvents::begin(&shared, &connection, &progress).map(Box::new);
-    let access_log = shared.access_log.as_ref();
-    let access_log = access_log.map(|log| log.client(&connection));
-    let is_logged = access_log.is_some();
-    let calls = Calls::new(
-        service,
-        connection,
-        progress.clone(),
-        access_log,
-        shared.readiness.clone(),
-        shared.hooks.renderer().clone(),
-        refusal,
-    );
-    let http = shared.http(Io::new(io, progress.clone()), calls);
-    let mut parts = Parts {
-        stage: Some(Stage::<_, Parked<IO, S>>::Serving(http)),
-        _life: life,
-        _open: open,
+    let handle = guard.handle();
+    let events = ConnectionEvents::begin(&shared, &info, handle).map(Box::new);
+    let io = Io::new(io, handle.clone());
+    let service = ExchangeService::new(service, info, handle.clone(), shared.clone(), refusal);
+    let protocol = Protocol::new(io, service, &shared.http);
+    let mut connection = Connection {
+        state: State::Active(protocol),
+        deadlines: Deadlines::new(),
+        _events: events,
+        guard,
+        shared,
     };
 
     // Ten thousands of these may wait, so it is kept small: an asynchronous function would keep its arguments
     // beside what was made of them.
     async move {
-        let parts = &mut parts;
-        let mut clock = Clock::new(&shared.http);
-        let mut drain = pin!(drained(shared.drain.clone(), None));
-        let mut drain_news = News::of(shared.drain.clone());
-        let mut is_refused = false;
+        let connection = &mut connection;
+        let mut drain = pin!(drained(connection.shared.drain.clone(), None));
+        let mut drain_news = News::of(connection.shared.drain.clone());
 
-        let (io, end, more) = loop {
-            let mut given_up = false;
+        let closing = loop {
             let end = poll_fn(|cx| {
-                progress.begin_turn();
                 // First, so that a request which is about to be read is known to be the last.
                 if drain_news.are_there(cx.waker()) {
-                    progress.idle().set_waker(cx.waker());
+                    connection.guard.handle().entry().set_waker(cx.waker());
                     // Otherwise it may not have taken the waker.
                     while let Poll::Ready((idle, receiver)) =
                         pin!(unconstrained(drain.as_mut())).poll(cx)
                     {
-                        clock.drain(idle);
-                        progress.set_closing();
+                        connection.deadlines.drain(idle);
+                        connection.guard.handle().lock().set_closing();
                         drain.set(drained(receiver, Some(idle)));
                     }
                 }
-                if let Some(Stage::Parked(parked)) = &mut parts.stage
-                    && parked.poll_arrival(cx).is_ready()
-                    && let Some(Stage::Parked(parked)) = parts.stage.take()
-                {
-                    let http = shared.http(parked.io, parked.calls);
-                    parts.stage = Some(Stage::Serving(http));
-                }
-                loop {
-                    let polled = match &mut parts.stage {
-                        Some(Stage::Serving(http)) => poll_http(http, &progress, cx),
-                        Some(Stage::Parked(_)) | None => Poll::Pending,
-                    };
-                    if progress.is_postponed() && polled.is_pending() {
-                        return Poll::Pending;
-                    }
-                    if is_logged && !progress.blocked() && !is_broken(&polled) {
-                        progress.last_record().sent();
-                    }
-                    if let Poll::Ready(end) = polled {
-                        return Poll::Ready(end);
-                    }
-                    clock.observe(&progress, cx);
-                    if progress.idle().is_given_up() {
-                        progress.idle().keep();
-                        if clock.is_waiting() {
-                            given_up = true;
-                            return Poll::Ready(End::Expired(Expiry::Phase));
-                        }
-                    }
-                    if clock.is_idle() && progress.tainted() {
-                        return Poll::Ready(End::Tainted);
-                    }
-                    match ready!(clock.poll_alarm(cx)) {
-                        Alarm::Expired(expiry) => return Poll::Ready(End::Expired(expiry)),
-                        // The call hears of it when hyper asks it again.
-                        Alarm::Overdue(since) => progress.due().set_overdue(since.elapsed()),
-                        // `io` does when hyper comes to it.
-                        Alarm::Look => {}
-                    }
-                }
+                connection.poll_end(cx)
             })
             .await;
-
-            // To be asked before the rest of the response is dropped.
-            let cut = progress.has_more_to_write();
-            let (mut io, mut calls, read) = match parts.stage.take() {
-                Some(Stage::Serving(http)) => {
-                    let http = http.into_parts();
-                    (http.io.into_inner(), http.service, http.read_buf)
-                }
-                Some(Stage::Parked(parked)) => (parked.io, parked.calls, Bytes::new()),
-                None => return,
-            };
-            let rest = !is_blank(&read) || !is_blank(io.kept());
-            match end {
-                End::Expired(Expiry::Phase) if rest && clock.is_idle() => {
-                    clock.found_head();
-                    progress.note_idle(Awaits::RestOfHead);
-                    io.unread(read);
-                }
-                End::Expired(Expiry::Phase)
-                    if !rest && (given_up || clock.drains_waiting()) && io.has_unread() =>
-                {
-                    clock.found_bytes();
-                    progress.note_idle(Awaits::RestOfHead);
-                }
-                End::Expired(Expiry::Phase) if rest => {
-                    tracing::debug!("the request head did not arrive in time");
-                    is_refused = true;
-                    let mut sent = io.kept().to_vec();
-                    sent.extend_from_slice(&read);
-                    io.unread(in_place_of(&sent));
-                    calls = calls.refusing(Refusal::HeadTimeout, sent);
-                }
-                End::Http(Err(error)) if progress.take_refused() && error.is_parse() => {
-                    tracing::debug!(error = error_text(&error), "a malformed request is refused");
-                    is_refused = true;
-                    let recent = progress.recent().take();
-                    // hyper has kept a head that it could not parse at all.
-                    let sent = if read.is_empty() {
-                        recent
-                    } else {
-                        read.to_vec()
-                    };
-                    let refusal = Refusal::of_parse_error(&error, &sent);
-                    io.unread(in_place_of(&sent));
-                    calls = calls.refusing(refusal, sent);
-                }
-                End::Expired(Expiry::Phase) if clock.may_wait() => {
-                    clock.found_nothing();
-                    progress.note_idle(Awaits::NextRequest);
-                    drop(progress.last_record().take());
-                    parts.stage = Some(Stage::Parked(Parked { io, calls }));
-                    continue;
-                }
-                end => {
-                    if cut && !end.is_failure() {
-                        progress.set_broken();
-                    }
-                    if let End::Http(Err(error)) = &end {
-                        calls.malformed(error);
-                    }
-                    let more = rest || is_refused || progress.body() != BodyState::Complete;
-                    // A client that was not told yet may be sending its next request.
-                    break (io, end, more || progress.shed());
-                }
+            if let Some(closing) = connection.advance(end) {
+                break closing;
             }
-            parts.stage = Some(Stage::Serving(shared.http(io, calls)));
         };
-        progress.note_idle(Awaits::Nothing);
+        let handle = connection.guard.handle();
+        handle.entry().set_busy();
+        let is_draining = connection.deadlines.is_draining();
         // Boxed, as no connection needs the room for it before its end.
-        Box::pin(finish(io, end, more, clock.draining(), &progress)).await;
+        Box::pin(close(closing, handle, is_draining, &connection.shared.http)).await;
     }
 }
 
-/// What hyper reads in the place of what a client has sent.
-fn in_place_of(sent: &[u8]) -> Bytes {
-    Bytes::from_static(if sent.starts_with(b"HEAD ") {
-        NO_HEAD_REQUEST
-    } else {
-        NO_REQUEST
-    })
+/// A connection. Its parts are dropped in this order: what hyper holds of a response is accounted for by the others.
+struct Connection<IO: 'static, S: HttpService> {
+    state: State<IO, S>,
+    deadlines: Deadlines,
+    _events: Option<Box<ConnectionEvents>>,
+    guard: ConnectionGuard,
+    shared: Arc<Shared>,
 }
 
-/// What a connection is made of, in the order in which it is dropped: what hyper holds of a response is
-/// accounted for by the others.
-struct Parts<H, P> {
-    /// There is always one, but while it turns into the other.
-    stage: Option<Stage<H, P>>,
-    _life: Option<Box<ConnectionEvents>>,
-    _open: Open,
+enum State<IO: 'static, S: HttpService> {
+    /// The client sends requests, or is about to.
+    Active(Protocol<IO, S>),
+    /// The client has sent nothing for a while. Only its socket is watched: hyper would keep a buffer of 8 KiB for what it
+    /// may send.
+    Idle {
+        io: Io<IO>,
+        service: ExchangeService<S>,
+    },
+    Ended,
 }
 
-/// Who waits for the client.
-enum Stage<H, P> {
-    /// hyper.
-    Serving(H),
-    Parked(P),
+impl<IO, S> Connection<IO, S>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    /// Serves requests until the connection ends, or something else is to be decided.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.poll_arrival(cx);
+        let handle = self.guard.handle();
+        loop {
+            let polled = match &mut self.state {
+                State::Active(protocol) => protocol.poll_end(handle, cx),
+                State::Idle { .. } | State::Ended => Poll::Pending,
+            };
+            let state = &mut *handle.lock();
+            if state.end_turn() && polled.is_pending() {
+                return Poll::Pending;
+            }
+            if !state.is_write_blocked() && !is_broken(&polled) {
+                state.set_sent();
+            }
+            if let Poll::Ready(end) = polled {
+                return Poll::Ready(end);
+            }
+            self.deadlines.observe(state, handle, cx.waker());
+            if handle.entry().take_close_request() && self.deadlines.is_waiting() {
+                return Poll::Ready(End::RoomNeeded);
+            }
+            if self.deadlines.is_idle() && state.is_framing_unknown() {
+                return Poll::Ready(End::FramingUnknown);
+            }
+            let http = &self.shared.http;
+            match ready!(self.deadlines.poll_event(http, &mut state.timer, cx)) {
+                DeadlineEvent::TimedOut(kind) => return Poll::Ready(End::TimedOut(kind)),
+                // `io` does when hyper comes to it.
+                DeadlineEvent::CheckClient => {}
+            }
+        }
+    }
+
+    /// An idle connection is active again when the client sends something, or closes its side.
+    fn poll_arrival(&mut self, cx: &mut Context<'_>) {
+        // An error is an end, too, and the next read gives one.
+        if let State::Idle { io, .. } = &mut self.state
+            && io.poll_ahead(cx).is_ready()
+            && let State::Idle { io, service } = mem::replace(&mut self.state, State::Ended)
+        {
+            self.activate(io, service);
+        }
+    }
+
+    fn activate(&mut self, io: Io<IO>, service: ExchangeService<S>) {
+        self.state = State::Active(Protocol::new(io, service, &self.shared.http));
+    }
+
+    /// Takes the connection back from hyper and decides what becomes of it: it is closed, or goes on.
+    fn advance(&mut self, end: End) -> Option<Closing<IO>> {
+        let handle = self.guard.handle().clone();
+        // Before the rest of the response is dropped.
+        let is_cut = handle.lock().has_more_to_write();
+        let parts = match mem::replace(&mut self.state, State::Ended) {
+            State::Active(protocol) => protocol.into_parts(),
+            State::Idle { io, service } => Parts {
+                io,
+                service,
+                read: Bytes::new(),
+            },
+            State::Ended => unreachable!("a connection that has ended is not polled"),
+        };
+        let Parts {
+            mut io,
+            service,
+            read,
+        } = parts;
+        let has_rest = !is_blank(&read) || !is_blank(io.kept());
+        let is_wait_over = matches!(end, End::TimedOut(TimeoutKind::Request) | End::RoomNeeded);
+        match end {
+            // A part of the next head has come.
+            _ if is_wait_over && has_rest && self.deadlines.is_idle() => {
+                self.deadlines.set_head_found();
+                handle.set_waiting(WaitsFor::RestOfHead);
+                io.unread(read);
+                self.activate(io, service);
+                None
+            }
+            // It has come just now, before the client could see the end.
+            End::RoomNeeded if !has_rest && io.has_unread() => {
+                self.await_head(io, service);
+                None
+            }
+            End::TimedOut(TimeoutKind::Request)
+                if !has_rest && self.deadlines.is_draining_unread() && io.has_unread() =>
+            {
+                self.await_head(io, service);
+                None
+            }
+            _ if is_wait_over && has_rest => {
+                tracing::debug!("the request head did not arrive in time");
+                let sent = [io.kept(), &read].concat();
+                Some(self.refuse(io, &service, Refusal::HeadTimeout, sent))
+            }
+            End::Http(Err(error)) if error.is_parse() && handle.lock().take_refusal() => {
+                tracing::debug!(error = error_text(&error), "a malformed request is refused");
+                // hyper has kept a head that it could not parse at all.
+                let sent = match read.is_empty() {
+                    true => handle.lock().take_received(),
+                    false => read.to_vec(),
+                };
+                let refusal = Refusal::of_parse_error(&error, &sent);
+                Some(self.refuse(io, &service, refusal, sent))
+            }
+            End::TimedOut(TimeoutKind::Request)
+                if self.deadlines.may_stay_idle(&self.shared.http) =>
+            {
+                self.deadlines.set_checked();
+                handle.set_waiting(WaitsFor::NextRequest);
+                handle.lock().set_idle();
+                self.state = State::Idle { io, service };
+                None
+            }
+            end => {
+                let mut state = handle.lock();
+                if is_cut && !end.is_failure() {
+                    state.reset_on_close();
+                }
+                if let End::Http(Err(error)) = &end {
+                    service.log_malformed(error);
+                }
+                // A client that has not learned of the end yet may be sending its next request.
+                let is_sending =
+                    has_rest || state.body_state() != BodyState::Complete || state.is_shedding();
+                Some(Closing::Ended {
+                    io,
+                    end,
+                    is_sending,
+                })
+            }
+        }
+    }
+
+    fn await_head(&mut self, io: Io<IO>, service: ExchangeService<S>) {
+        self.deadlines.set_head_begun();
+        self.guard.handle().set_waiting(WaitsFor::RestOfHead);
+        self.activate(io, service);
+    }
+
+    fn refuse(
+        &self,
+        io: Io<IO>,
+        service: &ExchangeService<S>,
+        refusal: Refusal,
+        sent: Vec<u8>,
+    ) -> Closing<IO> {
+        Closing::Refused {
+            io,
+            response: self.shared.hooks.renderer().render(&refusal.into(), None),
+            exchange: service.refused(&sent),
+            sent,
+        }
+    }
 }
 
 /// Whether the connection has ended with something left to write. A malformed request comes after the
@@ -263,34 +299,7 @@ enum Stage<H, P> {
 fn is_broken(polled: &Poll<End>) -> bool {
     match polled {
         Poll::Ready(End::Http(Err(error))) => !error.is_parse(),
-        Poll::Ready(End::Broken) => true,
+        Poll::Ready(End::Panic) => true,
         _ => false,
-    }
-}
-
-/// Lets hyper work. A panic that gets through it comes from a response body, or is a bug: it ends this
-/// connection and nothing else.
-fn poll_http<H>(http: &mut H, progress: &Progress, cx: &mut Context<'_>) -> Poll<End>
-where
-    H: Future<Output = hyper::Result<()>> + Unpin,
-{
-    let poll = catch_unwind(AssertUnwindSafe(|| {
-        let poll = Pin::new(&mut *http).poll(cx);
-        if matches!(poll, Poll::Ready(Ok(()))) && progress.take_upgrade() {
-            // After a request for an upgrade, hyper is done before it has written everything. It goes on
-            // when it is asked again.
-            return Pin::new(http).poll(cx);
-        }
-        poll
-    }));
-    match poll {
-        Ok(poll) => poll.map(End::Http),
-        Err(panic) => {
-            tracing::error!(
-                panic = panic_text(&*panic),
-                "the response panicked; the connection is cut"
-            );
-            Poll::Ready(End::Broken)
-        }
     }
 }

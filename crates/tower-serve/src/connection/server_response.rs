@@ -121,10 +121,6 @@ impl fmt::Debug for Renderer {
 }
 
 /// The bytes of a response that was [rendered](Renderer::render), in HTTP/1.1, as the last on its connection. The response to HEAD has no body.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the connection will write 408 itself")
-)]
 pub(super) fn to_bytes(response: &Response<Bytes>, to_head: bool) -> Bytes {
     let (status, body) = (response.status(), response.body());
     let mut bytes = Vec::with_capacity(256 + body.len());

@@ -2,23 +2,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::watch,
-};
+use tokio::sync::watch;
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::ServerConfig;
 
-use super::{ConnectionHooks, Load, call::Calls, io::Io, readiness::Readiness};
-use crate::{Http, HttpService, access_log::Log};
-
-/// hyper's default; to name it costs an allocation per request.
-const DEFAULT_MAX_HEADERS: usize = 100;
-
-/// A buffer of hyper's grows up to this while a large body passes: each read, and each piece of a body, costs.
-const LARGE_BUFFER: usize = 512 << 10;
+use super::{ConnectionHooks, Load, readiness::Readiness};
+use crate::{Http, access_log::Log};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -80,29 +69,5 @@ impl Shared {
             tls: Some(tls),
             ..self
         }
-    }
-
-    /// hyper, with the limits.
-    pub(super) fn http<IO, S>(
-        &self,
-        io: Io<IO>,
-        calls: Calls<S>,
-    ) -> http1::Connection<TokioIo<Io<IO>>, Calls<S>>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin + 'static,
-        S: HttpService,
-    {
-        let mut builder = http1::Builder::new();
-        builder
-            // One timer for all is in `clock`. hyper's own covers idleness, too, and sends no answer.
-            .header_read_timeout(None)
-            // `io` looks for clients that leave. hyper would, with a new buffer for each request.
-            .half_close(true)
-            .max_header_size(self.http.max_header_size)
-            .max_buf_size(self.http.max_header_size.max(LARGE_BUFFER));
-        if self.http.max_headers != DEFAULT_MAX_HEADERS {
-            builder.max_headers(self.http.max_headers);
-        }
-        builder.serve_connection(TokioIo::new(io), calls)
     }
 }

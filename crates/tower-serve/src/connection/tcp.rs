@@ -7,10 +7,10 @@ use tokio::net::TcpStream;
 use super::{ConnectInfo, Shared, serve};
 #[cfg(feature = "tls")]
 use super::{
+    guard::ConnectionGuard,
     handshake::{Shaken, handshake},
-    progress::{Open, Progress},
     refusal::Refusal,
-    serve::serve_opened,
+    serve::serve_open,
 };
 use crate::HttpService;
 
@@ -24,23 +24,18 @@ pub(crate) fn serve_tcp<S: HttpService>(
     #[cfg(feature = "tls")]
     if let Some(tls) = shared.tls.clone() {
         let served = async move {
-            let progress = Progress::new(
-                connection.input().clone(),
-                shared.load.clone(),
-                shared.http.body_timeout,
-            );
-            let open = Open::begin(&Arc::new(progress));
+            let open = ConnectionGuard::begin(&shared, &connection);
             // Each apart: neither needs the room of the other.
-            let shaken = Box::pin(handshake(stream, &tls, &shared, open.progress())).await;
+            let shaken = Box::pin(handshake(stream, &tls, &shared, open.handle())).await;
             match shaken {
                 Some(Shaken::Encrypted(stream)) => {
                     let connection = connection.encrypted();
-                    let served = serve_opened(*stream, connection, service, shared, open, None);
+                    let served = serve_open(*stream, connection, service, shared, open, None);
                     Box::pin(served).await;
                 }
                 Some(Shaken::Plain(stream)) => {
                     let refusal = Some(Refusal::NoTls);
-                    let served = serve_opened(stream, connection, service, shared, open, refusal);
+                    let served = serve_open(stream, connection, service, shared, open, refusal);
                     Box::pin(served).await;
                 }
                 None => {}

@@ -8,14 +8,7 @@ use std::{
 use super::*;
 
 /// Serves connections until the future is dropped.
-async fn listening<S, B>(server: &Server, service: S) -> (SocketAddr, JoinHandle<()>)
-where
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn listening<S: HttpService>(server: &Server, service: S) -> (SocketAddr, JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");

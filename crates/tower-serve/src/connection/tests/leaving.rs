@@ -186,14 +186,7 @@ async fn the_service_drops_the_request_of_a_client_that_leaves() {
 }
 
 /// Connected over loopback.
-async fn tcp<S, B>(server: &Server, service: S) -> Client<TcpStream>
-where
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn tcp<S: HttpService>(server: &Server, service: S) -> Client<TcpStream> {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let client = TcpStream::connect(address).await.expect("a connection");

@@ -37,8 +37,10 @@ use tokio::{
 };
 use tower::{Service, service_fn};
 
-use super::{ConnectInfo, ConnectionHooks, Load, RequestBody, Shared, serve};
-use crate::{BoxError, Http, access_log::Log};
+use super::{
+    ConnectInfo, ConnectionHooks, Load, RequestBody, Shared, serve, table::ConnectionEntry,
+};
+use crate::{BoxError, Http, HttpService, access_log::Log};
 
 /// More than every time-out of a connection together.
 const LONG: Duration = Duration::from_secs(600);
@@ -72,7 +74,7 @@ impl Server {
         let load = Load::new(0);
         // A connection that is not alone lets others read before it writes.
         for _ in 0..OTHERS {
-            load.connection_opened();
+            load.connection_opened(&Arc::new(ConnectionEntry::new(0)));
             load.connection_used();
         }
         Self {
@@ -90,14 +92,7 @@ impl Server {
     }
 
     /// A client that is connected to `service`, with room for `buffer` bytes on the way.
-    fn connect_with<S, B>(&self, buffer: usize, service: S) -> Client<DuplexStream>
-    where
-        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    fn connect_with<S: HttpService>(&self, buffer: usize, service: S) -> Client<DuplexStream> {
         let (client, server) = tokio::io::duplex(buffer);
         let served = tokio::spawn(serve(
             server,
@@ -108,14 +103,7 @@ impl Server {
         Client::new(client, served)
     }
 
-    fn connect<S, B>(&self, service: S) -> Client<DuplexStream>
-    where
-        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    fn connect<S: HttpService>(&self, service: S) -> Client<DuplexStream> {
         self.connect_with(64 << 10, service)
     }
 }

@@ -7,9 +7,9 @@ use tokio_rustls::{
 
 use super::{
     super::{
+        guard::ConnectionGuard,
         handshake::{Shaken, handshake},
-        progress::{Open, Progress},
-        serve::serve_opened,
+        serve::serve_open,
     },
     *,
 };
@@ -36,27 +36,19 @@ impl Certified {
     }
 
     /// A connection without a handshake.
-    fn connect<S, B>(&self, server: &Server, service: S) -> (DuplexStream, JoinHandle<()>)
-    where
-        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    fn connect<S: HttpService>(
+        &self,
+        server: &Server,
+        service: S,
+    ) -> (DuplexStream, JoinHandle<()>) {
         let (client, io) = tokio::io::duplex(4 << 10);
         let (config, shared) = (self.config.clone(), server.shared.clone());
         let served = tokio::spawn(async move {
             let connection = ConnectInfo::unix(None).encrypted();
-            let progress = Progress::new(
-                connection.input().clone(),
-                shared.load.clone(),
-                shared.http.body_timeout,
-            );
-            let open = Open::begin(&Arc::new(progress));
-            let shaken = handshake(io, &config, &shared, open.progress()).await;
+            let open = ConnectionGuard::begin(&shared, &connection);
+            let shaken = handshake(io, &config, &shared, open.handle()).await;
             if let Some(Shaken::Encrypted(io)) = shaken {
-                serve_opened(*io, connection, service, shared, open, None).await;
+                serve_open(*io, connection, service, shared, open, None).await;
             }
         });
         (client, served)

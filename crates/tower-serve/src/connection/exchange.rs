@@ -1,0 +1,314 @@
+//! One exchange: a request and its response.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Version, header};
+use http_body::Body;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::{
+    ConnectInfo, RequestBody, Shared,
+    check::check,
+    guard::ExchangeGuard,
+    refusal::{Refusal, status_of},
+    respond::{NoResponse, respond},
+    response_body::ResponseBody,
+    server_response::{Renderer, RequestSummary},
+    shared_body::{BodyState, SharedBody},
+    state::ConnectionHandle,
+};
+use crate::{BoxError, access_log::Client};
+
+/// Begins the exchanges of a connection: hyper calls it with each request. It checks the request, then the service is
+/// called.
+#[derive(Debug)]
+pub(super) struct ExchangeService<S> {
+    service: S,
+    connection: ConnectInfo,
+    handle: ConnectionHandle,
+    access_log: Option<Client>,
+    shared: Arc<Shared>,
+    /// Every request is refused so.
+    refusal: Option<Refusal>,
+}
+
+impl<S> ExchangeService<S> {
+    pub(super) fn new(
+        service: S,
+        connection: ConnectInfo,
+        handle: ConnectionHandle,
+        shared: Arc<Shared>,
+        refusal: Option<Refusal>,
+    ) -> Self {
+        let access_log = shared.access_log.as_ref();
+        Self {
+            access_log: access_log.map(|log| log.client(&connection)),
+            service,
+            connection,
+            handle,
+            shared,
+            refusal,
+        }
+    }
+
+    /// An exchange of which hyper has no request: the client has `sent` this, and gets a response that the connection
+    /// writes by itself.
+    pub(super) fn refused(&self, sent: &[u8]) -> ExchangeGuard {
+        let state = &mut self.handle.lock();
+        let mut exchange = ExchangeGuard::begin(&self.handle, state, false, None);
+        if let Some(log) = &self.access_log {
+            exchange.set_record(log.refused_request(sent));
+        }
+        exchange
+    }
+
+    /// hyper could not parse a request, and has refused it while it had more to write.
+    pub(super) fn log_malformed(&self, error: &hyper::Error) {
+        if let (Some(log), Some(status)) = (&self.access_log, status_of(error)) {
+            log.refused(status);
+        }
+    }
+
+    /// Makes the request ready for the service, or tells why it does not get it. Returns what is kept of it.
+    fn admit(
+        &self,
+        request: &mut Request<RequestBody>,
+        is_framing_unknown: bool,
+        has_fragment: bool,
+    ) -> Result<RequestSummary, NoResponse> {
+        // No other protocol is offered, so the service should not wait for one.
+        request.extensions_mut().remove::<OnUpgrade>();
+        if let Some(refusal) = self.refusal {
+            return Err(NoResponse::Refused(refusal));
+        }
+        if is_framing_unknown {
+            return Err(NoResponse::Refused(Refusal::UncertainStart));
+        }
+        let summary = check(request).map_err(NoResponse::Refused)?;
+        if has_fragment {
+            return Err(NoResponse::Refused(Refusal::Fragment));
+        }
+        let readiness = self.shared.readiness.as_ref();
+        if let Some(report) = readiness.and_then(|readiness| readiness.report(request)) {
+            return Err(NoResponse::Readiness(report));
+        }
+        request.extensions_mut().insert(self.connection.clone());
+        Ok(summary)
+    }
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for ExchangeService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = Infallible;
+    type Future = Exchange<S, S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let asks = request.headers().contains_key(header::EXPECT);
+        let (timeout, runtime) = (self.shared.http.body_timeout, self.handle.runtime());
+        let begin = |body| Arc::new(SharedBody::new(body, asks, timeout, runtime.clone()));
+        let has_body = !request.body().is_end_stream();
+        let mut body = None;
+        // First, so that what is left of a refused body is accounted for.
+        let mut request = request.map(|incoming| {
+            body = has_body.then(|| begin(incoming));
+            RequestBody::new(body.clone())
+        });
+        let is_http10 = request.version() < Version::HTTP_11;
+        let mut state = self.handle.lock();
+        let is_framing_unknown = state.is_framing_unknown();
+        let mut guard = ExchangeGuard::begin(&self.handle, &mut state, is_http10, body.as_ref());
+        let has_fragment = state.has_fragment(request.method(), request.uri());
+        let used_record = self.access_log.as_ref().and_then(|_| state.take_record());
+        drop(state);
+        if guard.has_surplus() {
+            guard.client_wants_close = asks_to_close(request.headers());
+        }
+        if let Some(log) = &self.access_log {
+            guard.set_record(log.request(&request, used_record));
+        }
+        let (summary, stage) = match self.admit(&mut request, is_framing_unknown, has_fragment) {
+            Ok(summary) => {
+                let service = self.service.clone();
+                let request = Some(request);
+                (summary, Stage::Waiting { service, request })
+            }
+            Err(reason) => {
+                let reason = Some(reason);
+                (RequestSummary::of(&request), Stage::Refused { reason })
+            }
+        };
+        Exchange {
+            stage,
+            body,
+            summary,
+            renderer: self.shared.hooks.renderer().clone(),
+            deadline: ResponseDeadline::new(self.shared.http.request_timeout),
+            guard: Some(guard),
+        }
+    }
+}
+
+/// Whether the client wants no more of the connection.
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(header::CONNECTION).into_iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
+
+/// When the service has to begin its response.
+#[derive(Debug)]
+struct ResponseDeadline {
+    timeout: Duration,
+    /// Once the service waits.
+    since: Option<Instant>,
+}
+
+impl ResponseDeadline {
+    fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            since: None,
+        }
+    }
+
+    /// Waits until the time is over, and tells how long the service has had the request. To be called when the service
+    /// waits.
+    fn poll(
+        &mut self,
+        body: Option<&Arc<SharedBody>>,
+        handle: &ConnectionHandle,
+        cx: &mut Context<'_>,
+    ) -> Poll<Duration> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let mut deadline = since + self.timeout;
+        if let Some(body) = body {
+            // The time that the client takes for its body is not the service's.
+            let reader = body.prefetch(cx);
+            if let Some(last_read) = reader.last_read {
+                deadline = deadline.max(last_read + self.timeout);
+            }
+            if reader.is_awaited {
+                deadline += body.timeout();
+            }
+        }
+        ready!(handle.lock().timer.poll_until(deadline, cx));
+        Poll::Ready(since.elapsed())
+    }
+}
+
+pin_project! {
+    /// A request and its response's head. It never fails: what goes wrong becomes a response.
+    pub(super) struct Exchange<S, F> {
+        #[pin]
+        stage: Stage<S, F>,
+        // Of the request, if it has one.
+        body: Option<Arc<SharedBody>>,
+        // Of the request, for a response of the server itself.
+        summary: RequestSummary,
+        renderer: Renderer,
+        deadline: ResponseDeadline,
+        guard: Option<ExchangeGuard>,
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    enum Stage<S, F> {
+        // Until the service is ready.
+        Waiting { service: S, request: Option<Request<RequestBody>> },
+        Running { #[pin] future: F },
+        Refused { reason: Option<NoResponse> },
+        Done,
+    }
+}
+
+impl<S, B> Future for Exchange<S, S::Future>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        // A service that has panicked is not used again: the connection ends with its response.
+        let result = catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_response(cx)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(NoResponse::Panic(panic))));
+        let result = match (result, this.guard.as_ref()) {
+            (Poll::Ready(result), _) => result,
+            (Poll::Pending, guard) => {
+                let handle = guard.expect(POLLED_AFTER_END).handle();
+                let age = ready!(this.deadline.poll(this.body.as_ref(), handle, cx));
+                Err(NoResponse::TimedOut(age))
+            }
+        };
+        // What the service still holds of the request, its body above all, is not wanted any more.
+        this.stage.set(Stage::Done);
+        let body = this.body.take().map_or(BodyState::Complete, |body| {
+            body.end_prefetch();
+            body.state()
+        });
+        let guard = this.guard.take().expect(POLLED_AFTER_END);
+        if matches!(result, Err(NoResponse::TimedOut(_))) {
+            // After the service's future is dropped.
+            guard.set_timed_out();
+        }
+        let mut response = respond(result, this.summary, this.renderer, guard, body);
+        ResponseBody::record(&mut response);
+        Poll::Ready(Ok(response))
+    }
+}
+
+const POLLED_AFTER_END: &str = "a future is not polled after its end";
+
+impl<S, B> Stage<S, S::Future>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    fn poll_response(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<B>, NoResponse>> {
+        loop {
+            let future = match self.as_mut().project() {
+                StageProj::Waiting { service, request } => {
+                    ready!(service.poll_ready(cx))
+                        .map_err(|error| NoResponse::Error(error.into()))?;
+                    let request = request.take().expect("the service is called once");
+                    service.call(request)
+                }
+                StageProj::Running { future } => {
+                    return future
+                        .poll(cx)
+                        .map_err(|error| NoResponse::Error(error.into()));
+                }
+                StageProj::Refused { reason } => {
+                    return Poll::Ready(Err(reason.take().expect(POLLED_AFTER_END)));
+                }
+                StageProj::Done => unreachable!("{POLLED_AFTER_END}"),
+            };
+            self.set(Self::Running { future });
+        }
+    }
+}

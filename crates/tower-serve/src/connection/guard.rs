@@ -1,0 +1,131 @@
+//! What a connection and its exchanges count while they last, and report at their end.
+
+use std::sync::Arc;
+
+use tower_server_info::ConnectInfo;
+
+use super::{
+    Shared,
+    shared_body::SharedBody,
+    state::{ConnectionHandle, ConnectionState},
+};
+use crate::access_log::Record;
+
+/// A connection that is open.
+#[derive(Debug)]
+pub(super) struct ConnectionGuard(ConnectionHandle);
+
+impl ConnectionGuard {
+    pub(super) fn begin(shared: &Shared, connection: &ConnectInfo) -> Self {
+        let load = &shared.load;
+        let first_deadline = tokio::time::Instant::now() + shared.http.header_timeout;
+        let handle =
+            ConnectionHandle::new(connection.input().clone(), load.clone(), first_deadline);
+        load.connection_opened(handle.entry());
+        Self(handle)
+    }
+
+    pub(super) fn handle(&self) -> &ConnectionHandle {
+        &self.0
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.entry().set_busy();
+        let mut state = self.0.lock();
+        if state.requests() == 0 {
+            self.0.load().connection_used();
+        }
+        self.0.load().connection_closed();
+        state.set_cut();
+    }
+}
+
+/// A request that is being served, from its head to the end of its response's body.
+#[derive(Debug)]
+pub(super) struct ExchangeGuard {
+    handle: ConnectionHandle,
+    /// For the access log, if there is one.
+    record: Option<Box<Record>>,
+    is_http10: bool,
+    /// The client wants no more of the connection. Only looked at where connections are to close.
+    pub(super) client_wants_close: bool,
+}
+
+impl ExchangeGuard {
+    /// `state` is that of the connection.
+    pub(super) fn begin(
+        handle: &ConnectionHandle,
+        state: &mut ConnectionState,
+        is_http10: bool,
+        body: Option<&Arc<SharedBody>>,
+    ) -> Self {
+        if state.requests() == 0 {
+            handle.load().connection_used();
+        }
+        state.begin_exchange(is_http10, body);
+        handle.load().request_began();
+        handle.entry().set_busy();
+        Self {
+            handle: handle.clone(),
+            record: None,
+            is_http10,
+            client_wants_close: false,
+        }
+    }
+
+    pub(super) fn handle(&self) -> &ConnectionHandle {
+        &self.handle
+    }
+
+    pub(super) fn is_http10(&self) -> bool {
+        self.is_http10
+    }
+
+    pub(super) fn set_record(&mut self, record: Box<Record>) {
+        self.record = Some(record);
+    }
+
+    pub(super) fn record(&mut self) -> Option<&mut Record> {
+        self.record.as_deref_mut()
+    }
+
+    /// The service did not respond in time, and is dropped.
+    pub(super) fn set_timed_out(&self) {
+        self.handle.load().request_given_up();
+    }
+
+    /// Whether its response, which is about to be sent, is the last of the connection. `ends_with_connection`: nothing
+    /// else tells the client where the response ends.
+    pub(super) fn is_last(&self, ends_with_connection: bool) -> bool {
+        let mut state = self.handle.lock();
+        if ends_with_connection {
+            state.set_closing();
+        }
+        state.is_closing()
+    }
+
+    /// Whether the worker has more connections than it is to have.
+    pub(super) fn has_surplus(&self) -> bool {
+        self.handle.load().has_surplus()
+    }
+
+    /// Whether the worker has more connections than it is to have, and this one, which would go on otherwise, closes after
+    /// its response.
+    pub(super) fn take_surplus(&self) -> bool {
+        let goes_on = !self.is_http10 && !self.client_wants_close;
+        let is_surplus = goes_on && self.handle.load().take_surplus();
+        if is_surplus {
+            self.handle.lock().set_shedding();
+        }
+        is_surplus
+    }
+}
+
+impl Drop for ExchangeGuard {
+    fn drop(&mut self) {
+        self.handle.lock().end_exchange(self.record.take());
+        self.handle.load().request_ended();
+    }
+}
