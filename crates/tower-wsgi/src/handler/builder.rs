@@ -111,7 +111,7 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
     #[cfg(feature = "wsgi")]
     #[allow(
         clippy::type_complexity,
-        reason = "nobody has to write it, and an alias would be one more name for it"
+        reason = "users do not write this type, and an alias would be one more name"
     )]
     pub fn application<A>(
         self,

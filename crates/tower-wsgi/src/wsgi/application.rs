@@ -13,7 +13,7 @@ use super::{
     Environ,
     file::FileBody,
     head::{Head, StartError, Truncated},
-    response_state::SharedResponse,
+    shared_response::SharedResponse,
 };
 use crate::BoxError;
 

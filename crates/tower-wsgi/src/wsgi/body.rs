@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 
 use super::{
     head::{ContentLengthBudget, Truncated},
-    response_state::ResponseGuard,
+    shared_response::ResponseGuard,
 };
 use crate::{Body, BoxError};
 

@@ -1,3 +1,5 @@
+//! The body of a request, to read: one that has arrived, or one that arrives while it is read.
+
 use std::{
     any::Any,
     fmt,
@@ -15,14 +17,15 @@ use crate::{BoxError, BufferedBody};
 
 /// `wsgi.input`: the body of a request, to read.
 ///
-/// Under a [`WaitForBodyLayer`](crate::wait_for_body::WaitForBodyLayer) it has arrived, and reading it
-/// never waits for the client. Without one it is read from the client while the application reads: the
-/// first read sends the `100 Continue` that the client may wait for.
+/// Under a [`WaitForBodyLayer`](crate::wait_for_body::WaitForBodyLayer) it has arrived, and reads do not wait for the
+/// client. Without that layer, each read receives from the client; the first one sends the `100 Continue` that the client
+/// may be waiting for.
 ///
 /// # Errors
 ///
-/// A body that does not arrive whole is an error of the read, and of each read after it; it never looks
-/// like the end. A body that has yet to arrive cannot be read on the thread of the event loop.
+/// If the body does not arrive completely, the read that finds this returns an error, and so does each later one; an
+/// incomplete body does not end like a complete one. On a thread of the event loop, a body that has yet to arrive cannot
+/// be read.
 #[derive(Debug)]
 pub struct Input(Source);
 
@@ -87,7 +90,7 @@ struct Arriving {
     body: Option<UnsyncBoxBody<Bytes, BoxError>>,
     received: Bytes,
     broken: Option<(io::ErrorKind, String)>,
-    /// What the body may need to arrive.
+    /// Entered for reads: the body may use its timer.
     runtime: Option<Handle>,
 }
 
@@ -123,7 +126,7 @@ impl Arriving {
         Ok(count)
     }
 
-    /// The next piece, waiting for it; `None` at the end.
+    /// Waits for the next piece; `None` at the end.
     fn next(&mut self) -> io::Result<Option<Bytes>> {
         let Some(body) = &mut self.body else {
             return Ok(None);
@@ -140,7 +143,7 @@ impl Arriving {
                 self.body = None;
                 Ok(None)
             }
-            // Trailers are not part of the body.
+            // Trailers are not a part of the body.
             Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
             Some(Err(error)) => {
                 let kind = error

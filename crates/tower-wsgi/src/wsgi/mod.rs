@@ -133,6 +133,7 @@ mod response_state;
 #[cfg(feature = "axum")]
 mod router;
 mod service;
+mod shared_response;
 pub mod testing;
 mod variables;
 

@@ -1,23 +1,14 @@
 //! The state of a response: the order of calls that PEP 3333 demands.
 
-use std::{
-    io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-};
+use std::{io, mem};
 
 use bytes::Bytes;
-use http::Method;
-use http_body::Frame;
-use tower_blocking::internal::{BodyWriter, EarlyResponse, SendError, release_while};
+use tower_blocking::internal::BodyWriter;
 
 use super::{
     file::FileBody,
     head::{ContentLengthBudget, Head, StartError, Truncated},
 };
-use crate::Body;
 
 /// The limit of what `write` buffers until the application returns, where it cannot be sent earlier: on the event loop.
 const MAX_BUFFERED: usize = 8 << 20;
@@ -30,7 +21,7 @@ const MAX_BUFFERED: usize = 8 << 20;
 ///   └───> Buffering ───────────────────────────────┘
 ///      write, on the event loop; or the application has returned
 /// ```
-enum ResponseState {
+pub(super) enum ResponseState {
     /// Nothing has been sent: the head may be replaced.
     Open {
         /// Whether `start_response` was called, even in vain.
@@ -60,7 +51,7 @@ enum ResponseState {
 pub(super) enum Returned {
     /// A file; the pieces are not asked for.
     File(FileBody),
-    /// Nothing: `write` has sent as much as the `Content-Length` says.
+    /// Nothing: `write` has sent all bytes of the `Content-Length`.
     Nothing,
     /// The pieces.
     Pieces,
@@ -81,56 +72,29 @@ pub(super) enum Beginning {
     },
 }
 
-/// What an application, its `write` and the body of its response share.
-pub(super) struct SharedResponse {
-    inner: Mutex<Inner>,
-    /// Whether something is buffered. That is rare, so this is asked before the lock is taken. A thread sees what it
-    /// has written itself; of what others write at the same time it may miss the last.
-    has_buffered: AtomicBool,
-    /// Where `write` sends the head; `None` on the event loop.
-    pub(super) early: Option<EarlyResponse>,
-    is_head: bool,
-}
-
-struct Inner {
-    state: ResponseState,
-    /// Whether a piece could not be written because the client has left.
-    is_client_gone: bool,
-}
-
-impl SharedResponse {
-    pub(super) fn new(method: &Method, early: Option<EarlyResponse>) -> Arc<Self> {
-        Arc::new(Self {
-            inner: Mutex::new(Inner {
-                state: ResponseState::Open {
-                    is_called: false,
-                    head: None,
-                    file: None,
-                },
-                is_client_gone: false,
-            }),
-            has_buffered: AtomicBool::new(false),
-            early,
-            is_head: method == Method::HEAD,
-        })
+impl ResponseState {
+    pub(super) fn new() -> Self {
+        Self::Open {
+            is_called: false,
+            head: None,
+            file: None,
+        }
     }
 
-    /// Another thread of the application may be in `write`, and need what this thread holds before it can go on. None
-    /// of the application's code runs under the lock, so a poisoned one is consistent.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        match self.inner.try_lock() {
-            Ok(inner) => inner,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                release_while(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner))
-            }
+    /// The head is final, and the service sends it. `is_head` says that the request is a `HEAD`.
+    pub(super) fn buffering(head: Head, is_head: bool) -> Self {
+        Self::Buffering {
+            has_body: !is_head && head.allows_body(),
+            budget: head.budget(),
+            head: Some(head),
+            buffer: Vec::new(),
         }
     }
 
     /// Sets the head for the first time.
-    pub(super) fn start(&self, new: Result<Head, StartError>) -> Result<(), StartError> {
-        match &mut self.lock().state {
-            ResponseState::Open {
+    pub(super) fn start(&mut self, new: Result<Head, StartError>) -> Result<(), StartError> {
+        match self {
+            Self::Open {
                 is_called, head, ..
             } if !*is_called => {
                 *is_called = true;
@@ -141,27 +105,33 @@ impl SharedResponse {
         }
     }
 
-    /// Replaces the head, and a file; `false` if it has been sent.
-    pub(super) fn restart(&self, new: Result<Head, StartError>) -> Result<bool, StartError> {
-        let mut inner = self.lock();
-        if !inner.state.reset() {
-            return Ok(false);
+    /// Replaces the head, and a file; `false` if the head has been sent.
+    pub(super) fn restart(&mut self, new: Result<Head, StartError>) -> Result<bool, StartError> {
+        self.refuse();
+        match self {
+            Self::Open { head, .. } => {
+                *head = Some(new?);
+                Ok(true)
+            }
+            _ => Ok(false),
         }
-        if let ResponseState::Open { head, .. } = &mut inner.state {
-            *head = Some(new?);
-        }
-        Ok(true)
     }
 
-    /// Notes a call of `start_response` that starts nothing, and removes what was started before.
-    pub(super) fn refuse(&self) {
-        self.lock().state.reset();
+    /// Notes a call of `start_response` that starts nothing: removes what was started before, unless it has been sent.
+    pub(super) fn refuse(&mut self) {
+        if let Self::Open { .. } = self {
+            *self = Self::Open {
+                is_called: true,
+                head: None,
+                file: None,
+            };
+        }
     }
 
     /// Makes a file the body.
-    pub(super) fn send_file(&self, new: FileBody) -> io::Result<()> {
-        match &mut self.lock().state {
-            ResponseState::Open { file, .. } => {
+    pub(super) fn send_file(&mut self, new: FileBody) -> io::Result<()> {
+        match self {
+            Self::Open { file, .. } => {
                 *file = Some(new);
                 Ok(())
             }
@@ -172,28 +142,25 @@ impl SharedResponse {
     }
 
     /// The application has returned.
-    pub(super) fn returned(&self) -> Returned {
-        match &mut self.lock().state {
-            ResponseState::Open { file, .. } => {
-                file.take().map_or(Returned::Pieces, Returned::File)
-            }
-            ResponseState::Streaming { budget, .. } if budget.is_complete() => Returned::Nothing,
+    pub(super) fn returned(&mut self) -> Returned {
+        match self {
+            Self::Open { file, .. } => file.take().map_or(Returned::Pieces, Returned::File),
+            _ if self.is_complete() => Returned::Nothing,
             _ => Returned::Pieces,
         }
     }
 
     /// The first piece is there, or there is none: the service takes the head.
-    pub(super) fn begin(&self) -> Beginning {
-        let state = &mut self.lock().state;
-        let was_written = !matches!(state, ResponseState::Open { .. });
-        if let ResponseState::Open { head, .. } = state
+    pub(super) fn begin(&mut self, is_head: bool) -> Beginning {
+        let was_written = !matches!(self, Self::Open { .. });
+        if let Self::Open { head, .. } = self
             && let Some(head) = head.take()
         {
-            *state = self.buffering(head);
+            *self = Self::buffering(head, is_head);
         }
-        match state {
-            ResponseState::Streaming { .. } => Beginning::Streaming,
-            ResponseState::Buffering { head, has_body, .. } => {
+        match self {
+            Self::Streaming { .. } => Beginning::Streaming,
+            Self::Buffering { head, has_body, .. } => {
                 head.take()
                     .map_or(Beginning::NotStarted, |head| Beginning::Head {
                         head,
@@ -201,49 +168,32 @@ impl SharedResponse {
                         was_written,
                     })
             }
-            ResponseState::Open { .. } | ResponseState::Ended => Beginning::NotStarted,
+            Self::Open { .. } | Self::Ended => Beginning::NotStarted,
         }
     }
 
-    /// What was written and buffered.
-    pub(super) fn take_buffered(&self) -> Option<Bytes> {
-        if !self.has_buffered.load(Relaxed) {
-            return None;
-        }
-        let mut inner = self.lock();
-        self.has_buffered.store(false, Relaxed);
-        match &mut inner.state {
-            ResponseState::Buffering { buffer, .. } if !buffer.is_empty() => {
-                Some(std::mem::take(buffer).into())
-            }
-            _ => None,
-        }
-    }
-
-    /// Sends a piece, as far as the `Content-Length` allows.
-    pub(super) fn write(&self, mut piece: Bytes) -> io::Result<Option<Truncated>> {
-        if piece.is_empty() {
-            return Ok(None);
-        }
-        let mut inner = self.lock();
-        if let ResponseState::Open { head, file, .. } = &mut inner.state {
-            if file.is_some() {
-                return Err(io::Error::other(
-                    "a file is the body of the response; nothing can be written to it",
-                ));
-            }
-            let Some(head) = head.take() else {
-                return Err(io::Error::other(
+    /// The head, if the first piece is written now; the caller makes it final.
+    pub(super) fn take_head_to_write(&mut self) -> io::Result<Option<Head>> {
+        match self {
+            Self::Open { file: Some(_), .. } => Err(io::Error::other(
+                "a file is the body of the response; nothing can be written to it",
+            )),
+            Self::Open { head, .. } => head.take().map(Some).ok_or_else(|| {
+                io::Error::other(
                     "the last call of start_response has failed, so nothing can be written",
-                ));
-            };
-            self.begin_to_write(&mut inner, head)?;
+                )
+            }),
+            _ => Ok(None),
         }
-        match &mut inner.state {
-            ResponseState::Buffering {
+    }
+
+    /// Keeps a piece for the service.
+    pub(super) fn buffer(&mut self, mut piece: Bytes) -> io::Result<Option<Truncated>> {
+        match self {
+            Self::Buffering {
                 has_body: false, ..
             } => Ok(None),
-            ResponseState::Buffering { budget, buffer, .. } => {
+            Self::Buffering { budget, buffer, .. } => {
                 let truncated = budget.take(&mut piece);
                 if buffer.len() + piece.len() > MAX_BUFFERED {
                     return Err(io::Error::other(format!(
@@ -252,118 +202,43 @@ impl SharedResponse {
                     )));
                 }
                 buffer.extend_from_slice(&piece);
-                self.has_buffered.store(true, Relaxed);
                 Ok(truncated)
             }
-            ResponseState::Streaming { writer, budget } => {
-                let truncated = budget.take(&mut piece);
-                if piece.is_empty() {
-                    return Ok(truncated);
-                }
-                match writer.send(Frame::data(piece)) {
-                    Ok(()) => Ok(truncated),
-                    Err(SendError::ClientGone) => Err(inner.client_gone()),
-                    Err(error) => Err(io::Error::other(error.to_string())),
-                }
-            }
-            ResponseState::Open { .. } | ResponseState::Ended => {
-                Err(broken_pipe("the response has ended"))
-            }
+            _ => Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the response has ended",
+            )),
         }
     }
 
-    /// The first piece is written: the head is sent where that is possible before the application returns.
-    fn begin_to_write(&self, inner: &mut Inner, head: Head) -> io::Result<()> {
-        let has_body = self.has_body(&head);
-        let Some(early) = self.early.as_ref().filter(|_| has_body) else {
-            inner.state = self.buffering(head);
-            return Ok(());
-        };
-        let budget = head.budget();
-        let (writer, reader) = early.pipe(budget.size_hint());
-        inner.state = ResponseState::Streaming { writer, budget };
-        if early.send(head.respond(Body::new(reader))) {
-            Ok(())
-        } else {
-            Err(inner.client_gone())
+    /// What was written and buffered.
+    pub(super) fn take_buffered(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Buffering { buffer, .. } if !buffer.is_empty() => Some(mem::take(buffer).into()),
+            _ => None,
         }
     }
 
-    fn buffering(&self, head: Head) -> ResponseState {
-        ResponseState::Buffering {
-            has_body: self.has_body(&head),
-            budget: head.budget(),
-            head: Some(head),
-            buffer: Vec::new(),
-        }
-    }
-
-    fn has_body(&self, head: &Head) -> bool {
-        !self.is_head && head.allows_body()
-    }
-
-    /// Whether a piece could not be written because the client has left.
-    pub(super) fn is_client_gone(&self) -> bool {
-        self.lock().is_client_gone
-    }
-
-    /// Whether `write` has sent as much as the `Content-Length` says.
+    /// Whether `write` has sent all bytes of the `Content-Length`.
     pub(super) fn is_complete(&self) -> bool {
-        matches!(&self.lock().state, ResponseState::Streaming { budget, .. } if budget.is_complete())
+        matches!(self, Self::Streaming { budget, .. } if budget.is_complete())
     }
 
     /// All pieces are written. An error says that the `Content-Length` promises more.
-    pub(super) fn finish(&self) -> Result<(), String> {
-        let mut inner = self.lock();
-        if let ResponseState::Streaming { budget, .. } = &inner.state {
+    pub(super) fn finish(&mut self) -> Result<(), String> {
+        if let Self::Streaming { budget, .. } = self {
             budget.end()?;
         }
-        if let ResponseState::Streaming { writer, .. } = inner.state.end() {
+        if let Self::Streaming { writer, .. } = mem::replace(self, Self::Ended) {
             writer.finish();
         }
         Ok(())
     }
-}
 
-impl ResponseState {
-    /// Removes what was started, unless it has been sent; `false` if it has.
-    fn reset(&mut self) -> bool {
-        let is_open = matches!(self, Self::Open { .. });
-        if is_open {
-            *self = Self::Open {
-                is_called: true,
-                head: None,
-                file: None,
-            };
-        }
-        is_open
-    }
-
-    /// Ends it: what is written later is refused. Gives the state before.
-    fn end(&mut self) -> Self {
-        std::mem::replace(self, Self::Ended)
-    }
-}
-
-impl Inner {
-    fn client_gone(&mut self) -> io::Error {
-        self.is_client_gone = true;
-        broken_pipe("the client has left")
-    }
-}
-
-/// The service's share of a response. Dropped, it ends the response: a body that is being written breaks off there.
-pub(super) struct ResponseGuard(pub(super) Arc<SharedResponse>);
-
-impl Drop for ResponseGuard {
-    fn drop(&mut self) {
-        let before = self.0.lock().state.end();
-        if let ResponseState::Streaming { writer, .. } = before {
+    /// Ends the response where it is: a body that is being written breaks off.
+    pub(super) fn abort(&mut self) {
+        if let Self::Streaming { writer, .. } = mem::replace(self, Self::Ended) {
             writer.fail("the application did not finish the response".into());
         }
     }
-}
-
-fn broken_pipe(text: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, text)
 }

@@ -21,7 +21,8 @@ use super::{
     environ::Server,
     file::FileBody,
     head::Truncated,
-    response_state::{Beginning, ResponseGuard, Returned, SharedResponse},
+    response_state::{Beginning, Returned},
+    shared_response::{ResponseGuard, SharedResponse},
 };
 use crate::{Body, BoxError};
 
@@ -264,7 +265,7 @@ where
     Ok(already_sent())
 }
 
-/// The response of a job whose request has been responded to early. It is dropped.
+/// The result of a job that has sent its response early. It is dropped.
 fn already_sent<C>() -> Response<ResponseBody<C>> {
     Response::new(ResponseBody::plain(Body::empty()))
 }
