@@ -11,6 +11,7 @@ mod house;
 mod interpreter;
 mod newest;
 mod programs;
+mod publish_check;
 mod python;
 mod setup;
 mod suite;
@@ -51,6 +52,10 @@ enum Task {
     /// on every run, however busy the machine is, but differ between compilers and C libraries: with others than the
     /// baseline's a rise is shown, and is no failure.
     BenchCheck(bench_check::Args),
+    /// Packages the published crates and builds each from its package, as `cargo publish` does before it uploads
+    ///
+    /// Needs the index of crates.io and builds the dependencies once more: several minutes.
+    PublishCheck,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Task::Bench => bench::run(),
         Task::Compare(args) => compare::run(&args),
         Task::BenchCheck(args) => bench_check::run(&args),
+        Task::PublishCheck => publish_check::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,6 +19,18 @@ pub(crate) struct Library {
     pub(crate) features: Vec<String>,
 }
 
+/// What the manifest of a published library says to crates.io and docs.rs; what it leaves out is empty.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) license: String,
+    pub(crate) readme: String,
+    pub(crate) documentation: String,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) docs_rs_arguments: Vec<String>,
+}
+
 impl Workspace {
     pub(crate) fn read() -> Result<Self, Failure> {
         Self::parse(&output(cargo(
@@ -50,10 +62,8 @@ impl Workspace {
 
     /// The libraries that others can depend on: those not marked `publish = false`.
     pub(crate) fn libraries(&self) -> Vec<Library> {
-        let published =
-            |package: &&Value| package["publish"].is_null() && has_target(package, "lib");
         let library = |package: &Value| Library {
-            name: package["name"].as_str().unwrap_or_default().to_owned(),
+            name: text(&package["name"]),
             features: package["features"]
                 .as_object()
                 .into_iter()
@@ -62,16 +72,31 @@ impl Workspace {
                 .cloned()
                 .collect(),
         };
-        self.packages
-            .iter()
-            .filter(published)
-            .map(library)
-            .collect()
+        self.published().map(library).collect()
+    }
+
+    /// The manifests of these libraries.
+    pub(crate) fn manifests(&self) -> Vec<Package> {
+        let manifest = |package: &Value| Package {
+            name: text(&package["name"]),
+            license: text(&package["license"]),
+            readme: text(&package["readme"]),
+            documentation: text(&package["documentation"]),
+            keywords: texts(&package["keywords"]),
+            categories: texts(&package["categories"]),
+            docs_rs_arguments: texts(&package["metadata"]["docs"]["rs"]["rustdoc-args"]),
+        };
+        self.published().map(manifest).collect()
+    }
+
+    fn published(&self) -> impl Iterator<Item = &Value> {
+        let packages = self.packages.iter();
+        packages.filter(|package| package["publish"].is_null() && has_target(package, "lib"))
     }
 
     /// Which package of the workspace depends on which other, for its code, its tests or its build script.
     pub(crate) fn dependencies(&self) -> Vec<(String, String)> {
-        let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+        let name = |value: &Value| text(&value["name"]);
         let ours: Vec<String> = self.packages.iter().map(name).collect();
         let of = |package: &Value| -> Vec<(String, String)> {
             let dependencies = package["dependencies"].as_array().into_iter().flatten();
@@ -87,6 +112,14 @@ impl Workspace {
             .iter()
             .any(|package| has_target(package, "bench"))
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(text).collect()
 }
 
 fn has_target(package: &Value, kind: &str) -> bool {
@@ -119,6 +152,20 @@ mod tests {
                 features
             }]
         );
+    }
+
+    #[test]
+    fn manifests_of_published_libraries_are_read() {
+        let metadata = METADATA.replace(
+            r#""name": "server","#,
+            r#""name": "server", "license": "MIT", "metadata": {"docs": {"rs": {"rustdoc-args": ["--cfg"]}}},"#,
+        );
+        let workspace = Workspace::parse(metadata.as_bytes()).expect("the metadata is valid");
+        let manifests = workspace.manifests();
+        assert_eq!(manifests.len(), 1);
+        assert_eq!(manifests[0].license, "MIT");
+        assert_eq!(manifests[0].docs_rs_arguments, ["--cfg"]);
+        assert_eq!(manifests[0].readme, "");
     }
 
     #[test]

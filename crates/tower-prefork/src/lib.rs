@@ -26,6 +26,7 @@
 
 // A print panics when standard error is gone, and waits when it is full: see `server_log`.
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -65,3 +66,8 @@ pub use tower_serve::{
 };
 pub use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
 pub use worker::WorkerContext;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

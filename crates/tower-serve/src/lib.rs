@@ -13,6 +13,7 @@
 
 // A print panics when standard error is gone, and waits when it is full.
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access_log;
 mod connection;
@@ -39,3 +40,8 @@ pub use setting::InvalidSetting;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 pub use tower_server_info::{ConnectInfo, ServerResponse};
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

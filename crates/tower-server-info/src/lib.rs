@@ -5,6 +5,8 @@
 //! way, a service gives the server a [`PoolMonitor`] for each pool of threads that it uses. Both respond in place of the
 //! service by a [`ServerResponse`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod accept;
 mod client_input;
 mod connect_info;
@@ -15,3 +17,8 @@ pub use client_input::ClientInput;
 pub use connect_info::ConnectInfo;
 pub use pool::{PoolMonitor, PoolStats, StuckJob};
 pub use server_response::ServerResponse;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -45,6 +45,7 @@
 
 // A print panics if standard error is closed, and blocks if its pipe is full.
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod app;
 mod attach;
@@ -71,3 +72,8 @@ pub use self::{
     executor::ResponseFuture,
     load_error::LoadError,
 };
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

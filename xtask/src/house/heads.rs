@@ -7,7 +7,10 @@ use super::python;
 /// A finding if a Rust file does not begin with `//!`, or a Python file with a docstring.
 pub(super) fn check(file: &File) -> Option<Finding> {
     let (says, how) = if file.path.ends_with(".rs") {
-        (file.text.starts_with("//!"), "a line `//! …`")
+        // The documentation of a crate may be its README.
+        let says = ["//!", "#![doc = include_str!"];
+        let says = says.iter().any(|it| file.text.starts_with(it));
+        (says, "a line `//! …`")
     } else if file.path.ends_with(".py") {
         let says = file.text.trim().is_empty() || python::has_docstring(&file.text);
         (says, "a docstring")

@@ -5,6 +5,7 @@ mod files;
 mod finding;
 mod graph;
 mod heads;
+mod package;
 mod prose;
 mod python;
 mod run;

@@ -2,7 +2,7 @@
 
 use super::files::{self, Crate, File};
 use super::finding::{Exceptions, Finding, counts};
-use super::{arrows, graph, heads, types, words as phrases};
+use super::{arrows, graph, heads, package, types, words as phrases};
 use crate::command::Failure;
 use crate::workspace::Workspace;
 
@@ -60,14 +60,17 @@ pub(crate) fn house() -> Result<(), Failure> {
             .filter(published)
             .flat_map(|krate| arrows::check(krate, &orders)),
     );
-    findings.extend(graph::check(&Workspace::read()?.dependencies()));
-    let kinds = ["name", "head", "arrow", "modules", "crate"];
+    let workspace = Workspace::read()?;
+    findings.extend(graph::check(&workspace.dependencies()));
+    findings.extend(package::check(&workspace.manifests(), &files));
+    let kinds = ["name", "head", "arrow", "modules", "crate", "package"];
     report(&Exceptions::read()?.apply(findings, &kinds), true)
 }
 
 /// Whether the file is source: of a crate, or of the Python package.
 fn says_what_it_is_for(file: &&File) -> bool {
-    file.path.contains("/src/") || file.path.contains("/python/tower_wsgi/")
+    file.path.ends_with(".rs") && file.path.contains("/src/")
+        || file.path.contains("/python/tower_wsgi/")
 }
 
 /// Prints the findings and their counts. Findings are no failure while the tree is being cleaned.
