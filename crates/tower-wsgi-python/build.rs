@@ -1,4 +1,4 @@
-//! Lets the programs and tests that are linked to Python find its library where it was found.
+//! Sets the run path of programs and tests that are linked to Python's library.
 
 fn main() {
     pyo3_build_config::add_libpython_rpath_link_args();

@@ -1,10 +1,10 @@
-"""The smallest application.
+"""A minimal application.
 
-Run it with the command, which finds ``application`` by itself:
+Run it with the command; the default name of the callable is ``application``:
 
     tower-wsgi hello --workers 4
 
-or with any options of its own:
+or as a script, with the same options:
 
     python hello.py --workers 4 --thread-workers 10
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Say hello to whom the path names."""
-    # The variables hold the bytes of the request as latin-1 (PEP 3333).
+    """Greet the name in the path."""
+    # The variables contain the bytes of the request as Latin-1 (PEP 3333).
     name = environ["PATH_INFO"].strip("/") or "World"
     page = b"Hello " + name.encode("latin-1") + b"!\n"
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(page)))]

@@ -6,7 +6,8 @@
     python manage.py pulse --workers 4 --thread-workers 20
 
 Then open http://127.0.0.1:8000/ and http://127.0.0.1:8000/admin/. The database is
-``library.sqlite3`` in the directory that ``LIBRARY_DATA`` names, or here.
+``library.sqlite3`` in the directory that the environment variable ``LIBRARY_DATA`` names, by
+default in this one.
 """
 
 import os

@@ -3,8 +3,8 @@
     pip install flask
     tower-wsgi app:create_app() --workers 2 --thread-workers 10
 
-in this directory. The notices are in ``board.sqlite3`` and the files in ``uploads``, both in the
-directory that ``BOARD_DATA`` names, or here.
+in this directory. Notices are stored in ``board.sqlite3`` and files in ``uploads``, in the
+directory that the environment variable ``BOARD_DATA`` names, by default in this one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS notice (
 
 
 def create_app() -> Flask:
-    """Make the application: it is called once in each worker."""
+    """Create the application. The server calls this once in each worker."""
     app = Flask(__name__)
     data = Path(os.environ.get("BOARD_DATA", Path(__file__).parent))
     app.config["DATABASE"] = data / "board.sqlite3"
@@ -68,7 +68,7 @@ def board() -> str:
 
 
 def add() -> Response:
-    """Put up a notice, with or without a file."""
+    """Add a notice, with or without a file."""
     author = request.form.get("author", "").strip()
     text = request.form.get("text", "").strip()
     if not author or not text:
@@ -79,7 +79,7 @@ def add() -> Response:
     upload = request.files.get("file")
     if upload is not None and upload.filename:
         file_name, stored_as = upload.filename, secrets.token_hex(16)
-        # The name on disk is ours: the client's may be anything.
+        # Not the client's file name, which may be any path.
         upload.save(current_app.config["UPLOADS"] / stored_as)
     with closing(_connect(current_app)) as database, database:
         database.execute(
@@ -100,14 +100,14 @@ def download(number: int) -> Response:
 
 
 def _connect(app: Flask) -> sqlite3.Connection:
-    # The other workers write, too: wait for them.
+    # Other workers write too: wait for them.
     database = sqlite3.connect(app.config["DATABASE"], timeout=30)
     database.row_factory = sqlite3.Row
     return database
 
 
 def _secret_key(path: Path) -> bytes:
-    """Give the key of the sessions, which is the same for all workers."""
+    """Return the key for sessions, which all workers share."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -1,7 +1,7 @@
-"""Blocking middleware: a callable that waits, for its client and for something slow.
+"""Blocking middleware: a callable that waits for the request body and for slow work.
 
 Run it with ``python 2_blocking.py -w 4 --thread-workers 10``: four processes with ten threads
-each. Then forty requests wait at once:
+each, which handle forty requests at once:
 
     curl --data 'some text' http://127.0.0.1:8000/
 """

@@ -1,7 +1,7 @@
 """Serving more than one application: two callables on two addresses, under one supervisor.
 
 Run it with ``python 3_two_applications.py``; the first listens on port 8000, the second on 8070.
-The options of the command line are for both, but ``--bind`` is for the first.
+The options of the command line apply to both, except ``--bind``, which applies to the first.
 """
 
 from tower_wsgi import arbiter, wsgi

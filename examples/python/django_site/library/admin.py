@@ -1,4 +1,4 @@
-"""What the admin shows of the library."""
+"""The library in the admin."""
 
 from django.contrib import admin
 
@@ -7,7 +7,7 @@ from library.models import Book
 
 @admin.register(Book)
 class BookAdmin(admin.ModelAdmin):
-    """Books, to find and to edit."""
+    """Books in the admin."""
 
     list_display = ("title", "author", "year")
     search_fields = ("title", "author")

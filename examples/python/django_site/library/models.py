@@ -1,4 +1,4 @@
-"""What the library holds."""
+"""The models of the library."""
 
 from django.db import models
 
@@ -11,7 +11,7 @@ class Book(models.Model):
     year = models.PositiveSmallIntegerField(null=True, blank=True)
 
     class Meta:
-        """How books are listed."""
+        """The order of books."""
 
         ordering = ("title", "id")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 BASE_DIR = Path(__file__).parent.parent
 DATA_DIR = Path(os.environ.get("LIBRARY_DATA", BASE_DIR))
 
-# For a look at it on your own machine. In production both come from outside, as
-# https://docs.djangoproject.com/en/stable/howto/deployment/checklist/ says.
+# For development only. For production see
+# https://docs.djangoproject.com/en/stable/howto/deployment/checklist/
 DEBUG = True
 SECRET_KEY = "not-a-secret"  # noqa: S105
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
