@@ -406,13 +406,13 @@ def test_twice_after_a_failure(bare: Site) -> None:
 def test_never_started(bare: Site, name: str) -> None:
     response = bare.get(f"/{name}", headers=[("X-Path", __file__)])
     assert response.code == 500
-    bare.log("without a call of start_response")
+    bare.log("without a successful call of start_response")
 
 
 @rule(START, "MUST", "It is called before the first bytestring; later is too late.")
 def test_started_too_late(bare: Site) -> None:
     assert bare.get("/started_too_late").code == 500
-    bare.log("without a call of start_response")
+    bare.log("without a successful call of start_response")
 
 
 def broken(site: Site, target: str, **more: Any) -> Broken:
