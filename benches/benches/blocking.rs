@@ -63,8 +63,8 @@ mod many {
 fn naive()
 -> impl Service<Request<Body>, Response = http::Response<Body>, Error = Infallible> + Clone {
     service_fn(async |_: Request<Body>| {
-        let answer = tokio::task::spawn_blocking(response).await;
-        Ok(answer.expect("the function does not panic"))
+        let response = tokio::task::spawn_blocking(response).await;
+        Ok(response.expect("the function does not panic"))
     })
 }
 
@@ -88,9 +88,9 @@ fn bench(
         .counter(ItemsCount::new(in_flight))
         .with_inputs(|| (0..in_flight).map(|_| request()).collect::<Vec<_>>())
         .bench_local_values(|requests| {
-            let answers = requests
+            let responses = requests
                 .into_iter()
                 .map(|request| service.clone().oneshot(request));
-            runtime.block_on(join_all(answers)).len()
+            runtime.block_on(join_all(responses)).len()
         });
 }

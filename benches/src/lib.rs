@@ -12,10 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 use tower::{Service, ServiceExt as _};
 use tower_wsgi::Body;
 
-/// What every service of the benchmarks answers.
+/// The body of the response of every service of the benchmarks.
 pub const HELLO: &str = "Hello, world!";
 
-/// An event loop as a worker has it, with at most so many threads for blocking work.
+/// An event loop as a worker has it, with at most `threads` threads for blocking work.
 ///
 /// # Panics
 ///

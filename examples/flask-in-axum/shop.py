@@ -9,7 +9,7 @@ app = Flask(__name__)
 
 @app.get("/")
 def index() -> str:
-    """The page that everybody sees first."""
+    """The first page."""
     return "<h1>The shop</h1><form method=post action=/order><input name=what><button>Order</button></form>\n"
 
 

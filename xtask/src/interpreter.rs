@@ -58,7 +58,7 @@ pub(crate) fn set_up() -> Result<(), Failure> {
     let Err(problem) = find() else {
         return Ok(());
     };
-    // A package does not cure an interpreter that somebody chose.
+    // Installing a package does not repair an interpreter that the user has chosen.
     let apt_get = AptGet::available().filter(|_| env::var_os(VARIABLE).is_none());
     if let Some(apt_get) = apt_get {
         println!("No CPython to build for ({problem}).");

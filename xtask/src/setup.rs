@@ -39,7 +39,7 @@ fn c_compiler() -> Result<(), Failure> {
     let Err(problem) = compiles_c(compiler) else {
         return Ok(());
     };
-    // A package does not cure a compiler that somebody chose.
+    // Installing a package does not repair a compiler that the user has chosen.
     let apt_get = AptGet::available().filter(|_| chosen.is_none());
     let Some(apt_get) = apt_get else {
         let packages = DEBIAN_PACKAGES.join(" ");

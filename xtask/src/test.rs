@@ -17,7 +17,7 @@ pub(crate) struct Args {
     only: Vec<Step>,
 }
 
-/// One step. The order here is the order in which they run: quick answers first.
+/// One step. They run in this order, quick ones first.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Step {
     /// rustfmt, clippy, a C compiler and CPython are there (with the right to, missing Debian packages are installed)
@@ -34,7 +34,7 @@ pub(crate) enum Step {
     Doc,
     /// the unit, integration and doc tests pass; builds the programs first, because the tests start them
     Test,
-    /// the Python package builds, ruff and mypy have nothing to say about it, and its tests pass
+    /// the Python package builds, ruff and mypy find nothing, and its tests pass
     Python,
     /// each published library builds without a warning with no feature, and with each feature alone
     Features,

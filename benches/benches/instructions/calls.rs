@@ -15,7 +15,7 @@ use crate::CALLS;
 pub(crate) struct Calls(Box<dyn FnMut()>);
 
 impl Calls {
-    /// Calls of a service with the plain request, each read to the end of its answer.
+    /// Calls of a service with the plain request, each with its response read to the end.
     pub(crate) fn of<S, B>(service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
@@ -59,8 +59,8 @@ where
     S: Service<Request<Body>, Response = Response<B>> + Clone,
     B: http_body::Body<Data = Bytes>,
 {
-    if let Ok(answer) = service.clone().oneshot(request).await {
-        black_box(answer.into_body().collect().await.is_ok());
+    if let Ok(response) = service.clone().oneshot(request).await {
+        black_box(response.into_body().collect().await.is_ok());
     }
 }
 

@@ -32,7 +32,7 @@ fn requests(server: Server, request: &str) -> usize {
         let address = addresses[0].trim_start_matches("http://");
         exchange(address, request)
             .await
-            .expect("the server answers");
+            .expect("the server responds");
     };
     server
         .bind("127.0.0.1:0")
@@ -45,15 +45,15 @@ fn with_access_log() -> Server {
     Server::new("bench").configure(|config| config.access_log = Some(AccessLog::new("/dev/null")))
 }
 
-/// Sends the request again and again, each time after the answer to the last.
+/// Sends the request repeatedly, each time after the response to the previous one.
 async fn exchange(address: &str, request: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
-    let mut answer = Vec::with_capacity(1024);
+    let mut response = Vec::with_capacity(1024);
     for _ in 0..CALLS {
         stream.write_all(request.as_bytes()).await?;
-        answer.clear();
-        while !answer.ends_with(HELLO.as_bytes()) {
-            if stream.read_buf(&mut answer).await? == 0 {
+        response.clear();
+        while !response.ends_with(HELLO.as_bytes()) {
+            if stream.read_buf(&mut response).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }

@@ -38,13 +38,13 @@ pub(crate) struct Case {
 /// How it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Requests as fast as the answers come.
+    /// Each connection sends its next request when it has the response to the last.
     Load,
     /// Connections that wait.
     Idle,
     /// The memory of a worker that waits.
     Memory,
-    /// The time until the first answer.
+    /// The time until the first response.
     Start,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a server counts: what it answers, and whom.
+//! Whether the measurement of a server counts: its response is right, and all connections get one.
 
 use std::{
     io::{self, Read as _},
@@ -6,36 +6,39 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Failure, client, client::Answer, load::Load};
+use crate::{Failure, client, client::Response, load::Load};
 
-/// A connection without an answer for so long is not served.
+/// A connection without a response within this time is not served.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long an application waits after the first block at `/waits`.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Whether this is the right answer, byte by byte.
-pub(crate) fn answer(answer: &Answer, load: &Load) -> Result<(), Failure> {
+/// Whether this is the right response, byte by byte.
+pub(crate) fn response(response: &Response, load: &Load) -> Result<(), Failure> {
     let posted = load.posted();
     let right = if load.body.is_some() {
         &posted
     } else {
-        load.answer
+        load.response
     };
-    if answer.status != 200 {
-        return Err(Failure(format!("it answers with status {}", answer.status)));
+    if response.status != 200 {
+        return Err(Failure(format!(
+            "it responds with status {}",
+            response.status
+        )));
     }
-    if answer.body != right {
+    if response.body != right {
         return Err(Failure(format!(
             "its body is wrong: {} bytes, not the {} expected",
-            answer.body.len(),
+            response.body.len(),
             right.len()
         )));
     }
     Ok(())
 }
 
-/// How many of the load's connections get no answer while all of them are open, each with one request on it. A server
+/// How many of the load's connections get no response while all of them are open, each with one request on it. A server
 /// that gives a thread to each connection serves only as many as it has threads, and the load would not tell.
 pub(crate) fn unserved(address: SocketAddr, load: &Load) -> usize {
     let mut open: Vec<TcpStream> = Vec::with_capacity(load.connections);
@@ -56,11 +59,11 @@ pub(crate) fn unserved(address: SocketAddr, load: &Load) -> usize {
     load.connections - served.filter(|begins| *begins).count()
 }
 
-/// Whether it keeps the first block of an answer back until the application has made the others. PEP 3333 forbids
+/// Whether it keeps the first block of a response back until the application has made the others. PEP 3333 forbids
 /// that ("Buffering and Streaming"): a client would wait for what an application sends as it goes.
 pub(crate) fn holds_back(address: SocketAddr, load: &Load) -> io::Result<bool> {
     let mut stream = client::get(address, load, "/waits", PATIENCE)?;
-    let length = load.answer.len();
+    let length = load.response.len();
     let (first, others) = (length / load.blocks, length - length / load.blocks);
     stream.read_exact(&mut vec![0; first])?;
     let since = Instant::now();
@@ -70,7 +73,7 @@ pub(crate) fn holds_back(address: SocketAddr, load: &Load) -> io::Result<bool> {
 }
 
 fn begins(stream: &mut TcpStream, end: Instant) -> bool {
-    // None left still gives those a chance whose answer has come.
+    // With no time left, connections whose response has already arrived still count.
     let left = end.saturating_duration_since(Instant::now());
     let left = left.max(Duration::from_millis(1));
     let mut begin = [0; 12];
@@ -90,18 +93,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_right_in_its_status_and_its_body() {
+    fn a_response_is_right_in_its_status_and_its_body() {
         let load = Load::get(1, b"hi");
-        let given = |status, body: &[u8]| Answer {
+        let given = |status, body: &[u8]| Response {
             status,
             body: body.to_vec(),
         };
-        assert!(answer(&given(200, b"hi"), &load).is_ok());
-        let Failure(wrong) = answer(&given(200, b"ho"), &load).expect_err("it is wrong");
+        assert!(response(&given(200, b"hi"), &load).is_ok());
+        let Failure(wrong) = response(&given(200, b"ho"), &load).expect_err("it is wrong");
         assert_eq!(wrong, "its body is wrong: 2 bytes, not the 2 expected");
-        let Failure(wrong) = answer(&given(503, b"hi"), &load).expect_err("it is wrong");
-        assert_eq!(wrong, "it answers with status 503");
-        assert!(answer(&given(200, b"xxx"), &Load::echo(1, 3)).is_ok());
+        let Failure(wrong) = response(&given(503, b"hi"), &load).expect_err("it is wrong");
+        assert_eq!(wrong, "it responds with status 503");
+        assert!(response(&given(200, b"xxx"), &Load::echo(1, 3)).is_ok());
     }
 
     #[test]
@@ -122,7 +125,7 @@ mod tests {
                 send(if holds { b"abcd" } else { b"cd" });
             });
             let load = Load::get(1, b"abcd").in_blocks(2);
-            assert_eq!(holds_back(address, &load).expect("an answer"), holds);
+            assert_eq!(holds_back(address, &load).expect("an response"), holds);
         }
     }
 

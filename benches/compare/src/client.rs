@@ -1,4 +1,4 @@
-//! A client for what the load does not look at: one request, and its whole answer.
+//! A client for what the load generator does not check: one request, and its whole response.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -10,7 +10,7 @@ use crate::load::Load;
 
 /// What came back.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
 }
@@ -41,11 +41,11 @@ pub(crate) fn get(
     Ok(stream)
 }
 
-/// Reads the answer to [`send`], which is the right one, or nothing ends it.
-pub(crate) fn skip_answer(stream: &mut TcpStream, load: &Load) -> io::Result<()> {
+/// Reads the response to [`send`] up to the right body.
+pub(crate) fn skip_response(stream: &mut TcpStream, load: &Load) -> io::Result<()> {
     let mut bytes = Vec::new();
     let mut some = [0; 4096];
-    while !bytes.ends_with(load.answer) {
+    while !bytes.ends_with(load.response) {
         match stream.read(&mut some)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => bytes.extend_from_slice(&some[..count]),
@@ -55,7 +55,7 @@ pub(crate) fn skip_answer(stream: &mut TcpStream, load: &Load) -> io::Result<()>
 }
 
 /// Asks once, on a connection of its own.
-pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::Result<Answer> {
+pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::Result<Response> {
     let mut stream = get(address, load, "/", patience)?;
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
@@ -65,7 +65,7 @@ pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::R
     }
     parse(&bytes).ok_or_else(|| {
         let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
-        io::Error::other(format!("this is no whole answer: {begin:?}"))
+        io::Error::other(format!("this is no whole response: {begin:?}"))
     })
 }
 
@@ -87,7 +87,7 @@ fn write(stream: &mut TcpStream, load: &Load, path: &str, more: &str) -> io::Res
     stream.write_all(&load.posted())
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
+fn parse(bytes: &[u8]) -> Option<Response> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?.to_lowercase();
     let status = head.split(' ').nth(1)?.parse().ok()?;
@@ -103,7 +103,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         (Some(length), _) => rest.get(..length.parse().ok()?)?.to_vec(),
         _ => rest.to_vec(),
     };
-    Some(Answer { status, body })
+    Some(Response { status, body })
 }
 
 fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
@@ -126,8 +126,9 @@ mod tests {
 
     #[test]
     fn a_body_of_a_length() {
-        let answer = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").expect("an answer");
-        assert_eq!((answer.status, &answer.body[..]), (200, &b"hi"[..]));
+        let response =
+            parse(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").expect("a response");
+        assert_eq!((response.status, &response.body[..]), (200, &b"hi"[..]));
         assert_eq!(
             parse(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi"),
             None
@@ -138,7 +139,7 @@ mod tests {
     fn a_body_in_chunks() {
         let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         let whole = format!("{head}2\r\nhi\r\n1;x\r\n!\r\n0\r\n\r\n");
-        assert_eq!(parse(whole.as_bytes()).expect("an answer").body, b"hi!");
+        assert_eq!(parse(whole.as_bytes()).expect("a response").body, b"hi!");
         assert_eq!(parse(format!("{head}2\r\nhi\r\n").as_bytes()), None);
     }
 }

@@ -50,9 +50,9 @@ pub(crate) struct Load {
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// The size of what is posted.
     pub(crate) body: Option<usize>,
-    /// The right answer's body; nothing means what was posted.
-    pub(crate) answer: &'static [u8],
-    /// The application makes the answer in so many blocks, and waits for a while after the first one where it is asked
+    /// The body of the right response; empty if that is the body of the request.
+    pub(crate) response: &'static [u8],
+    /// The application makes the response in this number of blocks, and waits for a while after the first one where it is asked
     /// for `/waits`.
     pub(crate) blocks: usize,
 }
@@ -78,17 +78,17 @@ pub(crate) struct Outcome {
 
 impl Load {
     /// `GET` over this many connections.
-    pub(crate) fn get(connections: usize, answer: &'static [u8]) -> Self {
+    pub(crate) fn get(connections: usize, response: &'static [u8]) -> Self {
         Self {
             connections,
             headers: &[],
             body: None,
-            answer,
+            response,
             blocks: 1,
         }
     }
 
-    /// `POST` of so many bytes, which come back.
+    /// `POST` of `length` bytes, which the server sends back.
     pub(crate) fn echo(connections: usize, bytes: usize) -> Self {
         Self {
             body: Some(bytes),
@@ -96,7 +96,7 @@ impl Load {
         }
     }
 
-    /// Where the answer comes in so many blocks.
+    /// With a response in `blocks` blocks.
     pub(crate) fn in_blocks(self, blocks: usize) -> Self {
         Self { blocks, ..self }
     }
@@ -158,9 +158,9 @@ impl Outcome {
         float(self.requests) * 1e6 / float(self.microseconds.max(1))
     }
 
-    /// Whether less has come than the bodies of so many right answers.
+    /// Whether fewer bytes have arrived than the bodies of `count` right responses have.
     pub(crate) fn is_too_short(&self, load: &Load) -> bool {
-        let body = load.body.unwrap_or(load.answer.len());
+        let body = load.body.unwrap_or(load.response.len());
         self.bytes < self.requests * body as u64
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Record {
     pub(crate) rss_kib: Option<u64>,
     pub(crate) pss_kib: Option<u64>,
     pub(crate) connections: Option<usize>,
-    /// Connections that got no answer while all were open.
+    /// Connections that got no response while all were open.
     pub(crate) unserved: Option<usize>,
     /// Resident memory for each idle connection.
     pub(crate) bytes_per_connection: Option<f64>,

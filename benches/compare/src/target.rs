@@ -20,7 +20,7 @@ pub(crate) enum Figure {
     Rss,
     /// Memory for each connection.
     PerConnection,
-    /// The time to the first answer.
+    /// The time to the first response.
     Start,
 }
 
@@ -33,8 +33,8 @@ pub(crate) enum Against {
     Best,
     /// Those whose names begin like this.
     Named(&'static str),
-    /// Nobody: the figure itself, in its unit.
-    Nobody,
+    /// No other server: the figure itself, in its unit.
+    None,
 }
 
 /// Where the ratio has to be.

@@ -1,4 +1,4 @@
-//! The short form of the comparison, for every day: the Rust servers answer, and a run of few rows writes its results.
+//! The short form of the comparison, for every day: the Rust servers respond, and a run of few rows writes its results.
 //! The Python servers need not be there.
 
 use std::{
@@ -46,14 +46,14 @@ fn every_rust_server_says_hello() {
             .arg(address.port().to_string())
             .spawn();
         let _server = Server(server.expect("it starts"));
-        let answer = answer(address).unwrap_or_else(|error| format!("no answer: {error}"));
-        let is_right = answer.starts_with("HTTP/1.1 200") && answer.ends_with("Hello, world!");
-        assert!(is_right, "{program} {arguments}: {answer}");
+        let response = response(address).unwrap_or_else(|error| format!("no response: {error}"));
+        let is_right = response.starts_with("HTTP/1.1 200") && response.ends_with("Hello, world!");
+        assert!(is_right, "{program} {arguments}: {response}");
     }
 }
 
 /// Of a server that is about to listen.
-fn answer(address: SocketAddr) -> io::Result<String> {
+fn response(address: SocketAddr) -> io::Result<String> {
     let end = Instant::now() + Duration::from_secs(30);
     let mut stream = loop {
         match TcpStream::connect(address) {
@@ -65,9 +65,9 @@ fn answer(address: SocketAddr) -> io::Result<String> {
     };
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     stream.write_all(request)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    Ok(response)
 }
 
 fn compare(results: &Path, arguments: &[&str]) -> String {
@@ -93,7 +93,7 @@ fn a_server_that_is_not_there_is_named_and_the_others_are_measured() {
     let directory = tempfile::tempdir().expect("a directory");
     let rounds = compare(directory.path(), &["--row", "15", "--row", "16"]);
     let line = |begin: &str| rounds.lines().find(|line| line.starts_with(begin));
-    let ours = line("16,\"start to first answer, 4 workers, Rust\",free,tower-prefork,1,");
+    let ours = line("16,\"start to first response, 4 workers, Rust\",free,tower-prefork,1,");
     assert!(ours.is_some(), "{rounds}");
     let missing = line("15,an idle worker in Python,pinned,gunicorn gthread,0,");
     let missing = missing.expect("it is named");

@@ -51,7 +51,7 @@ struct Cli {
     #[arg(long, value_name = "NUMBER", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
 
-    /// Bytes of a document; a larger one is answered with 413
+    /// Bytes of a document; a larger one gets status 413
     #[arg(long, value_name = "BYTES", default_value = "1073741824")]
     max_body: u64,
 

@@ -19,7 +19,7 @@ use crate::digest::hex;
 
 const MAX_ROWS: u32 = 10_000_000;
 
-/// Rows are sent in pieces of at least so many bytes.
+/// Rows are sent in pieces of at least this number of bytes.
 const PIECE: usize = 64 << 10;
 
 #[derive(Deserialize)]
@@ -32,7 +32,7 @@ fn default_rows() -> u32 {
     1000
 }
 
-/// Answers at once; the rows are computed while they are sent, on the thread that called this.
+/// Responds at once; the rows are computed while they are sent, on the thread that called this.
 pub(crate) fn report(request: &Request<Body>) -> Response {
     let rows = match Query::<Params>::try_from_uri(request.uri()) {
         Ok(Query(params)) => params.rows,

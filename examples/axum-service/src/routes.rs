@@ -99,7 +99,7 @@ mod tests {
         request.expect("the request is valid")
     }
 
-    /// Ends the pool: a job counts when it has ended, which may be after its answer.
+    /// Ends the pool: a job counts when it has ended, which may be after its response.
     async fn jobs_run(pool: &BlockingPool) -> u64 {
         let drained = pool.drain(Duration::from_secs(60)).await;
         drained.expect("the jobs end");

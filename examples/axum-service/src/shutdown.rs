@@ -22,7 +22,7 @@ pub(crate) async fn serve(
     let mut signals = Signals::new()?;
     let (stop, stopping) = oneshot::channel::<()>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async {
-        // It errs when nobody is left to say so, which is a reason to stop as well.
+        // An error means that the sender is gone, which is a reason to stop as well.
         let _ = stopping.await;
     });
     let server = tokio::spawn(server.into_future());

@@ -18,7 +18,7 @@
 //! curl http://127.0.0.1:8000/                        # Flask
 //! curl http://127.0.0.1:8000/clock                   # Rust
 //! curl 'http://127.0.0.1:8000/compute?ms=2000' &     # Flask holds Python's lock for two seconds
-//! curl http://127.0.0.1:8000/health                  # and Rust answers at once
+//! curl http://127.0.0.1:8000/health                  # Rust responds at once
 //! ```
 
 use std::{

@@ -1,8 +1,8 @@
 //! An application that is expensive to start, built once in each worker.
 //!
-//! It answers questions about prime numbers from a sieve (`sieve.rs`), which takes about two seconds of
+//! It serves questions about prime numbers from a sieve (`sieve.rs`), which takes about two seconds of
 //! processor time. `LazyLayer` builds it at a worker's first request, and `BlockingLayer` above it
-//! makes that happen on a thread: `/health` answers meanwhile.
+//! makes that happen on a thread: `/health` responds during the build.
 //!
 //! Start it:
 //!
@@ -24,7 +24,7 @@
 //!
 //! Ctrl-C or `kill` stops it gracefully.
 
-mod answer;
+mod question;
 mod sieve;
 
 use std::{
@@ -51,7 +51,7 @@ use tower_wsgi::{
 use crate::sieve::Sieve;
 
 #[derive(Parser)]
-/// Answers questions about prime numbers, from a sieve that is built once in each worker
+/// Serves questions about prime numbers from a sieve that is built once in each worker
 struct Cli {
     #[command(flatten)]
     application: Options,
@@ -131,7 +131,9 @@ fn build(
     let sieve = Arc::new(Sieve::up_to(limit));
     let seconds = start.elapsed().as_secs_f64();
     tracing::info!(limit, seconds, "the sieve is built");
-    blocking_fn(move |request: Request<axum::body::Body>| Ok(answer::answer(&sieve, request.uri())))
+    blocking_fn(move |request: Request<axum::body::Body>| {
+        Ok(question::respond(&sieve, request.uri()))
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the guest book answers: plain functions that block, and know nothing of the server that calls them.
+//! The guest book: plain functions that block and do not know the server that calls them.
 
 use std::error::Error;
 use std::io::Read;
@@ -25,10 +25,10 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-a
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Answers `request`, or gives `None` if it is for a path that the guest book does not have.
+/// Responds to `request`, or returns `None` if the guest book does not have its path.
 ///
-/// An error says that the body broke off or that the file failed: the client should see a 500 without its text.
-pub(crate) fn answer<R: Read>(
+/// An error means that the body ended early or that the file failed: the client should get status 500 without its text.
+pub(crate) fn respond<R: Read>(
     store: &Store,
     request: &mut Request<R>,
 ) -> Result<Option<Response<Bytes>>, BoxError> {
@@ -50,7 +50,7 @@ pub(crate) fn answer<R: Read>(
     }
 }
 
-/// Answers `/health`. Never blocks: this one may be called on the event loop.
+/// Responds to `/health`. It never blocks, so it may be called on the event loop.
 pub(crate) fn health(method: &Method) -> Response<Bytes> {
     match *method {
         Method::GET | Method::HEAD => text(StatusCode::OK, "ok\n"),
@@ -126,7 +126,7 @@ fn busy() -> Response<Bytes> {
 fn not_allowed(methods: &'static str) -> Response<Bytes> {
     let mut response = text(
         StatusCode::METHOD_NOT_ALLOWED,
-        format!("this path answers {methods}\n"),
+        format!("this path allows {methods}\n"),
     );
     set(&mut response, header::ALLOW, methods);
     response
@@ -191,7 +191,7 @@ mod tests {
             let mut request = request
                 .body(Cursor::new(content.to_owned()))
                 .expect("the request is valid");
-            answer(&self.store, &mut request)
+            respond(&self.store, &mut request)
         }
     }
 
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_is_answered_with_its_length_and_hash() {
+    fn the_response_to_an_upload_has_its_length_and_hash() {
         let response = Book::new().ask(Method::POST, "/upload", "abc");
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
         assert_eq!(
@@ -263,7 +263,7 @@ mod tests {
         let book = Book::new();
         for path in ["/", "/upload"] {
             let request = Request::post(path).body(Broken);
-            let result = answer(&book.store, &mut request.expect("the request is valid"));
+            let result = respond(&book.store, &mut request.expect("the request is valid"));
             assert!(result.is_err(), "{path}");
         }
     }
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn head_is_answered_as_get() {
+    fn the_response_to_head_is_that_to_get_without_a_body() {
         let book = Book::new();
         for path in ["/", "/sleep?ms=0"] {
             let (get, head) = (
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_file_is_answered_with_503() {
+    fn a_locked_file_is_status_503() {
         let mut book = Book::new();
         book.store = book.store.impatient();
         let other = rusqlite::Connection::open(book.directory.path().join("book.sqlite3"))

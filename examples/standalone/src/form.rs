@@ -7,7 +7,7 @@ use crate::store::{MAX_MESSAGE, MAX_NAME};
 /// The largest form, in bytes: both texts at their limits, each character as four escaped bytes (`%F0%9F%98%80`).
 const MAX_FORM: usize = (MAX_NAME + MAX_MESSAGE) * 12 + 100;
 
-/// What somebody typed.
+/// What a visitor typed.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Form {
     pub(crate) name: String,

@@ -13,7 +13,7 @@
 //! With `--control-socket guestbook.ctl`, the same program tells how the running one is, and what it
 //! is to do: `standalone ctl status --control-socket guestbook.ctl`.
 //!
-//! The code that answers (`app`) blocks as it likes: it reads bodies as files and waits for the
+//! The code of the guest book (`app`) blocks: it reads bodies as files and waits for the
 //! database. `service` puts the layers around it, and `tower_prefork` runs it in four processes.
 
 mod app;

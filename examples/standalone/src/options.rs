@@ -20,7 +20,7 @@ pub(crate) struct Options {
     )]
     pub(crate) database: PathBuf,
 
-    /// The largest request body; a larger one is answered with 413
+    /// The largest request body; a larger one gets status 413
     #[arg(
         long,
         value_name = "SIZE",
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     )]
     pub(crate) max_body: u64,
 
-    /// How long a request body may take to arrive; a slower one is answered with 408
+    /// Maximum time in which a request body arrives; a slower one gets status 408
     #[arg(
         long,
         value_name = "DURATION",
@@ -40,7 +40,7 @@ pub(crate) struct Options {
     )]
     pub(crate) body_deadline: Duration,
 
-    /// Requests that may wait for a thread in each worker; the next one is answered with 503
+    /// Maximum number of requests that wait for a thread in each worker; the next one gets status 503
     #[arg(
         long,
         value_name = "NUMBER",
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     )]
     pub(crate) max_queued: usize,
 
-    /// How long a request may wait for a thread; then it is answered with 503
+    /// Maximum time that a request waits for a thread; then it gets status 503
     #[arg(
         long,
         value_name = "DURATION",

@@ -1,4 +1,4 @@
-//! The one page, as HTML. Whatever somebody typed is escaped by `Escaped`, and by nothing else.
+//! The one page, as HTML. `Escaped` escapes everything that visitors typed.
 
 use std::fmt::{self, Display, Write};
 
@@ -52,7 +52,10 @@ fn write_entries(page: &mut String, entries: &[Entry]) -> fmt::Result {
         r#"<section aria-labelledby="entries"><h2 id="entries">Latest entries</h2>"#
     )?;
     if entries.is_empty() {
-        writeln!(page, "<p>Nobody has signed yet: be the first.</p>")?;
+        writeln!(
+            page,
+            "<p>There are no entries yet: be the first to sign.</p>"
+        )?;
     }
     for entry in entries {
         let written = Escaped(&entry.written);

@@ -35,8 +35,8 @@ pub(crate) fn build(
         .middleware(health)
         .wait_for_body(WaitForBodyLayer::new(options.max_body).timeout(options.body_deadline))
         .blocking(&pool, move |request: &mut Request<BufferedBody>| {
-            let answer = app::answer(&store, request)?;
-            Ok::<_, BoxError>(answer.map(|response| response.map(Body::from)))
+            let response = app::respond(&store, request)?;
+            Ok::<_, BoxError>(response.map(|response| response.map(Body::from)))
         })
         .build();
     Ok(ServiceBuilder::new()
@@ -45,7 +45,7 @@ pub(crate) fn build(
         .service(handler))
 }
 
-/// Answers on the event loop, before any thread: also while all of them are busy.
+/// Responds on the event loop, so also while all threads are busy.
 fn health(request: &mut Parts) -> ControlFlow<Response<Body>> {
     match request.uri.path() {
         "/health" => ControlFlow::Break(app::health(&request.method).map(Body::from)),

@@ -118,7 +118,7 @@ fn connect(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> 
     Ok(connection)
 }
 
-/// Lets readers go on while one writes. The file remembers it: after the first time this only looks.
+/// Lets readers read while one connection writes. The file keeps the setting: after the first time this only checks it.
 fn write_ahead(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
     let deadline = Instant::now() + busy_timeout;
     loop {

@@ -42,7 +42,7 @@ struct Cli {
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     root: PathBuf,
 
-    /// Address of the operator's application, in the forms of --bind. Everybody who reaches it can
+    /// Address of the operator's application, in the forms of --bind. Every client that reaches it can
     /// read it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001")]
     admin_bind: String,

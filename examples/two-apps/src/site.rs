@@ -51,7 +51,9 @@ pub(crate) fn handler<B: Send + 'static>(
         .map_err(|error| format!("cannot read the directory {}: {error}", root.display()))?;
     Ok(WsgiHandler::builder()
         .middleware(only_reads)
-        .blocking(pool, move |request: &mut Request<B>| answer(&root, request))
+        .blocking(pool, move |request: &mut Request<B>| {
+            respond(&root, request)
+        })
         .response_middleware(protect)
         .response_middleware(revalidate)
         .build())
@@ -62,7 +64,7 @@ fn only_reads(request: &mut Parts) -> ControlFlow<Response<Body>> {
     if matches!(request.method, Method::GET | Method::HEAD) {
         return ControlFlow::Continue(());
     }
-    let mut response = Response::new(Body::from("this site answers GET and HEAD\n"));
+    let mut response = Response::new(Body::from("this site allows GET and HEAD\n"));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     let allowed = HeaderValue::from_static("GET, HEAD");
     response.headers_mut().insert(ALLOW, allowed);
@@ -86,7 +88,7 @@ fn revalidate(_: &Parts, mut response: Response<Body>) -> Response<Body> {
 }
 
 /// Blocks on the file system. `None` becomes a 404, an error a 500.
-fn answer<B>(root: &Path, request: &Request<B>) -> io::Result<Option<Response<Body>>> {
+fn respond<B>(root: &Path, request: &Request<B>) -> io::Result<Option<Response<Body>>> {
     match request.uri().path().strip_prefix('/') {
         Some("") => index(root).map(Some),
         Some(name) if is_public(name) => file(root, name, request.method()),
@@ -147,7 +149,7 @@ fn file(root: &Path, name: &str, method: &Method) -> io::Result<Option<Response<
 
 /// Reads the file while it is sent, on the thread of the handler.
 fn pieces(file: File, length: u64) -> impl Iterator<Item = io::Result<Bytes>> {
-    // What is appended meanwhile is not sent: the length has been told.
+    // Bytes that are appended meanwhile are not sent: the response already has its length.
     let mut rest = file.take(length);
     std::iter::from_fn(move || {
         let mut piece = Vec::with_capacity(usize::try_from(PIECE.min(rest.limit())).unwrap_or(0));
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_answer_carries_the_policy() {
+    async fn every_response_carries_the_policy() {
         let directory = directory();
         for (method, path, status) in [
             (Method::GET, "/", StatusCode::OK),

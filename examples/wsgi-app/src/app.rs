@@ -51,10 +51,10 @@ impl Application for App {
     }
 }
 
-type Answer = Result<<App as Application>::Chunks, BoxError>;
+type Response = Result<<App as Application>::Chunks, BoxError>;
 
 /// Tells the variables of the request.
-fn about(environ: &Environ, start_response: &StartResponse) -> Answer {
+fn about(environ: &Environ, start_response: &StartResponse) -> Response {
     let mut text = Vec::new();
     for (name, value) in environ.variables() {
         text.extend_from_slice(format!("{name}: ").as_bytes());
@@ -66,7 +66,7 @@ fn about(environ: &Environ, start_response: &StartResponse) -> Answer {
 }
 
 /// Gives one line after the other; a line is made when it is asked for.
-fn squares(environ: &Environ, start_response: &StartResponse) -> Answer {
+fn squares(environ: &Environ, start_response: &StartResponse) -> Response {
     let (to, fail) = (number(environ, "to"), number(environ, "fail"));
     start_response.start("200 OK", TEXT)?;
     Ok(Box::new((1..=to).map(move |n| {
@@ -78,7 +78,7 @@ fn squares(environ: &Environ, start_response: &StartResponse) -> Answer {
 }
 
 /// Writes the same, as code does that cannot be an iterator.
-fn report(environ: &Environ, start_response: &StartResponse) -> Answer {
+fn report(environ: &Environ, start_response: &StartResponse) -> Response {
     let (to, fail) = (number(environ, "to"), number(environ, "fail"));
     let write = start_response.start("200 OK", TEXT)?;
     for n in 1..=to {
@@ -91,7 +91,7 @@ fn report(environ: &Environ, start_response: &StartResponse) -> Answer {
 }
 
 /// Counts the bytes of the request. A client that expects `100 Continue` gets it at the first read.
-fn count(environ: &mut Environ, start_response: &StartResponse) -> Answer {
+fn count(environ: &mut Environ, start_response: &StartResponse) -> Response {
     if environ.get("HTTP_X_REFUSE").is_some() {
         start_response.start("403 Forbidden", TEXT)?;
         return Ok(one("Nothing was read.\n"));
@@ -109,7 +109,7 @@ fn count(environ: &mut Environ, start_response: &StartResponse) -> Answer {
 }
 
 /// Sends the program itself, as any file.
-fn program(start_response: &StartResponse) -> Answer {
+fn program(start_response: &StartResponse) -> Response {
     let file = File::open(std::env::current_exe()?)?;
     start_response.start("200 OK", [("content-type", "application/octet-stream")])?;
     start_response.send_file(file)?;
@@ -118,7 +118,7 @@ fn program(start_response: &StartResponse) -> Answer {
 
 impl App {
     /// Sends each line when it comes, until there are no more.
-    fn news(&self, start_response: &StartResponse) -> Answer {
+    fn news(&self, start_response: &StartResponse) -> Response {
         let mut news = None;
         let path = self.news.clone();
         let mut next = move || -> Result<Bytes, BoxError> {

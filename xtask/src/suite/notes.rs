@@ -40,7 +40,7 @@ impl Notes {
             .collect()
     }
 
-    /// What pytest has noted, if it came to its end and told of each failure.
+    /// The notes of pytest, if it has run to its end and reported each failure.
     pub(crate) fn report(&self) -> Option<Report> {
         let notes = self.read();
         let (passed, code) = entries(&notes, "ended").next()?;

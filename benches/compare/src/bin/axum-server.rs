@@ -24,13 +24,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// As axum's documentation begins, on so many event loops.
+/// The first example of axum's documentation, on `threads` event loops.
 fn serve(threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(threads).enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        // As ours: without it, an answer may wait for the acknowledgement of the one before.
+        // As in ours: without it, a response may wait for the acknowledgement of the previous one.
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
         });
@@ -39,14 +39,14 @@ fn serve(threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// A handler that blocks, on so many threads beside one event loop.
+/// A handler that blocks, on `threads` threads beside one event loop.
 fn blocking(threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.max_blocking_threads(threads).enable_all().build()?;
     runtime.block_on(async {
         let handler = async || {
-            let answer = spawn_blocking(|| HELLO).await;
-            answer.expect("the function does not panic")
+            let response = spawn_blocking(|| HELLO).await;
+            response.expect("the function does not panic")
         };
         let router = Router::new().route("/", get(handler));
         let service = TowerToHyperService::new(router.map_request(

@@ -1,6 +1,6 @@
 //! Bare hyper on an event loop: nothing of ours, nothing else.
 //!
-//! It answers with `Hello, world!`, or with so many bytes; a body is sent back.
+//! It responds with `Hello, world!` or with the given number of bytes, and to a request with a body with that body.
 //!
 //! usage: `hyper-server PORT [BYTES]`
 
@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, runtime::Builder};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let port: u16 = arguments.next().ok_or("which port?")?.parse()?;
-    let answer = match arguments.next() {
+    let response = match arguments.next() {
         Some(bytes) => Bytes::from(vec![b'x'; bytes.parse()?]),
         None => Bytes::from_static(b"Hello, world!"),
     };
@@ -32,17 +32,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let answer = answer.clone();
+            let response = response.clone();
             let service = service_fn(move |request: Request<Incoming>| {
-                let answer = answer.clone();
+                let response = response.clone();
                 async move {
                     let body = request.into_body();
-                    let answer = if body.is_end_stream() {
-                        answer
+                    let response = if body.is_end_stream() {
+                        response
                     } else {
                         body.collect().await?.to_bytes()
                     };
-                    hyper::Result::Ok(Response::new(Full::new(answer)))
+                    hyper::Result::Ok(Response::new(Full::new(response)))
                 }
             });
             // A connection that fails is the load's affair: it counts what it gets.

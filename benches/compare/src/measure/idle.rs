@@ -7,7 +7,7 @@ use crate::{
     Failure, case::Contender, client, load::float, record::Record, rounds::Run, server::Server,
 };
 
-/// For one answer.
+/// For one response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn measure(run: Run<'_>) -> Vec<Record> {
@@ -46,10 +46,10 @@ fn one(
     })
 }
 
-/// One that has had an answer.
+/// One that has had a response.
 fn connection(contender: &Contender, server: &Server) -> io::Result<TcpStream> {
     let mut stream = client::connect(server.address, PATIENCE)?;
     client::send(&mut stream, &contender.load)?;
-    client::skip_answer(&mut stream, &contender.load)?;
+    client::skip_response(&mut stream, &contender.load)?;
     Ok(stream)
 }

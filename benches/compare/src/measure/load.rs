@@ -1,4 +1,4 @@
-//! Requests as fast as the answers come.
+//! Measures requests that each connection sends when it has the response to the last.
 
 use std::{io::Write as _, time::Duration};
 
@@ -12,7 +12,7 @@ struct Running<'a> {
     contender: &'a Contender,
     server: Server,
     unserved: usize,
-    /// Why it does not count, whatever it answers.
+    /// Why it does not count, even if its responses are right.
     fault: &'static str,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn measure(run: Run<'_>) -> Result<Vec<Record>, Failure> {
 fn holds_back(server: &Server, contender: &Contender) -> Result<bool, Failure> {
     check::holds_back(server.address, &contender.load).map_err(|error| {
         let name = &contender.program.name;
-        Failure(format!("{name} does not answer at /waits: {error}"))
+        Failure(format!("{name} does not respond at /waits: {error}"))
     })
 }
 
@@ -76,7 +76,7 @@ impl Running<'_> {
         let cpu = self.server.cpu_seconds() - before;
         let memory = self.server.memory();
         let note = if outcome.is_too_short(load) {
-            "some of its answers are too short".to_owned()
+            "some of its responses are too short".to_owned()
         } else {
             self.fault.to_owned()
         };

@@ -1,4 +1,4 @@
-//! The memory of a worker that has answered once, and waits.
+//! The memory of a worker that has served one request and waits.
 
 use super::{failed, record, start};
 use crate::{record::Record, rounds::Run};

@@ -1,4 +1,4 @@
-//! The time from the start of the program to its first answer.
+//! The time from the start of the program to its first response.
 
 use super::{failed, record, start};
 use crate::{record::Record, rounds::Run};

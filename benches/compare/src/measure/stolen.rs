@@ -7,7 +7,7 @@ use crate::{Failure, load::float};
 /// From this part of the machine's time on, a round says more about its neighbours than about a server.
 const MUCH: f64 = 0.02;
 
-/// What has lost so much is measured again, so often.
+/// A measurement that has lost more than this share of its time is repeated, this number of times at most.
 const TRIES: usize = 5;
 
 /// How often in a whole run: it has to end.

@@ -24,13 +24,13 @@ missed, and [profiles](profiles) has what each hot path cost before the work on 
 * On a virtual machine the host may give the processors to others meanwhile. Where it took more than 2 % of the machine's time
   from a server's round, that is measured again, up to four times and up to 90 times in a run, and the one with the least
   loss is kept. *Stolen* is what was lost nevertheless.
-* Before a server counts, one answer is compared with the right one, status and body, byte by byte; and each of the load's
-  connections, all open at the same time, has to have an answer within two seconds. Requests that fail, time-outs and
+* Before a server counts, one response is compared with the right one, status and body, byte by byte; and each of the load's
+  connections, all open at the same time, has to get a response within two seconds. Requests that fail, time-outs and
   connections that are not served disqualify a figure: it is shown, and does not count. So does, in row 10, a server that
   keeps the first block of a response back until the application has made the last one (PEP 3333, \"Buffering and
   Streaming\"): the application waits for half a second after the first block, and the block has to be there before.
 * All Python servers run on the same CPython, the newest of the machine, and serve the same file of
-  `benches/compare/applications`. Nobody writes an access log, but in row 12. All checks and limits of ours are on.
+  `benches/compare/applications`. No server writes an access log, except in row 12. All checks and limits of ours are on.
 * Memory is resident memory (RSS) and its share where pages are shared (PSS), from `smaps_rollup`: of all processes of
   a server under load, and of one worker where the row says so.
 ";
@@ -107,7 +107,7 @@ fn machine(places: &Places) -> Vec<String> {
             .trim()
             .to_owned(),
         output("rustc", &["--version"]).trim().to_owned(),
-        // It ends with its help, whatever it is asked.
+        // With any option it prints its help.
         output("wrk", &["--version"])
             .lines()
             .next()

@@ -72,7 +72,7 @@ fn judge(case: &Case, target: Target, rounds: &[Rounds<'_>]) -> (String, Option<
     if let Some(reason) = ours.disqualified() {
         return (format!("ours does not count: {reason}"), None, End::Missed);
     }
-    if target.against == Against::Nobody {
+    if target.against == Against::None {
         let value = ours.summary(target.figure);
         let end = end(target.bound, value.median);
         return (format!("{:.0}", value.median), Some(value), end);
@@ -90,7 +90,7 @@ fn judge(case: &Case, target: Target, rounds: &[Rounds<'_>]) -> (String, Option<
             });
             best.map(|best| (best, ratio(ours, best, target.figure)))
         }
-        Against::Each | Against::Nobody => compared.reduce(|a, b| worse(target.bound, a, b)),
+        Against::Each | Against::None => compared.reduce(|a, b| worse(target.bound, a, b)),
     };
     let Some((other, (ratio, by_cpu))) = chosen else {
         return ("no peer counts".to_owned(), None, End::Open);
@@ -142,7 +142,7 @@ fn words(target: Target) -> String {
         Figure::P99 => "p99",
         Figure::Rss => "resident memory",
         Figure::PerConnection => "memory per connection",
-        Figure::Start => "time to the first answer",
+        Figure::Start => "time to the first response",
     };
     let (bound, number) = match target.bound {
         Bound::AtLeast(number) => ("≥", number),
@@ -150,7 +150,7 @@ fn words(target: Target) -> String {
     };
     let of = match target.against {
         Against::Named(name) => format!(" of {name}'s"),
-        Against::Nobody => " ms".to_owned(),
+        Against::None => " ms".to_owned(),
         Against::Each | Against::Best => String::new(),
     };
     format!("{figure} {bound} {number}{of}")

@@ -7,7 +7,7 @@ mod rust;
 
 use crate::{case::Row, places::Places};
 
-/// What the Rust servers answer.
+/// The body of the responses of the Rust servers.
 const HELLO: &[u8] = b"Hello, world!";
 
 /// All of them, in order.

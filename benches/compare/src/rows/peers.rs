@@ -82,7 +82,7 @@ impl<'a> Peers<'a> {
             &format!(
                 "--host 127.0.0.1 --port {{port}} --protocol wsgi --workers {workers} {threads} --log-level error"
             ),
-            "Its default runs the application on the event loop; `--wsgi-threads` is for handlers that block. It has no access log unless told.",
+            "Its default runs the application on the event loop; `--wsgi-threads` is for handlers that block. It has no access log by default.",
         )
     }
 
@@ -95,7 +95,7 @@ impl<'a> Peers<'a> {
             &format!(
                 "--host 127.0.0.1 --port {{port}} --protocol wsgi --workers {workers} {threads} --log-level error"
             ),
-            "Its default is one thread a worker; `--wsgi-threads` is for views that block. It has no access log unless told.",
+            "Its default is one thread a worker; `--wsgi-threads` is for views that block. It has no access log by default.",
         )
     }
 
@@ -154,7 +154,7 @@ impl<'a> Peers<'a> {
                 "--bind 127.0.0.1:{{port}} --worker-class gthread --workers {workers} --threads {threads} \
                  --keep-alive 65 --no-control-socket --log-level error"
             ),
-            "Threads are its manual's answer for applications that wait; connections stay open as with the others.",
+            "Its manual recommends threads for applications that wait; connections stay open as with the others.",
         )
     }
 

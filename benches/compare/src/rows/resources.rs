@@ -36,8 +36,8 @@ fn access_log(places: &Places) -> Vec<Case> {
     let rust = prefork(places, 1);
     let python = Peers::of(places, "raw:application").ours(1, 10);
     let log = |name| format!("--access-log {}", places.logs.join(name).display());
-    let case = |name: &str, answer, on, off| {
-        Case::load(name, &Load::get(64, answer), vec![on, off]).target(Target::throughput(0.97))
+    let case = |name: &str, response, on, off| {
+        Case::load(name, &Load::get(64, response), vec![on, off]).target(Target::throughput(0.97))
     };
     vec![
         case(
@@ -109,7 +109,7 @@ fn start(places: &Places) -> Vec<Case> {
     let python = vec![raw.ours(4, 10), raw.gunicorn(4, 10)];
     vec![
         Case::load(
-            "start to first answer, 4 workers, Rust",
+            "start to first response, 4 workers, Rust",
             &Load::get(1, HELLO),
             rust,
         )
@@ -117,11 +117,11 @@ fn start(places: &Places) -> Vec<Case> {
         .judged(Mode::Free)
         .target(Target {
             figure: Figure::Start,
-            against: Against::Nobody,
+            against: Against::None,
             bound: Bound::AtMost(100.0),
         }),
         Case::load(
-            "start to first answer, 4 workers, Python",
+            "start to first response, 4 workers, Python",
             &Load::get(1, &[b'x'; 1024]),
             python,
         )

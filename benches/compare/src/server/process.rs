@@ -23,7 +23,7 @@ use crate::{
     program::PORT,
 };
 
-/// For a server to give its first answer.
+/// For the first response of a server.
 const START: Duration = Duration::from_secs(30);
 /// For a server to end by itself.
 const END: Duration = Duration::from_secs(5);
@@ -32,12 +32,12 @@ const END: Duration = Duration::from_secs(5);
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
-    /// How long it took to its first answer.
+    /// How long it took to its first response.
     pub(crate) started_in: Duration,
 }
 
 impl Server {
-    /// Starts it, and waits until it gives the right answer.
+    /// Starts it, and waits until it gives the right response.
     pub(crate) fn start(
         contender: &Contender,
         mode: Mode,
@@ -72,11 +72,11 @@ impl Server {
             address,
             started_in: Duration::ZERO,
         };
-        server.wait_for_answer(contender, begin, &log)?;
+        server.wait_for_response(contender, begin, &log)?;
         Ok(server)
     }
 
-    fn wait_for_answer(
+    fn wait_for_response(
         &mut self,
         contender: &Contender,
         begin: Instant,
@@ -84,12 +84,12 @@ impl Server {
     ) -> Result<(), Failure> {
         loop {
             match client::ask(self.address, &contender.load, START) {
-                Ok(answer) => {
+                Ok(response) => {
                     self.started_in = begin.elapsed();
-                    return check::answer(&answer, &contender.load);
+                    return check::response(&response, &contender.load);
                 }
                 Err(error) if begin.elapsed() > START => {
-                    return Err(Failure(format!("it gives no answer: {error}")));
+                    return Err(Failure(format!("it gives no response: {error}")));
                 }
                 Err(_) if matches!(self.process.try_wait(), Ok(Some(_))) => {
                     let said = fs::read_to_string(log).unwrap_or_default();
@@ -129,7 +129,7 @@ impl Drop for Server {
         while Instant::now() < end && matches!(self.process.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(5));
         }
-        // Whatever is left: in its group, or in one of its own.
+        // The remaining processes: in its group, or in one of their own.
         let _ = kill_process_group(root, Signal::KILL);
         for process in processes {
             if let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) {

@@ -28,7 +28,7 @@ pub(crate) fn handler(port: u16) -> Result {
     })
 }
 
-/// An axum route under our layer, on so many threads.
+/// An axum route under our layer, on `threads` threads.
 pub(crate) fn blocking(threads: usize, port: u16) -> Result {
     serve(port, || {
         let layer = BlockingLayer::new(&BlockingPool::new(threads));

@@ -5,7 +5,7 @@ use std::error::Error;
 use axum::{Router, routing::get};
 use tower_prefork::{BoxError, Server, Workers};
 
-/// An axum router on so many workers.
+/// An axum router on `workers` workers.
 pub(crate) fn router(workers: usize, port: u16) -> Result<(), Box<dyn Error + Send + Sync>> {
     let _ = Server::new("compare")
         .bind(format!("127.0.0.1:{port}"))

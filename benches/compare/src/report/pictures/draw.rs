@@ -43,8 +43,8 @@ fn under_load(mut columns: Columns, rows: &[Row], records: &[Record], figure: &F
 }
 
 fn latencies(rows: &[Row], records: &[Record]) -> String {
-    let better = "The time to an answer in milliseconds, on a logarithmic scale: further left is better. Dot: half of the \
-                  answers (p50). Ring: 99 % (p99). Stroke: 99.9 % (p99.9).";
+    let better = "The time to a response in milliseconds, on a logarithmic scale: further left is better. Dot: half of the \
+                  responses (p50). Ring: 99 % (p99). Stroke: 99.9 % (p99.9).";
     let mut columns = Columns::new("Latency", better);
     for (row, case) in cases(rows, Kind::Load) {
         let servers = marks((row, case), records);

@@ -1,4 +1,4 @@
-//! Three marks for each server on a logarithmic scale: how long half, nearly all and very nearly all answers took.
+//! Three marks for each server on a logarithmic scale: how long half, nearly all and very nearly all responses took.
 
 use super::{
     columns::{COLUMN, Columns},

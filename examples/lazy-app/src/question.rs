@@ -6,7 +6,7 @@ use tower_wsgi::Body;
 use crate::sieve::Sieve;
 
 /// What is known of the number at the end of the path, as JSON.
-pub(crate) fn answer(sieve: &Sieve, uri: &Uri) -> Response<Body> {
+pub(crate) fn respond(sieve: &Sieve, uri: &Uri) -> Response<Body> {
     let number = uri.path().rsplit('/').next().unwrap_or_default().parse();
     let number: u64 = match number {
         Ok(number) if number <= sieve.limit() => number,
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     async fn ask(path: &'static str) -> (StatusCode, String) {
-        let response = answer(&Sieve::up_to(1000), &Uri::from_static(path));
+        let response = respond(&Sieve::up_to(1000), &Uri::from_static(path));
         let status = response.status();
         let body = response.into_body().collect().await;
         let body = body.expect("the body is whole").to_bytes();
