@@ -20,14 +20,15 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{config::Config, error::Reason};
+use crate::{
+    config::{Config, ResolvedConfig, WireConfig},
+    error::Reason,
+    listener::MAX_LISTENERS,
+};
 
 /// Set in a worker's environment. A program that the worker starts inherits it, but not the
 /// socket, and so is no worker.
 pub(crate) const MARKER: &str = "TOWER_PREFORK_WORKER";
-
-/// Listeners that one server can have: they go to a worker in one message.
-pub(crate) const MAX_LISTENERS: usize = 64;
 
 /// Bytes of a message.
 const MAX_MESSAGE: usize = 64 << 10;
@@ -44,7 +45,7 @@ pub(crate) enum ToWorker {
     Start {
         server: String,
         slot: usize,
-        config: Box<Config>,
+        config: WireConfig,
         /// A bit for each listener that the service manager has passed.
         #[serde(default)]
         passed: u64,
@@ -69,20 +70,29 @@ pub(crate) enum ToWorker {
 }
 
 impl ToWorker {
-    /// Whether a worker of the server can be told its settings. The error is a sentence for the
+    /// Checks that the settings of each server fit into the message to its workers. The error is a sentence for the
+    /// operator.
+    pub(crate) fn check_starts(servers: &[ResolvedConfig]) -> Result<(), String> {
+        servers.iter().try_for_each(|server| {
+            let name = server.server();
+            Self::check_start(name, &server.config).map_err(|problem| format!("{name}: {problem}"))
+        })
+    }
+
+    /// Checks that the settings of a server fit into the message to its workers. The error is a sentence for the
     /// operator.
     pub(crate) fn check_start(server: &str, config: &Config) -> Result<(), String> {
         let start = Self::Start {
             server: server.to_owned(),
             slot: usize::MAX,
-            config: Box::new(config.clone()),
+            config: config.into(),
             passed: u64::MAX,
         };
         let bytes = serde_json::to_vec(&start)
-            .map_err(|error| format!("a worker cannot be told the settings: {error}"))?;
+            .map_err(|error| format!("cannot send the settings to a worker: {error}"))?;
         if bytes.len() > MAX_MESSAGE {
             return Err(format!(
-                "the settings are too long to tell them to a worker: {} bytes, of at most {MAX_MESSAGE}; \
+                "the settings are too long to send them to a worker: {} bytes, of at most {MAX_MESSAGE}; \
                  choose fewer or shorter addresses, paths and certificates",
                 bytes.len()
             ));
@@ -229,7 +239,7 @@ impl AsFd for Socket {
 
 /// What this process will find in its first message, when it is a worker.
 #[cfg(feature = "cli")]
-pub(crate) fn announced() -> Option<Box<Config>> {
+pub(crate) fn announced() -> Option<Config> {
     let stdin = io::stdin();
     let is_worker = env::var_os(MARKER).is_some() && is_control_socket(stdin.as_fd());
     is_worker.then(|| peek(stdin.as_fd()).unwrap_or_default())
@@ -237,12 +247,12 @@ pub(crate) fn announced() -> Option<Box<Config>> {
 
 /// Looks at the first message, and leaves it there.
 #[cfg(feature = "cli")]
-fn peek(socket: BorrowedFd<'_>) -> Option<Box<Config>> {
+fn peek(socket: BorrowedFd<'_>) -> Option<Config> {
     let mut bytes = vec![0; MAX_MESSAGE];
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     let (_, length) = rustix::net::recv(socket, &mut bytes[..], flags).ok()?;
     match serde_json::from_slice(&bytes[..length]) {
-        Ok(ToWorker::Start { config, .. }) => Some(config),
+        Ok(ToWorker::Start { config, .. }) => Some(config.into()),
         _ => None,
     }
 }
@@ -270,10 +280,11 @@ mod tests {
         let start = ToWorker::Start {
             server: "shop".into(),
             slot: 3,
-            config: Box::new(Config {
+            config: (&Config {
                 bind: vec!["8000".into()],
                 ..Config::default()
-            }),
+            })
+                .into(),
             passed: 0,
         };
         supervisor.send(&start, &[listener.as_fd()]).unwrap();
@@ -291,7 +302,7 @@ mod tests {
             panic!("{message:?}")
         };
         assert_eq!(
-            (&*server, &*config.bind),
+            (&*server, &*Config::from(config).bind),
             ("shop", &["8000".to_owned()][..])
         );
         let same = TcpListener::from(fds.pop().unwrap());
@@ -299,17 +310,6 @@ mod tests {
         assert_eq!(same.local_addr().unwrap(), listener.local_addr().unwrap());
         let flags = rustix::io::fcntl_getfd(&same).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
-    }
-
-    #[test]
-    fn a_supervisor_of_another_version_knows_other_settings() {
-        let text = r#"{"Start":{"server":"a","slot":0,"config":{"max_headers":7,"new":1}}}"#;
-        let message = serde_json::from_str(text).unwrap();
-        let ToWorker::Start { config, .. } = message else {
-            panic!("{message:?}")
-        };
-        assert_eq!(config.http.max_headers, 7);
-        assert_eq!(config.backlog, Config::default().backlog);
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::{future::Future, slice};
 
-#[cfg(feature = "tls")]
-use crate::config::Resolved;
 use crate::{
     Server,
     config::check_files,
@@ -73,9 +71,9 @@ impl Server {
         let _serving = server_log::serving();
         let (mut resolved, _) = check(slice::from_ref(&self))?;
         #[cfg(feature = "tls")]
-        resolved
-            .iter_mut()
-            .try_for_each(Resolved::read_certificate)?;
+        for server in &mut resolved {
+            server.read_certificate()?;
+        }
         let resolved = resolved.pop().ok_or("no settings")?;
         let phases = self.phases;
         check_files(resolved.server(), &resolved.config)?;

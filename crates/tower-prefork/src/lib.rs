@@ -41,6 +41,7 @@ mod phase;
 mod run;
 mod server;
 mod server_log;
+pub mod settings;
 mod signal_name;
 mod signals;
 mod start;
@@ -52,7 +53,7 @@ mod system;
 mod watch;
 mod worker;
 
-pub use config::{Config, Workers};
+pub use config::{Config, ProgramConfig, Workers};
 pub use hooks::{ProcessEvent, ProcessStep, WorkerStep};
 pub use phase::Phase;
 pub use run::Supervisor;

@@ -5,7 +5,8 @@ use std::{future::Future, process::ExitCode};
 use tokio::sync::watch;
 
 use crate::{
-    Phase, Server,
+    Phase, ProgramConfig, Server,
+    config::ProgramChanges,
     control::{self, Socket},
     phase::Phases,
     server_log,
@@ -27,6 +28,7 @@ pub struct Supervisor {
     keeps_name: bool,
     phases: Phases,
     stop_request: StopRequest,
+    changes: ProgramChanges,
 }
 
 impl Supervisor {
@@ -38,6 +40,24 @@ impl Supervisor {
     /// Adds a server. Their names must differ.
     pub fn server(mut self, server: Server) -> Self {
         self.servers.push(server);
+        self
+    }
+
+    /// Changes the settings of the whole program. The configuration files and the command lines of its servers
+    /// override it.
+    ///
+    /// It is called in the supervisor alone, at the start and again at each [reload](Server#reload), which refuses
+    /// wrong settings and changes nothing else of the program.
+    ///
+    /// ```
+    /// # use tower_prefork::Supervisor;
+    /// let supervisor = Supervisor::new().configure(|program| {
+    ///     program.pid_file = Some("/run/shop.pid".into());
+    ///     program.umask = Some(0o027);
+    /// });
+    /// ```
+    pub fn configure(mut self, change: impl Fn(&mut ProgramConfig) + 'static) -> Self {
+        self.changes.push(change);
         self
     }
 
@@ -68,7 +88,10 @@ impl Supervisor {
 
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
     #[must_use = "the exit code tells whether the servers could start"]
-    pub fn run(self) -> ExitCode {
+    pub fn run(mut self) -> ExitCode {
+        if let Some(first) = self.servers.first_mut() {
+            first.sources.change_program(self.changes);
+        }
         open_standard_streams();
         let _serving = server_log::serving();
         match Socket::inherited(control::MARKER) {

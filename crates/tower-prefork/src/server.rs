@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     Config, Phase, Supervisor, WorkerContext, Workers,
-    config::Settings,
+    config::ConfigSources,
     hooks::{ProcessEvent, ProcessHooks},
     phase::Phases,
     worker::Application,
@@ -123,7 +123,7 @@ use tower_serve::{BoxError, HttpService};
 #[must_use = "a server does nothing until it runs"]
 pub struct Server {
     pub(crate) name: String,
-    pub(crate) settings: Settings,
+    pub(crate) sources: ConfigSources,
     pub(crate) hooks: ProcessHooks,
     pub(crate) application: Option<Application>,
     pub(crate) phases: Phases,
@@ -134,7 +134,7 @@ impl Server {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            settings: Settings::default(),
+            sources: ConfigSources::default(),
             application: None,
             hooks: ProcessHooks::default(),
             phases: Phases::default(),
@@ -185,7 +185,7 @@ impl Server {
     /// });
     /// ```
     pub fn configure(mut self, change: impl Fn(&mut Config) + 'static) -> Self {
-        self.settings.change(change);
+        self.sources.change(change);
         self
     }
 
@@ -211,7 +211,7 @@ impl Server {
     /// does not start, or goes on as it was.
     #[cfg(feature = "config-file")]
     pub fn config_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
-        self.settings.file(path.into());
+        self.sources.file(path.into());
         self
     }
 
@@ -236,7 +236,16 @@ impl Server {
     /// ```
     #[cfg(feature = "config-file")]
     pub fn file_key<T: serde::de::DeserializeOwned>(mut self, name: &'static str) -> Self {
-        self.settings.file_key::<T>(name);
+        self.sources.file_key::<T>(name);
+        self
+    }
+
+    /// Lets the [configuration file](Self::config_file) have settings of the program's own, declared by
+    /// [`settings!`](crate::settings!). What is wrong is refused with its line, at the start and at a
+    /// [reload](Self#reload). A worker finds what the file says in its [settings](crate::Config::file_settings).
+    #[cfg(feature = "config-file")]
+    pub fn file_settings<S: crate::settings::Settings>(mut self) -> Self {
+        self.sources.file_settings::<S>();
         self
     }
 
@@ -244,7 +253,7 @@ impl Server {
     /// sets: with `PORT` the address is `0.0.0.0:$PORT`, and with `WEB_CONCURRENCY` there are that many workers.
     /// One that is empty is not set; one that is no number is refused.
     pub fn platform_variables(mut self) -> Self {
-        self.settings.platform();
+        self.sources.platform();
         self
     }
 
@@ -255,8 +264,8 @@ impl Server {
         if let Some(path) = &args.config {
             self = self.config_file(path);
         }
-        let args = args.clone();
-        self.configure(move |config| args.apply(config))
+        self.sources.give(args.server.clone(), args.program.clone());
+        self
     }
 
     /// Calls `hook` in the supervisor at each step of a worker process: to count deaths, to warn somebody.

@@ -1,11 +1,12 @@
 //! What is done before anything is served: the settings are checked, the machine is asked for what they
 //! need, and the listeners are bound.
 
-use std::{collections::HashMap, path::Path, process::ExitCode};
+use std::{collections::HashMap, path::Path, process::ExitCode, sync::Arc};
 
 use crate::{
     Config, Server,
-    config::{self, ProgramConfig, Resolved},
+    config::{self, ProgramConfig, ResolvedConfig},
+    control::ToWorker,
     listener::Bound,
     operator::ControlSocket,
     phase::Phases,
@@ -54,7 +55,7 @@ pub(crate) fn start(
     let (all, program) = check(&servers).map_err(Failure::of_settings)?;
     let phases = phases.with(servers.iter().map(|server| &server.phases));
     let announcer = Announcer::of_program(phases);
-    if all.iter().all(Resolved::is_alone) {
+    if all.iter().all(ResolvedConfig::is_standalone) {
         if predecessor.is_some() {
             let error = "0 workers cannot take over from a supervisor; stop it first, then start";
             return Err(Failure::of_settings(error.into()));
@@ -78,7 +79,7 @@ pub(crate) fn start(
 /// Serves in this process.
 fn serve_alone(
     servers: Vec<Server>,
-    all: Vec<Resolved>,
+    all: Vec<ResolvedConfig>,
     program: &ProgramConfig,
     announcer: &Announcer,
     stop_request: StopRequest,
@@ -104,8 +105,8 @@ fn serve_alone(
 /// Serves in worker processes.
 fn supervise(
     servers: Vec<Server>,
-    all: Vec<Resolved>,
-    program: ProgramConfig,
+    all: Vec<ResolvedConfig>,
+    program: Arc<ProgramConfig>,
     predecessor: Option<Predecessor>,
     keeps_name: bool,
     announcer: Announcer,
@@ -135,7 +136,7 @@ fn supervise(
         let bound = bind(&mut resolved, before, credentials.as_ref())?;
         charges.push(Charge {
             name: server.name,
-            settings: server.settings,
+            sources: server.sources,
             config: resolved.config,
             hooks: server.hooks,
             bound,
@@ -162,12 +163,15 @@ fn passed(servers: &[Server]) -> Result<HashMap<String, Bound>, String> {
 
 /// Listens for one server, and sees to the files that its workers need.
 pub(crate) fn bind(
-    resolved: &mut Resolved,
+    resolved: &mut ResolvedConfig,
     before: &Bound,
     credentials: Option<&Credentials>,
 ) -> Result<Bound, String> {
     #[cfg(feature = "tls")]
-    resolved.read_certificate()?;
+    if resolved.read_certificate()? {
+        ToWorker::check_start(resolved.server(), &resolved.config)
+            .map_err(|problem| format!("{}: {problem}", resolved.place("tls_certificate")))?;
+    }
     for (setting, target, path) in logs(&resolved.config) {
         prepare_log(&target, path, credentials)
             .map_err(|error| format!("{}: {error}", resolved.place(setting)))?;
@@ -187,7 +191,7 @@ fn logs(config: &Config) -> impl Iterator<Item = (&'static str, Target, &Path)> 
         ("access_log", Target::access_log(path), path)
     });
     #[cfg(feature = "cli")]
-    let server_log = config.log.log_file.as_deref();
+    let server_log = config.program.log_file.as_deref();
     #[cfg(feature = "cli")]
     let server_log = server_log.map(|path| ("log_file", Target::server_log(path), path));
     #[cfg(not(feature = "cli"))]
@@ -216,7 +220,9 @@ pub(crate) fn reopen_logs(config: &Config, credentials: Option<&Credentials>) {
 }
 
 /// Checks what needs no look at the machine. Gives what each server, and the program, has come to.
-pub(crate) fn check(servers: &[Server]) -> Result<(Vec<Resolved>, ProgramConfig), String> {
+pub(crate) fn check(
+    servers: &[Server],
+) -> Result<(Vec<ResolvedConfig>, Arc<ProgramConfig>), String> {
     if servers.is_empty() {
         return Err("no server was given; add one with Supervisor::server".into());
     }
@@ -229,11 +235,11 @@ pub(crate) fn check(servers: &[Server]) -> Result<(Vec<Resolved>, ProgramConfig)
             return Err(format!("{name}: nothing to serve; call Server::service"));
         }
     }
-    config::resolve_all(
-        servers
-            .iter()
-            .map(|server| (&*server.name, &server.settings)),
-    )
+    let servers = servers.iter();
+    let servers = servers.map(|server| (&*server.name, &server.sources));
+    let (all, program) = config::resolve_all(servers)?;
+    ToWorker::check_starts(&all)?;
+    Ok((all, program))
 }
 
 #[cfg(test)]
@@ -262,5 +268,18 @@ mod tests {
         assert!(refused(&[server("a"), server("a")]).contains("two servers"));
         assert!(refused(&[server("a").bind("nowhere")]).contains("cannot listen on \"nowhere\""));
         assert!(refused(&[server("a").thread_workers(5000)]).contains("a: thread_workers is 5000"));
+    }
+
+    #[test]
+    fn settings_that_fit_into_no_message_are_refused() {
+        let addresses = |count, length| {
+            server("a").configure(move |config| {
+                config.bind = vec![format!("unix:/{}", "x".repeat(length)); count];
+            })
+        };
+        let path = Some(format!("/{}", "x".repeat(1 << 16)));
+        let long = server("a").configure(move |config| config.readiness_path.clone_from(&path));
+        assert!(refused(&[long]).starts_with("a: the settings are too long"));
+        assert!(check(&[addresses(64, 100)]).is_ok());
     }
 }

@@ -1,10 +1,7 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// Limits of HTTP connections.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Http {
     /// For a whole request head, from its first byte. Default: 10 seconds.

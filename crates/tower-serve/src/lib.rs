@@ -8,7 +8,6 @@
 //!
 //! | feature | what it brings |
 //! |---|---|
-//! | `clap` | `AccessLogFormat` as a value of an option of clap |
 //! | `tls` | `Tls`: HTTPS |
 
 // A print panics when standard error is gone, and waits when it is full.

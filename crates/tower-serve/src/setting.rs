@@ -1,5 +1,7 @@
 //! A setting that cannot be used.
 
+use std::{error::Error, fmt};
+
 /// A setting that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSetting {
@@ -8,3 +10,11 @@ pub struct InvalidSetting {
     /// A sentence for the operator.
     pub problem: String,
 }
+
+impl fmt::Display for InvalidSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl Error for InvalidSetting {}

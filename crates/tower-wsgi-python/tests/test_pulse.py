@@ -28,6 +28,7 @@ if not settings.configured:
     )
     django.setup()
 
+from tower_wsgi import _native
 from tower_wsgi.pulse.management.commands import pulse
 
 
@@ -41,6 +42,8 @@ class Native:
             self.name = name
             self.load = load
             self.settings = settings
+
+    flags = staticmethod(_native.flags)
 
     def run(self, servers: Any, argv: Any, about: Any = None) -> int:
         self.runs.append((servers, argv, about))
@@ -77,6 +80,7 @@ def run(native: Native, *arguments: str) -> Any:
         ("-w4 :80", "-w4 --bind :80"),
         ("--workers=4 :80", "--workers=4 --bind :80"),
         ("--reload 8001", "--reload --bind 8001"),
+        ("--strict 8001", "--strict --bind 8001"),
         ("--traceback 8001 --nostatic -v 2 -w 2 --no-color", "-w 2 --bind 8001"),
         ("--pythonpath x -w 2 --log-level x", "-w 2 --log-level x"),
         ("-v 4 -w 4", None),

@@ -59,12 +59,6 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.server.init_logging();
 
-    let mut for_admin = cli.server.clone();
-    for_admin.bind = vec![cli.admin_bind];
-    for_admin.workers = Some(cli.admin_workers);
-    // It is asynchronous: it runs on the event loop.
-    for_admin.thread_workers = Some(0);
-
     let root = cli.root;
     let site = Server::new("site")
         .args(&cli.server)
@@ -79,7 +73,13 @@ fn main() -> ExitCode {
             site::handler(&pool, root)
         });
     let admin = Server::new("admin")
-        .args(&for_admin)
+        .args(&cli.server)
+        .configure(move |config| {
+            config.bind = vec![cli.admin_bind.clone()];
+            config.workers = cli.admin_workers;
+            // It is asynchronous: it runs on the event loop.
+            config.thread_workers = 0;
+        })
         .service(|worker| async move {
             name_process(&worker);
             Ok::<_, BoxError>(admin::router(worker.config().workers))

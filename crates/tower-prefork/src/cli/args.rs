@@ -1,25 +1,23 @@
-use std::{path::PathBuf, time::Duration};
+//! The options of a server: [`Args`].
 
-use clap::Args as ClapArgs;
+use std::path::PathBuf;
 
-use super::{LogFormat, log_level, mode, seconds, size};
-use crate::{Config, Workers};
-use tower_serve::AccessLogFormat;
+use crate::{Config, ProgramConfig, settings::Given};
 
 /// The options of a server, to flatten into a clap program.
 ///
-/// Each is also an environment variable. One that is not given leaves what the program has set;
-/// the help names the library's defaults.
-#[derive(Clone, Debug, Default, ClapArgs)]
+/// Each is also an environment variable. An option that is not given leaves what the program has set;
+/// the help shows the library's defaults. The options are the settings of [`Config`] and [`ProgramConfig`].
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Server")]
 #[non_exhaustive]
 pub struct Args {
-    /// File with settings, in TOML. Each option is a key in it, by the option's name with `_` for
-    /// `-`; what the environment and the command line say goes over the file. See
+    /// TOML file with settings. Each option is a key in it, by the option's name with `_` for
+    /// `-`; the environment and the command line override the file. See
     /// [`Server::config_file`](crate::Server::config_file).
     #[arg(
         help = "TOML file with settings, each by its option's name with \"_\" for \"-\". It is read \
-                again at a reload; the environment and the command line go over it [default: none]",
+                again at a reload; the environment and the command line override it [default: none]",
         short,
         long,
         value_name = "FILE",
@@ -27,242 +25,24 @@ pub struct Args {
     )]
     pub config: Option<PathBuf>,
 
-    /// Addresses to listen on, in the forms of [`Server::bind`](crate::Server::bind).
-    #[arg(
-        help = "Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (IPv4 and IPv6), PORT \
-                (127.0.0.1), an IP address (port 8000) or unix:PATH. Port 0 takes a free one. \
-                Can be given several times; a list with commas in the environment \
-                [default: 127.0.0.1:8000]",
-        short,
-        long,
-        value_name = "ADDRESS",
-        env = "TOWER_PREFORK_BIND",
-        value_delimiter = ','
-    )]
-    pub bind: Vec<String>,
+    /// The settings of the server.
+    #[command(flatten)]
+    pub server: Given<Config>,
 
-    /// Worker processes: a number, or "auto" for one per core; 0 serves in one process, for
-    /// debugging [default: auto]
-    #[arg(short, long, value_name = "NUMBER", env = "TOWER_PREFORK_WORKERS")]
-    pub workers: Option<Workers>,
-
-    /// Threads for blocking work in each worker; 0 for an application that runs on the event loop
-    /// [default: 10]
-    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_THREAD_WORKERS")]
-    pub thread_workers: Option<usize>,
-
-    /// Connections that the kernel queues for each address until a worker accepts them
-    /// [default: 2048]
-    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_BACKLOG")]
-    pub backlog: Option<u32>,
-
-    /// Connections that one worker holds open at once; at the limit it stops accepting
-    /// [default: 1024]
-    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_MAX_CONNECTIONS")]
-    pub max_connections: Option<usize>,
-
-    /// How long a stop waits for running requests before it cuts them [default: 30s]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_GRACEFUL_TIMEOUT", value_parser = seconds)]
-    pub graceful_timeout: Option<Duration>,
-
-    /// How long a worker may take to build its service [default: 1m]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_START_TIMEOUT", value_parser = seconds)]
-    pub start_timeout: Option<Duration>,
-
-    /// How long the event loop of a worker may be stuck before the worker is replaced
-    /// [default: 30s]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_HEARTBEAT_TIMEOUT", value_parser = seconds)]
-    pub heartbeat_timeout: Option<Duration>,
-
-    /// How long a stop goes on serving, with the readiness path at 503, before anything is closed
-    /// [default: 0s]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_SHUTDOWN_DELAY", value_parser = seconds)]
-    pub shutdown_delay: Option<Duration>,
-
-    /// Path that the server answers by itself: 200 while it serves, 503 when it stops [default: none]
-    #[arg(long, value_name = "PATH", env = "TOWER_PREFORK_READINESS_PATH")]
-    pub readiness_path: Option<String>,
-
-    /// Replace a worker after so many requests, up to a tenth less by chance; 0 is never
-    /// [default: 0]
-    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_MAX_REQUESTS")]
-    pub max_requests: Option<u64>,
-
-    /// Replace a worker that has served for so long, up to a tenth less by chance [default: never]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_MAX_LIFETIME", value_parser = seconds)]
-    pub max_lifetime: Option<Duration>,
-
-    /// Replace a worker whose resident memory exceeds this size, such as 512M [default: never]
-    #[arg(long, value_name = "SIZE", env = "TOWER_PREFORK_MAX_RSS", value_parser = size)]
-    pub max_rss: Option<u64>,
-
-    /// File for the process id of the supervisor [default: none]
-    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_PID_FILE")]
-    pub pid_file: Option<PathBuf>,
-
-    /// Unix socket for the `ctl` command [default: none]
-    #[arg(long, value_name = "PATH", env = "TOWER_PREFORK_CONTROL_SOCKET")]
-    pub control_socket: Option<PathBuf>,
-
-    /// Permissions of Unix sockets, in octal, whatever the umask is. With a user and a group the
-    /// sockets belong to them [default: 660]
-    #[arg(long, value_name = "MODE", env = "TOWER_PREFORK_SOCKET_MODE", value_parser = mode)]
-    pub socket_mode: Option<u32>,
-
-    /// User that the workers run as, when started by root [default: the same]
-    #[arg(long, value_name = "USER", env = "TOWER_PREFORK_USER")]
-    pub user: Option<String>,
-
-    /// Group that the workers run in, when started by root [default: the user's]
-    #[arg(long, value_name = "GROUP", env = "TOWER_PREFORK_GROUP")]
-    pub group: Option<String>,
-
-    /// File mode creation mask, in octal, such as 027 [default: unchanged]
-    #[arg(long, value_name = "MODE", env = "TOWER_PREFORK_UMASK", value_parser = mode)]
-    pub umask: Option<u32>,
-
-    /// PEM file with the certificate chain; enables HTTPS on TCP addresses. Read again at a reload
-    /// [default: none]
-    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_TLS_CERTIFICATE")]
-    pub tls_certificate: Option<PathBuf>,
-
-    /// PEM file with the private key of the certificate, without a passphrase [default: none]
-    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_TLS_KEY")]
-    pub tls_key: Option<PathBuf>,
-
-    /// Maximum time until the application starts its response; the client then gets 504
-    /// [default: 5m]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_REQUEST_TIMEOUT", value_parser = seconds)]
-    pub request_timeout: Option<Duration>,
-
-    /// Maximum time for a whole request head, from its first byte [default: 10s]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_HEADER_TIMEOUT", value_parser = seconds)]
-    pub header_timeout: Option<Duration>,
-
-    /// Maximum time that an idle connection stays open [default: 65s]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_KEEP_ALIVE_TIMEOUT", value_parser = seconds)]
-    pub keep_alive_timeout: Option<Duration>,
-
-    /// Maximum time between two reads of a request body [default: 30s]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_BODY_TIMEOUT", value_parser = seconds)]
-    pub body_timeout: Option<Duration>,
-
-    /// Maximum time that a client may read nothing of its response [default: 30s]
-    #[arg(long, value_name = "DURATION", env = "TOWER_PREFORK_WRITE_TIMEOUT", value_parser = seconds)]
-    pub write_timeout: Option<Duration>,
-
-    /// Maximum number of header fields of a request [default: 100]
-    #[arg(long, value_name = "NUMBER", env = "TOWER_PREFORK_MAX_HEADERS")]
-    pub max_headers: Option<usize>,
-
-    /// Maximum size of a request head [default: 64K]
-    #[arg(long, value_name = "SIZE", env = "TOWER_PREFORK_MAX_HEADER_SIZE", value_parser = max_header_size)]
-    pub max_header_size: Option<usize>,
-
-    /// Replace the workers when a file in the current directory changes, for development
-    /// [default: off]
-    #[arg(long, env = "TOWER_PREFORK_RELOAD")]
-    pub reload: bool,
-
-    /// Directory to watch for the same, instead of the current one. Can be given several times; a
-    /// list with commas in the environment [default: the current directory]
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        env = "TOWER_PREFORK_RELOAD_DIR",
-        value_delimiter = ','
-    )]
-    pub reload_dir: Vec<PathBuf>,
-
-    /// Log the requests to this file, which is created anew when it was renamed; "-" is standard
-    /// output [default: no access log]
-    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_ACCESS_LOG")]
-    pub access_log: Option<PathBuf>,
-
-    /// How the lines of the access log look: as Apache's, or one JSON object a line
-    /// [default: combined]
-    #[arg(long, value_name = "FORMAT", env = "TOWER_PREFORK_ACCESS_LOG_FORMAT")]
-    pub access_log_format: Option<AccessLogFormat>,
-
-    /// How log lines look [default: text]
-    #[arg(long, value_name = "FORMAT", env = "TOWER_PREFORK_LOG_FORMAT")]
-    pub log_format: Option<LogFormat>,
-
-    /// Log to this file, which SIGUSR1 opens again; "-" is standard error [default: -]
-    #[arg(long, value_name = "FILE", env = "TOWER_PREFORK_LOG_FILE")]
-    pub log_file: Option<PathBuf>,
-
-    /// What is logged: off, error (or critical), warn (or warning), info, debug or trace, also for parts of the
-    /// program, as in `warn,tower_prefork=debug` [default: info]
-    #[arg(long, value_name = "FILTER", env = "TOWER_PREFORK_LOG_LEVEL", value_parser = log_level)]
-    pub log_level: Option<String>,
-}
-
-impl Args {
-    pub(crate) fn apply(&self, config: &mut Config) {
-        if !self.bind.is_empty() {
-            config.bind.clone_from(&self.bind);
-        }
-        set(&mut config.workers, self.workers);
-        set(&mut config.thread_workers, self.thread_workers);
-        set(&mut config.backlog, self.backlog);
-        set(&mut config.max_connections, self.max_connections);
-        set(&mut config.graceful_timeout, self.graceful_timeout);
-        set(&mut config.start_timeout, self.start_timeout);
-        set(&mut config.heartbeat_timeout, self.heartbeat_timeout);
-        set(&mut config.shutdown_delay, self.shutdown_delay);
-        set(&mut config.max_requests, self.max_requests);
-        set_some(&mut config.readiness_path, &self.readiness_path);
-        set_some(&mut config.max_lifetime, &self.max_lifetime);
-        set_some(&mut config.max_rss, &self.max_rss);
-        set_some(&mut config.pid_file, &self.pid_file);
-        set_some(&mut config.control_socket, &self.control_socket);
-        set_some(&mut config.user, &self.user);
-        set_some(&mut config.group, &self.group);
-        set_some(&mut config.umask, &self.umask);
-        set(&mut config.socket_mode, self.socket_mode);
-        if !self.reload_dir.is_empty() {
-            config.watch.clone_from(&self.reload_dir);
-        } else if self.reload {
-            config.watch = vec![".".into()];
-        }
-        config.encrypt(self.tls_certificate.as_deref(), self.tls_key.as_deref());
-        set_some(&mut config.log.log_file, &self.log_file);
-        config.log_requests(self.access_log.as_deref(), self.access_log_format);
-        let http = &mut config.http;
-        set(&mut http.header_timeout, self.header_timeout);
-        set(&mut http.keep_alive_timeout, self.keep_alive_timeout);
-        set(&mut http.body_timeout, self.body_timeout);
-        set(&mut http.write_timeout, self.write_timeout);
-        set(&mut http.request_timeout, self.request_timeout);
-        set(&mut http.max_headers, self.max_headers);
-        set(&mut http.max_header_size, self.max_header_size);
-    }
-}
-
-/// A size that is held in memory.
-fn max_header_size(text: &str) -> Result<usize, String> {
-    size(text).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
-}
-
-fn set<T>(setting: &mut T, given: Option<T>) {
-    if let Some(given) = given {
-        *setting = given;
-    }
-}
-
-fn set_some<T: Clone>(setting: &mut Option<T>, given: &Option<T>) {
-    if given.is_some() {
-        setting.clone_from(given);
-    }
+    /// The settings of the whole program.
+    #[command(flatten)]
+    pub program: Given<ProgramConfig>,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::{CommandFactory, Parser};
+    use tower_serve::{AccessLog, AccessLogFormat};
 
     use super::*;
-    use tower_serve::AccessLog;
+    use crate::{Workers, settings::Settings};
 
     #[derive(Parser)]
     struct Cli {
@@ -287,7 +67,10 @@ mod tests {
             thread_workers: 3,
             ..Config::default()
         };
-        parse(&["--workers", "7"]).unwrap().apply(&mut config);
+        parse(&["--workers", "7"])
+            .unwrap()
+            .server
+            .apply(&mut config);
         assert_eq!(config.bind, ["9000"]);
         assert_eq!(config.thread_workers, 3);
         assert_eq!(config.workers, Workers::Count(7));
@@ -301,7 +84,7 @@ mod tests {
         };
         let arguments = "-b :80 --bind unix:a,8001 -w auto --graceful-timeout 0.5 --max-headers 9";
         let arguments: Vec<_> = arguments.split(' ').collect();
-        parse(&arguments).unwrap().apply(&mut config);
+        parse(&arguments).unwrap().server.apply(&mut config);
         assert_eq!(config.bind, [":80", "unix:a", "8001"]);
         assert_eq!(config.workers, Workers::Auto);
         assert_eq!(config.graceful_timeout, Duration::from_millis(500));
@@ -309,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_watched_where_it_is_said() {
+    fn the_directories_of_the_options_are_watched() {
         for (arguments, watched) in [
             (&[][..], &[][..]),
             (&["--reload"], &["."]),
@@ -320,7 +103,7 @@ mod tests {
             (&["--reload", "--reload-dir", "a"], &["a"]),
         ] {
             let mut config = Config::default();
-            parse(arguments).unwrap().apply(&mut config);
+            parse(arguments).unwrap().server.apply(&mut config);
             let watched: Vec<_> = watched.iter().map(PathBuf::from).collect();
             assert_eq!(config.watch, watched);
         }
@@ -329,12 +112,16 @@ mod tests {
     #[test]
     fn the_access_log_and_its_format() {
         let mut config = Config::default();
-        parse(&["--access-log", "-"]).unwrap().apply(&mut config);
+        parse(&["--access-log", "-"])
+            .unwrap()
+            .server
+            .apply(&mut config);
         assert_eq!(config.access_log, Some(AccessLog::new("-")));
         let arguments = ["--access-log-format", "json"];
-        parse(&arguments).unwrap().apply(&mut config);
+        parse(&arguments).unwrap().server.apply(&mut config);
         parse(&["--access-log", "a.log"])
             .unwrap()
+            .server
             .apply(&mut config);
         let log = AccessLog::new("a.log").format(AccessLogFormat::Json);
         assert_eq!(config.access_log, Some(log));
@@ -344,8 +131,11 @@ mod tests {
     fn a_format_may_be_chosen_before_there_is_an_access_log() {
         let mut config = Config::default();
         let arguments = ["--access-log-format", "json"];
-        parse(&arguments).unwrap().apply(&mut config);
-        parse(&["--access-log", "-"]).unwrap().apply(&mut config);
+        parse(&arguments).unwrap().server.apply(&mut config);
+        parse(&["--access-log", "-"])
+            .unwrap()
+            .server
+            .apply(&mut config);
         let log = AccessLog::new("-").format(AccessLogFormat::Json);
         assert_eq!(config.access_log, Some(log));
     }
@@ -356,13 +146,16 @@ mod tests {
         let arguments = "--max-rss 512M --umask 027 --socket-mode 600 --max-header-size 16K \
                          --request-timeout 5m --header-timeout 500ms";
         let arguments: Vec<_> = arguments.split_whitespace().collect();
-        parse(&arguments).unwrap().apply(&mut config);
+        let arguments = parse(&arguments).unwrap();
+        arguments.server.apply(&mut config);
+        let mut program = ProgramConfig::default();
+        arguments.program.apply(&mut program);
         assert_eq!(config.socket_mode, 0o600);
         assert_eq!(config.http.max_header_size, 16 << 10);
         assert_eq!(config.http.request_timeout.as_secs(), 300);
         assert_eq!(config.http.header_timeout.as_millis(), 500);
         assert_eq!(
-            (config.max_rss, config.umask),
+            (config.max_rss, program.umask),
             (Some(512 << 20), Some(0o27))
         );
     }
@@ -394,6 +187,63 @@ mod tests {
             assert_eq!(argument.get_env().unwrap(), &*variable, "{name}");
             let help = argument.get_help().unwrap().to_string();
             assert!(help.ends_with(']') && help.contains("[default: "), "{name}");
+        }
+    }
+
+    /// A setting is one entry: here is a program with one more.
+    mod one_more {
+        use super::*;
+
+        crate::settings! {
+            /// What can be set for the shop.
+            #[derive(Clone, Debug)]
+            struct Shop: "Shop", "SHOP_" {
+                /// Number of goods on a page.
+                page_size: usize = 20, { kind: crate::settings::Kind::Number(1..=100), short: Some('p') };
+            }
+        }
+
+        #[derive(Parser)]
+        struct Cli {
+            #[command(flatten)]
+            shop: Given<Shop>,
+        }
+
+        #[test]
+        fn has_an_option_a_variable_a_key_and_a_row_of_the_documentation() {
+            let cli = Cli::try_parse_from(["shop", "-p", "50"]).unwrap();
+            let mut shop = Shop::default();
+            assert_eq!(shop.page_size, 20);
+            cli.shop.apply(&mut shop);
+            assert_eq!(shop.page_size, 50);
+
+            let command = Cli::command();
+            let option = command.get_arguments().next().unwrap();
+            assert_eq!(option.get_long(), Some("page-size"));
+            assert_eq!(option.get_env().unwrap(), "SHOP_PAGE_SIZE");
+            let help = option.get_help().unwrap().to_string();
+            assert_eq!(help, "Number of goods on a page [default: 20]");
+            assert_eq!(
+                command.get_arguments().next().unwrap().get_help_heading(),
+                Some("Shop")
+            );
+            assert!(Cli::try_parse_from(["shop", "-p", "many"]).is_err());
+
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(&file, "page_size = 500").unwrap();
+            let mut sources = crate::config::ConfigSources::default();
+            sources.file(file.path().to_owned());
+            sources.file_settings::<Shop>();
+            let config = sources.resolve("shop").unwrap().config;
+            config.file_settings::<Shop>().apply(&mut shop);
+            assert_eq!(
+                shop.check().unwrap_err().problem,
+                "page_size is 500; choose a number from 1 to 100"
+            );
+
+            let row = "| `page_size` | `-p`, `--page-size` | `SHOP_PAGE_SIZE` | number | 20 | 1 to 100 | each server | \
+                       Number of goods on a page |";
+            assert!(crate::settings::markdown::<Shop>().contains(row));
         }
     }
 }

@@ -23,11 +23,13 @@
 
 mod args;
 mod log;
-mod values;
+mod options;
 
 pub use args::Args;
-pub(crate) use log::FileLog;
-pub use log::LogFormat;
-pub use values::{log_level, mode, seconds, size};
+pub use options::help;
 
-pub use crate::operator::Ctl;
+pub use crate::{
+    config::log_level,
+    operator::Ctl,
+    settings::{duration as seconds, mode, size},
+};

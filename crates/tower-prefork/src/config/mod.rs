@@ -1,27 +1,34 @@
-//! What can be set: [`Config`], its defaults and its limits, and how a server comes to it.
+//! What can be set, and how a server comes to its settings.
+//!
+//! The tables are in `server` and `program`: a new setting is an entry there.
 
+mod check;
 #[cfg(feature = "config-file")]
 mod file;
-mod files;
-mod limits;
-mod origins;
+#[cfg(feature = "cli")]
+mod log;
+mod open_files;
 mod platform;
 mod program;
+mod provenance;
 mod resolved;
-mod settings;
-mod steps;
-mod units;
+mod server;
+mod sources;
+mod wire;
 mod workers;
 
 #[cfg(feature = "cli")]
-pub(crate) use file::read_log;
-pub(crate) use files::{check_files, max_connections};
-pub(crate) use limits::MAX_WORKERS;
-pub(crate) use program::ProgramConfig;
-pub(crate) use resolved::Resolved;
-pub use settings::Config;
-use settings::DEFAULT_ADDRESS;
-pub(crate) use steps::{Settings, resolve_all};
+pub(crate) use file::File;
 #[cfg(feature = "cli")]
-pub(crate) use units::{duration, mode, size};
+pub(crate) use log::LogFormat;
+#[cfg(feature = "cli")]
+pub use log::log_level;
+pub(crate) use open_files::{check_files, max_connections};
+pub(crate) use program::ProgramChanges;
+pub use program::ProgramConfig;
+pub(crate) use resolved::ResolvedConfig;
+pub use server::Config;
+pub(crate) use server::MAX_WORKERS;
+pub(crate) use sources::{ConfigSources, resolve_all};
+pub(crate) use wire::WireConfig;
 pub use workers::Workers;

@@ -1,26 +1,28 @@
-use super::{Config, origins::Origins};
-#[cfg(feature = "tls")]
-use crate::control::ToWorker;
-use crate::{
-    Workers,
-    control::MAX_LISTENERS,
-    listener::{self, Address, Bound},
-};
+//! What the settings of a server have come to: [`ResolvedConfig`].
+
+use super::{Config, ProgramConfig, Workers, provenance::Provenance};
 #[cfg(feature = "tls")]
 use tower_serve::InvalidSetting;
 
+use crate::{
+    listener::{self, Address, Bound, MAX_LISTENERS},
+    settings::Given,
+};
+
 /// What the settings of a server have come to.
 #[derive(Debug)]
-pub(crate) struct Resolved {
+pub(crate) struct ResolvedConfig {
     pub(super) server: String,
     pub(crate) config: Config,
     pub(super) addresses: Vec<Address>,
-    pub(super) origins: Origins,
+    /// What the server's file and command line say for the program.
+    pub(super) program: Given<ProgramConfig>,
+    pub(super) provenance: Provenance,
 }
 
-impl Resolved {
+impl ResolvedConfig {
     /// Whether there are no worker processes.
-    pub(crate) fn is_alone(&self) -> bool {
+    pub(crate) fn is_standalone(&self) -> bool {
         self.config.workers == Workers::Count(0)
     }
 
@@ -29,25 +31,24 @@ impl Resolved {
         &self.server
     }
 
-    /// Where an error about this setting is to be looked for: in a line of a file, or else in the
-    /// server of this name.
+    /// Where a setting comes from, for errors: the line of a file, or else the name of the server.
     pub(crate) fn place(&self, setting: &str) -> String {
-        let place = self.origins.place(setting, 0);
+        let place = self.provenance.place(setting, 0);
         place.unwrap_or_else(|| self.server.clone())
     }
 
-    /// Reads the certificate and its key, for the workers. The error is a sentence for the operator.
+    /// Reads the certificate and its key, for the workers, if the server has one. The error is a sentence for the operator.
     #[cfg(feature = "tls")]
-    pub(crate) fn read_certificate(&mut self) -> Result<(), String> {
+    pub(crate) fn read_certificate(&mut self) -> Result<bool, String> {
         let Some(tls) = &mut self.config.tls else {
-            return Ok(());
+            return Ok(false);
         };
-        tls.read().map_err(|InvalidSetting { setting, problem }| {
-            let place = self.place(setting);
-            format!("{place}: {problem}")
-        })?;
-        ToWorker::check_start(&self.server, &self.config)
-            .map_err(|problem| format!("{}: {problem}", self.place("tls_certificate")))
+        tls.read()
+            .map(|()| true)
+            .map_err(|InvalidSetting { setting, problem }| {
+                let place = self.place(setting);
+                format!("{place}: {problem}")
+            })
     }
 
     /// Listens on the addresses; where `before` listens on one of them, with the same socket. Sockets that
@@ -66,7 +67,7 @@ impl Resolved {
         let bound = bound.map_err(|error| {
             let mut addresses = self.addresses.iter();
             let index = addresses.position(|address| address == error.address());
-            match self.origins.place("bind", index.unwrap_or(0)) {
+            match self.provenance.place("bind", index.unwrap_or(0)) {
                 Some(place) => format!("{place}: {error}"),
                 None => error.to_string(),
             }

@@ -1,11 +1,13 @@
+//! The number of worker processes: [`Workers`].
+
 use std::{fmt, num::NonZeroUsize, str::FromStr, thread::available_parallelism};
 
-use serde::{Deserialize, Serialize};
+use crate::settings::{Field, Value};
 
 /// How many worker processes a server has.
 ///
 /// As text it is a number or `auto`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workers {
     /// One per core that this process may use.
     Auto,
@@ -40,6 +42,22 @@ impl fmt::Display for Workers {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Count(count) => count.fmt(f),
+        }
+    }
+}
+
+impl Field for Workers {
+    fn from_value(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Text(text) => text.parse(),
+            value => usize::from_value(value).map(Self::Count),
+        }
+    }
+
+    fn to_value(&self) -> Option<Value> {
+        match self {
+            Self::Auto => Some(Value::Text("auto".into())),
+            Self::Count(count) => count.to_value(),
         }
     }
 }

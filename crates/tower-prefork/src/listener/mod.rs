@@ -5,6 +5,9 @@ mod bind;
 mod file;
 mod socket;
 
+/// Listeners that one server can have: they go to a worker in one message.
+pub(crate) const MAX_LISTENERS: usize = 64;
+
 pub(crate) use address::{Address, socket_path};
 pub(crate) use bind::{Bound, bind, passed_bits};
 pub(crate) use file::{SocketFile, remove_stale};

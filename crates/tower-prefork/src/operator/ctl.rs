@@ -17,12 +17,12 @@ use super::{
     table::table,
     top::{print, top},
 };
-use crate::config::duration;
+use crate::settings::duration;
 
 /// The exit code when no control socket was given.
 const USAGE_ERROR: u8 = 2;
 
-/// A command that controls the running program through its [control socket](crate::Config::control_socket).
+/// A command that controls the running program through its [control socket](crate::ProgramConfig::control_socket).
 ///
 /// A program adds it to its own subcommands, which gives it `shop ctl status`, for example:
 ///
@@ -73,10 +73,12 @@ pub struct Ctl {
     /// The control socket of the running server, as given to the server with --control-socket
     ///
     /// A program that always uses the same path can fill it in if it is not given.
+    // The server's own option of this name is another argument, with values of another type.
     #[arg(
+        id = "ctl_control_socket",
         help = "The control socket of the running server, as given to the server with --control-socket",
         long_help = None,
-        long,
+        long = "control-socket",
         global = true,
         value_name = "PATH",
         env = "TOWER_PREFORK_CONTROL_SOCKET"

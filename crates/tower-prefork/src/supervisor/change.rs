@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     Phase,
-    config::{MAX_WORKERS, Resolved, resolve_all},
+    config::{MAX_WORKERS, ResolvedConfig, resolve_all},
+    control::ToWorker,
     signals::Request,
     start,
     system::PidFile,
@@ -132,12 +133,13 @@ impl SupervisorLoop {
     /// whole, or else taken over as a whole.
     fn begin_reload(&mut self) -> Result<(), String> {
         let servers = self.servers.iter();
-        let servers = servers.map(|server| (&*server.fleet.name, &server.settings));
+        let servers = servers.map(|server| (&*server.fleet.name, &server.sources));
         let (all, program) = resolve_all(servers)?;
-        if all.iter().any(Resolved::is_alone) {
+        ToWorker::check_starts(&all)?;
+        if all.iter().any(ResolvedConfig::is_standalone) {
             return Err("workers is 0, which only a new start can change".into());
         }
-        if program != self.config {
+        if !program.is_same_start(&self.config) {
             tracing::warn!(
                 "pid_file, control_socket, user, group and umask stay as they were: \
                  only a new start or an upgrade changes them"

@@ -13,7 +13,7 @@ use super::{
     server::Supervised,
 };
 use crate::{
-    config::{Config, ProgramConfig, Settings},
+    config::{Config, ConfigSources, ProgramConfig},
     hooks::ProcessHooks,
     listener::Bound,
     operator::{ControlRequest, ControlServer, ControlSocket},
@@ -27,8 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Charge {
     pub(crate) name: String,
-    #[allow(dead_code)] // The reload resolves them again.
-    pub(crate) settings: Settings,
+    pub(crate) sources: ConfigSources,
     pub(crate) config: Config,
     pub(crate) hooks: ProcessHooks,
     pub(crate) bound: Bound,
@@ -38,7 +37,7 @@ pub(crate) struct Charge {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) charges: Vec<Charge>,
-    pub(crate) config: ProgramConfig,
+    pub(crate) config: Arc<ProgramConfig>,
     /// Who the workers run as, if not as this process.
     pub(crate) credentials: Option<Credentials>,
     /// Workers are called as this process was, and not by their title.
@@ -106,7 +105,7 @@ pub(super) struct SupervisorLoop {
     pub(super) console: Option<ControlServer>,
     /// Files that have changed, if they are watched.
     changes: Option<mpsc::Receiver<PathBuf>>,
-    pub(super) config: ProgramConfig,
+    pub(super) config: Arc<ProgramConfig>,
     pub(super) credentials: Option<Credentials>,
     pub(super) pid_file: Option<PidFile>,
     /// The supervisor to relieve, as soon as this one serves.

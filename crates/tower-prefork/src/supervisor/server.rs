@@ -14,7 +14,7 @@ use super::{
     slot::{Slot, Stop},
 };
 use crate::{
-    config::{Config, Settings},
+    config::{Config, ConfigSources},
     listener::{Bound, Listener, Local},
     operator::ServerStatus,
 };
@@ -24,8 +24,8 @@ use crate::{
 pub(super) struct Supervised {
     pub(super) fleet: Arc<Fleet>,
     pub(super) bound: Arc<Bound>,
-    /// How its configuration comes about.
-    pub(super) settings: Settings,
+    /// Where its settings come from.
+    pub(super) sources: ConfigSources,
     /// What a reload that has replaced no worker goes back to.
     before: Option<(Arc<Config>, Arc<Bound>)>,
     places: Vec<(Place, watch::Sender<Stop>)>,
@@ -55,7 +55,7 @@ impl Supervised {
         Self {
             fleet: Arc::new(fleet),
             bound,
-            settings: charge.settings,
+            sources: charge.sources,
             before: None,
             places: Vec::new(),
             leaving: Vec::new(),

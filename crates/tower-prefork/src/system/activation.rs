@@ -7,7 +7,7 @@ use std::{
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
-use crate::{control::MAX_LISTENERS, listener::Bound};
+use crate::listener::{Bound, MAX_LISTENERS};
 
 /// How a service manager says that it passes sockets: to the process that it has started, and no other.
 pub(crate) const LISTEN_VARIABLES: [&str; 3] = ["LISTEN_PID", "LISTEN_FDS", NAMES];

@@ -134,7 +134,7 @@ fn start_message(socket: &Socket) -> Result<Option<Start>, BoxError> {
             Ok(Some(Start {
                 server,
                 slot,
-                config: *config,
+                config: config.into(),
                 listeners: listeners?,
             }))
         }

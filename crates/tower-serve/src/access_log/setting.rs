@@ -1,7 +1,5 @@
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
 /// Where a server logs the requests that it has answered, and in which format.
 ///
 /// ```
@@ -46,7 +44,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// A worker writes what it has logged before it ends, but waits no longer than three seconds
 /// for the file. A process that is ended at once or killed loses the lines of its last moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an access log does nothing until it is put into a Config"]
 pub struct AccessLog {
     /// The file; `-` is standard output.
@@ -72,9 +70,7 @@ impl AccessLog {
 }
 
 /// How the lines of an [`AccessLog`] look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccessLogFormat {
     /// Apache's common log format.
     ///

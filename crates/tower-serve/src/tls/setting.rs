@@ -1,6 +1,5 @@
 use std::{path::PathBuf, sync::Arc};
 
-use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::ServerConfig;
 
 use super::pem::Pem;
@@ -31,18 +30,14 @@ use crate::{BoxError, InvalidSetting};
 /// another certificate, is an error of the start, and refuses a reload as a whole: the certificate before stays.
 /// After a reload new connections get the new one, while those that are open go on with theirs. When a certificate
 /// expires is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 #[must_use = "a certificate does nothing until it is put into a Config"]
 pub struct Tls {
-    // Named as the settings that they are.
-    #[serde(rename = "tls_certificate")]
     /// The file with the certificate chain.
     pub certificate: PathBuf,
-    #[serde(rename = "tls_key")]
     /// The file with the private key.
     pub key: PathBuf,
     /// What was read.
-    #[serde(rename = "tls_pem", default, skip_serializing_if = "Option::is_none")]
     pem: Option<Pem>,
 }
 
@@ -75,6 +70,17 @@ impl Tls {
     pub fn read(&mut self) -> Result<(), InvalidSetting> {
         self.pem = Some(Pem::read(&self.certificate, &self.key)?);
         Ok(())
+    }
+
+    /// What the files contain, after they were read: the certificate, and the key.
+    pub fn contents(&self) -> Option<(&str, &str)> {
+        let pem = self.pem.as_ref()?;
+        Some((&pem.certificate, &pem.key))
+    }
+
+    /// Takes the [contents](Self::contents) of the files from a process that has read them.
+    pub fn set_contents(&mut self, certificate: String, key: String) {
+        self.pem = Some(Pem { certificate, key });
     }
 
     /// What a handshake needs. Reads the files unless [`read`](Self::read) has.

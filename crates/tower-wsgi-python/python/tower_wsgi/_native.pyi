@@ -8,6 +8,9 @@ __version__: str
 class _Readable(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
+def flags() -> list[str]:
+    """Give the options that need no value, such as ``--reload``."""
+
 def command(argv: Sequence[str]) -> int:
     """Run the command ``tower-wsgi``.
 

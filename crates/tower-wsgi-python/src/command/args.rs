@@ -4,9 +4,17 @@ use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use tower_prefork::cli;
+use tower_prefork::{
+    Config, cli,
+    settings::{Given, Kind, Setting, Settings as _},
+};
 
-use super::{application::ApplicationArgs, settings::Settings, tips::tip, wsgi::Wsgi};
+use super::{
+    application::ApplicationArgs,
+    settings::{Settings, THREAD_WORKERS},
+    tips::tip,
+    wsgi::WsgiConfig,
+};
 
 /// Serve a Python WSGI application
 ///
@@ -45,23 +53,23 @@ enum Action {
     Ctl(cli::Ctl),
 }
 
-/// What can be set on every command line of a server.
-#[derive(Clone, Debug, Args)]
+/// The options of every server.
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Options {
     #[command(flatten)]
     pub(super) server: cli::Args,
 
     #[command(flatten)]
-    pub(super) wsgi: Wsgi,
+    pub(super) wsgi: Given<WsgiConfig>,
 }
 
 impl Options {
-    /// What is given replaces what is set.
+    /// Makes these the options of the command line. Without a file the program's holds.
     pub(super) fn apply(self, settings: &mut Settings) {
-        settings.given_wsgi = self.wsgi;
-        let file = settings.given.config.take();
-        settings.given = self.server;
-        settings.given.config = settings.given.config.take().or(file);
+        let file = settings.given.server.config.take();
+        settings.given = self;
+        let config = &mut settings.given.server.config;
+        *config = config.take().or(file);
     }
 }
 
@@ -140,28 +148,42 @@ fn command(command: clap::Command, argv: &[OsString]) -> clap::Command {
         Some(program) => command.bin_name(program),
         None => command,
     };
-    let command = command.mut_arg("bind", |argument| {
-        let help = argument.get_help().map(ToString::to_string);
-        let help = help.unwrap_or_default();
-        let before = help.trim_end_matches(']');
-        argument.help(format!("{before}, or 0.0.0.0:$PORT where PORT is set]"))
-    });
-    let command = command.mut_arg("workers", |argument| {
-        argument.help(
-            "Worker processes: a number, or \"auto\" for one per core; 0 serves in one process, for \
-             debugging [default: auto, or $WEB_CONCURRENCY where that is set]",
-        )
-    });
-    command.mut_arg("thread_workers", |argument| {
-        argument.help(
-            "Threads that call the application, in each worker; 0 calls it on the event loop, for \
-             applications that never wait [default: 5]",
-        )
+    let command = with_default(
+        command,
+        "bind",
+        "127.0.0.1:8000, or 0.0.0.0:$PORT where PORT is set",
+    );
+    let command = with_default(
+        command,
+        "workers",
+        "auto, or $WEB_CONCURRENCY where that is set",
+    );
+    command.mut_arg("thread_workers", |option| {
+        let text = "Threads that call the application, in each worker; 0 calls it on the event loop, for \
+                    applications that never wait";
+        option.help(cli::help(text, &THREAD_WORKERS.to_string()))
     })
 }
 
+/// The help of an option, with another default.
+fn with_default(command: clap::Command, name: &str, default: &str) -> clap::Command {
+    let help = Config::find(name).map(Setting::help).unwrap_or_default();
+    command.mut_arg(name, |option| option.help(cli::help(&help, default)))
+}
+
+/// The options that need no value.
+pub(super) fn flags() -> Vec<String> {
+    let server = Config::TABLE.iter();
+    let server = server.map(|setting| (setting.option(), &setting.kind));
+    let wsgi = WsgiConfig::TABLE.iter();
+    let wsgi = wsgi.map(|setting| (setting.option(), &setting.kind));
+    let flags = server.chain(wsgi);
+    let flags = flags.filter(|(_, kind)| matches!(kind, Kind::Flag));
+    flags.map(|(name, _)| format!("--{name}")).collect()
+}
+
 fn print(error: &clap::Error) -> u8 {
-    // There is nowhere else to tell.
+    // A failure has nowhere else to go.
     let _ = error.print();
     u8::try_from(error.exit_code()).unwrap_or(2)
 }
@@ -169,6 +191,8 @@ fn print(error: &clap::Error) -> u8 {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+
+    use tower_prefork::settings::Value;
 
     use super::*;
 
@@ -194,25 +218,38 @@ mod tests {
             "tower-wsgi site:app -w 4 --thread-workers 0 --env A=1 --env B=c=d --script-name /x",
         );
         assert_eq!(parsed.application.as_deref(), Some("site:app"));
-        assert_eq!(parsed.options.server.thread_workers, Some(0));
+        let threads = parsed.options.server.server.get("thread_workers");
+        assert_eq!(threads, Some(&Value::Number(0)));
         let variables = [("A", "1"), ("B", "c=d")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         assert_eq!(parsed.application_args.env, variables);
         let mut settings = Settings::default();
         parsed.options.apply(&mut settings);
-        assert_eq!(settings.given_wsgi.script_name.as_deref(), Some("/x"));
-        assert_eq!(settings.given_wsgi.max_body, None);
+        let script_name = settings.given.wsgi.get("script_name");
+        assert_eq!(script_name, Some(&Value::Text("/x".into())));
+        assert_eq!(settings.given.wsgi.get("max_body"), None);
         let parsed = serve("tower-wsgi site:app --max-body 10M");
-        assert_eq!(parsed.options.wsgi.max_body, Some(10 << 20));
+        let max_body = parsed.options.wsgi.get("max_body");
+        assert_eq!(max_body, Some(&Value::Number(10 << 20)));
+        let strict = |line: &str| serve(line).options.wsgi.get("strict").cloned();
+        assert_eq!(strict("tower-wsgi site:app"), None);
+        assert_eq!(
+            strict("tower-wsgi --strict site:app"),
+            Some(Value::Flag(true))
+        );
+        assert_eq!(
+            strict("tower-wsgi --strict=no site:app"),
+            Some(Value::Flag(false))
+        );
         assert_eq!(serve("tower-wsgi -c x.toml").application, None);
     }
 
     #[test]
-    fn the_file_of_the_command_line_goes_over_the_programs() {
+    fn the_file_of_the_command_line_overrides_the_programs() {
         let file = |line: &str| {
             let mut settings = Settings::default();
-            settings.given.config = Some("program.toml".into());
+            settings.given.server.config = Some("program.toml".into());
             serve(line).options.apply(&mut settings);
-            settings.given.config.unwrap()
+            settings.given.server.config.unwrap()
         };
         assert_eq!(file("tower-wsgi a:b"), PathBuf::from("program.toml"));
         assert_eq!(file("tower-wsgi a:b -c x.toml"), PathBuf::from("x.toml"));
@@ -237,6 +274,7 @@ mod tests {
 
     #[test]
     fn help_is_no_failure_and_nonsense_is() {
+        assert_eq!(flags(), ["--reload", "--strict"]);
         assert_eq!(parse(argv("tower-wsgi --help")).err(), Some(0));
         assert_eq!(parse(argv("tower-wsgi")).err(), Some(2));
         assert_eq!(parse(argv("tower-wsgi site:app --env =x")).err(), Some(2));

@@ -25,7 +25,7 @@ use crate::{LoadError, file_wrapper::FileWrapper};
 #[pymodule(name = "_native")]
 mod native {
     #[pymodule_export]
-    use super::{FileWrapper, LiveServer, Server, command, render_response, run};
+    use super::{FileWrapper, LiveServer, Server, command, flags, render_response, run};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -107,6 +107,12 @@ fn run(
     serve::serve(py, setups)
 }
 
+/// The options that need no value.
+#[pyfunction]
+fn flags() -> Vec<String> {
+    args::flags()
+}
+
 /// The command `tower-wsgi`. Returns the exit code.
 #[pyfunction]
 fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
@@ -127,7 +133,10 @@ fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
         ..
     } = parsed;
     let setup = ServerSetup {
-        name: name(application.as_deref(), settings.given.config.as_deref()),
+        name: name(
+            application.as_deref(),
+            settings.given.server.config.as_deref(),
+        ),
         settings,
         load: Box::new(move |py, config| {
             application::load(py, application.as_deref(), &application_args, config)

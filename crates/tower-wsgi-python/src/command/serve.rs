@@ -10,10 +10,9 @@ use std::{
 };
 
 use pyo3::{
-    IntoPyObjectExt as _,
     exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
-    types::{PyDict, PyString},
+    types::PyDict,
 };
 use tokio::sync::oneshot;
 use tower_prefork::{BoxError, Config, Server, Supervisor, WorkerContext, Workers, cli};
@@ -22,7 +21,7 @@ use tower_wsgi::body::probe_temporary_directory;
 use super::{
     exit, heap,
     main_thread::{MainThread, MainThreadHandle},
-    settings::Settings,
+    settings::{Settings, add_to_dict},
     stdio,
     wsgi::WsgiConfig,
 };
@@ -141,26 +140,12 @@ fn set_title(py: Python<'_>, worker: &WorkerContext) {
     let _ = short.and_then(|name| fs::write("/proc/self/comm", name));
 }
 
-/// `pulsar.cfg`: the resolved settings, by name.
+/// `pulsar.cfg`: the settings of the server and of its application, by name.
 fn cfg(py: Python<'_>, worker: &WorkerContext, wsgi: &WsgiConfig) -> PyResult<Py<PyAny>> {
-    let config = worker.config();
     let values = PyDict::new(py);
     values.set_item("name", worker.server())?;
-    values.set_item("bind", &config.bind)?;
-    values.set_item(
-        "workers",
-        match config.workers {
-            Workers::Auto => PyString::new(py, "auto").into_any(),
-            Workers::Count(count) => count.into_bound_py_any(py)?,
-        },
-    )?;
-    values.set_item("thread_workers", config.thread_workers)?;
-    values.set_item("backlog", config.backlog)?;
-    values.set_item("max_connections", config.max_connections)?;
-    values.set_item("graceful_timeout", config.graceful_timeout.as_secs_f64())?;
-    values.set_item("script_name", &wsgi.script_name)?;
-    values.set_item("max_body", wsgi.max_body)?;
-    values.set_item("strict", wsgi.strict)?;
+    add_to_dict(worker.config(), &values)?;
+    add_to_dict(wsgi, &values)?;
     let namespace = py.import("types")?.getattr("SimpleNamespace")?;
     Ok(namespace.call((), Some(&values))?.unbind())
 }

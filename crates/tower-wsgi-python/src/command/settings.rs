@@ -1,49 +1,54 @@
 //! What a Python program sets for a server.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use pyo3::{
+    IntoPyObjectExt as _,
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
-    types::{PyDict, PyString},
+    types::{PyBool, PyDict, PyFloat, PyInt, PyString},
 };
-use tower_prefork::{Config, Server, cli};
+use tower_prefork::{
+    Config, ProgramConfig, Server,
+    settings::{self, Given, Input, Kind, Setting, Settings as _, Value},
+};
 
 use super::{
     application::{self, ApplicationArgs},
+    args::Options,
     tips,
-    wsgi::{self, Wsgi, WsgiConfig},
+    wsgi::WsgiConfig,
 };
 use crate::exception::type_name;
 
-/// Threads that call the application, where nothing else is said.
-const THREAD_WORKERS: usize = 5;
+/// Threads that call the application by default.
+pub(super) const THREAD_WORKERS: u64 = 5;
 
-/// The settings of one server.
+/// Where the settings of one server come from.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    /// What the program sets, in the form of the command line.
-    server: cli::Args,
-    /// What the command line says, which goes first, and the configuration file, which goes between.
-    pub(super) given: cli::Args,
+    /// What the program sets.
+    program: Options,
+    /// What the command line says, and the configuration file. The command line overrides the file, and the file
+    /// the program.
+    pub(super) given: Options,
     /// Another server of the program has the addresses of the command line and the file.
     pub(super) only_own_addresses: bool,
-    wsgi: Wsgi,
-    pub(super) given_wsgi: Wsgi,
     /// How the command imports its application.
     pub(super) application_args: Option<ApplicationArgs>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let mut server = cli::Args::default();
-        server.thread_workers = Some(THREAD_WORKERS);
+        let mut program = Options::default();
+        if let Some(setting) = Config::find("thread_workers") {
+            let threads = Value::Number(THREAD_WORKERS);
+            program.server.server.insert(setting, threads);
+        }
         Self {
-            server,
-            given: cli::Args::default(),
+            program,
+            given: Options::default(),
             only_own_addresses: false,
-            wsgi: Wsgi::default(),
-            given_wsgi: Wsgi::default(),
             application_args: None,
         }
     }
@@ -52,8 +57,10 @@ impl Default for Settings {
 impl Settings {
     /// A server with them.
     pub(super) fn server(&self, name: &str) -> Server {
-        let server = Server::new(name).args(&self.server).args(&self.given);
-        let mut server = wsgi::file_keys(server);
+        let server = Server::new(name)
+            .args(&self.program.server)
+            .args(&self.given.server);
+        let mut server = server.file_settings::<WsgiConfig>();
         if let Some(args) = &self.application_args {
             server = application::file_keys(server);
             let args = args.clone();
@@ -62,20 +69,25 @@ impl Settings {
             });
         }
         if self.only_own_addresses {
-            let own = self.server.bind.clone();
-            server = server.configure(move |config| config.bind.clone_from(&own));
+            let mut own = Config::default();
+            self.program.server.server.apply(&mut own);
+            server = server.configure(move |config| config.bind.clone_from(&own.bind));
         }
         server
     }
 
-    /// What holds for the WSGI part of a server, of which the file says this.
-    pub(super) fn wsgi(&self, config: &Config) -> WsgiConfig {
-        WsgiConfig::new(&self.given_wsgi, config, &self.wsgi)
+    /// The settings of the WSGI part of a server, of which the file says this.
+    pub(super) fn wsgi(&self, file: &Config) -> WsgiConfig {
+        let mut config = WsgiConfig::default();
+        self.program.wsgi.apply(&mut config);
+        file.file_settings().apply(&mut config);
+        self.given.wsgi.apply(&mut config);
+        config
     }
 
     /// Starts the log.
     pub(super) fn init_logging(&self) {
-        self.given.init_logging_over(&self.server);
+        self.given.server.init_logging_over(&self.program.server);
     }
 
     pub(super) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<Self> {
@@ -96,134 +108,121 @@ impl Settings {
     }
 
     fn set(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let server = &mut self.server;
-        match name {
-            "config" => self.given.config = Some(value.extract()?),
-            "bind" => server.bind = addresses(value)?,
-            "workers" => server.workers = Some(parse(value)?),
-            "thread_workers" => server.thread_workers = Some(value.extract()?),
-            "backlog" => server.backlog = Some(value.extract()?),
-            "max_connections" => server.max_connections = Some(value.extract()?),
-            "graceful_timeout" => server.graceful_timeout = Some(duration(value)?),
-            "start_timeout" => server.start_timeout = Some(duration(value)?),
-            "heartbeat_timeout" => server.heartbeat_timeout = Some(duration(value)?),
-            "shutdown_delay" => server.shutdown_delay = Some(duration(value)?),
-            "readiness_path" => server.readiness_path = Some(value.extract()?),
-            "max_requests" => server.max_requests = Some(value.extract()?),
-            "max_lifetime" => server.max_lifetime = Some(duration(value)?),
-            "max_rss" => server.max_rss = Some(size(value)?),
-            "pid_file" => server.pid_file = Some(value.extract()?),
-            "control_socket" => server.control_socket = Some(value.extract()?),
-            "tls_certificate" => server.tls_certificate = Some(value.extract()?),
-            "tls_key" => server.tls_key = Some(value.extract()?),
-            "user" => server.user = Some(value.str()?.to_string()),
-            "group" => server.group = Some(value.str()?.to_string()),
-            "umask" => server.umask = Some(mode(value)?),
-            "socket_mode" => server.socket_mode = Some(mode(value)?),
-            "request_timeout" => server.request_timeout = Some(duration(value)?),
-            "header_timeout" => server.header_timeout = Some(duration(value)?),
-            "keep_alive_timeout" => server.keep_alive_timeout = Some(duration(value)?),
-            "body_timeout" => server.body_timeout = Some(duration(value)?),
-            "write_timeout" => server.write_timeout = Some(duration(value)?),
-            "max_headers" => server.max_headers = Some(value.extract()?),
-            "max_header_size" => server.max_header_size = Some(size(value)?),
-            "log_file" => server.log_file = Some(value.extract()?),
-            "log_level" => {
-                let level: String = value.extract()?;
-                cli::log_level(&level).map_err(PyValueError::new_err)?;
-                server.log_level = Some(level);
-            }
-            "log_format" => server.log_format = Some(choice(value)?),
-            "access_log" => server.access_log = Some(value.extract()?),
-            "access_log_format" => server.access_log_format = Some(choice(value)?),
-            "reload" => server.reload = value.extract()?,
-            "reload_dir" => server.reload_dir = paths(value)?,
-            "script_name" => self.wsgi.script_name = Some(value.extract()?),
-            "max_body" => self.wsgi.max_body = Some(size(value)?),
-            "max_spooled" => self.wsgi.max_spooled = Some(size(value)?),
-            "max_spooled_response" => self.wsgi.max_spooled_response = Some(size(value)?),
-            "max_spooled_bodies" => self.wsgi.max_spooled_bodies = Some(size(value)?),
-            "strict" => self.wsgi.strict = Some(value.extract()?),
-            _ => {
-                let option = format!("--{}", name.replace('_', "-"));
-                let mut problem = "there is no setting of this name".to_owned();
-                if let Some(tip) = tips::tip(&option) {
-                    problem = format!("{problem}; {tip}");
-                }
-                return Err(PyTypeError::new_err(problem));
-            }
+        if name == "config" {
+            self.given.server.config = Some(value.extract()?);
+            return Ok(());
         }
-        Ok(())
+        let Options { server, wsgi } = &mut self.program;
+        let is_known = give(&mut server.server, name, value)?
+            || give(&mut server.program, name, value)?
+            || give(wsgi, name, value)?;
+        if is_known {
+            return Ok(());
+        }
+        let problem = "there is no setting of this name";
+        Err(PyTypeError::new_err(
+            match (
+                tips::tip(&format!("--{}", name.replace('_', "-"))),
+                nearest(name),
+            ) {
+                (Some(tip), _) => format!("{problem}; {tip}"),
+                (None, Some(nearest)) => format!("{problem}; did you mean {nearest}?"),
+                (None, None) => problem.to_owned(),
+            },
+        ))
     }
 }
 
-/// One address or several; a number is a port.
-fn addresses(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    if value.is_instance_of::<PyString>() || value.extract::<u16>().is_ok() {
-        return Ok(vec![value.str()?.to_string()]);
-    }
-    let Ok(items) = value.try_iter() else {
-        return Err(PyTypeError::new_err(format!(
-            "expected an address, a port, or a list of them, not {}",
-            type_name(value)
-        )));
+/// The name that was probably meant.
+fn nearest(name: &str) -> Option<&'static str> {
+    let server = Config::TABLE.iter().map(|setting| setting.name);
+    let program = ProgramConfig::TABLE.iter().map(|setting| setting.name);
+    let wsgi = WsgiConfig::TABLE.iter().map(|setting| setting.name);
+    settings::nearest(name, server.chain(program).chain(wsgi).chain(["config"]))
+}
+
+/// Gives the setting of this name a value. Returns whether there is one.
+fn give<S: settings::Settings>(
+    given: &mut Given<S>,
+    name: &str,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let Some(setting) = S::find(name) else {
+        return Ok(false);
     };
-    let mut addresses = Vec::new();
-    for item in items {
-        addresses.push(item?.str()?.to_string());
-    }
-    Ok(addresses)
+    given.insert(setting, read(setting, value)?);
+    Ok(true)
 }
 
-/// One directory or several.
-fn paths(value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
-    match value.extract() {
-        Ok(path) => Ok(vec![path]),
-        Err(_) => value.extract(),
-    }
+fn read<S: settings::Settings>(
+    setting: &'static Setting<S>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<Value> {
+    let input = input(&setting.kind, value)?;
+    let is_other = input == Input::Other;
+    setting.read(input).map_err(|error| {
+        if is_other {
+            PyTypeError::new_err(format!("{error}, not {}", type_name(value)))
+        } else {
+            PyValueError::new_err(error)
+        }
+    })
 }
 
-/// What has the same form on the command line.
-fn parse<T>(value: &Bound<'_, PyAny>) -> PyResult<T>
-where
-    T: std::str::FromStr,
-    T::Err: std::fmt::Display,
-{
-    let text = value.str()?.to_string();
-    text.parse()
-        .map_err(|error: T::Err| PyValueError::new_err(error.to_string()))
-}
-
-fn choice<T: clap::ValueEnum>(value: &Bound<'_, PyAny>) -> PyResult<T> {
-    T::from_str(&value.str()?.to_string(), true).map_err(PyValueError::new_err)
-}
-
-/// Seconds as a number, or a text with a unit.
-fn duration(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let text = if value.is_instance_of::<PyString>() {
-        value.str()?.to_string()
-    } else {
-        value.extract::<f64>()?.to_string()
-    };
-    cli::seconds(&text).map_err(PyValueError::new_err)
-}
-
-/// A number, which Python writes as `0o660`, or a text in octal.
-fn mode(value: &Bound<'_, PyAny>) -> PyResult<u32> {
+/// A value of Python, as settings read it.
+fn input(kind: &Kind, value: &Bound<'_, PyAny>) -> PyResult<Input> {
     if value.is_instance_of::<PyString>() {
-        return cli::mode(&value.str()?.to_string()).map_err(PyValueError::new_err);
+        return Ok(Input::Text(value.extract()?));
     }
-    value.extract()
+    if value.is_instance_of::<PyBool>() {
+        return Ok(Input::Flag(value.extract()?));
+    }
+    if value.is_instance_of::<PyInt>() {
+        return Ok(match (value.extract(), kind) {
+            // How it was written is not known: `0o660` is a number like any other.
+            (Ok(number), Kind::Mode) => Input::Octal(number),
+            (Ok(number), _) => Input::Integer(number),
+            (Err(_), _) => Input::OtherNumber(value.str()?.to_string()),
+        });
+    }
+    if value.is_instance_of::<PyFloat>() {
+        // In Rust's form, which has no exponent.
+        return Ok(Input::OtherNumber(value.extract::<f64>()?.to_string()));
+    }
+    if let Ok(path) = value.extract::<PathBuf>() {
+        return Ok(match path.into_os_string().into_string() {
+            Ok(path) => Input::Text(path),
+            Err(_) => return Err(PyValueError::new_err("expected a path in UTF-8")),
+        });
+    }
+    if kind.is_list()
+        && let Ok(items) = value.try_iter()
+    {
+        let items = items.map(|item| input(kind, &item?));
+        return Ok(Input::List(items.collect::<PyResult<_>>()?));
+    }
+    Ok(Input::Other)
 }
 
-/// Bytes as a number, or a text with a unit.
-fn size<T: TryFrom<u64>>(value: &Bound<'_, PyAny>) -> PyResult<T> {
-    let bytes = if value.is_instance_of::<PyString>() {
-        cli::size(&value.str()?.to_string()).map_err(PyValueError::new_err)?
-    } else {
-        value.extract()?
-    };
-    T::try_from(bytes).map_err(|_| PyValueError::new_err("this size is too large"))
+/// Adds the settings to a dictionary, by name: durations as seconds, sizes as bytes, `None` where there is none.
+pub(super) fn add_to_dict<S: settings::Settings>(
+    settings: &S,
+    dict: &Bound<'_, PyDict>,
+) -> PyResult<()> {
+    let py = dict.py();
+    for setting in S::TABLE {
+        let value = match (setting.get)(settings) {
+            Some(Value::Flag(flag)) => flag.into_bound_py_any(py)?,
+            Some(Value::Number(number)) => number.into_bound_py_any(py)?,
+            Some(Value::Duration(duration)) => duration.as_secs_f64().into_bound_py_any(py)?,
+            Some(Value::Text(text)) => text.into_bound_py_any(py)?,
+            Some(Value::List(items)) => items.into_bound_py_any(py)?,
+            None if setting.kind.is_list() => Vec::<String>::new().into_bound_py_any(py)?,
+            _ => py.None().into_bound(py),
+        };
+        dict.set_item(setting.name, value)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -246,5 +245,45 @@ mod tests {
         assert_eq!(watched(&["."], None), paths(&[".", "y"]));
         assert_eq!(watched(&["."], Some("x")), paths(&["x", "y"]));
         assert_eq!(watched(&["z"], Some("x")), paths(&["z"]));
+    }
+
+    fn wsgi(values: &[(&str, &str)]) -> Given<WsgiConfig> {
+        let mut given = Given::default();
+        for (name, text) in values {
+            let setting = WsgiConfig::find(name).unwrap();
+            given.insert(setting, setting.parse(text).unwrap());
+        }
+        given
+    }
+
+    #[test]
+    fn the_command_line_overrides_the_program() {
+        let mut settings = Settings::default();
+        settings.program.wsgi = wsgi(&[
+            ("script_name", "/a"),
+            ("max_body", "1"),
+            ("strict", "true"),
+            ("max_spooled", "3"),
+        ]);
+        settings.given.wsgi = wsgi(&[("max_body", "2")]);
+        let config = settings.wsgi(&Config::default());
+        assert_eq!((&*config.script_name, config.max_body), ("/a", 2));
+        assert_eq!(
+            (config.max_spooled, config.max_spooled_bodies),
+            (3, 4 << 30)
+        );
+        assert!(config.strict);
+        settings.given.wsgi = wsgi(&[("strict", "false")]);
+        assert!(!settings.wsgi(&Config::default()).strict);
+        let config = Settings::default().wsgi(&Config::default());
+        assert_eq!((&*config.script_name, config.max_body), ("", 1 << 30));
+    }
+
+    #[test]
+    fn a_slip_is_recognised() {
+        assert_eq!(nearest("thread_wokers"), Some("thread_workers"));
+        assert_eq!(nearest("max_boddy"), Some("max_body"));
+        assert_eq!(nearest("pidfile"), Some("pid_file"));
+        assert_eq!(nearest("nonsense"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What somebody who comes from another server writes, and what it is here.
+//! Options of other servers, and what to use instead.
 
 /// Options of gunicorn, uvicorn, waitress and uWSGI, and what to do instead.
 const TIPS: &[(&[&str], &str)] = &[

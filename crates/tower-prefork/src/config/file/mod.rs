@@ -1,12 +1,9 @@
 //! Settings from a TOML file, each with the line that it stands in.
 
-mod apply;
-mod keys;
+mod document;
+mod input;
 mod own;
 mod read;
-mod value;
 
-pub(super) use apply::apply;
-#[cfg(feature = "cli")]
-pub(crate) use apply::read_log;
-pub(super) use own::OwnKey;
+pub(crate) use document::File;
+pub(crate) use own::OwnKey;

@@ -3,22 +3,49 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::Value as Json;
+use toml::de::DeValue;
+
+use super::input::{input, json};
+use crate::{
+    config::wire::encode,
+    settings::{Setting, Settings},
+};
+
+/// Reads the value of a key.
+type Read = Box<dyn Fn(&DeValue<'_>) -> Result<Json, String>>;
 
 /// A key of the program's own.
-pub(in crate::config) struct OwnKey {
+pub(crate) struct OwnKey {
     pub(super) name: &'static str,
-    /// Whether a value is of the key's type.
-    pub(super) check: fn(&Value) -> Result<(), String>,
+    /// The error is a sentence for the operator.
+    pub(super) read: Read,
 }
 
 impl OwnKey {
+    /// A key with values of this type.
     pub(in crate::config) fn new<T: DeserializeOwned>(name: &'static str) -> Self {
-        let check = |value: &Value| match T::deserialize(value) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.to_string()),
+        let read = |value: &DeValue<'_>| {
+            let json = json(value);
+            match T::deserialize(&json) {
+                Ok(_) => Ok(json),
+                Err(error) => Err(error.to_string()),
+            }
         };
-        Self { name, check }
+        let read = Box::new(read);
+        Self { name, read }
+    }
+
+    /// The key of a setting.
+    pub(in crate::config) fn of<S: Settings>(setting: &'static Setting<S>) -> Self {
+        let read = |value: &DeValue<'_>| {
+            let value = setting.read(input(value))?;
+            Ok(encode(setting, value))
+        };
+        Self {
+            name: setting.name,
+            read: Box::new(read),
+        }
     }
 }
 

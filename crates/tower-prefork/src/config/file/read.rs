@@ -1,3 +1,5 @@
+//! Reading a configuration file as a whole.
+
 use std::path::Path;
 
 use tower_serve::internal::file;
@@ -13,7 +15,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = line(valid, valid.len());
-        format!("{named}:{line}: this is no UTF-8; save the file in that encoding")
+        format!("{named}:{line}: the file is not UTF-8; save it in that encoding")
     })
 }
 
@@ -28,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_read_is_told() {
+    fn a_file_that_cannot_be_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("shop.toml");
         let named = path.display();
@@ -37,7 +39,7 @@ mod tests {
             "cannot read the configuration file {named}: No such file"
         )));
         std::fs::write(&path, b"a = 1\nb = \"\xff\"").unwrap();
-        assert!(refused().starts_with(&format!("{named}:2: this is no UTF-8")));
+        assert!(refused().starts_with(&format!("{named}:2: the file is not UTF-8")));
         std::fs::write(&path, " ".repeat(1 << 20)).unwrap();
         assert!(read(&path).is_ok());
         std::fs::write(&path, " ".repeat((1 << 20) + 1)).unwrap();

@@ -69,7 +69,7 @@ impl Process {
         let start = ToWorker::Start {
             server: fleet.name.clone(),
             slot,
-            config: Box::new((*current.config).clone()),
+            config: (&*current.config).into(),
             passed: passed_bits(&bound.listeners),
         };
         let fds: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();

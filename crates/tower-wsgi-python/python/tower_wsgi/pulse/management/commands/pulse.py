@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _ABOUT = "Serves the Django project on worker processes with threads."
 _DEFAULT_ADDRESS = "127.0.0.1:8000"
-_FLAGS = ("--reload",)
-"""The server's options without a value."""
 
 
 class Command(BaseCommand):
@@ -146,7 +144,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _takes_value(argument: str) -> bool:
     if argument.startswith("--"):
-        return "=" not in argument and argument not in _FLAGS
+        return "=" not in argument and argument not in _native.flags()
     # The value of a short option may be attached to it: `-w4`.
     return argument.startswith("-") and len(argument) == 2
 

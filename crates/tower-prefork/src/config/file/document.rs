@@ -1,87 +1,101 @@
-use std::path::Path;
+//! A configuration file: what it says for each setting, and in which line.
+
+use std::{collections::BTreeMap, path::Path};
 
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    keys::{KEYS, nearest},
+    input::input,
     own::OwnKey,
     read::{line, read},
-    value::Value,
 };
-#[cfg(feature = "cli")]
-use crate::cli::FileLog;
-use crate::config::{Config, origins::Origins};
+use crate::{
+    config::{Config, ProgramConfig},
+    settings::{Given, Setting, Settings},
+};
 
-/// Lets a file change the settings. The error is a sentence for the operator, after the file and
-/// the line; the settings are of no use then.
-pub(in crate::config) fn apply(
-    path: &Path,
-    own: &[OwnKey],
-    config: &mut Config,
-    origins: &mut Origins,
-) -> Result<(), String> {
-    apply_known(path, Some(own), config, origins)
+/// What a configuration file says.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    pub(crate) server: Given<Config>,
+    pub(crate) program: Given<ProgramConfig>,
+    /// The values of keys of the program's own.
+    pub(in crate::config) own: BTreeMap<String, serde_json::Value>,
+    /// The lines of each setting's values.
+    pub(in crate::config) lines: BTreeMap<&'static str, Vec<usize>>,
 }
 
-/// The same; without the keys of the program, any may be one.
-fn apply_known(
-    path: &Path,
-    own: Option<&[OwnKey]>,
-    config: &mut Config,
-    origins: &mut Origins,
-) -> Result<(), String> {
-    let text = read(path)?;
-    let line = |place| line(text.as_bytes(), place);
-    let refuse =
-        |line: usize, problem: String| Err(format!("{}:{line}: {problem}", path.display()));
-    let table = match DeTable::parse(&text) {
-        Ok(table) => table.into_inner(),
-        Err(error) => {
-            let place = error.span().map_or(0, |span| span.start);
-            return refuse(line(place), error.message().replace('\n', ", "));
-        }
-    };
-    let is_own = |name: &str| own.is_none_or(|keys| keys.iter().any(|key| key.name == name));
-    let is_known = |name: &str| KEYS.iter().any(|key| key.name == name) || is_own(name);
-    let unknown = table.iter().filter(|(name, _)| !is_known(name.get_ref()));
-    if let Some((name, value)) = unknown.min_by_key(|(name, _)| name.span().start) {
-        let problem = describe_unknown(name.get_ref(), value.get_ref(), own.unwrap_or_default());
-        return refuse(line(name.span().start), problem);
-    }
-    for key in KEYS {
-        let Some(value) = table.get(key.name) else {
-            continue;
+impl File {
+    /// Reads a file. Without the keys of the program, any unknown key may be one. The error is a sentence for the
+    /// operator, after the file and the line.
+    pub(crate) fn read(path: &Path, own: Option<&[OwnKey]>) -> Result<Self, String> {
+        let text = read(path)?;
+        let line = |place| line(text.as_bytes(), place);
+        let invalid =
+            |line: usize, problem: String| format!("{}:{line}: {problem}", path.display());
+        let table = match DeTable::parse(&text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                let place = error.span().map_or(0, |span| span.start);
+                return Err(invalid(line(place), error.message().replace('\n', ", ")));
+            }
         };
-        let lines = match value.get_ref() {
-            DeValue::Array(items) => items.iter().map(|item| line(item.span().start)).collect(),
-            _ => vec![line(value.span().start)],
-        };
-        if let Err(problem) = (key.set)(config, Value(value.get_ref())) {
-            return refuse(line(value.span().start), format!("{}: {problem}", key.name));
+        let is_own = |name: &str| own.is_none_or(|keys| keys.iter().any(|key| key.name == name));
+        let is_known = |name: &str| names().any(|known| known == name) || is_own(name);
+        let unknown = table.iter().filter(|(name, _)| !is_known(name.get_ref()));
+        if let Some((name, value)) = unknown.min_by_key(|(name, _)| name.span().start) {
+            let problem =
+                describe_unknown(name.get_ref(), value.get_ref(), own.unwrap_or_default());
+            return Err(invalid(line(name.span().start), problem));
         }
-        origins.set(key.name, path, lines);
-    }
-    for key in own.unwrap_or_default() {
-        let Some(value) = table.get(key.name) else {
-            continue;
-        };
-        let json = Value(value.get_ref()).json();
-        if let Err(problem) = (key.check)(&json) {
-            return refuse(line(value.span().start), format!("{}: {problem}", key.name));
+        let mut this = Self::default();
+        this.server = this.take(&table, &line, &invalid)?;
+        this.program = this.take(&table, &line, &invalid)?;
+        for key in own.unwrap_or_default() {
+            let Some(value) = table.get(key.name) else {
+                continue;
+            };
+            let json = (key.read)(value.get_ref()).map_err(|problem| {
+                invalid(line(value.span().start), format!("{}: {problem}", key.name))
+            })?;
+            this.own.insert(key.name.to_owned(), json);
         }
-        config.own.insert(key.name.to_owned(), json);
+        Ok(this)
     }
-    Ok(())
+
+    /// The settings of one kind that the table has.
+    fn take<S: Settings>(
+        &mut self,
+        table: &DeTable<'_>,
+        line: &impl Fn(usize) -> usize,
+        invalid: &impl Fn(usize, String) -> String,
+    ) -> Result<Given<S>, String> {
+        let mut given = Given::default();
+        for setting in S::TABLE {
+            let Some(value) = table.get(setting.name) else {
+                continue;
+            };
+            let lines = match value.get_ref() {
+                DeValue::Array(items) => items.iter().map(|item| line(item.span().start)).collect(),
+                _ => vec![line(value.span().start)],
+            };
+            let read = setting.read(input(value.get_ref())).map_err(|problem| {
+                let problem = format!("{}: {problem}", setting.name);
+                invalid(line(value.span().start), problem)
+            })?;
+            given.insert(setting, read);
+            self.lines.insert(setting.name, lines);
+        }
+        Ok(given)
+    }
 }
 
-/// What a file that is accepted says of the program's log.
-#[cfg(feature = "cli")]
-pub(crate) fn read_log(path: &Path) -> FileLog {
-    let mut config = Config::default();
-    match apply_known(path, None, &mut config, &mut Origins::default()) {
-        Ok(()) => config.log,
-        Err(_) => FileLog::default(),
+/// The names of all settings.
+fn names() -> impl Iterator<Item = &'static str> {
+    fn of<S: Settings>() -> impl Iterator<Item = &'static str> {
+        S::TABLE.iter().map(|setting: &Setting<S>| setting.name)
     }
+    of::<Config>().chain(of::<ProgramConfig>())
 }
 
 fn describe_unknown(name: &str, value: &DeValue<'_>, own: &[OwnKey]) -> String {
@@ -94,23 +108,31 @@ fn describe_unknown(name: &str, value: &DeValue<'_>, own: &[OwnKey]) -> String {
     }
 }
 
+/// The key that was probably meant.
+fn nearest(name: &str, own: &[OwnKey]) -> Option<&'static str> {
+    crate::settings::nearest(name, names().chain(own.iter().map(|key| key.name)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, fs};
 
     use super::*;
-    use crate::{Workers, config::Settings};
+    use crate::{
+        Workers,
+        config::{ConfigSources, resolve_all},
+    };
     use tower_serve::{AccessLog, AccessLogFormat};
 
-    /// What a file comes to, or what is said of it, for a file that is called `F`.
+    /// The settings of a file that is called `F`, or why it is refused.
     fn applied(text: &str) -> Result<Config, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, text).unwrap();
-        let mut settings = Settings::default();
-        settings.file(file.path().to_owned());
-        let resolved = settings.resolve("shop");
+        let mut sources = ConfigSources::default();
+        sources.file(file.path().to_owned());
+        let resolved = resolve_all([("shop", &sources)]);
         resolved
-            .map(|resolved| resolved.config)
+            .map(|(mut servers, _)| servers.remove(0).config)
             .map_err(|error| error.replace(&file.path().display().to_string(), "F"))
     }
 
@@ -144,10 +166,10 @@ mod tests {
         assert_eq!(config.http.request_timeout.as_secs(), 300);
         assert_eq!(config.socket_mode, 0o600);
         assert_eq!(config.max_rss, Some(512 << 20));
-        assert_eq!(config.umask, Some(0o27));
-        assert_eq!(config.user.as_deref(), Some("1000"));
-        assert_eq!(config.group.as_deref(), Some("www-data"));
-        assert_eq!(config.pid_file, Some("run/shop.pid".into()));
+        assert_eq!(config.program.umask, Some(0o27));
+        assert_eq!(config.program.user.as_deref(), Some("1000"));
+        assert_eq!(config.program.group.as_deref(), Some("www-data"));
+        assert_eq!(config.program.pid_file, Some("run/shop.pid".into()));
         let log = AccessLog::new("access.log").format(AccessLogFormat::Json);
         assert_eq!(config.access_log, Some(log));
         assert_eq!(config.http.max_header_size, 0x4000);
@@ -155,7 +177,10 @@ mod tests {
         let config = applied("bind = 8001\nworkers = 3\numask = 0o22\nmax_rss = 2097152").unwrap();
         assert_eq!(config.bind, ["8001"]);
         assert_eq!(config.workers, Workers::Count(3));
-        assert_eq!((config.umask, config.max_rss), (Some(0o22), Some(2 << 20)));
+        assert_eq!(
+            (config.program.umask, config.max_rss),
+            (Some(0o22), Some(2 << 20))
+        );
         assert!(applied("").is_ok());
         assert!(applied("# nothing\r\n\r\n").is_ok());
     }
@@ -165,11 +190,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let resolved = |text: &str| {
             fs::write(&file, text).unwrap();
-            let mut settings = Settings::default();
-            settings.file(file.path().to_owned());
-            settings.file_key::<u64>("max_body");
-            settings.file_key::<BTreeMap<String, String>>("env");
-            let resolved = settings.resolve("shop");
+            let mut sources = ConfigSources::default();
+            sources.file(file.path().to_owned());
+            sources.file_key::<u64>("max_body");
+            sources.file_key::<BTreeMap<String, String>>("env");
+            let resolved = sources.resolve("shop");
             resolved
                 .map(|resolved| resolved.config)
                 .map_err(|error| error.replace(&file.path().display().to_string(), "F"))
@@ -196,17 +221,19 @@ mod tests {
         ] {
             assert_eq!(resolved(text).unwrap_err(), problem);
         }
-        // The log is looked for before anybody knows of the program's keys.
+        // The log is read before the program's keys are known.
         #[cfg(feature = "cli")]
         {
             fs::write(&file, "nonsense = 1\nlog_level = 'debug'").unwrap();
-            assert_eq!(read_log(file.path()).log_level.as_deref(), Some("debug"));
+            let read = File::read(file.path(), None).unwrap();
+            let level = read.program.get("log_level");
+            assert_eq!(level, Some(&crate::settings::Value::Text("debug".into())));
         }
     }
 
     #[cfg(feature = "watch")]
     #[test]
-    fn files_are_watched_where_it_is_said() {
+    fn the_directories_of_the_file_are_watched() {
         let watched = |text: &str| applied(text).unwrap().watch;
         assert_eq!(
             watched("reload = true"),
@@ -218,6 +245,23 @@ mod tests {
             directories
         );
         assert!(watched("reload = false").is_empty());
+    }
+
+    #[test]
+    fn a_slip_is_recognised() {
+        for (slip, meant) in [
+            ("worker", Some("workers")),
+            ("Bind", Some("bind")),
+            ("graceful-timeout", Some("graceful_timeout")),
+            ("gracefull_timout", Some("graceful_timeout")),
+            ("max_header", Some("max_headers")),
+            ("pid-files", Some("pid_file")),
+            ("chdir", None),
+            ("threads", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(slip, &[]), meant, "{slip}");
+        }
     }
 
     #[test]
@@ -282,8 +326,7 @@ mod tests {
             ),
             (
                 "access_log_format = \"xml\"",
-                "F:1: access_log_format: unknown variant `xml`, \
-                 expected one of `common`, `combined`, `json`",
+                "F:1: access_log_format: unknown value \"xml\"; choose common, combined or json",
             ),
             // The limits.
             (
@@ -313,25 +356,25 @@ mod tests {
     fn a_line_is_named_while_its_setting_holds() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, "backlog = 5\nthread_workers = 5000\n").unwrap();
-        let mut settings = Settings::default();
-        settings.change(|config| config.thread_workers = 3);
-        settings.file(file.path().to_owned());
+        let mut sources = ConfigSources::default();
+        sources.change(|config| config.thread_workers = 3);
+        sources.file(file.path().to_owned());
         let line = format!("{}:2: thread_workers is 5000", file.path().display());
-        let error = settings.resolve("shop").unwrap_err();
+        let error = sources.resolve("shop").unwrap_err();
         assert!(error.starts_with(&line), "{error}");
 
-        settings.change(|config| config.thread_workers += 1);
-        let error = settings.resolve("shop").unwrap_err();
+        sources.change(|config| config.thread_workers += 1);
+        let error = sources.resolve("shop").unwrap_err();
         assert!(error.starts_with("shop: thread_workers is 5001"), "{error}");
 
-        settings.change(|config| config.thread_workers = 4);
-        let config = settings.resolve("shop").unwrap().config;
+        sources.change(|config| config.thread_workers = 4);
+        let config = sources.resolve("shop").unwrap().config;
         assert_eq!((config.backlog, config.thread_workers), (5, 4));
         // The file is read each time.
         fs::write(&file, "backlog = 6").unwrap();
-        assert_eq!(settings.resolve("shop").unwrap().config.backlog, 6);
+        assert_eq!(sources.resolve("shop").unwrap().config.backlog, 6);
         drop(file);
-        let error = settings.resolve("shop").unwrap_err();
+        let error = sources.resolve("shop").unwrap_err();
         assert!(error.starts_with("cannot read the configuration file "));
     }
 }

@@ -1,40 +1,39 @@
-use std::time::Duration;
+//! The settings of the program's log: its level and its format.
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config;
+use crate::settings::{Field, Value};
 
-/// Parses a duration: seconds, as in `30` or `0.5`, or a number with a unit, as in `500ms`, `30s`, `5m` or
-/// `1h`. A clap `value_parser` for a program's own options.
-///
-/// # Errors
-///
-/// When the text is nothing of this kind, or too large.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    config::duration(text)
+/// How the lines of the log look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
 }
 
-/// Parses a size: bytes, as in `1048576`, or a number with a unit, as in `16K`, `10M` or `2G`, which are powers
-/// of 1024. A clap `value_parser` for a program's own options.
-///
-/// # Errors
-///
-/// When the text is nothing of this kind, or too large.
-pub fn size(text: &str) -> Result<u64, String> {
-    config::size(text)
+/// The formats of the log, by their names.
+pub(super) const LOG_FORMATS: &[(&str, &str)] =
+    &[("text", "For people"), ("json", "One JSON object a line")];
+
+impl Field for LogFormat {
+    fn from_value(value: Value) -> Result<Self, String> {
+        Ok(match String::from_value(value)?.as_str() {
+            "json" => Self::Json,
+            _ => Self::Text,
+        })
+    }
+
+    fn to_value(&self) -> Option<Value> {
+        let name = match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        };
+        Some(Value::Text(name.into()))
+    }
 }
 
-/// Parses permissions in octal, as in `027` or `660`. A clap `value_parser` for a program's own options.
-///
-/// # Errors
-///
-/// When the text is no octal number.
-pub fn mode(text: &str) -> Result<u32, String> {
-    config::mode(text)
-}
-
-/// Parses what is logged: a level, or several, each for a part of the program. Gives it with the names that
-/// `tracing` knows.
+/// Parses a log filter: a level, or several, each for a part of the program. Returns it with the names that
+/// `tracing` knows. A clap `value_parser` for a program's own options.
 ///
 /// # Errors
 ///
@@ -60,7 +59,7 @@ pub fn log_level(text: &str) -> Result<String, String> {
     }
 }
 
-/// What is between commas, but for those in brackets.
+/// Splits at commas, except within brackets.
 fn directives(text: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0_usize;
     text.split(move |character| {

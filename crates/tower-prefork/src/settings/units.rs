@@ -1,77 +1,6 @@
-//! Durations, sizes and modes as an operator writes them: one parser for options, environment, file and
-//! Python, and the same form in errors.
-
-#[cfg(feature = "config-file")]
-pub(crate) use parse::{duration, mode, size};
+//! The units of durations, sizes and modes: one parser for all sources of settings, and the same form in errors.
 
 use std::{fmt, time::Duration};
-
-#[cfg(feature = "config-file")]
-mod parse {
-    use std::time::Duration;
-
-    use crate::config::units::{SIZES, TIMES};
-
-    /// A duration: a number of seconds, or a number with a unit.
-    pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-        let end = text.find(|c: char| c.is_ascii_alphabetic());
-        let (number, unit) = text.split_at(end.unwrap_or(text.len()));
-        let unit = TIMES.iter().find(|(name, _)| unit == *name);
-        let milliseconds = match (unit, end) {
-            (Some((_, milliseconds)), _) => Some(*milliseconds),
-            (None, None) => Some(1000),
-            (None, Some(_)) => None,
-        };
-        // `f64` would also take a sign, an exponent, `inf` and `nan`.
-        let is_plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let number = number.parse::<f64>().ok().filter(|_| is_plain);
-        milliseconds
-            .zip(number)
-            .and_then(|(unit, number)| {
-                Duration::try_from_secs_f64(number * unit as f64 / 1000.0).ok()
-            })
-            .ok_or_else(|| {
-                "expected a duration: seconds, or a number with ms, s, m or h, such as 500ms, 30s, \
-                 5m or 1h"
-                    .to_owned()
-            })
-    }
-
-    /// A size: a number of bytes, or a number with a unit, which is a power of 1024.
-    pub(crate) fn size(text: &str) -> Result<u64, String> {
-        let end = text.find(|c: char| c.is_ascii_alphabetic());
-        let (number, unit) = text.split_at(end.unwrap_or(text.len()));
-        let letter = unit.strip_suffix("iB").unwrap_or(unit);
-        let unit = SIZES
-            .iter()
-            .find(|(name, _)| letter.eq_ignore_ascii_case(name));
-        let factor = match (unit, end) {
-            (Some((_, factor)), _) => Some(*factor),
-            (None, None) => Some(1),
-            (None, Some(_)) => None,
-        };
-        // `u64` would also take a sign.
-        let is_plain = number.bytes().all(|b| b.is_ascii_digit());
-        let number = number.parse::<u64>().ok().filter(|_| is_plain);
-        factor
-            .zip(number)
-            .and_then(|(factor, number)| number.checked_mul(factor))
-            .ok_or_else(|| {
-                "expected a size: bytes, or a whole number with K, M or G, such as 16K, 10M or 2G"
-                    .to_owned()
-            })
-    }
-
-    /// Permissions in octal.
-    pub(crate) fn mode(text: &str) -> Result<u32, String> {
-        let digits = text.strip_prefix("0o").unwrap_or(text);
-        let is_plain = digits.bytes().all(|b| b.is_ascii_digit());
-        u32::from_str_radix(digits, 8)
-            .ok()
-            .filter(|_| is_plain)
-            .ok_or_else(|| "expected an octal number, such as 027".to_owned())
-    }
-}
 
 /// The units of durations, in milliseconds.
 const TIMES: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -79,7 +8,79 @@ const TIMES: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), (
 /// The units of sizes, in bytes.
 const SIZES: [(&str, u64); 3] = [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)];
 
-/// A duration in the largest unit that tells it exactly.
+/// Parses a duration: seconds, as in `30` or `0.5`, or a number with a unit, as in `500ms`, `30s`, `5m` or
+/// `1h`. A clap `value_parser` for a program's own options.
+///
+/// # Errors
+///
+/// When the text is of another form, or too large.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|c: char| c.is_ascii_alphabetic());
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit = TIMES.iter().find(|(name, _)| unit == *name);
+    let milliseconds = match (unit, end) {
+        (Some((_, milliseconds)), _) => Some(*milliseconds),
+        (None, None) => Some(1000),
+        (None, Some(_)) => None,
+    };
+    // `f64` would also take a sign, an exponent, `inf` and `nan`.
+    let is_plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let number = number.parse::<f64>().ok().filter(|_| is_plain);
+    milliseconds
+        .zip(number)
+        .and_then(|(unit, number)| Duration::try_from_secs_f64(number * unit as f64 / 1000.0).ok())
+        .ok_or_else(|| {
+            "expected a duration: seconds, or a number with ms, s, m or h, such as 500ms, 30s, \
+             5m or 1h"
+                .to_owned()
+        })
+}
+
+/// Parses a size: bytes, as in `1048576`, or a number with a unit, as in `16K`, `10M` or `2G`, which are powers
+/// of 1024. A clap `value_parser` for a program's own options.
+///
+/// # Errors
+///
+/// When the text is of another form, or too large.
+pub fn size(text: &str) -> Result<u64, String> {
+    let end = text.find(|c: char| c.is_ascii_alphabetic());
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let letter = unit.strip_suffix("iB").unwrap_or(unit);
+    let unit = SIZES
+        .iter()
+        .find(|(name, _)| letter.eq_ignore_ascii_case(name));
+    let factor = match (unit, end) {
+        (Some((_, factor)), _) => Some(*factor),
+        (None, None) => Some(1),
+        (None, Some(_)) => None,
+    };
+    // `u64` would also take a sign.
+    let is_plain = number.bytes().all(|b| b.is_ascii_digit());
+    let number = number.parse::<u64>().ok().filter(|_| is_plain);
+    factor
+        .zip(number)
+        .and_then(|(factor, number)| number.checked_mul(factor))
+        .ok_or_else(|| {
+            "expected a size: bytes, or a whole number with K, M or G, such as 16K, 10M or 2G"
+                .to_owned()
+        })
+}
+
+/// Parses permissions in octal, as in `027` or `660`. A clap `value_parser` for a program's own options.
+///
+/// # Errors
+///
+/// When the text is no octal number.
+pub fn mode(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let is_plain = digits.bytes().all(|b| b.is_ascii_digit());
+    u32::from_str_radix(digits, 8)
+        .ok()
+        .filter(|_| is_plain)
+        .ok_or_else(|| "expected an octal number, such as 027".to_owned())
+}
+
+/// A duration in the largest unit that is exact.
 pub(crate) struct ShowDuration(pub(crate) Duration);
 
 impl fmt::Display for ShowDuration {
@@ -96,7 +97,7 @@ impl fmt::Display for ShowDuration {
     }
 }
 
-/// A size in the largest unit that tells it exactly.
+/// A size in the largest unit that is exact.
 pub(crate) struct ShowSize(pub(crate) u64);
 
 impl fmt::Display for ShowSize {
@@ -109,7 +110,7 @@ impl fmt::Display for ShowSize {
     }
 }
 
-#[cfg(all(test, feature = "config-file"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -171,7 +172,7 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        // A thousand or 1024: nobody knows of a `KB`.
+        // `KB` could be a thousand bytes or 1024.
         for text in [
             "",
             "K",

@@ -1,0 +1,358 @@
+//! The settings of one server: [`Config`].
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+#[cfg(feature = "tls")]
+use tower_serve::Tls;
+use tower_serve::{AccessLog, AccessLogFormat, Http};
+
+use super::{ProgramConfig, Workers};
+use crate::settings::{Field, Kind, Value};
+#[cfg(feature = "config-file")]
+use crate::settings::{Given, Settings};
+
+/// Where a server listens by default.
+pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
+
+/// Worker processes of one server.
+pub(crate) const MAX_WORKERS: usize = 1024;
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// No wait in this crate is longer, so that adding one to a point in time never overflows.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+crate::settings! {
+    /// What can be set for one server.
+    ///
+    /// [`Server::configure`](crate::Server::configure) changes it, and
+    /// [`WorkerContext::config`](crate::WorkerContext::config) shows it to the service. The settings of the whole program are in
+    /// [`ProgramConfig`].
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct Config: "Server", "TOWER_PREFORK_" {
+        /// Address to listen on: HOST:PORT, \[IPV6\]:PORT, :PORT (IPv4 and IPv6), PORT (127.0.0.1), an IP address
+        /// (port 8000) or unix:PATH. Port 0 takes a free one. Can be given several times; a list with commas in the
+        /// environment
+        ///
+        /// See [`Server::bind`](crate::Server::bind) for the forms. Empty means `127.0.0.1:8000`. At most 64.
+        pub bind: Vec<String> = Vec::new(), {
+            kind: Kind::Names,
+            short: Some('b'),
+            placeholder: Some("ADDRESS"),
+            without: DEFAULT_ADDRESS,
+        };
+
+        /// Worker processes: a number, or "auto" for one per core; 0 serves in one process, for debugging
+        pub workers: Workers = Workers::Auto, {
+            kind: Kind::NumberOrAuto(0..=MAX_WORKERS as u64),
+            short: Some('w'),
+        };
+
+        /// Threads for blocking work in each worker; 0 for an application that runs on the event loop
+        ///
+        /// The service takes its pool's size from here. A worker that has this many requests running leaves new
+        /// connections to its siblings while they are idle.
+        ///
+        /// 0 is for services that do not block: they run on the event loop alone, and the number of running requests
+        /// does not show how busy a worker is.
+        pub thread_workers: usize = 10, { kind: Kind::Number(0..=4096) };
+
+        /// Connections that the kernel queues for each address until a worker accepts them
+        ///
+        /// The kernel lowers it to `net.core.somaxconn`; beyond it, clients retry.
+        pub backlog: u32 = 2048, { kind: Kind::Number(1..=i32::MAX as u64) };
+
+        /// Maximum number of open connections of a worker; at the limit it stops accepting
+        ///
+        /// The limit of open files (`RLIMIT_NOFILE`) lowers it.
+        pub max_connections: usize = 1024, { kind: Kind::Number(1..=1 << 20) };
+
+        /// Maximum time that a stop waits for running requests before it cuts them
+        ///
+        /// The same holds for a worker that is replaced.
+        pub graceful_timeout: Duration = Duration::from_secs(30), {
+            kind: Kind::Duration(Duration::ZERO..=LONGEST),
+        };
+
+        /// Maximum time until a worker has built its service
+        ///
+        /// A worker that takes longer is killed, and the start, or the reload, has failed.
+        pub start_timeout: Duration = Duration::from_secs(60), {
+            kind: Kind::Duration(MOMENT..=LONGEST),
+        };
+
+        /// Maximum time that the event loop of a worker may be stuck; then the worker is killed and replaced
+        pub heartbeat_timeout: Duration = Duration::from_secs(30), {
+            // Heartbeats come once a second.
+            kind: Kind::Duration(Duration::from_secs(2)..=LONGEST),
+        };
+
+        /// Time for which a stop keeps serving, with the readiness path at 503, before it closes anything
+        ///
+        /// Meanwhile [`readiness_path`](Self::readiness_path) responds with 503, so that a load balancer sends new
+        /// requests elsewhere, and no request that still comes is refused. Each response is the last of its
+        /// connection, so that few connections are idle when they are closed: a proxy could be about to use one
+        /// again.
+        pub shutdown_delay: Duration = Duration::ZERO, {
+            kind: Kind::Duration(Duration::ZERO..=LONGEST),
+        };
+
+        /// Path to which the server itself responds: 200 while it serves, 503 when it stops
+        ///
+        /// During the [`shutdown_delay`](Self::shutdown_delay) and the drain it is 503. The service is not called, so
+        /// there is a response even when all threads are busy.
+        ///
+        /// For `GET` and `HEAD` of exactly this path; any other request is the service's. During a reload or an
+        /// upgrade the response stays 200, as the server as a whole is ready. The access log and
+        /// [`max_requests`](Self::max_requests) count it as any other request.
+        pub readiness_path: Option<String> = None, {
+            kind: Kind::Text,
+            placeholder: Some("PATH"),
+            check: |path| match path {
+                Value::Text(path) if path.starts_with('/') => Ok(()),
+                _ => Err("choose a path that begins with \"/\"".into()),
+            },
+        };
+
+        /// Number of requests after which a worker is replaced, up to a tenth less by chance; 0 is never
+        ///
+        /// Chance keeps all workers from being replaced at once.
+        pub max_requests: u64 = 0, { kind: Kind::Number(0..=u64::MAX) };
+
+        /// Time after which a worker is replaced, up to a tenth less by chance
+        pub max_lifetime: Option<Duration> = None, {
+            kind: Kind::Duration(Duration::from_secs(1)..=LONGEST),
+            without: "never",
+        };
+
+        /// Resident memory of a worker, such as 512M, above which it is replaced
+        pub max_rss: Option<u64> = None, {
+            kind: Kind::Size(1 << 20..=u64::MAX),
+            without: "never",
+        };
+
+        /// Permissions of Unix sockets, in octal, whatever the umask is. With a user and a group the sockets belong
+        /// to them
+        ///
+        /// The default lets the user and the group of the workers connect: see [`ProgramConfig::user`]. Sockets that
+        /// the service manager has passed keep their permissions.
+        pub socket_mode: u32 = 0o660, { kind: Kind::Mode };
+    }
+    fields {
+        /// Directories whose files are watched: when one changes, the workers are replaced, as by
+        /// `SIGHUP`. For development. Default: none, and nothing is watched.
+        ///
+        /// The program itself is watched, too. What editors, builds and a running program write is
+        /// left out: hidden files and directories, `__pycache__`, `node_modules`, `target`, `*.pyc`,
+        /// backups, logs and SQLite databases.
+        ///
+        /// New code should serve soon, so a worker that was replaced closes its idle connections at
+        /// once, and the next change ends it even if it still has requests.
+        #[cfg(feature = "watch")]
+        pub watch: Vec<PathBuf> = Vec::new();
+        /// The certificate with which all TCP addresses of the server speak HTTPS. Default: none, HTTP. Unix sockets
+        /// are never encrypted.
+        #[cfg(feature = "tls")]
+        pub tls: Option<Tls> = None;
+        /// The file to which the requests are logged. Default: none.
+        pub access_log: Option<AccessLog> = None;
+        /// Limits of the HTTP connections.
+        pub http: Http = Http::default();
+        /// The format of an access log that there is not yet.
+        pub(crate) access_log_format: Option<AccessLogFormat> = None;
+        /// The settings of the program, as its workers need them: those of the log.
+        pub(crate) program: Arc<ProgramConfig> = Arc::default();
+        /// The values that the file has for keys of the program's own.
+        pub(crate) own: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+    }
+    also {
+        /// PEM file with the certificate chain; enables HTTPS on TCP addresses. Read again at a reload
+        #[cfg(feature = "tls")]
+        tls_certificate, {
+            kind: Kind::Path,
+            placeholder: Some("FILE"),
+            get: |config| path_value(&config.tls.as_ref()?.certificate),
+            set: |config, path| {
+                config.tls_or_empty().certificate = PathBuf::from_value(path)?;
+                Ok(())
+            },
+        };
+
+        /// PEM file with the private key of the certificate, without a passphrase
+        #[cfg(feature = "tls")]
+        tls_key, {
+            kind: Kind::Path,
+            placeholder: Some("FILE"),
+            get: |config| path_value(&config.tls.as_ref()?.key),
+            set: |config, path| {
+                config.tls_or_empty().key = PathBuf::from_value(path)?;
+                Ok(())
+            },
+        };
+
+        /// Maximum time until the application starts its response; the client then gets 504
+        request_timeout at http.request_timeout, { kind: Kind::Duration(MOMENT..=LONGEST) };
+
+        /// Maximum time for a whole request head, from its first byte
+        header_timeout at http.header_timeout, { kind: Kind::Duration(MOMENT..=LONGEST) };
+
+        /// Maximum time that an idle connection stays open
+        keep_alive_timeout at http.keep_alive_timeout, { kind: Kind::Duration(MOMENT..=LONGEST) };
+
+        /// Maximum time between two reads of a request body
+        body_timeout at http.body_timeout, { kind: Kind::Duration(MOMENT..=LONGEST) };
+
+        /// Maximum time that a client may read nothing of its response
+        write_timeout at http.write_timeout, { kind: Kind::Duration(MOMENT..=LONGEST) };
+
+        /// Maximum number of header fields of a request
+        max_headers at http.max_headers, { kind: Kind::Number(1..=10_000) };
+
+        /// Maximum size of a request head
+        max_header_size at http.max_header_size, {
+            // hyper's read buffer is never smaller.
+            kind: Kind::Size(8 << 10..=16 << 20),
+        };
+
+        /// Replace the workers when a file in the current directory changes, for development
+        #[cfg(feature = "watch")]
+        reload, {
+            without: "off",
+            get: |config| Some(Value::Flag(true)).filter(|_| !config.watch.is_empty()),
+            set: |config, flag| {
+                config.watch = match bool::from_value(flag)? {
+                    true => vec![".".into()],
+                    false => Vec::new(),
+                };
+                Ok(())
+            },
+        };
+
+        /// Directory to watch for the same, instead of the current one. Can be given several times; a list with
+        /// commas in the environment
+        #[cfg(feature = "watch")]
+        reload_dir at watch, {
+            kind: Kind::Paths,
+            placeholder: Some("DIRECTORY"),
+            without: "the current directory",
+        };
+
+        /// File for the access log, a line for each request. It is created again after it was renamed; "-" is
+        /// standard output
+        access_log, {
+            kind: Kind::Path,
+            placeholder: Some("FILE"),
+            without: "no access log",
+            get: |config| path_value(&config.access_log.as_ref()?.path),
+            set: |config, path| {
+                let before = config.access_log.take().map(|log| log.format);
+                let format = config.access_log_format.or(before).unwrap_or_default();
+                let log = AccessLog::new(PathBuf::from_value(path)?);
+                config.access_log = Some(log.format(format));
+                Ok(())
+            },
+        };
+
+        /// Format of the access log: those of Apache, or one JSON object a line
+        access_log_format, {
+            kind: Kind::Choice(ACCESS_LOG_FORMATS),
+            without: "combined",
+            // That of a log which is set later is kept apart.
+            get: |config| match &config.access_log {
+                Some(log) => log.format.to_value(),
+                None => config.access_log_format.to_value(),
+            },
+            set: |config, format| {
+                let format = AccessLogFormat::from_value(format)?;
+                config.access_log_format = Some(format);
+                if let Some(log) = &mut config.access_log {
+                    log.format = format;
+                }
+                Ok(())
+            },
+        };
+    }
+}
+
+/// The formats of the access log, by their names.
+const ACCESS_LOG_FORMATS: &[(&str, &str)] = &[
+    ("common", "Apache's common log format"),
+    (
+        "combined",
+        "The common format, the referrer and the user agent",
+    ),
+    ("json", "One JSON object a line"),
+];
+
+impl Field for AccessLogFormat {
+    fn from_value(value: Value) -> Result<Self, String> {
+        Ok(match String::from_value(value)?.as_str() {
+            "common" => Self::Common,
+            "json" => Self::Json,
+            _ => Self::Combined,
+        })
+    }
+
+    fn to_value(&self) -> Option<Value> {
+        let name = match self {
+            Self::Common => "common",
+            Self::Combined => "combined",
+            Self::Json => "json",
+        };
+        Some(Value::Text(name.into()))
+    }
+}
+
+/// A path, unless it is empty.
+fn path_value(path: &PathBuf) -> Option<Value> {
+    path.to_value().filter(|_| !path.as_os_str().is_empty())
+}
+
+impl Config {
+    /// What the configuration file says for a [key of the program's own](crate::Server::file_key), if it
+    /// says anything.
+    #[cfg(feature = "config-file")]
+    #[must_use]
+    pub fn file_value<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        // It was checked when the file was read.
+        T::deserialize(self.own.get(name)?).ok()
+    }
+
+    /// What the configuration file says for the [settings of the program's own](crate::Server::file_settings).
+    #[cfg(feature = "config-file")]
+    #[must_use]
+    pub fn file_settings<S: Settings>(&self) -> Given<S> {
+        let mut given = Given::default();
+        for setting in S::TABLE {
+            let value = self.own.get(setting.name);
+            if let Some(value) = value.and_then(|value| super::wire::decode(setting, value)) {
+                given.insert(setting, value);
+            }
+        }
+        given
+    }
+
+    /// Directories whose files are watched.
+    pub(crate) fn watched(&self) -> &[PathBuf] {
+        #[cfg(feature = "watch")]
+        let Self { watch, .. } = self;
+        #[cfg(not(feature = "watch"))]
+        let (Self { .. }, watch) = (self, &[]);
+        watch
+    }
+
+    /// Whether TCP connections are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        #[cfg(feature = "tls")]
+        let Self { tls, .. } = self;
+        #[cfg(not(feature = "tls"))]
+        let (Self { .. }, tls) = (self, None::<()>);
+        tls.is_some()
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_or_empty(&mut self) -> &mut Tls {
+        self.tls.get_or_insert_with(|| Tls::new("", ""))
+    }
+}

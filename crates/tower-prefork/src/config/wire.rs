@@ -1,0 +1,168 @@
+//! The settings of a worker, as its supervisor sends them: a JSON object with a key for each setting.
+//!
+//! A worker may be of a later version than its supervisor: it skips the settings that it does not know, and has the
+//! defaults of those that it misses.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+#[cfg(feature = "tls")]
+use serde_json::json;
+use serde_json::{Map, Value as Json};
+#[cfg(feature = "tls")]
+use tower_serve::Tls;
+
+use super::{Config, ProgramConfig};
+use crate::settings::{Input, Kind, Setting, Settings, Value};
+
+/// The key of the values that the file has for keys of the program's own.
+const OWN: &str = "own";
+
+/// The key of the certificate that the supervisor has read.
+#[cfg(feature = "tls")]
+const PEM: &str = "tls_pem";
+
+/// The settings of a worker in a message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct WireConfig(Map<String, Json>);
+
+impl From<&Config> for WireConfig {
+    fn from(config: &Config) -> Self {
+        let mut wire = Map::new();
+        encode_all(config, &mut wire);
+        encode_all(&*config.program, &mut wire);
+        if !config.own.is_empty() {
+            let own = config.own.clone();
+            wire.insert(OWN.into(), Json::Object(own.into_iter().collect()));
+        }
+        #[cfg(feature = "tls")]
+        if let Some((certificate, key)) = config.tls.as_ref().and_then(Tls::contents) {
+            wire.insert(PEM.into(), json!([certificate, key]));
+        }
+        Self(wire)
+    }
+}
+
+impl From<WireConfig> for Config {
+    fn from(WireConfig(mut wire): WireConfig) -> Self {
+        let mut config = Self::default();
+        decode_all(&wire, &mut config);
+        let mut program = ProgramConfig::default();
+        decode_all(&wire, &mut program);
+        config.program = Arc::new(program);
+        if let Some(Json::Object(own)) = wire.remove(OWN) {
+            config.own = own.into_iter().collect();
+        }
+        #[cfg(feature = "tls")]
+        if let (Some(tls), Some(pem)) = (&mut config.tls, wire.remove(PEM))
+            && let Ok((certificate, key)) = serde_json::from_value(pem)
+        {
+            tls.set_contents(certificate, key);
+        }
+        config
+    }
+}
+
+fn encode_all<S: Settings>(settings: &S, wire: &mut Map<String, Json>) {
+    for setting in S::TABLE {
+        if let Some(value) = (setting.get)(settings) {
+            wire.insert(setting.name.into(), encode(setting, value));
+        }
+    }
+}
+
+fn decode_all<S: Settings>(wire: &Map<String, Json>, settings: &mut S) {
+    for setting in S::TABLE {
+        if let Some(value) = wire
+            .get(setting.name)
+            .and_then(|json| decode(setting, json))
+        {
+            // It was checked when it was decoded.
+            let _ = (setting.set)(settings, value);
+        }
+    }
+}
+
+/// A value as JSON: numbers and flags as they are, anything else as an operator writes it.
+pub(super) fn encode<S: Settings>(setting: &Setting<S>, value: Value) -> Json {
+    match value {
+        Value::Flag(flag) => flag.into(),
+        Value::Number(number) if !matches!(setting.kind, Kind::Mode) => number.into(),
+        Value::List(items) => items.into(),
+        value => setting.kind.show(&value).into(),
+    }
+}
+
+/// The value of JSON that [`encode`] has made, or `None` for any other.
+pub(super) fn decode<S: Settings>(setting: &Setting<S>, json: &Json) -> Option<Value> {
+    setting.read(input(json)).ok()
+}
+
+fn input(json: &Json) -> Input {
+    match json {
+        Json::Bool(flag) => Input::Flag(*flag),
+        Json::String(text) => Input::Text(text.clone()),
+        Json::Number(number) => match number.as_u64() {
+            Some(number) => Input::Integer(number),
+            None => Input::OtherNumber(number.to_string()),
+        },
+        Json::Array(items) => Input::List(items.iter().map(input).collect()),
+        Json::Null | Json::Object(_) => Input::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{AccessLog, AccessLogFormat, Workers};
+
+    /// What a worker gets of the settings of its supervisor.
+    fn sent(config: &Config) -> Config {
+        let text = serde_json::to_string(&WireConfig::from(config)).unwrap();
+        serde_json::from_str::<WireConfig>(&text).unwrap().into()
+    }
+
+    fn values<S: Settings>(settings: &S) -> Vec<(&'static str, Option<Value>)> {
+        let table = S::TABLE.iter();
+        table
+            .map(|setting| (setting.name, (setting.get)(settings)))
+            .collect()
+    }
+
+    #[test]
+    fn a_worker_has_the_settings_of_its_supervisor() {
+        let defaults = Config::default();
+        assert_eq!(values(&sent(&defaults)), values(&defaults));
+
+        let mut config = Config {
+            bind: vec!["8000".into(), "unix:a".into()],
+            workers: Workers::Count(3),
+            graceful_timeout: Duration::from_nanos(1_500_000_001),
+            max_rss: Some(1 << 30),
+            socket_mode: 0o600,
+            access_log: Some(AccessLog::new("-").format(AccessLogFormat::Json)),
+            program: Arc::new(ProgramConfig {
+                umask: Some(0o27),
+                ..ProgramConfig::default()
+            }),
+            ..Config::default()
+        };
+        config.http.max_headers = 7;
+        config.own.insert("database".into(), "d".into());
+        let received = sent(&config);
+        assert_eq!(values(&received), values(&config));
+        assert_eq!(values(&*received.program), values(&*config.program));
+        assert_eq!(received.own, config.own);
+    }
+
+    #[test]
+    fn a_supervisor_of_another_version_knows_other_settings() {
+        let wire: WireConfig = serde_json::from_str(r#"{"max_headers":7,"new":1}"#).unwrap();
+        let config = Config::from(wire);
+        assert_eq!(config.http.max_headers, 7);
+        assert_eq!(config.backlog, Config::default().backlog);
+    }
+}

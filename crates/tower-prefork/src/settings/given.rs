@@ -1,0 +1,82 @@
+//! What one source of settings gives: the command line, a file, a program.
+
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
+
+use super::{Setting, Settings, Value};
+
+/// The settings of `S` that one source gives, each with its value.
+///
+/// With the feature `cli` this is a clap `Args`: the options of `S`, each of which is an environment variable as well.
+pub struct Given<S> {
+    values: BTreeMap<&'static str, Value>,
+    settings: PhantomData<fn() -> S>,
+}
+
+impl<S: Settings> Given<S> {
+    /// The settings that have a value.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of(settings: &S) -> Self {
+        let mut given = Self::default();
+        for setting in S::TABLE {
+            if let Some(value) = (setting.get)(settings) {
+                given.insert(setting, value);
+            }
+        }
+        given
+    }
+
+    /// Gives a setting this value.
+    pub fn insert(&mut self, setting: &'static Setting<S>, value: Value) {
+        self.values.insert(setting.name, value);
+    }
+
+    /// The value of the setting of this name, if it is given.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    /// Changes the settings that are given, and leaves the others as they are.
+    pub fn apply(&self, settings: &mut S) {
+        for setting in S::TABLE {
+            if let Some(value) = self.values.get(setting.name) {
+                // The source has had the setting read it, and so it fits.
+                let _ = (setting.set)(settings, value.clone());
+            }
+        }
+    }
+
+    /// Gives what `other` gives; that goes over what is given already.
+    pub fn extend(&mut self, other: Self) {
+        self.values.extend(other.values);
+    }
+
+    /// The names of the settings that are given, with their values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.values.iter().map(|(name, value)| (*name, value))
+    }
+}
+
+impl<S> Clone for Given<S> {
+    fn clone(&self) -> Self {
+        Self {
+            values: self.values.clone(),
+            settings: PhantomData,
+        }
+    }
+}
+
+impl<S> Default for Given<S> {
+    fn default() -> Self {
+        Self {
+            values: BTreeMap::new(),
+            settings: PhantomData,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Given<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.values.fmt(f)
+    }
+}
