@@ -6,11 +6,11 @@ pub use crate::blocking::{
     job::RequestInfo,
     pipe::{BodyReader, BodyWriter, SendError},
     reply::EarlyResponse,
-    run::{JobFuture, run},
+    run::{RequestFuture, run_request},
     thread::is_pool_thread,
     thread_guard::release_while,
 };
-pub use crate::rejection::Rejection;
+pub use crate::rejection::application_failed;
 #[cfg(feature = "response-middleware")]
 pub use crate::response_middleware::list::{Edited, Edits, List, Waiting};
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]

@@ -28,17 +28,22 @@ pub mod wait_for_body;
 #[doc(hidden)]
 pub mod internal;
 
+#[cfg(feature = "axum")]
+mod axum;
+
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 mod budget;
+#[cfg(any(feature = "blocking", feature = "wait-for-body"))]
+mod on_rejection;
 mod rejection;
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 mod spool;
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 mod throttle;
 
-pub use self::body::Body;
 #[cfg(feature = "wait-for-body")]
 pub use self::body::BufferedBody;
+pub use self::{body::Body, rejection::Rejection};
 
 /// An error of any type, as in tower.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

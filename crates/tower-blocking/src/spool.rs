@@ -42,6 +42,7 @@ impl Spool {
 
     /// Any other file, to be read.
     #[cfg(feature = "blocking")]
+    #[must_use]
     pub fn of(file: File) -> Self {
         Self(Arc::new(file))
     }
@@ -69,6 +70,7 @@ impl Spool {
     }
 
     /// Reads some of the `available` bytes at `position`, without blocking the caller.
+    #[must_use]
     pub fn read(&self, position: u64, available: u64) -> Reading {
         let file = Arc::clone(&self.0);
         Box::pin(on_thread(move || {

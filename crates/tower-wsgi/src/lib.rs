@@ -24,7 +24,7 @@ pub use tower_blocking::lazy;
 pub use tower_blocking::response_middleware;
 #[cfg(feature = "wait-for-body")]
 pub use tower_blocking::wait_for_body;
-pub use tower_blocking::{Body, BoxError, body};
+pub use tower_blocking::{Body, BoxError, Rejection, body};
 
 #[cfg(all(test, feature = "full"))]
 #[allow(dead_code, reason = "the tests of the layers use more of it")]

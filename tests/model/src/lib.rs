@@ -53,6 +53,13 @@ mod budget;
 #[allow(
     dead_code,
     unreachable_pub,
+    reason = "only what the queue needs is used"
+)]
+#[path = "../../../crates/tower-blocking/src/rejection.rs"]
+mod rejection;
+#[allow(
+    dead_code,
+    unreachable_pub,
     reason = "only what the pipe needs is used"
 )]
 #[path = "../../../crates/tower-blocking/src/spool.rs"]

@@ -14,6 +14,7 @@ use super::thread_guard::release_while;
 
 /// Drives a future to its end. One that is ready at once, as plain functions are, needs no waker. A future that it
 /// drives may call it again, which an event loop's own `block_on` does not allow.
+#[must_use]
 pub fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     let mut context = Context::from_waker(Waker::noop());
     if let Poll::Ready(output) = future.as_mut().poll(&mut context) {

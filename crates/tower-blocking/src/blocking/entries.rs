@@ -9,6 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::job::{Job, RequestInfo};
+use crate::rejection::Rejection;
 
 /// How long a job may wait whose client has closed its sending side: requests that are surely awaited come first.
 const CLOSED_CLIENT_WAIT: Duration = Duration::from_secs(1);
@@ -54,6 +55,17 @@ impl WaitLimit {
             && now.saturating_duration_since(self.since) >= CLOSED_CLIENT_WAIT
     }
 
+    /// Why the job must not wait any longer, if so.
+    fn rejection(&self, job: &Job, now: Instant) -> Option<Rejection> {
+        if self.is_over(now) {
+            Some(Rejection::QueueTimeout)
+        } else if self.is_client_gone(job, now) {
+            Some(Rejection::ClientClosed)
+        } else {
+            None
+        }
+    }
+
     /// When to check the job the next time.
     fn next_check(&self, job: &Job, now: Instant) -> Option<Instant> {
         let check = || now.max(self.since) + CLOSED_CLIENT_WAIT;
@@ -67,8 +79,8 @@ pub(super) struct NextJob {
     pub(super) id: u64,
     /// How long it has waited, if no thread was free for it.
     pub(super) waited: Duration,
-    /// Its client may have left, so it is not run.
-    pub(super) is_dropped: bool,
+    /// Whether it is run.
+    pub(super) admission: Result<(), Rejection>,
     pub(super) job: Job,
 }
 
@@ -105,7 +117,10 @@ impl WaitingJobs {
         Some(NextJob {
             id,
             waited: waited.unwrap_or_default(),
-            is_dropped: limit.is_some_and(|limit| limit.is_client_gone(&job, now)),
+            admission: match limit {
+                Some(limit) if limit.is_client_gone(&job, now) => Err(Rejection::ClientClosed),
+                _ => Ok(()),
+            },
             job,
         })
     }
@@ -120,14 +135,15 @@ impl WaitingJobs {
     }
 
     /// Takes the jobs that must not wait any longer.
-    pub(super) fn take_late(&mut self, now: Instant) -> Vec<Job> {
+    pub(super) fn take_late(&mut self, now: Instant) -> Vec<(Job, Rejection)> {
         let mut late = Vec::new();
         for waiting in std::mem::take(&mut self.line) {
-            let WaitingJob { limit, job, .. } = &waiting;
-            if limit.is_some_and(|limit| limit.is_over(now) || limit.is_client_gone(job, now)) {
-                late.push(waiting.job);
-            } else {
-                self.line.push_back(waiting);
+            let rejection = waiting
+                .limit
+                .and_then(|limit| limit.rejection(&waiting.job, now));
+            match rejection {
+                Some(rejection) => late.push((waiting.job, rejection)),
+                None => self.line.push_back(waiting),
             }
         }
         late
@@ -167,8 +183,8 @@ pub(super) struct RunningJob {
     pub(super) since: time::Instant,
     /// Whether its response is no longer awaited.
     pub(super) is_abandoned: bool,
-    /// Its client may have left while it waited, so it is not run.
-    pub(super) is_dropped: bool,
+    /// Its thread refuses it.
+    pub(super) is_refused: bool,
     pub(super) request: RequestInfo,
     pub(super) thread: Thread,
 }

@@ -1,5 +1,8 @@
+//! A plain function as a service.
+
 use std::{
     any::type_name,
+    convert::Infallible,
     fmt,
     future::{Ready, ready},
     task::{Context, Poll},
@@ -8,10 +11,24 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-/// Makes a service of a plain function that may block: `Fn(Request<B>) -> Result<Response<R>, E>`.
+/// Makes a service of a plain function that may block. The function returns a `Response<B>`, or a
+/// `Result<Response<B>, E>`.
 ///
-/// The function runs inside the service's call. Put a [`BlockingLayer`](super::BlockingLayer) above
-/// it, otherwise it blocks the event loop.
+/// The function runs inside the service's call. Put a [`BlockingLayer`](super::BlockingLayer) above it, otherwise it blocks
+/// the event loop.
+///
+/// With axum, `into_response()` turns each type that is a response there into one here:
+///
+/// ```
+/// use axum::{Router, response::{Html, IntoResponse}};
+/// use http::Request;
+/// use tower::Layer;
+/// use tower_blocking::blocking::{BlockingLayer, BlockingPool, blocking_fn};
+///
+/// let report = blocking_fn(|_: Request<axum::body::Body>| Html("<p>a long report").into_response());
+/// let pool = BlockingPool::new(4);
+/// let app: Router = Router::new().route_service("/report", BlockingLayer::new(&pool).layer(report));
+/// ```
 pub const fn blocking_fn<F>(function: F) -> BlockingFn<F> {
     BlockingFn { function }
 }
@@ -22,20 +39,62 @@ pub struct BlockingFn<F> {
     function: F,
 }
 
-impl<F, B, R, E> Service<Request<B>> for BlockingFn<F>
-where
-    F: Fn(Request<B>) -> Result<Response<R>, E>,
-{
-    type Response = Response<R>;
-    type Error = E;
-    type Future = Ready<Result<Response<R>, E>>;
+/// What a function of [`blocking_fn`] may return: a `Response<B>`, or a `Result<Response<B>, E>`.
+pub trait IntoServiceResult: sealed::Sealed {
+    /// The body of the response.
+    type Body;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
+    /// The error of the service.
+    type Error;
+
+    /// The result of the service.
+    ///
+    /// # Errors
+    ///
+    /// The error of the function.
+    fn into_service_result(self) -> Result<Response<Self::Body>, Self::Error>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl<B> Sealed for http::Response<B> {}
+    impl<B, E> Sealed for Result<http::Response<B>, E> {}
+}
+
+impl<B> IntoServiceResult for Response<B> {
+    type Body = B;
+    type Error = Infallible;
+
+    fn into_service_result(self) -> Result<Self, Infallible> {
+        Ok(self)
+    }
+}
+
+impl<B, E> IntoServiceResult for Result<Response<B>, E> {
+    type Body = B;
+    type Error = E;
+
+    fn into_service_result(self) -> Self {
+        self
+    }
+}
+
+impl<F, B, R> Service<Request<B>> for BlockingFn<F>
+where
+    F: Fn(Request<B>) -> R,
+    R: IntoServiceResult,
+{
+    type Response = Response<R::Body>;
+    type Error = R::Error;
+    type Future = Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready((self.function)(request))
+        ready((self.function)(request).into_service_result())
     }
 }
 

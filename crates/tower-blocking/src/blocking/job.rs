@@ -1,22 +1,35 @@
 //! A job: the work of one request, and its place in the queue.
 
-use std::time::Duration;
+use std::{any::type_name, time::Duration};
 
 use http::{Method, Request, uri::PathAndQuery};
 use tower_server_info::{ClientInput, ConnectInfo};
 
 use super::{BlockingPool, entries::RunningSlot};
+use crate::rejection::Rejection;
+
+/// The work of a job, or what it does instead when it is refused.
+pub(super) type Work = Box<dyn FnOnce(Result<(), Rejection>) + Send>;
 
 /// Work that waits for a thread.
 pub(super) struct Job {
     pub(super) request: RequestInfo,
-    pub(super) work: Box<dyn FnOnce() + Send>,
+    pub(super) work: Work,
+}
+
+impl Job {
+    /// Must not be called under the lock.
+    pub(super) fn refuse(self, rejection: Rejection) {
+        (self.work)(Err(rejection));
+    }
 }
 
 /// A job that a thread has taken.
 pub(super) struct StartedJob {
     pub(super) slot: RunningSlot,
-    pub(super) work: Box<dyn FnOnce() + Send>,
+    pub(super) work: Work,
+    /// Whether the thread runs the work, or refuses it.
+    pub(super) admission: Result<(), Rejection>,
     /// How long it has waited, if that was limited.
     pub(super) waited: Duration,
 }
@@ -26,6 +39,8 @@ pub(super) struct StartedJob {
 pub struct RequestInfo {
     pub(super) method: Method,
     target: Option<PathAndQuery>,
+    /// In the place of the path, if there is no request.
+    function: &'static str,
     /// If the server provides it.
     client: Option<ClientInput>,
 }
@@ -37,7 +52,16 @@ impl RequestInfo {
         Self {
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
+            function: "",
             client: connection.map(|connection| connection.input().clone()),
+        }
+    }
+
+    /// A job that is for no request is known by the name of its function.
+    pub(super) fn of_function<F>() -> Self {
+        Self {
+            function: type_name::<F>(),
+            ..Self::default()
         }
     }
 
@@ -52,7 +76,9 @@ impl RequestInfo {
     }
 
     pub(super) fn path(&self) -> &str {
-        self.target.as_ref().map_or("", PathAndQuery::path)
+        self.target
+            .as_ref()
+            .map_or(self.function, PathAndQuery::path)
     }
 }
 
@@ -74,7 +100,7 @@ impl Ticket {
     }
 
     /// The response of the job has arrived.
-    pub(super) fn done(mut self) {
+    pub(super) fn done(&mut self) {
         self.is_done = true;
     }
 }

@@ -6,10 +6,12 @@ use std::{
     ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
+use bytes::Bytes;
 use futures_util::TryFutureExt as _;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower_layer::Layer;
@@ -18,22 +20,115 @@ use tower_service::Service;
 use super::{
     BlockingPool,
     job::RequestInfo,
-    run::{JobFuture, run},
+    run::{RequestFuture, run_request},
 };
-use crate::{Body, BoxError};
+use crate::{Body, BoxError, Rejection, on_rejection::OnRejection};
 
 /// Runs the service below on the threads of a pool. See the [module docs](super).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BlockingLayer {
+    settings: BlockingSettings,
+}
+
+#[derive(Clone, Debug)]
+struct BlockingSettings {
     pool: BlockingPool,
+    request_bodies: RequestBodies,
+    on_rejection: OnRejection,
+}
+
+/// What the layer expects of request bodies.
+#[derive(Clone, Copy, Debug)]
+enum RequestBodies {
+    /// There is none, or it has arrived.
+    Arrived,
+    /// A thread may wait for the client.
+    Streaming,
 }
 
 impl BlockingLayer {
     /// A layer whose services run on `pool`, which other layers may share.
+    ///
+    /// It is for requests without a body, such as those of `GET`, and for requests below a
+    /// [`WaitForBodyLayer`](crate::wait_for_body::WaitForBodyLayer). A service that reads any other body waits for the
+    /// client, so that a slow upload holds a thread. The layer logs a warning then, at most once a minute for each pool.
+    /// [`streaming`](Self::streaming) allows it.
     pub fn new(pool: &BlockingPool) -> Self {
-        Self { pool: pool.clone() }
+        Self {
+            settings: BlockingSettings {
+                pool: pool.clone(),
+                request_bodies: RequestBodies::Arrived,
+                on_rejection: OnRejection::default(),
+            },
+        }
     }
+
+    /// A layer like that of [`new`](Self::new), for services that read the request body while it arrives.
+    ///
+    /// A client that sends slowly holds a thread. So the server has to limit the time for a body, or its clients have to
+    /// be trusted.
+    pub fn streaming(pool: &BlockingPool) -> Self {
+        let mut layer = Self::new(pool);
+        layer.settings.request_bodies = RequestBodies::Streaming;
+        layer
+    }
+
+    /// The function that makes the response when the pool refuses a request, by default
+    /// [`Rejection::into_response`].
+    ///
+    /// ```
+    /// use http::Response;
+    /// use tower_blocking::{Body, Rejection, blocking::{BlockingLayer, BlockingPool}};
+    ///
+    /// let layer = BlockingLayer::new(&BlockingPool::new(4)).on_rejection(|rejection: Rejection| {
+    ///     if rejection == Rejection::QueueFull {
+    ///         // … count it
+    ///     }
+    ///     let mut response = Response::new(Body::from("Please try again."));
+    ///     *response.status_mut() = rejection.status();
+    ///     response
+    /// });
+    /// ```
+    pub fn on_rejection<F, B>(mut self, respond: F) -> Self
+    where
+        F: Fn(Rejection) -> Response<B> + Send + Sync + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.settings.on_rejection = OnRejection::new(respond);
+        self
+    }
+}
+
+impl BlockingSettings {
+    /// Warns of a request body that a thread has to wait for.
+    fn check_body<B: http_body::Body + 'static>(&self, request: &Request<B>) {
+        if matches!(self.request_bodies, RequestBodies::Arrived) && !has_arrived(request.body()) {
+            self.warn_of_streaming(request.method(), request.uri().path());
+        }
+    }
+
+    #[cold]
+    fn warn_of_streaming(&self, method: &Method, path: &str) {
+        if let Some(times) = self.pool.streaming_bodies().pass(Instant::now()) {
+            tracing::warn!(
+                %method,
+                path,
+                times,
+                "a request body is read on a thread of the pool, so a client that sends slowly holds the thread; \
+                 put a WaitForBodyLayer above the BlockingLayer, or allow it with BlockingLayer::streaming"
+            );
+        }
+    }
+}
+
+fn has_arrived<B: http_body::Body + 'static>(body: &B) -> bool {
+    #[cfg(feature = "wait-for-body")]
+    if std::any::TypeId::of::<B>() == std::any::TypeId::of::<crate::BufferedBody>() {
+        return true;
+    }
+    body.is_end_stream()
 }
 
 impl<S> Layer<S> for BlockingLayer {
@@ -42,7 +137,7 @@ impl<S> Layer<S> for BlockingLayer {
     fn layer(&self, inner: S) -> Self::Service {
         Blocking {
             inner,
-            pool: self.pool.clone(),
+            settings: self.settings.clone(),
         }
     }
 }
@@ -51,14 +146,14 @@ impl<S> Layer<S> for BlockingLayer {
 #[derive(Clone, Debug)]
 pub struct Blocking<S> {
     inner: S,
-    pool: BlockingPool,
+    settings: BlockingSettings,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Blocking<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Error: Send + 'static,
-    ReqBody: Send + 'static,
+    ReqBody: http_body::Body + Send + 'static,
     ResBody: http_body::Body,
     ResBody::Error: Into<BoxError>,
 {
@@ -73,12 +168,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let BlockingSettings {
+            pool, on_rejection, ..
+        } = &self.settings;
+        self.settings.check_body(&request);
         let inner = self.inner.clone();
-        let job = run(&self.pool, RequestInfo::of(&request), move |early| {
+        let job = run_request(pool, RequestInfo::of(&request), move |early| {
             request.extensions_mut().insert(early());
             Oneshot::new(inner, request).map_ok(ControlFlow::Break)
         });
-        ResponseFuture { job }
+        ResponseFuture {
+            job: job.on_rejection(on_rejection),
+        }
     }
 }
 
@@ -86,7 +187,7 @@ pin_project! {
     /// The response of [`Blocking`]. If it is dropped while the request is queued, the request leaves the queue.
     pub struct ResponseFuture<E> {
         #[pin]
-        job: JobFuture<Infallible, E>,
+        job: RequestFuture<Infallible, E>,
     }
 }
 

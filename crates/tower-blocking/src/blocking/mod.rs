@@ -112,9 +112,10 @@ pub(crate) mod thread_guard;
 mod wake_batch;
 
 pub use self::{
-    function::{BlockingFn, blocking_fn},
+    function::{BlockingFn, IntoServiceResult, blocking_fn},
     layer::{Blocking, BlockingLayer, ResponseFuture},
     pool::BlockingPool,
+    run::JobFuture,
 };
 
 #[cfg(all(test, feature = "full"))]

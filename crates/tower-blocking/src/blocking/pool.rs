@@ -16,6 +16,7 @@ use super::{
     shared::PoolShared,
     thread_guard::ThreadGuard,
 };
+use crate::{rejection::Rejection, throttle::Throttle};
 
 /// A bounded number of threads for blocking work, with a bounded queue.
 ///
@@ -27,7 +28,10 @@ pub struct BlockingPool {
 }
 
 /// Shared by all clones of a pool, but not by its threads: the pool closes when the last one is dropped.
-struct PoolHandle(Arc<PoolShared>);
+struct PoolHandle {
+    shared: Arc<PoolShared>,
+    streaming_bodies: Throttle,
+}
 
 impl BlockingPool {
     /// Creates a pool of at most `threads` threads. It starts a thread when there is work for it.
@@ -51,7 +55,10 @@ impl BlockingPool {
             shared.map_or(0, |shared| shared.queue().queued())
         });
         Self {
-            handle: Arc::new(PoolHandle(shared)),
+            handle: Arc::new(PoolHandle {
+                shared,
+                streaming_bodies: Throttle::new(),
+            }),
         }
     }
 
@@ -173,7 +180,7 @@ impl BlockingPool {
     ///
     /// # Errors
     ///
-    /// After `deadline`, with the state of the pool at that time. The jobs that still wait are dropped then, and their
+    /// After `deadline`, with the state of the pool at that time. The jobs that still wait are refused then, and their
     /// clients get 503. The jobs that run continue, since nothing can stop them.
     pub async fn drain(&self, deadline: Duration) -> Result<(), PoolStats> {
         self.shared().close();
@@ -190,8 +197,10 @@ impl BlockingPool {
             return Ok(());
         }
         let stats = self.stats();
-        let dropped = self.queue().take_waiting();
-        drop(dropped);
+        let waiting = self.queue().take_waiting();
+        for job in waiting {
+            job.refuse(Rejection::Draining);
+        }
         Err(stats)
     }
 
@@ -200,7 +209,7 @@ impl BlockingPool {
     }
 
     /// Queues `job` for a thread of the pool, or gives it back if there is no room for it.
-    pub(super) fn submit(&self, job: Job) -> Result<Ticket, Job> {
+    pub(super) fn submit(&self, job: Job) -> Result<Ticket, (Job, Rejection)> {
         let (id, dispatch, timeout) = {
             let mut queue = self.queue();
             let (id, dispatch) = queue.push(job)?;
@@ -218,7 +227,12 @@ impl BlockingPool {
     }
 
     pub(super) fn shared(&self) -> &Arc<PoolShared> {
-        &self.handle.0
+        &self.handle.shared
+    }
+
+    /// For the warning of a request body that a thread reads from the client.
+    pub(super) fn streaming_bodies(&self) -> &Throttle {
+        &self.handle.streaming_bodies
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -228,7 +242,7 @@ impl BlockingPool {
 
 impl Drop for PoolHandle {
     fn drop(&mut self) {
-        self.0.close();
+        self.shared.close();
     }
 }
 

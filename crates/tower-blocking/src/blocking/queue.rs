@@ -14,6 +14,7 @@ use super::{
     scaling::{Dispatch, ThreadCounts, ThroughputProbe, Verdict},
     spawner::{ThreadRefusal, ThreadRefusals},
 };
+use crate::rejection::Rejection;
 
 /// The settings that bound a queue.
 #[derive(Clone, Copy)]
@@ -36,8 +37,8 @@ pub(super) struct Queue {
     pub(super) finished: u64,
     /// The number of jobs that were refused.
     pub(super) refused: u64,
-    /// Of those that were refused: by a thread that took them.
-    dropped: u64,
+    /// Of those that were refused: by the threads that took them.
+    refused_by_threads: u64,
     is_closed: bool,
     /// The runtimes that have a timer for the queue timeout.
     pub(super) timers: Vec<Id>,
@@ -58,7 +59,7 @@ impl Queue {
             has_guard: false,
             finished: 0,
             refused: 0,
-            dropped: 0,
+            refused_by_threads: 0,
             is_closed: false,
             timers: Vec::new(),
             #[cfg(test)]
@@ -73,15 +74,20 @@ impl Queue {
     }
 
     /// Adds a job if there is room for it: a free thread, or one of the `max_queued` places.
-    pub(super) fn push(&mut self, job: Job) -> Result<(u64, Dispatch), Job> {
+    pub(super) fn push(&mut self, job: Job) -> Result<(u64, Dispatch), (Job, Rejection)> {
         let room = self.free().saturating_add(self.limits.max_queued);
-        let no_thread = self.threads.max(self.limits.threads) == 0;
-        if self.is_closed || no_thread || self.waiting.len() >= room {
-            self.refused += 1;
-            return Err(job);
-        }
-        let id = self.waiting.add(job);
-        Ok((id, self.call_thread()))
+        let rejection = if self.is_closed {
+            Rejection::Draining
+        } else if self.threads.max(self.limits.threads) == 0 {
+            Rejection::NoThread
+        } else if self.waiting.len() >= room {
+            Rejection::QueueFull
+        } else {
+            let id = self.waiting.add(job);
+            return Ok((id, self.call_thread()));
+        };
+        self.refused += 1;
+        Err((job, rejection))
     }
 
     /// Has one more thread run the queued jobs. Threads come one after the other: the first may have run all jobs before
@@ -142,27 +148,28 @@ impl Queue {
         self.waiting.take(id)
     }
 
-    /// The next job for a thread. The work of one that is not to be run is to drop it: that has to happen without the
-    /// lock, as for all jobs.
+    /// The next job for a thread.
     pub(super) fn start(&mut self, now: Instant, thread: &Thread) -> Option<StartedJob> {
         let NextJob {
             id,
             waited,
-            is_dropped,
-            job: Job { request, mut work },
+            admission,
+            job: Job { request, work },
         } = self.waiting.take_next(now.into())?;
-        if is_dropped {
-            work = Box::new(move || drop(work));
-        }
         let slot = self.running.add(RunningJob {
             id,
             since: now,
             is_abandoned: false,
-            is_dropped,
+            is_refused: admission.is_err(),
             request,
             thread: thread.clone(),
         });
-        Some(StartedJob { slot, work, waited })
+        Some(StartedJob {
+            slot,
+            work,
+            admission,
+            waited,
+        })
     }
 
     /// How long the last job ran.
@@ -173,9 +180,9 @@ impl Queue {
     /// Returns the entry of the job, which has to be dropped without the lock.
     pub(super) fn finish(&mut self, slot: &RunningSlot, now: Instant) -> Option<RunningJob> {
         let job = self.running.take(slot)?;
-        if job.is_dropped {
+        if job.is_refused {
             self.refused += 1;
-            self.dropped += 1;
+            self.refused_by_threads += 1;
         } else {
             self.finished += 1;
             self.probe.record(now.saturating_duration_since(job.since));
@@ -231,7 +238,7 @@ impl Queue {
     }
 
     /// Takes out the jobs that must not wait any longer.
-    pub(super) fn take_late(&mut self, now: time::Instant) -> Vec<Job> {
+    pub(super) fn take_late(&mut self, now: time::Instant) -> Vec<(Job, Rejection)> {
         let late = self.waiting.take_late(now);
         self.refused += late.len() as u64;
         late
@@ -257,7 +264,7 @@ impl Queue {
 
     /// How often a job was started or finished.
     pub(super) fn events(&self) -> u64 {
-        let ended = self.finished + self.dropped;
+        let ended = self.finished + self.refused_by_threads;
         let started = ended + self.busy() as u64;
         started + ended
     }
@@ -321,7 +328,7 @@ mod tests {
     fn push(queue: &mut Queue) -> Option<(u64, Dispatch)> {
         let job = Job {
             request: RequestInfo::default(),
-            work: Box::new(|| {}),
+            work: Box::new(|_| {}),
         };
         queue.push(job).ok()
     }
@@ -550,7 +557,7 @@ mod tests {
             request.extensions_mut().insert(connection);
             let job = Job {
                 request: RequestInfo::of(&request),
-                work: Box::new(|| {}),
+                work: Box::new(|_| {}),
             };
             queue.push(job).ok().unwrap();
             (input, queue.limit_wait(|| now))

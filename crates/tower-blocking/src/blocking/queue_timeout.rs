@@ -60,8 +60,9 @@ impl QueueTimeout {
             }
             (late, next, queue.is_idle())
         };
-        // Their clients get 503.
-        drop(late);
+        for (job, rejection) in late {
+            job.refuse(rejection);
+        }
         if idle {
             self.shared.idle.notify_waiters();
         }

@@ -171,6 +171,7 @@ impl EarlyResponse {
     }
 
     /// A response body of `size` that is written on this thread and read on the event loop.
+    #[must_use]
     pub fn pipe(&self, size: SizeHint) -> (BodyWriter, BodyReader) {
         pipe(size, self.0.pipe_budget())
     }

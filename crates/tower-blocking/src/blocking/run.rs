@@ -1,4 +1,5 @@
-//! Runs one request as a job: a service's call, its future, and its response body, on a thread of the pool.
+//! Runs a function as a job, and a request as one: a service's call, its future, and its response body, on a thread of
+//! the pool.
 
 use std::{
     any::Any,
@@ -18,34 +19,70 @@ use http_body_util::BodyExt as _;
 use super::{
     BlockingPool,
     block_on::block_on,
-    job::{Job, RequestInfo, Ticket},
+    job::{Job, RequestInfo, Ticket, Work},
     pipe::{PipeBudget, pipe},
-    reply::{EarlyReply, EarlyResponse, ReplyReceiver, ReplySlot, reply},
+    reply::{EarlyReply, EarlyResponse, ReplyReceiver, ReplySender, ReplySlot, reply},
 };
-use crate::{Body, BoxError, rejection::Rejection};
+use crate::{Body, BoxError, Rejection, on_rejection::OnRejection, rejection::application_failed};
 
-const NO_THREAD: &str = "The server is too busy to answer the request just now.";
+enum Reply<T> {
+    Output(T),
+    Panic(Box<dyn Any + Send>),
+    Refused(Rejection),
+}
 
-/// The result of a job: a response, or the request again from a handler that leaves it to the next one.
+impl BlockingPool {
+    /// Runs a function that may block on a thread of the pool, and returns what it returns.
+    ///
+    /// The function is queued at once. It counts as a job like a request of a [`BlockingLayer`](super::BlockingLayer):
+    /// `max_queued` and `queue_timeout` apply to it. If the future is dropped while the function is queued, the function
+    /// does not run. A panic of the function unwinds into the future.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the pool refused the function: for example [`Rejection::QueueFull`].
+    ///
+    /// ```
+    /// use tower_blocking::{Rejection, blocking::BlockingPool};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Rejection> {
+    /// let pool = BlockingPool::new(4);
+    /// let lines = pool.run(|| std::fs::read_to_string("/etc/hosts")).await?;
+    /// # assert!(lines.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run<F, T>(&self, function: F) -> JobFuture<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let request = RequestInfo::of_function::<F>();
+        submit(self, request, |sender| {
+            Box::new(move |admission| {
+                let Some(sender) = admit(sender, admission) else {
+                    return;
+                };
+                let reply = match catch_unwind(AssertUnwindSafe(function)) {
+                    Ok(output) => Reply::Output(output),
+                    Err(panic) => Reply::Panic(panic),
+                };
+                send_or_log(&sender, reply);
+            })
+        })
+    }
+}
+
+/// The result of a request: a response, or the request again from a handler that leaves it to the next one.
 type Outcome<P, E> = Result<ControlFlow<Response<Body>, P>, E>;
 
-enum Reply<P, E> {
-    Outcome(Outcome<P, E>),
-    Panic(Box<dyn Any + Send>),
-}
-
-impl<P: Send, E: Send> EarlyReply for ReplySlot<Reply<P, E>> {
-    fn send_response(&self, response: Response<Body>) -> bool {
-        self.send(Reply::Outcome(Ok(ControlFlow::Break(response))))
-    }
-
-    fn pipe_budget(&self) -> &PipeBudget {
-        self.budget()
-    }
-}
-
 /// Runs `work`, its future and its response body on the pool. `work` gets a function that makes an [`EarlyResponse`].
-pub fn run<F, Fut, R, P, E>(pool: &BlockingPool, request: RequestInfo, work: F) -> JobFuture<P, E>
+pub fn run_request<F, Fut, R, P, E>(
+    pool: &BlockingPool,
+    request: RequestInfo,
+    work: F,
+) -> RequestFuture<P, E>
 where
     F: FnOnce(&dyn Fn() -> EarlyResponse) -> Fut + Send + 'static,
     Fut: Future<Output = Result<ControlFlow<Response<R>, P>, E>>,
@@ -54,67 +91,151 @@ where
     P: Send + 'static,
     E: Send + 'static,
 {
-    let (sender, receiver) = reply(pool.pipe_budget());
     let span = tracing::Span::current();
-    let work = Box::new(move || {
-        span.in_scope(|| {
-            let send = |reply| sender.send(reply);
-            let early = || EarlyResponse::new(sender.slot());
-            match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work(&early))))) {
-                Ok(Ok(ControlFlow::Break(response))) => {
-                    send_response(response, sender.budget(), |response| {
-                        send(Reply::Outcome(Ok(ControlFlow::Break(response))))
-                    });
-                }
-                Ok(Ok(ControlFlow::Continue(request))) => {
-                    send(Reply::Outcome(Ok(ControlFlow::Continue(request))));
-                }
-                Ok(Err(error)) => {
-                    send(Reply::Outcome(Err(error)));
-                }
-                Err(panic) => {
-                    if !send(Reply::Panic(panic)) {
-                        tracing::error!("the service panicked after its client had left");
+    let job = submit(pool, request, |sender| {
+        Box::new(move |admission| {
+            let Some(sender) = admit(sender, admission) else {
+                return;
+            };
+            span.in_scope(|| {
+                let send = |outcome| sender.send(Reply::Output(outcome));
+                let early = || EarlyResponse::new(sender.slot());
+                match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work(&early))))) {
+                    Ok(Ok(ControlFlow::Break(response))) => {
+                        send_response(response, sender.budget(), |response| {
+                            send(Ok(ControlFlow::Break(response)))
+                        });
                     }
+                    Ok(Ok(ControlFlow::Continue(request))) => {
+                        send(Ok(ControlFlow::Continue(request)));
+                    }
+                    Ok(Err(error)) => {
+                        send(Err(error));
+                    }
+                    Err(panic) => send_or_log(&sender, Reply::Panic(panic)),
                 }
-            }
-        });
+            });
+        })
     });
-    let ticket = pool.submit(Job { request, work }).ok();
-    JobFuture {
-        waiting: ticket.map(|ticket| (receiver, ticket)),
+    RequestFuture {
+        job,
+        on_rejection: OnRejection::default(),
     }
 }
 
-/// A job that waits or runs. If it is dropped while the job waits, the job leaves the queue.
-pub struct JobFuture<P, E> {
-    /// `None` if there was no room for the job.
-    waiting: Option<(ReplyReceiver<Reply<P, E>>, Ticket)>,
+fn submit<T>(
+    pool: &BlockingPool,
+    request: RequestInfo,
+    work: impl FnOnce(ReplySender<Reply<T>>) -> Work,
+) -> JobFuture<T> {
+    let (sender, receiver) = reply(pool.pipe_budget());
+    let work = work(sender);
+    let state = match pool.submit(Job { request, work }) {
+        Ok(ticket) => JobState::Submitted(receiver, ticket),
+        Err((_, rejection)) => JobState::Refused(rejection),
+    };
+    JobFuture { state }
 }
 
-impl<P, E> Future for JobFuture<P, E> {
-    type Output = Outcome<P, E>;
+/// Gives the sender back if the job is to run, and otherwise sends the rejection.
+fn admit<T>(
+    sender: ReplySender<Reply<T>>,
+    admission: Result<(), Rejection>,
+) -> Option<ReplySender<Reply<T>>> {
+    match admission {
+        Ok(()) => Some(sender),
+        Err(rejection) => {
+            sender.send(Reply::Refused(rejection));
+            None
+        }
+    }
+}
+
+fn send_or_log<T>(sender: &ReplySender<Reply<T>>, reply: Reply<T>) {
+    let is_panic = matches!(reply, Reply::Panic(_));
+    if !sender.send(reply) && is_panic {
+        tracing::error!("a job panicked after its result was no longer awaited");
+    }
+}
+
+impl<P: Send, E: Send> EarlyReply for ReplySlot<Reply<Outcome<P, E>>> {
+    fn send_response(&self, response: Response<Body>) -> bool {
+        self.send(Reply::Output(Ok(ControlFlow::Break(response))))
+    }
+
+    fn pipe_budget(&self) -> &PipeBudget {
+        self.budget()
+    }
+}
+
+/// The output of a job of a [`BlockingPool`], or the reason why the pool refused it. If it is dropped while the job is
+/// queued, the job does not run.
+#[must_use = "a job whose future is dropped may not run"]
+pub struct JobFuture<T> {
+    state: JobState<T>,
+}
+
+enum JobState<T> {
+    Submitted(ReplyReceiver<Reply<T>>, Ticket),
+    Refused(Rejection),
+}
+
+impl<T> Future for JobFuture<T> {
+    type Output = Result<T, Rejection>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut reply = None;
-        if let Some((receiver, _)) = &self.waiting {
-            reply = ready!(receiver.poll(cx));
-        }
-        if let Some((_, ticket)) = self.waiting.take() {
-            ticket.done();
-        }
+        let reply = match &mut self.state {
+            JobState::Submitted(receiver, ticket) => {
+                let reply = ready!(receiver.poll(cx));
+                ticket.done();
+                reply
+            }
+            JobState::Refused(rejection) => Some(Reply::Refused(*rejection)),
+        };
         Poll::Ready(match reply {
-            Some(Reply::Outcome(outcome)) => outcome,
+            Some(Reply::Output(output)) => Ok(output),
             Some(Reply::Panic(panic)) => resume_unwind(panic),
-            // There was no room, the wait was too long, the pool was drained, or its runtime has ended.
-            None => Ok(ControlFlow::Break(Rejection::try_again(NO_THREAD))),
+            Some(Reply::Refused(rejection)) => Err(rejection),
+            // The job was dropped with its runtime.
+            None => Err(Rejection::Draining),
         })
     }
 }
 
-impl<P, E> fmt::Debug for JobFuture<P, E> {
+impl<T> fmt::Debug for JobFuture<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobFuture").finish_non_exhaustive()
+    }
+}
+
+/// The outcome of a request. A rejection becomes a response.
+pub struct RequestFuture<P, E> {
+    job: JobFuture<Outcome<P, E>>,
+    on_rejection: OnRejection,
+}
+
+impl<P, E> RequestFuture<P, E> {
+    pub(super) fn on_rejection(mut self, on_rejection: &OnRejection) -> Self {
+        self.on_rejection = on_rejection.clone();
+        self
+    }
+}
+
+impl<P, E> Future for RequestFuture<P, E> {
+    type Output = Outcome<P, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.job).poll(cx));
+        Poll::Ready(outcome.unwrap_or_else(|rejection| {
+            let response = self.on_rejection.respond(rejection);
+            Ok(ControlFlow::Break(response))
+        }))
+    }
+}
+
+impl<P, E> fmt::Debug for RequestFuture<P, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestFuture").finish_non_exhaustive()
     }
 }
 
@@ -142,7 +263,7 @@ fn send_response<R>(
                 error = &*error as &dyn Error,
                 "a response body failed before its first byte"
             );
-            send(Rejection::FAILED.into_response());
+            send(application_failed());
             return;
         }
         Poll::Ready(Some(Ok(frame))) if body.is_end_stream() && frame.is_data() => {

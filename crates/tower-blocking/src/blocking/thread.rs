@@ -21,6 +21,7 @@ use super::{
     spawner::{RuntimeShutdown, thread_refused},
     thread_guard::{Contenders, GuardScope, Timeslice},
 };
+use crate::rejection::Rejection;
 
 /// How long a thread without work stays ready for the next job. A thread is started in less than a ten thousandth of
 /// this time, so a pool that has some work all the time starts none, and an idle one gives the memory back.
@@ -35,6 +36,7 @@ thread_local! {
 }
 
 /// Whether the current thread belongs to a pool, so that it may block although it runs in the context of a runtime.
+#[must_use]
 pub fn is_pool_thread() -> bool {
     IS_POOL_THREAD.get()
 }
@@ -162,7 +164,13 @@ impl PoolThread {
         let mut queue = self.shared.queue();
         queue.threads.entered();
         self.phase.set(ThreadPhase::Inside);
-        while let Some(StartedJob { slot, work, waited }) = queue.start(now, &thread) {
+        while let Some(started) = queue.start(now, &thread) {
+            let StartedJob {
+                slot,
+                work,
+                admission,
+                waited,
+            } = started;
             self.job.replace(Some(slot));
             // This job may come to wait for something.
             let dispatch = queue.call_thread();
@@ -175,7 +183,7 @@ impl PoolThread {
             drop(queue);
             drop(done);
             PoolShared::dispatch(&self.shared, dispatch);
-            let result = catch_unwind(AssertUnwindSafe(work));
+            let result = catch_unwind(AssertUnwindSafe(|| work(admission)));
             now = Instant::now();
             queue = self.shared.queue();
             timeslice.job_ended(queue.events(), now);
@@ -304,7 +312,10 @@ impl Drop for PoolThread {
             };
             (done, orphans, dispatch, queue.is_idle())
         };
-        drop((done, orphans));
+        drop(done);
+        for job in orphans {
+            job.refuse(Rejection::NoThread);
+        }
         PoolShared::dispatch(&self.shared, dispatch);
         if idle {
             self.shared.idle.notify_waiters();

@@ -13,7 +13,7 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::build::Build;
-use crate::{Body, BoxError, rejection::Rejection};
+use crate::{Body, BoxError, Rejection};
 
 /// A service that is built at its first request. See the [module docs](super).
 pub struct Lazy<F, S> {
@@ -70,9 +70,7 @@ where
             State::Building {
                 future: Box::pin(async move {
                     let Ok(service) = build.get().await.cloned() else {
-                        return Ok(Rejection::try_again(
-                            "The application could not be started.",
-                        ));
+                        return Ok(Rejection::BuildFailed.into_response());
                     };
                     let response = Oneshot::new(service, request).await?;
                     Ok(response.map(Body::new))

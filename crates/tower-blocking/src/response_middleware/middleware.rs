@@ -39,6 +39,56 @@ where
     }
 }
 
+/// Makes a middleware of a function that edits the response in place: `Fn(&Parts, &mut Response<Body>)`.
+///
+/// ```
+/// use http::{HeaderValue, Response, request::Parts};
+/// use tower_blocking::{Body, response_middleware::{ResponseMiddlewareLayer, edit}};
+///
+/// let layer = ResponseMiddlewareLayer::new().with(edit(|_: &Parts, response: &mut Response<Body>| {
+///     response.headers_mut().insert("x-frame-options", HeaderValue::from_static("DENY"));
+/// }));
+/// ```
+pub const fn edit<F>(function: F) -> EditFn<F>
+where
+    F: Fn(&Parts, &mut Response<Body>) + Send + Sync + 'static,
+{
+    EditFn { function }
+}
+
+/// A middleware made by [`edit`].
+#[derive(Clone, Copy)]
+pub struct EditFn<F> {
+    function: F,
+}
+
+impl<F> ResponseMiddleware for EditFn<F>
+where
+    F: Fn(&Parts, &mut Response<Body>) + Send + Sync + 'static,
+{
+    fn edit(
+        &self,
+        request: &Parts,
+        mut response: Response<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        (self.function)(request, &mut response);
+        ready(response)
+    }
+
+    fn edit_now(&self, request: &Parts, response: &mut Response<Body>) -> bool {
+        (self.function)(request, response);
+        true
+    }
+}
+
+impl<F> fmt::Debug for EditFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EditFn")
+            .field("function", &type_name::<F>())
+            .finish()
+    }
+}
+
 /// Makes a middleware of an `async fn(&Parts, Response<Body>) -> Response<Body>`.
 pub const fn from_async_fn<F>(function: F) -> FromAsyncFn<F>
 where

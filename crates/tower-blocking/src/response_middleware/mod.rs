@@ -77,7 +77,7 @@ mod service;
 
 pub use self::{
     layer::ResponseMiddlewareLayer,
-    middleware::{FromAsyncFn, ResponseMiddleware, from_async_fn},
+    middleware::{EditFn, FromAsyncFn, ResponseMiddleware, edit, from_async_fn},
     service::{EditResponse, ResponseFuture},
 };
 

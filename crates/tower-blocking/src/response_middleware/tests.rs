@@ -5,7 +5,7 @@ use tower::{ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
 use tower_test::mock;
 
-use super::{ResponseMiddleware, ResponseMiddlewareLayer, from_async_fn};
+use super::{ResponseMiddleware, ResponseMiddlewareLayer, edit, from_async_fn};
 use crate::{Body, test_helpers::text};
 
 fn append(headers: &mut HeaderMap, value: &'static str) {
@@ -39,6 +39,10 @@ async fn they_run_in_the_order_added_sync_or_async() {
             response
         })
         .with(from_async_fn(second))
+        .with(edit(|request: &Parts, response: &mut Response<Body>| {
+            assert_eq!(request.uri.path(), "/a");
+            append(response.headers_mut(), "in place");
+        }))
         .with(Third("third"))
         .with(from_async_fn(
             async |_: &Parts, mut response: Response<Body>| {
@@ -53,7 +57,7 @@ async fn they_run_in_the_order_added_sync_or_async() {
     let request = Request::get("/a").body(Body::empty()).unwrap();
     let response = service.oneshot(request).await.unwrap();
     let order: Vec<_> = response.headers().get_all("order").iter().collect();
-    assert_eq!(order, ["first", "second", "third", "fourth"]);
+    assert_eq!(order, ["first", "second", "in place", "third", "fourth"]);
     assert_eq!(response.headers()["path"], "/a");
     assert_eq!(text(response).await, "hello");
 }

@@ -3,15 +3,14 @@
 use std::{error::Error, io, mem, pin::pin};
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError};
 
-use super::layer::Settings;
+use super::layer::BodySettings;
 use crate::{
-    Body, BoxError, BufferedBody,
+    BoxError, BufferedBody, Rejection,
     budget::Reservation,
-    rejection::{Rejection, closing},
     spool::{self, Spool},
 };
 
@@ -21,60 +20,32 @@ const BATCH: usize = 64 * 1024;
 /// How many times more memory than it has sent a client gets for what it has announced.
 const TRUSTED: usize = 16;
 
-pub(super) const TOO_LARGE: Rejection = Rejection::new(
-    StatusCode::PAYLOAD_TOO_LARGE,
-    "The request body is larger than this server accepts.",
-);
-const TOO_SLOW: Rejection = Rejection::new(
-    StatusCode::REQUEST_TIMEOUT,
-    "The request body did not arrive in time.",
-);
-const BROKEN: Rejection = Rejection::new(
-    StatusCode::BAD_REQUEST,
-    "The request body is malformed or was cut off.",
-);
-
-type Refusal = Box<dyn FnOnce(Version) -> Response<Body> + Send>;
-
-/// Reads the whole body within the settings' limits. The error makes the answer to the client.
-pub(super) async fn collect<B>(body: B, settings: &Settings) -> Result<BufferedBody, Refusal>
+/// Reads the whole body within the limits of the settings.
+pub(super) async fn collect<B>(body: B, settings: &BodySettings) -> Result<BufferedBody, Rejection>
 where
     B: http_body::Body,
     B::Error: Into<BoxError>,
 {
-    let refuse =
-        |rejection: Rejection| -> Refusal { Box::new(move |version| rejection.closing(version)) };
-    let result = match tokio::time::timeout(settings.timeout, read(body, settings)).await {
-        Err(_) => Err(Failure::Refused(TOO_SLOW)),
-        Ok(result) => result,
-    };
-    result.map_err(|failure| match failure {
-        Failure::Refused(rejection) => refuse(rejection),
-        Failure::Body(error) => refuse(explain(&*error)),
-        Failure::Full => Box::new(no_space),
-        Failure::Disk(error) => {
+    let read = tokio::time::timeout(settings.timeout, read(body, settings));
+    let result = read.await.map_err(|_| Rejection::BodyTimeout)?;
+    result.map_err(|error| match error {
+        CollectError::Rejected(rejection) => rejection,
+        CollectError::Body(error) => explain(&*error),
+        CollectError::Disk(error) => {
             let consequence = "requests that do not fit in memory get 503";
             spool::report(&error, &spool::directory(), consequence);
-            Box::new(no_space)
+            Rejection::DiskError
         }
     })
 }
 
-/// For a body that cannot be stored, the rest of which is not read.
-pub(super) fn no_space(version: Version) -> Response<Body> {
-    let response = Rejection::try_again("The server cannot store the request just now.");
-    closing(response, version)
-}
-
-enum Failure {
-    Refused(Rejection),
+enum CollectError {
+    Rejected(Rejection),
     Body(BoxError),
-    /// The budget of disk is used up.
-    Full,
     Disk(io::Error),
 }
 
-async fn read<B>(body: B, settings: &Settings) -> Result<BufferedBody, Failure>
+async fn read<B>(body: B, settings: &BodySettings) -> Result<BufferedBody, CollectError>
 where
     B: http_body::Body,
     B::Error: Into<BoxError>,
@@ -85,12 +56,12 @@ where
     let mut received = 0_u64;
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(Failure::Body)?;
+        let frame = frame.map_err(CollectError::Body)?;
         let frame = match frame.into_data() {
             Ok(mut data) => {
                 received += data.remaining() as u64;
                 if received > settings.limit {
-                    return Err(Failure::Refused(TOO_LARGE));
+                    return Err(CollectError::Rejected(Rejection::BodyTooLarge));
                 }
                 let data = data.copy_to_bytes(data.remaining());
                 buffer.push(data, body.is_end_stream()).await?;
@@ -110,22 +81,22 @@ fn explain(error: &(dyn Error + 'static)) -> Rejection {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {
-            return TOO_LARGE;
+            return Rejection::BodyTooLarge;
         }
         if let Some(error) = error.downcast_ref::<io::Error>()
             && error.kind() == io::ErrorKind::TimedOut
         {
-            return TOO_SLOW;
+            return Rejection::BodyTimeout;
         }
         cause = error.source();
     }
     tracing::debug!(error, "broken request body");
-    BROKEN
+    Rejection::BodyIncomplete
 }
 
 /// What has arrived: in memory first, on disk from the threshold or the end of the budget on.
 struct Buffer<'a> {
-    settings: &'a Settings,
+    settings: &'a BodySettings,
     /// `None` once the body goes to disk.
     memory: Option<Reservation>,
     /// The only piece so far, not copied: most bodies come in one.
@@ -139,7 +110,7 @@ struct Buffer<'a> {
 }
 
 impl<'a> Buffer<'a> {
-    fn new(settings: &'a Settings, announced: u64) -> Self {
+    fn new(settings: &'a BodySettings, announced: u64) -> Self {
         Self {
             settings,
             memory: Some(Reservation::new(&settings.budget)),
@@ -151,7 +122,7 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    async fn push(&mut self, data: Bytes, last: bool) -> Result<(), Failure> {
+    async fn push(&mut self, data: Bytes, last: bool) -> Result<(), CollectError> {
         if last && self.pending.is_empty() && self.disk.is_none() {
             self.keep_within(data.len(), data.len());
             self.single = data;
@@ -191,14 +162,14 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), CollectError> {
         let disk = self.disk.take();
         let size = disk.as_ref().map_or(0, |(_, len)| *len) + bytes.len() as u64;
         if !self
             .space
             .grow_to(usize::try_from(size).unwrap_or(usize::MAX))
         {
-            return Err(Failure::Full);
+            return Err(CollectError::Rejected(Rejection::DiskBudget));
         }
         let write = spool::on_thread(move || {
             let (spool, len) = match disk {
@@ -208,11 +179,11 @@ impl<'a> Buffer<'a> {
             spool.write_at(&bytes, len)?;
             io::Result::Ok((spool, len + bytes.len() as u64))
         });
-        self.disk = Some(write.await.map_err(Failure::Disk)?);
+        self.disk = Some(write.await.map_err(CollectError::Disk)?);
         Ok(())
     }
 
-    async fn finish(mut self, trailers: Option<HeaderMap>) -> Result<BufferedBody, Failure> {
+    async fn finish(mut self, trailers: Option<HeaderMap>) -> Result<BufferedBody, CollectError> {
         let rest = if self.single.is_empty() {
             mem::take(&mut self.pending).into()
         } else {

@@ -1,24 +1,27 @@
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::{HeaderValue, Response, Version, header::CONNECTION};
 use tower_layer::Layer;
 
 use super::WaitForBody;
-use crate::budget::Budget;
+use crate::{Body, BoxError, Rejection, budget::Budget, on_rejection::OnRejection};
 
 /// Waits for the whole request body. See the [module docs](super).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct WaitForBodyLayer {
-    pub(super) settings: Settings,
+    pub(super) settings: BodySettings,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(super) struct BodySettings {
     pub(super) limit: u64,
     pub(super) timeout: Duration,
     pub(super) memory_threshold: usize,
     pub(super) budget: Arc<Budget>,
     pub(super) disk_budget: Arc<Budget>,
+    on_rejection: OnRejection,
 }
 
 impl WaitForBodyLayer {
@@ -27,12 +30,13 @@ impl WaitForBodyLayer {
     /// The limit has no default: it is the one number that only the application knows.
     pub fn new(limit: u64) -> Self {
         Self {
-            settings: Settings {
+            settings: BodySettings {
                 limit,
                 timeout: Duration::from_secs(60),
                 memory_threshold: 1 << 20,
                 budget: Budget::new(64 << 20),
                 disk_budget: Budget::new(4 << 30),
+                on_rejection: OnRejection::default(),
             },
         }
     }
@@ -65,9 +69,44 @@ impl WaitForBodyLayer {
         self.settings.disk_budget = Budget::new(bytes);
         self
     }
+
+    /// The function that makes the response when the layer refuses a request, by default
+    /// [`Rejection::into_response`].
+    ///
+    /// The layer adds `Connection: close` to it, since the rest of the request body is not read.
+    ///
+    /// ```
+    /// use http::Response;
+    /// use tower_blocking::{Body, Rejection, wait_for_body::WaitForBodyLayer};
+    ///
+    /// let layer = WaitForBodyLayer::new(1 << 20).on_rejection(|rejection: Rejection| {
+    ///     let mut response = Response::new(Body::from("Please send less."));
+    ///     *response.status_mut() = rejection.status();
+    ///     response
+    /// });
+    /// ```
+    pub fn on_rejection<F, B>(mut self, respond: F) -> Self
+    where
+        F: Fn(Rejection) -> Response<B> + Send + Sync + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.settings.on_rejection = OnRejection::new(respond);
+        self
+    }
 }
 
-impl Settings {
+impl BodySettings {
+    /// The response to a request of which the rest is not read, so that the connection cannot be used again.
+    pub(super) fn reject(&self, rejection: Rejection, version: Version) -> Response<Body> {
+        let mut response = self.on_rejection.respond(rejection);
+        if version <= Version::HTTP_11 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    }
+
     /// Whether a body of this length can be stored as things are now.
     pub(super) fn has_space(&self, length: u64) -> bool {
         let length = usize::try_from(length).unwrap_or(usize::MAX);

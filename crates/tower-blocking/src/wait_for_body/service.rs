@@ -11,17 +11,14 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower_service::Service;
 
-use super::{
-    collect::{self, TOO_LARGE, no_space},
-    layer::Settings,
-};
-use crate::{Body, BoxError, BufferedBody};
+use super::{collect::collect, layer::BodySettings};
+use crate::{Body, BoxError, BufferedBody, Rejection};
 
 /// Waits for the whole request body. See the [module docs](super).
 #[derive(Clone, Debug)]
 pub struct WaitForBody<S> {
     pub(super) inner: S,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<BodySettings>,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for WaitForBody<S>
@@ -54,15 +51,17 @@ where
             };
         }
         let length = declared_length(&request);
-        let response = if length > self.settings.limit {
-            Some(TOO_LARGE.closing(request.version()))
+        let rejection = if length > self.settings.limit {
+            Some(Rejection::BodyTooLarge)
         } else if !self.settings.has_space(length) {
-            Some(no_space(request.version()))
+            Some(Rejection::DiskBudget)
         } else {
             None
         };
-        let state = if response.is_some() {
-            State::Rejected { response }
+        let state = if let Some(rejection) = rejection {
+            State::Rejected {
+                response: Some(self.settings.reject(rejection, request.version())),
+            }
         } else {
             let inner = self.inner.clone();
             let settings = Arc::clone(&self.settings);
@@ -85,7 +84,7 @@ fn declared_length<B: http_body::Body>(request: &Request<B>) -> u64 {
 
 async fn wait<S, ReqBody, ResBody>(
     inner: S,
-    settings: Arc<Settings>,
+    settings: Arc<BodySettings>,
     request: Request<ReqBody>,
 ) -> Result<Response<Body>, S::Error>
 where
@@ -97,11 +96,11 @@ where
     ResBody::Error: Into<BoxError>,
 {
     let (parts, body) = request.into_parts();
-    match collect::collect(body, &settings).await {
+    match collect(body, &settings).await {
         Ok(body) => Oneshot::new(inner, Request::from_parts(parts, body))
             .await
             .map(|response| response.map(Body::new)),
-        Err(rejection) => Ok(rejection(parts.version)),
+        Err(rejection) => Ok(settings.reject(rejection, parts.version)),
     }
 }
 

@@ -11,7 +11,7 @@ use tower_layer::Layer as _;
 
 use super::WaitForBodyLayer;
 use crate::{
-    Body, BufferedBody,
+    Body, BufferedBody, Rejection,
     body::Stored,
     test_helpers::{Frames, Untouched, text},
 };
@@ -260,4 +260,35 @@ async fn a_file_that_was_given_away_keeps_its_share_of_the_disk() {
     drop(kept.lock().unwrap().take());
     let (response, _) = call(layer, body()).await;
     assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_hook_makes_the_response_and_the_connection_is_closed_anyway() {
+    let causes = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&causes);
+    let hooked = move |layer: WaitForBodyLayer| {
+        let seen = Arc::clone(&seen);
+        layer.on_rejection(move |rejection| {
+            seen.lock().unwrap().push(rejection);
+            Response::new(Body::from("another response"))
+        })
+    };
+    let layer = hooked(WaitForBodyLayer::new(3));
+    let (response, _) = call(layer.clone(), Untouched(4)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["connection"], "close");
+    assert_eq!(text(response).await, "another response");
+    call(layer.clone(), Frames::new(["ab", "cd"])).await;
+    call(layer, Frames::new(["a"]).error("cut off")).await;
+    let no_disk = WaitForBodyLayer::new(10).memory_threshold(1).disk_budget(0);
+    call(hooked(no_disk), Untouched(2)).await;
+    assert_eq!(
+        *causes.lock().unwrap(),
+        [
+            Rejection::BodyTooLarge,
+            Rejection::BodyTooLarge,
+            Rejection::BodyIncomplete,
+            Rejection::DiskBudget
+        ]
+    );
 }

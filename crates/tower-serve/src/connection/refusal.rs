@@ -150,7 +150,7 @@ impl Refusal {
             ),
             Self::ServiceFailed => (
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "The server failed to answer the request.",
+                "The server failed to handle the request.",
             ),
         }
     }

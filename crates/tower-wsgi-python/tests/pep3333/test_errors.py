@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pep3333.conftest import Site
 
 ERROR = "Error Handling"
-PAGE = b"500 Internal Server Error\nThe server failed to answer the request.\n"
+PAGE = b"500 Internal Server Error\nThe server failed to handle the request.\n"
 
 
 @rule(

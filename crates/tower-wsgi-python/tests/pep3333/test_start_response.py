@@ -375,7 +375,7 @@ def test_an_untrapped_error(bare: Site) -> None:
     response = bare.get("/status", headers=[("X-Status", "'20 OK'")])
     assert (response.code, response.body) == (
         500,
-        b"500 Internal Server Error\nThe server failed to answer the request.\n",
+        b"500 Internal Server Error\nThe server failed to handle the request.\n",
     )
     log = bare.log("the application failed")
     assert "Traceback (most recent call last):" in log

@@ -3,7 +3,7 @@
 use std::{fmt, future::ready, ops::ControlFlow, sync::Arc};
 
 use http::{Request, Response};
-use tower_blocking::internal::{JobFuture, RequestInfo, run};
+use tower_blocking::internal::{RequestFuture, RequestInfo, run_request};
 
 use super::chain::{Append, Chain, Handler};
 use crate::{BoxError, blocking::BlockingPool};
@@ -60,11 +60,11 @@ where
     <T::Body as http_body::Body>::Error: Into<BoxError>,
     B: Send + 'static,
 {
-    type Future = JobFuture<Request<B>, BoxError>;
+    type Future = RequestFuture<Request<B>, BoxError>;
 
     fn handle(&self, mut request: Request<B>) -> Self::Future {
         let function = Arc::clone(&self.function);
-        run(&self.pool, RequestInfo::of(&request), move |_| {
+        run_request(&self.pool, RequestInfo::of(&request), move |_| {
             let response = function(&mut request).into_optional_response();
             ready(response.map(|response| match response {
                 Some(response) => ControlFlow::Break(response),

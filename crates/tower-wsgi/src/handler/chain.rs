@@ -11,13 +11,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::util::Oneshot;
-use tower_blocking::internal::Rejection;
+use tower_server_info::ServerResponse;
 use tower_service::Service;
 
 use crate::{Body, BoxError};
 
-const NOT_FOUND: Rejection =
-    Rejection::new(StatusCode::NOT_FOUND, "There is nothing at this address.");
+const NOT_FOUND: &str = "There is nothing at this address.";
 
 /// A response, or the request for the next handler.
 type Outcome<B> = Result<ControlFlow<Response<Body>, Request<B>>, BoxError>;
@@ -218,7 +217,9 @@ where
         let outcome = ready!(self.project().outcome.poll(cx))?;
         Poll::Ready(Ok(match outcome {
             ControlFlow::Break(response) => response,
-            ControlFlow::Continue(_) => NOT_FOUND.into_response(),
+            ControlFlow::Continue(_) => {
+                ServerResponse::new(StatusCode::NOT_FOUND, NOT_FOUND).into_response()
+            }
         }))
     }
 }

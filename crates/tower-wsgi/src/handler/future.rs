@@ -12,7 +12,7 @@ use std::{
 
 use http::{HeaderValue, Method, Request, Response, header::ACCEPT, uri::PathAndQuery};
 use pin_project_lite::pin_project;
-use tower_blocking::internal::{Edited, Edits, Rejection, Waiting};
+use tower_blocking::internal::{Edited, Edits, Waiting, application_failed};
 use tower_server_info::ServerResponse;
 
 use crate::{Body, BoxError};
@@ -49,7 +49,7 @@ impl RequestContext {
             path = self.path(),
             "the handler failed",
         );
-        Rejection::FAILED.into_response()
+        application_failed()
     }
 
     pub(super) fn panic(&self, panic: &(dyn Any + Send)) -> Response<Body> {
@@ -61,7 +61,7 @@ impl RequestContext {
             path = self.path(),
             "the handler panicked",
         );
-        Rejection::FAILED.into_response()
+        application_failed()
     }
 }
 

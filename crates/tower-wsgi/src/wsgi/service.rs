@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, uri::PathAndQuery};
-use tower_blocking::internal::{EarlyResponse, Rejection};
+use tower_blocking::internal::{EarlyResponse, application_failed};
 use tower_service::Service;
 
 use super::{
@@ -121,7 +121,7 @@ where
                     "the application failed",
                 );
             }
-            Rejection::FAILED.into_response().map(ResponseBody::plain)
+            application_failed().map(ResponseBody::plain)
         });
         ready(Ok(response))
     }

@@ -1,5 +1,7 @@
 mod queue;
 mod refused;
+mod rejected;
+mod streaming;
 mod thread_guard;
 
 use std::{
@@ -218,9 +220,9 @@ async fn a_panic_that_ends_its_thread_leaks_no_slot() {
     let pool = BlockingPool::new(1).max_queued(0);
     let job = Job {
         request: RequestInfo::default(),
-        work: Box::new(|| std::panic::panic_any(Bomb)),
+        work: Box::new(|_| std::panic::panic_any(Bomb)),
     };
-    let ticket = pool.submit(job).ok().expect("there is room");
+    let mut ticket = pool.submit(job).ok().expect("there is room");
     let ended = async {
         while pool.stats().busy > 0 || pool.stats().finished < 1 {
             tokio::task::yield_now().await;

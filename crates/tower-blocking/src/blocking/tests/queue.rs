@@ -67,7 +67,7 @@ impl SimulatedPool {
     fn push(&mut self) {
         let (job, ran) = (self.jobs, Arc::clone(&self.ran));
         self.jobs += 1;
-        let run = move || assert!(ran.lock().unwrap().insert(job), "it ran twice");
+        let run = move |_| assert!(ran.lock().unwrap().insert(job), "it ran twice");
         let job = Job {
             request: RequestInfo::default(),
             work: Box::new(run),
@@ -122,10 +122,10 @@ impl SimulatedPool {
                 self.start(index);
             }
             SimulatedThread::Running(slot) if variant == 0 => {
-                self.threads[index] = SimulatedThread::Waiting(slot)
+                self.threads[index] = SimulatedThread::Waiting(slot);
             }
             SimulatedThread::Waiting(slot) if free => {
-                self.threads[index] = SimulatedThread::Running(slot)
+                self.threads[index] = SimulatedThread::Running(slot);
             }
             SimulatedThread::Running(slot) => {
                 let took = Duration::from_secs(u64::from(variant % 2));
@@ -198,7 +198,7 @@ impl SimulatedPool {
         {
             let next = self.queue.call_thread();
             self.dispatch(next);
-            job();
+            job(Ok(()));
             self.threads[index] = SimulatedThread::Running(slot);
         }
     }

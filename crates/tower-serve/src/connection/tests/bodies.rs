@@ -428,7 +428,7 @@ async fn a_service_that_fails_is_answered_for() {
         assert_eq!((answer.status, answer.closes()), (500, true));
         assert_eq!(
             answer.text(),
-            "500 Internal Server Error\nThe server failed to answer the request.\n"
+            "500 Internal Server Error\nThe server failed to handle the request.\n"
         );
         client.ended().await;
     }

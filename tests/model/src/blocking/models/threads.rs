@@ -13,6 +13,7 @@ use crate::{
         reply::{ReplyReceiver, reply},
         thread_guard::release_while,
     },
+    rejection::Rejection,
     runtime::run,
     time::sleep,
 };
@@ -75,15 +76,18 @@ fn submit(pool: &BlockingPool) -> ReplyReceiver<()> {
     let waits = thread_rng().gen_bool(0.5);
     let job = Job {
         request: RequestInfo::of(&Request::new(())),
-        work: Box::new(move || {
+        work: Box::new(move |admission: Result<(), Rejection>| {
+            if admission.is_err() {
+                return;
+            }
             if waits {
                 release_while(thread::yield_now);
             }
             sender.send(());
         }),
     };
-    if let Ok(ticket) = pool.submit(job) {
-        // Nobody leaves.
+    if let Ok(mut ticket) = pool.submit(job) {
+        // Its response stays awaited.
         ticket.done();
     }
     receiver
