@@ -19,7 +19,6 @@ mod connection;
 mod error;
 mod file;
 mod http;
-mod http_service;
 #[doc(hidden)]
 pub mod internal;
 mod log_writer;
@@ -30,10 +29,11 @@ mod threads;
 mod tls;
 
 pub use access_log::{AccessLog, AccessLogFormat};
-pub use connection::{ConnectionHooks, ConnectionStep, Load, RequestBody, RequestSummary};
+pub use connection::{
+    ConnectionHooks, ConnectionStep, HttpService, Load, RequestBody, RequestSummary,
+};
 pub use error::BoxError;
 pub use http::Http;
-pub use http_service::HttpService;
 pub use server::{HttpServer, HttpServerBuilder};
 pub use setting::InvalidSetting;
 #[cfg(feature = "tls")]

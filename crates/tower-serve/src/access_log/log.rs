@@ -1,16 +1,14 @@
 use std::{io, sync::Arc, time::Duration};
 
 use http::{Request, StatusCode};
+use tower_server_info::ConnectInfo;
 
 use super::{
     AccessLog, Record,
     asked::Asked,
     line::{Head, Outcome, Style},
 };
-use crate::{
-    connection::ConnectInfo,
-    log_writer::{LineWriter, Output, Target},
-};
+use crate::log_writer::{LineWriter, Output, Target};
 
 /// How long lines gather before they are written.
 const GATHER: Duration = Duration::from_millis(200);

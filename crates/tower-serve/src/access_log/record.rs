@@ -145,9 +145,10 @@ mod tests {
     use std::fs;
 
     use http::{Method, Request};
+    use tower_server_info::ConnectInfo;
 
     use super::*;
-    use crate::{AccessLog, connection::ConnectInfo};
+    use crate::AccessLog;
 
     #[test]
     fn a_record_that_is_used_again_keeps_nothing_of_the_request_before() {

@@ -1,8 +1,8 @@
-//! How a connection is closed.
+//! How a connection is closed, after a response of its own if hyper could not read the request.
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, future::poll_fn, io, pin::Pin, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::Response;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -10,12 +10,14 @@ use tokio::{
 };
 
 use super::{
-    deadlines::TimeoutKind, direct_response::write_response, guard::ExchangeGuard, io::Io,
-    state::ConnectionHandle,
+    deadlines::TimeoutKind,
+    handle::{ConnectionHandle, ExchangeGuard},
+    io::Io,
+    server_response::to_bytes,
 };
 use crate::{Http, error::error_text};
 
-/// How long a client may go on sending after its answer.
+/// How long a client may keep sending after its last response.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The same while the worker stops.
@@ -98,6 +100,57 @@ pub(super) async fn close<IO>(
     }
 }
 
+/// Writes `response` as the last one on its connection, to a client that has sent the bytes `sent`.
+///
+/// Returns how the connection ends.
+async fn write_response<IO>(
+    io: &mut Io<IO>,
+    response: Response<Bytes>,
+    sent: &[u8],
+    mut exchange: ExchangeGuard,
+    http: &Http,
+) -> End
+where
+    IO: AsyncWrite + Unpin,
+{
+    let length = response.body().len();
+    let written = exchange.handle().lock().output.written();
+    let is_head = sent.trim_ascii_start().starts_with(b"HEAD ");
+    if let Some(record) = exchange.record() {
+        record.answer(response.status(), Some(length as u64), written);
+        record.add(if is_head { 0 } else { length });
+        record.end();
+    }
+    let mut bytes = to_bytes(&response, is_head);
+    while !bytes.is_empty() {
+        let inner = io.inner_mut();
+        let write = poll_fn(|cx| Pin::new(&mut *inner).poll_write(cx, &bytes));
+        match timeout(http.write_timeout, write).await {
+            Ok(Ok(0)) => return gone(&io::ErrorKind::WriteZero.into()),
+            Ok(Ok(length)) => {
+                exchange.handle().lock().output.add_written(length);
+                bytes.advance(length);
+            }
+            Ok(Err(error)) => return gone(&error),
+            Err(_) => return End::TimedOut(TimeoutKind::Write),
+        }
+    }
+    match timeout(http.write_timeout, io.inner_mut().flush()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return gone(&error),
+        Err(_) => return End::TimedOut(TimeoutKind::Write),
+    }
+    let handle = exchange.handle().clone();
+    drop(exchange);
+    handle.lock().set_sent();
+    End::Http(Ok(()))
+}
+
+fn gone(error: &io::Error) -> End {
+    tracing::debug!(error = error_text(error), "the client has gone");
+    End::Gone
+}
+
 async fn close_after<IO>(
     end: End,
     io: &mut Io<IO>,
@@ -176,7 +229,7 @@ async fn shut_down<IO: AsyncWrite + Unpin>(io: &mut IO) {
 
 /// Closes a connection whose client may still be sending.
 ///
-/// A socket that is closed with unread bytes is reset, and the reset can destroy the answer on its way. So
+/// A socket that is closed with unread bytes is reset, and the reset can destroy the response on its way. So
 /// this ends the sending side first, and throws away what comes until the client closes, within limits.
 async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, is_draining: bool) {
     let limit = if is_draining { LINGER_IN_DRAIN } else { LINGER };

@@ -12,10 +12,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::{
-    state::{ConnectionHandle, ConnectionState},
-    table::WaitsFor,
-};
+use super::{handle::ConnectionHandle, state::ConnectionState, table::WaitsFor};
 use crate::Http;
 
 /// The least time that a new connection has to send its first request when the worker drains.
@@ -169,7 +166,7 @@ impl Deadlines {
         waker: &Waker,
     ) {
         let requests = state.requests();
-        if state.is_write_blocked() || state.is_busy(waker) {
+        if state.output.is_blocked() || state.is_busy(waker) {
             self.phase = Phase::Exchange;
         } else if requests != self.requests || matches!(self.phase, Phase::Exchange) {
             self.phase = Phase::Idle {
@@ -200,9 +197,9 @@ impl Deadlines {
     }
 
     fn observe_write(&mut self, state: &ConnectionState) {
-        let written = state.written();
+        let written = state.output.written();
         match self.stalled_write {
-            _ if !state.is_write_blocked() => self.stalled_write = None,
+            _ if !state.output.is_blocked() => self.stalled_write = None,
             Some(write) if write.written == written => {}
             _ => {
                 self.stalled_write = Some(StalledWrite {

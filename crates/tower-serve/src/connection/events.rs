@@ -12,8 +12,8 @@ use tower_server_info::ServerResponse;
 
 use super::{
     ConnectInfo, Shared,
+    handle::ConnectionHandle,
     server_response::{Renderer, RequestSummary},
-    state::ConnectionHandle,
 };
 use crate::error::panic_text;
 

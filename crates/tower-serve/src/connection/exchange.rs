@@ -21,13 +21,12 @@ use tower_service::Service;
 use super::{
     ConnectInfo, RequestBody, Shared,
     check::check,
-    guard::ExchangeGuard,
+    handle::{ConnectionHandle, ExchangeGuard},
     refusal::{Refusal, status_of},
     respond::{NoResponse, respond},
     response_body::ResponseBody,
     server_response::{Renderer, RequestSummary},
     shared_body::{BodyState, SharedBody},
-    state::ConnectionHandle,
 };
 use crate::{BoxError, access_log::Client};
 
@@ -81,7 +80,7 @@ impl<S> ExchangeService<S> {
         }
     }
 
-    /// Makes the request ready for the service, or tells why it does not get it. Returns what is kept of it.
+    /// Makes the request ready for the service and returns what is kept of it, or returns why the service does not get it.
     fn admit(
         &self,
         request: &mut Request<RequestBody>,
@@ -126,7 +125,7 @@ where
         let begin = |body| Arc::new(SharedBody::new(body, asks, timeout, runtime.clone()));
         let has_body = !request.body().is_end_stream();
         let mut body = None;
-        // First, so that what is left of a refused body is accounted for.
+        // First, so that the rest of a refused body is accounted for.
         let mut request = request.map(|incoming| {
             body = has_body.then(|| begin(incoming));
             RequestBody::new(body.clone())
@@ -189,7 +188,7 @@ impl ResponseDeadline {
         }
     }
 
-    /// Waits until the time is over, and tells how long the service has had the request. To be called when the service
+    /// Waits for the deadline, and returns how long the service has had the request. To be called when the service
     /// waits.
     fn poll(
         &mut self,

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 
 use super::{
-    Shared, deadlines::Deadlines, drain::drained, state::ConnectionHandle, table::WaitsFor,
+    Shared, deadlines::Deadlines, handle::ConnectionHandle, shared::drained, table::WaitsFor,
 };
 use crate::error::error_text;
 
@@ -68,7 +68,9 @@ where
             Poll::Pending => {}
         }
         if handle.entry().take_close_request() {
-            tracing::debug!("the TLS handshake was given up for a new connection");
+            tracing::debug!(
+                "the connection was closed in its TLS handshake to make room for a new one"
+            );
             return Poll::Ready(None);
         }
         // Nothing else than the time can be over.

@@ -21,7 +21,7 @@ use tokio::{
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
-use super::state::{ConnectionHandle, WriteStep};
+use super::{handle::ConnectionHandle, output::WriteStep};
 
 /// Bytes up to which a vectored write is put together: the kernel takes one piece faster than two.
 const SMALL: usize = 2 << 10;
@@ -88,14 +88,14 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
         Poll::Ready(Ok(()))
     }
 
-    /// Fails if the client has left while its request is being answered, and otherwise lets it wake the connection
+    /// Fails if the client has left while its request is being served, and otherwise lets it wake the connection
     /// when it leaves. The beginning of its next request is kept, and then there is no check until that was read.
     ///
     /// The end of its input is no departure: the client may have closed its sending side and wait for the response (RFC
-    /// 9112 section 9.6). After that only a reset tells that it has left, which does not wake the connection: `deadlines`
+    /// 9112 section 9.6). After that only a reset shows that it has left, which does not wake the connection: `deadlines`
     /// has it checked each second.
     ///
-    /// hyper does not tell whether it waits for more of a body, whose end means something else. So there is no check
+    /// hyper does not show whether it waits for more of a body, whose end means something else. So there is no check
     /// before the service has taken the body to its end, or `shared_body` has seen that all of it is here. A client is
     /// missed that leaves when its body has come in pieces, is chunked, or is large, as long as the service does not
     /// read on; hyper would notice only where it could hand on all that is left.
@@ -130,10 +130,10 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
         }
         let written = write(Pin::new(&mut self.inner), cx);
         match &written {
-            Poll::Ready(Ok(bytes)) => state.add_written(*bytes),
+            Poll::Ready(Ok(bytes)) => state.output.add_written(*bytes),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                state.set_write_blocked();
+                state.output.set_blocked();
                 let checks = self.unread.is_empty() && state.poll_request_whole(cx.waker());
                 drop(state);
                 if checks {
@@ -224,7 +224,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<IO> {
         // hyper asks for this when it has nothing more to write.
         match flushed {
             Poll::Ready(()) => state.set_flushed(),
-            Poll::Pending => state.set_write_blocked(),
+            Poll::Pending => state.output.set_blocked(),
         }
         let checks = this.unread.is_empty() && state.poll_request_whole(cx.waker());
         drop(state);
@@ -246,7 +246,7 @@ pub(super) fn is_blank(bytes: &[u8]) -> bool {
 }
 
 /// Lets a TCP connection end in a reset, so that what was sent cannot be taken for a whole response
-/// even where only the end of the connection would tell (RFC 9112 section 8).
+/// even where only the end of the connection shows it (RFC 9112 section 8).
 fn reset_on_drop<IO: 'static>(io: &IO) {
     if let Some(stream) = tcp(io) {
         // A socket that is not connected any more needs no reset.

@@ -1,3 +1,5 @@
+//! How much a server has to do: the counters that its connections keep.
+
 use std::{
     pin::pin,
     sync::{
@@ -13,7 +15,7 @@ use super::table::{ConnectionEntry, ConnectionTable};
 /// A surplus that is not counted down.
 const ALL: usize = usize::MAX;
 
-/// How much a worker has to do: counters that its connections keep.
+/// How much a server has to do: the counters that its connections keep.
 ///
 /// Clones share the counters.
 #[derive(Clone, Debug)]
@@ -22,16 +24,17 @@ pub struct Load(Arc<Counters>);
 #[derive(Debug)]
 struct Counters {
     connections: AtomicUsize,
+    /// Those of them that have not sent a request yet.
     fresh: AtomicUsize,
     /// Requests since the start, and those of them that are done with.
     began: AtomicU64,
     ended: AtomicU64,
-    /// So many requests are enough.
+    /// The number of requests at which `enough` is notified.
     limit: u64,
     enough: Notify,
     given_up: Notify,
     no_connections: Notify,
-    /// Threads of jobs that nobody waits for.
+    /// Threads with jobs whose response is not waited for.
     lost: AtomicUsize,
     /// Connections that are to close with their next response.
     surplus: AtomicUsize,
@@ -40,7 +43,7 @@ struct Counters {
 }
 
 impl Load {
-    /// Nothing yet, and [`enough`](Self::enough) after so many requests.
+    /// Counters at zero. [`enough`](Self::enough) resolves after `limit` requests; 0 is no limit.
     pub fn new(limit: u64) -> Self {
         Self(Arc::new(Counters {
             connections: AtomicUsize::new(0),
@@ -58,29 +61,29 @@ impl Load {
         }))
     }
 
-    /// Connections that are open.
+    /// The open connections.
     pub fn connections(&self) -> usize {
         self.0.connections.load(Relaxed)
     }
 
-    /// Requests since the start.
+    /// The requests since the start.
     pub fn total(&self) -> u64 {
         self.0.began.load(Relaxed)
     }
 
-    /// Requests that are running: from the call of the service to the end of the response body.
+    /// The running requests: from the call of the service to the end of the response body.
     pub fn requests(&self) -> usize {
         // In this order: one that begins and ends in between is not counted twice.
         let ended = self.0.ended.load(Relaxed);
         usize::try_from(self.total().saturating_sub(ended)).unwrap_or(usize::MAX)
     }
 
-    /// Running requests, connections that have not sent their first request yet, and threads that are lost.
+    /// The running requests, connections that have not sent their first request yet, and threads that are lost.
     pub fn busy(&self) -> usize {
         self.requests() + self.0.fresh.load(Relaxed) + self.lost()
     }
 
-    /// Waits until there were so many requests as the limit says, once.
+    /// Waits until the limit of requests is reached; once.
     pub async fn enough(&self) {
         self.0.enough.notified().await;
     }
@@ -98,22 +101,22 @@ impl Load {
         }
     }
 
-    /// Waits until a request was given up.
+    /// Waits until the service has not responded in time to a request.
     pub async fn given_up(&self) {
         self.0.given_up.notified().await;
     }
 
-    /// So many threads are held by jobs that nobody waits for. Says whether there were fewer before.
+    /// Sets the number of threads with jobs whose response is not waited for. Returns whether it was lower before.
     pub fn set_lost(&self, threads: usize) -> bool {
         self.0.lost.swap(threads, Relaxed) < threads
     }
 
-    /// How many threads are held by jobs that nobody waits for.
+    /// The number of threads with jobs whose response is not waited for.
     pub fn lost(&self) -> usize {
         self.0.lost.load(Relaxed)
     }
 
-    /// From now on, so many connections are to close with their next response.
+    /// From now on, this number of connections are to close with their next response.
     pub fn shed(&self, connections: usize) {
         let change = |now| (now != ALL).then_some(connections);
         // All are more than some.
@@ -140,8 +143,8 @@ impl Load {
         surplus.fetch_update(Relaxed, Relaxed, take).is_ok()
     }
 
-    /// There is no room for new connections: has so many close that are idle. Without any, the next response is
-    /// the last on its connection. Gives how many there were.
+    /// Makes room for new connections: closes up to `places` idle ones, and returns how many. If none is idle, the next
+    /// response is the last on its connection.
     pub fn make_room(&self, places: usize) -> usize {
         let closed = self.0.table.close_idle(places, self.millis(Instant::now()));
         if closed == 0 && !self.has_surplus() {
@@ -156,7 +159,7 @@ impl Load {
         u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The service is waited for no longer.
+    /// The service has not responded in time.
     pub(super) fn request_given_up(&self) {
         self.0.given_up.notify_one();
     }
@@ -173,6 +176,7 @@ impl Load {
         self.0.fresh.fetch_sub(1, Relaxed);
     }
 
+    /// A connection was closed.
     pub(super) fn connection_closed(&self) {
         if self.0.connections.fetch_sub(1, Relaxed) == 1 {
             self.0.no_connections.notify_waiters();
@@ -186,6 +190,7 @@ impl Load {
         }
     }
 
+    /// Its response was sent, or will not be.
     pub(super) fn request_ended(&self) {
         self.0.ended.fetch_add(1, Relaxed);
     }

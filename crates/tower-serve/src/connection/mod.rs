@@ -1,31 +1,31 @@
-//! One client connection: hyper, its limits and time-outs, and the strict checks above hyper.
+//! One client connection: hyper, its limits and timeouts, and the strict checks above hyper.
 //!
-//! hyper reads and writes HTTP/1.1. What it lets through or leaves to others is refused or bounded here:
+//! hyper reads and writes HTTP/1.1. What it accepts or leaves to its user is refused or limited here. In the order in which
+//! a request passes them:
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `check`, `host` | requests that RFC 9110 and RFC 9112 forbid are answered with 4xx or 501 before the service is called |
-//! | `refusal`, `server_response` | each cause of a response of the server itself; how they are rendered |
-//! | `call`, `respond` | calls the service; turns its errors, panics and timeouts into responses |
-//! | `request_body`, `response_body` | broken and stalled bodies are never taken for whole ones |
-//! | `source` | tells when all of a body is here that the service does not read |
-//! | `readiness` | responds to load balancers at the readiness path |
-//! | `clock`, `timer` | the deadlines of a connection, on one timer |
-//! | `io`, `progress` | how the parts above learn what the socket and the others do |
-//! | `drain` | how it hears that the worker is to stop |
-//! | `close` | a close that does not destroy the answer, and one that does |
-//! | `parked` | an idle connection without hyper and its buffer |
-//! | `table` | all connections of the worker: a new one takes the place of one that is idle |
-//! | `serve` | drives all of them |
-//! | `shared` | what the connections of one worker share |
-//! | `tcp`, `handshake` | a TCP connection, which may have to become one with TLS first |
+//! | `shared`, `load`, `table` | what the connections of one server share: settings, counters, and a table in which a new connection takes the place of an idle one |
+//! | `tcp`, `handshake` | a TCP connection, which may have to begin with a TLS handshake |
+//! | `serve` | drives a connection: active in the hands of hyper, idle without hyper and its buffer, or closing |
+//! | `protocol` | the protocol, chosen in one place, and hyper for it |
+//! | `handle`, `state`, `output` | the state of a connection, which its parts report to: enums that only the connection's task changes |
+//! | `deadlines` | the deadlines of a connection, on one timer |
+//! | `io`, `received` | the socket; what of its input hyper hides |
+//! | `exchange` | one request and its response: checks it, calls the service, has its deadline |
+//! | `check`, `host`, `readiness` | requests that RFC 9110 and RFC 9112 forbid are refused before the service is called; those of load balancers are responded to |
+//! | `shared_body`, `request_body` | the request's body, which another thread may read; a broken or stalled one never looks whole |
+//! | `respond`, `refusal`, `server_response` | from the service's result to the response; each cause for which the server responds itself, and how |
+//! | `response_body` | the response's body, at whose end the exchange ends; a broken one never looks whole |
+//! | `close` | a close that does not destroy the last response, and one that does; the response to a request that hyper could not read |
+//! | `http_service`, `events` | what the user gives: a service, and hooks |
 //!
-//! `Content-Length` together with `Transfer-Encoding`: hyper takes the length out of the request before anyone
-//! sees it, reads the body as chunked, and closes the connection after the answer. So nothing that follows on
-//! that connection is ever taken for a request, which is what RFC 9112 section 6.3 asks for.
+//! `Content-Length` together with `Transfer-Encoding`: hyper takes the length out of the request before the service could
+//! see it, reads the body as chunked, and closes the connection after the response. So nothing that follows on
+//! that connection is ever taken for a request, as RFC 9112 section 6.3 requires.
 //!
-//! The lines before the chunks of a body, of which hyper lets through what the grammar does not have (`5;`, a NUL in an
-//! extension), are looked at as they are read, by `progress::chunk_lines`. Where a body begins is known if its request was not
+//! The lines before the chunks of a body, of which hyper accepts some that the grammar does not have (`5;`, a NUL in an
+//! extension), are checked as they are read, by `received`. Where a body begins is known if its request was not
 //! sent behind another one in the same piece, and if head and first piece together have less than 9 KiB; otherwise
 //! hyper's rules hold. The framing is hyper's in any case, so that nothing can be smuggled by the difference.
 //!
@@ -36,16 +36,16 @@
 mod check;
 mod close;
 mod deadlines;
-mod direct_response;
-mod drain;
 mod events;
 mod exchange;
-mod guard;
+mod handle;
 #[cfg(feature = "tls")]
 mod handshake;
 mod host;
+mod http_service;
 mod io;
 mod load;
+mod output;
 mod protocol;
 mod readiness;
 mod received;
@@ -64,6 +64,7 @@ mod tcp;
 mod tests;
 
 pub use events::{ConnectionHooks, ConnectionStep};
+pub use http_service::HttpService;
 pub use load::Load;
 pub(crate) use readiness::Readiness;
 pub use request_body::RequestBody;
@@ -71,4 +72,4 @@ pub(crate) use serve::serve;
 pub use server_response::RequestSummary;
 pub(crate) use shared::Shared;
 pub(crate) use tcp::serve_tcp;
-pub(crate) use tower_server_info::ConnectInfo;
+use tower_server_info::ConnectInfo;

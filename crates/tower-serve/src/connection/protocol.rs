@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{close::End, exchange::ExchangeService, io::Io, state::ConnectionHandle};
+use super::{close::End, exchange::ExchangeService, handle::ConnectionHandle, io::Io};
 use crate::{Http, HttpService, error::panic_text};
 
 /// hyper's default; to name it costs an allocation per request.
@@ -63,8 +63,8 @@ where
         let Self::Http1(http) = self;
         let poll = catch_unwind(AssertUnwindSafe(|| {
             let poll = Pin::new(&mut *http).poll(cx);
-            if matches!(poll, Poll::Ready(Ok(()))) && handle.lock().has_unwritten() {
-                // After a request for an upgrade, hyper is done before it has written everything. It goes on when it is
+            if matches!(poll, Poll::Ready(Ok(()))) && handle.lock().output.has_unwritten() {
+                // After a request for an upgrade, hyper is done before it has written everything. It continues when it is
                 // polled again.
                 return Pin::new(http).poll(cx);
             }

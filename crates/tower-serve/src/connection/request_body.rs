@@ -66,7 +66,7 @@ const FORBIDDEN_TRAILERS: [HeaderName; 31] = [
 /// * [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the client closed the connection;
 /// * [`InvalidData`](io::ErrorKind::InvalidData): the chunked coding is malformed (RFC 9112 section 7.1).
 ///
-/// A service that then fails with any error is answered for with 408 in the first case and 400 in the
+/// A service that then fails with any error makes the server respond with 408 in the first case and with 400 in the
 /// others. The connection closes after the response in every case.
 ///
 /// # Trailers

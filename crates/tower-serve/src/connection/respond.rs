@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use http_body::Body;
 
 use super::{
-    guard::ExchangeGuard,
+    handle::ExchangeGuard,
     readiness::ReadinessReport,
     refusal::Refusal,
     response_body::ResponseBody,
@@ -47,7 +47,7 @@ pub(super) fn respond<B: Body>(
         Ok(mut response) => {
             let ends_with_connection = exchange.is_http10() && !has_length(&response);
             if ends_with_connection {
-                // hyper would confirm to a client that asked for it that the connection goes on, and close it all the
+                // hyper would confirm to a client that asked for it that the connection stays open, and close it all the
                 // same.
                 *response.version_mut() = Version::HTTP_10;
             }
@@ -108,7 +108,7 @@ fn close<B>(response: &mut Response<B>) {
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// Whether the length of the body is known before its end. That to HEAD has none, which is not looked at: its
+/// Whether the length of the body is known before its end. That to HEAD has none, which is not checked: its
 /// connection closes for nothing.
 fn has_length<B: Body>(response: &Response<B>) -> bool {
     let status = response.status();

@@ -10,7 +10,7 @@ use http::{Response, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::guard::ExchangeGuard;
+use super::handle::ExchangeGuard;
 use crate::{BoxError, error::error_text};
 
 pin_project! {
@@ -62,7 +62,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    /// Tells the access log what is about to be sent.
+    /// Reports to the access log what is about to be sent.
     pub(super) fn record(response: &mut Response<Self>) {
         if response.body_mut().exchange.record().is_none() {
             return;
@@ -72,7 +72,7 @@ where
         let length = announced.or_else(|| response.body().size_hint().exact());
         let status = response.status();
         let exchange = &mut response.body_mut().exchange;
-        let written = exchange.handle().lock().written();
+        let written = exchange.handle().lock().output.written();
         if let Some(record) = exchange.record() {
             record.answer(status, length, written);
         }

@@ -18,13 +18,13 @@ use super::{
     ConnectInfo, Shared,
     close::{Closing, End, close},
     deadlines::{DeadlineEvent, Deadlines, TimeoutKind},
-    drain::{News, drained},
     events::ConnectionEvents,
     exchange::ExchangeService,
-    guard::ConnectionGuard,
+    handle::ConnectionGuard,
     io::{Io, is_blank},
     protocol::{Parts, Protocol},
     refusal::Refusal,
+    shared::{DrainCheck, drained},
     shared_body::BodyState,
     table::WaitsFor,
 };
@@ -33,7 +33,7 @@ use crate::{HttpService, error::error_text};
 /// Serves one connection until it has ended, and never panics.
 ///
 /// When `drain` is set, an idle connection closes after that time, a busy one closes after its response, and
-/// a new one has a moment to send its first request, which is answered.
+/// a new one has a moment to send its first request, which is served.
 pub(crate) fn serve<IO, S>(
     io: IO,
     connection: ConnectInfo,
@@ -80,12 +80,12 @@ where
     async move {
         let connection = &mut connection;
         let mut drain = pin!(drained(connection.shared.drain.clone(), None));
-        let mut drain_news = News::of(connection.shared.drain.clone());
+        let mut drain_check = DrainCheck::new(connection.shared.drain.clone());
 
         let closing = loop {
             let end = poll_fn(|cx| {
                 // First, so that a request which is about to be read is known to be the last.
-                if drain_news.are_there(cx.waker()) {
+                if drain_check.is_due(cx.waker()) {
                     connection.guard.handle().entry().set_waker(cx.waker());
                     // Otherwise it may not have taken the waker.
                     while let Poll::Ready((idle, receiver)) =
@@ -147,10 +147,10 @@ where
                 State::Idle { .. } | State::Ended => Poll::Pending,
             };
             let state = &mut *handle.lock();
-            if state.end_turn() && polled.is_pending() {
+            if state.output.end_turn() && polled.is_pending() {
                 return Poll::Pending;
             }
-            if !state.is_write_blocked() && !is_broken(&polled) {
+            if !state.output.is_blocked() && !is_broken(&polled) {
                 state.set_sent();
             }
             if let Poll::Ready(end) = polled {
@@ -187,7 +187,7 @@ where
         self.state = State::Active(Protocol::new(io, service, &self.shared.http));
     }
 
-    /// Takes the connection back from hyper and decides what becomes of it: it is closed, or goes on.
+    /// Takes the connection back from hyper and decides what becomes of it: it is closed, or continues.
     fn advance(&mut self, end: End) -> Option<Closing<IO>> {
         let handle = self.guard.handle().clone();
         // Before the rest of the response is dropped.
@@ -233,7 +233,7 @@ where
                 let sent = [io.kept(), &read].concat();
                 Some(self.refuse(io, &service, Refusal::HeadTimeout, sent))
             }
-            End::Http(Err(error)) if error.is_parse() && handle.lock().take_refusal() => {
+            End::Http(Err(error)) if error.is_parse() && handle.lock().output.take_refusal() => {
                 tracing::debug!(error = error_text(&error), "a malformed request is refused");
                 // hyper has kept a head that it could not parse at all.
                 let sent = match read.is_empty() {

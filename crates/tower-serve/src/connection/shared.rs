@@ -1,6 +1,8 @@
+//! What the connections of one server share, and how they learn that they are to close.
+
 #[cfg(feature = "tls")]
 use std::sync::Arc;
-use std::time::Duration;
+use std::{future::pending, task::Waker, time::Duration};
 
 use tokio::sync::watch;
 #[cfg(feature = "tls")]
@@ -11,11 +13,13 @@ use crate::{Http, access_log::Log};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What the connections of one worker share.
+type Drain = watch::Receiver<Option<Duration>>;
+
+/// What the connections of one server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) http: Http,
-    pub(super) drain: watch::Receiver<Option<Duration>>,
+    pub(super) drain: Drain,
     pub(super) load: Load,
     pub(super) access_log: Option<Log>,
     pub(super) readiness: Option<Readiness>,
@@ -26,11 +30,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// `drain` is set when the worker is to stop: how long an idle connection may wait for its last
-    /// request. No time-out is longer than a year.
+    /// `drain` is set when the connections are to close: how long an idle one may wait for its last request. No timeout
+    /// is longer than a year.
     pub(crate) fn new(
         mut http: Http,
-        drain: watch::Receiver<Option<Duration>>,
+        drain: Drain,
         load: Load,
         access_log: Option<Log>,
         readiness: Option<Readiness>,
@@ -43,7 +47,7 @@ impl Shared {
             &mut http.write_timeout,
             &mut http.request_timeout,
         ] {
-            // Far beyond it, there is no such time.
+            // `Instant` cannot represent a time far beyond it.
             *time = YEAR.min(*time);
         }
         Self {
@@ -69,5 +73,38 @@ impl Shared {
             tls: Some(tls),
             ..self
         }
+    }
+}
+
+/// Waits until connections are to close, or are to in another time than the `known` one.
+pub(super) async fn drained(mut drain: Drain, known: Option<Duration>) -> (Duration, Drain) {
+    let idle = drain.wait_for(|idle| *idle != known).await;
+    if let Ok(Some(idle)) = idle.map(|idle| *idle) {
+        return (idle, drain);
+    }
+    // The server is gone, and with it the last one that could set it.
+    pending().await
+}
+
+/// Whether [`drained`] has to be polled, which costs more than this check.
+pub(super) struct DrainCheck {
+    drain: Drain,
+    /// The task that is woken.
+    waker: Option<Waker>,
+}
+
+impl DrainCheck {
+    pub(super) fn new(drain: Drain) -> Self {
+        Self { drain, waker: None }
+    }
+
+    pub(super) fn is_due(&mut self, waker: &Waker) -> bool {
+        let is_known = |known: &Waker| known.will_wake(waker);
+        if self.waker.as_ref().is_some_and(is_known) && !self.drain.has_changed().unwrap_or(true) {
+            return false;
+        }
+        self.waker = Some(waker.clone());
+        self.drain.mark_unchanged();
+        true
     }
 }

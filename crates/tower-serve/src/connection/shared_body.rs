@@ -45,7 +45,7 @@ pub(super) enum AfterBody {
 }
 
 /// Whether the connection takes the first piece of a body that the service does not read. When that is all, the client
-/// has nothing more to send, which hyper does not tell.
+/// has nothing more to send, which hyper does not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prefetch {
     /// It does not: the body is large, the client would be asked for it, or the service reads it.
@@ -175,7 +175,7 @@ impl SharedBody {
         }
     }
 
-    /// For a service that has not responded: takes the first piece of a body that it does not read, and tells what its
+    /// For a service that has not responded: takes the first piece of a body that it does not read, and returns what its
     /// reader does. To be called when the service waits, not before: hyper wakes the connection once more for what is taken.
     pub(super) fn prefetch(&self, cx: &mut Context<'_>) -> ReaderProgress {
         let mut inner = self.lock();

@@ -1,3 +1,5 @@
+//! A TCP connection, which begins with a TLS handshake if the server has a certificate.
+
 use std::{future::Future, sync::Arc};
 
 #[cfg(feature = "tls")]
@@ -7,7 +9,7 @@ use tokio::net::TcpStream;
 use super::{ConnectInfo, Shared, serve};
 #[cfg(feature = "tls")]
 use super::{
-    guard::ConnectionGuard,
+    handle::ConnectionGuard,
     handshake::{Shaken, handshake},
     refusal::Refusal,
     serve::serve_open,

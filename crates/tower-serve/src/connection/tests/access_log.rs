@@ -129,7 +129,7 @@ async fn every_kind_of_response() {
         client
             .send(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n"))
             .await;
-        assert_eq!(client.answer().await.body.len(), 5);
+        assert_eq!(client.response().await.body.len(), 5);
     }
     for line in ["HEAD /full", "HEAD /stream", "GET /none"] {
         client
@@ -164,9 +164,9 @@ async fn pipelined_requests_have_a_line_each() {
         .collect();
     client.send(format!("{requests}nonsense\r\n\r\n")).await;
     for _ in 0..20 {
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
-    assert_eq!(client.answer().await.status, 400);
+    assert_eq!(client.response().await.status, 400);
     client.ended().await;
     let lines = logged.lines();
     for (number, line) in lines[..20].iter().enumerate() {
@@ -215,18 +215,18 @@ async fn a_client_that_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_does_not_answer_in_time() {
+async fn a_service_that_does_not_respond_in_time() {
     let logged = Logged::new();
     let service = service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
     let mut client = logged.server.connect(service);
     client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let length = client.answer().await.body.len() as u64;
+    let length = client.response().await.body.len() as u64;
     client.ended().await;
     assert_eq!(facts(&logged.line()), (Some("/wait"), 504, length, false));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_before_the_answer() {
+async fn a_client_that_leaves_before_the_response() {
     let logged = Logged::new();
     let service = service_fn(|_| std::future::pending::<Result<Response<String>, Infallible>>());
     let (client, io) = tokio::io::duplex(1000);
@@ -239,15 +239,15 @@ async fn a_client_that_leaves_before_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_has_gone_when_its_answer_is_written() {
+async fn a_client_that_has_gone_when_its_response_is_written() {
     let logged = Logged::new();
     let (mut client, requests) = tokio::io::duplex(1000);
-    let (_, answers) = tokio::io::duplex(1000);
+    let (_, responses) = tokio::io::duplex(1000);
     client
         .write_all(b"GET /full HTTP/1.1\r\nhost: a\r\n\r\n")
         .await
         .unwrap();
-    let io = tokio::io::join(requests, answers);
+    let io = tokio::io::join(requests, responses);
     let (connection, shared) = (ConnectInfo::unix(None), logged.server.shared.clone());
     bounded(serve(io, connection, service_fn(all_kinds), shared)).await;
     assert_eq!(facts(&logged.line()), (Some("/full"), 200, 0, true));
@@ -306,7 +306,7 @@ async fn more_than_was_announced_is_not_counted() {
     });
     let mut client = logged.server.connect(service);
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert_eq!(client.answer().await.body, b"123");
+    assert_eq!(client.response().await.body, b"123");
     leave(client).await;
     assert_eq!(facts(&logged.line()), (Some("/"), 200, 3, false));
 }
@@ -317,17 +317,17 @@ async fn what_the_service_does_not_see() {
     let logged = Logged::new();
     let mut client = logged.server.connect(echo());
     client.send("GET /no-host HTTP/1.1\r\n\r\n").await;
-    let answer = client.answer().await;
+    let response = client.response().await;
     client.ended().await;
-    let bytes = answer.body.len() as u64;
+    let bytes = response.body.len() as u64;
     assert_eq!(facts(&logged.line()), (Some("/no-host"), 400, bytes, false));
 
     let logged = Logged::new();
     let mut client = logged.server.connect(echo());
     client.send("GET /slow HTTP/1.1\r\n").await;
-    let answer = client.answer().await;
+    let response = client.response().await;
     client.ended().await;
-    let bytes = answer.body.len() as u64;
+    let bytes = response.body.len() as u64;
     assert_eq!(facts(&logged.line()), (Some("/slow"), 408, bytes, false));
 }
 
@@ -364,19 +364,19 @@ async fn what_hyper_refuses_has_the_status_that_the_client_sees() {
         let logged = Logged::with(|http| http.max_header_size = 256 << 10);
         let mut client = logged.server.connect_with(2 << 20, echo());
         client.send(&request).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.closes()), (status, true));
-        assert!(answer.text().starts_with(&status.to_string()));
+        let response = client.response().await;
+        assert_eq!((response.status, response.closes()), (status, true));
+        assert!(response.text().starts_with(&status.to_string()));
         leave(client).await;
         let line = logged.line();
-        let bytes = answer.body.len() as u64;
+        let bytes = response.body.len() as u64;
         let (logged, rest) = (line["target"].as_str(), facts(&line));
         assert_eq!((rest.1, rest.2, rest.3), (status.into(), bytes, false));
         let logged = logged.map(|logged| logged.trim_end_matches("..."));
         assert_eq!(logged, target, "{}", &request[..request.len().min(60)]);
     }
 
-    // As much is known of one that is refused at HEAD, whose answer has no body.
+    // As much is known of one that is refused at HEAD, whose response has no body.
     let logged = Logged::new();
     let mut client = logged.server.connect(echo());
     client.send("HEAD /a`b HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -386,12 +386,23 @@ async fn what_hyper_refuses_has_the_status_that_the_client_sees() {
     leave(client).await;
     assert_eq!(logged.line()["method"], "HEAD");
 
-    // This one gets no answer.
+    // This one gets no response.
     let logged = Logged::new();
     let mut client = logged.server.connect(echo());
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     client.ended().await;
     assert!(logged.lines().is_empty());
+}
+
+/// Its response is written without hyper.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_it_is_refused() {
+    let logged = Logged::new();
+    let mut client = logged.server.connect_with(16, echo());
+    client.send("GET /slow HTTP/").await;
+    client.fill().await;
+    leave(client).await;
+    assert_eq!(facts(&logged.line()), (Some("/slow"), 408, 16, true));
 }
 
 #[tokio::test(start_paused = true)]

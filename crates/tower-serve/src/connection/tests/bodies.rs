@@ -36,18 +36,18 @@ async fn read(request: Request<RequestBody>) -> Result<Response<String>, BoxErro
 }
 
 /// Sends a body; gives what the service says of it, and asserts that no other request is served after it
-/// when it is broken or has trailers, whatever the service answers.
+/// when it is broken or has trailers, regardless of how the service responds.
 async fn read_of(body: &[u8]) -> String {
     let server = Server::new();
     let mut client = server.connect(service_fn(read));
     client.send(CHUNKED).await;
     client.send(body).await;
-    let answer = client.answer().await;
-    let text = answer.text().to_owned();
+    let response = client.response().await;
+    let text = response.text().to_owned();
     if text.ends_with(" end") && !text.contains('{') {
-        assert!(!answer.closes(), "{text}");
+        assert!(!response.closes(), "{text}");
     } else {
-        assert!(answer.closes(), "{text}");
+        assert!(response.closes(), "{text}");
         client.ended().await;
     }
     text
@@ -99,13 +99,13 @@ async fn malformed_chunked_bodies() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_body_that_fails_the_service_is_answered_with_400() {
+async fn a_malformed_body_that_fails_the_service_gets_400() {
     let server = Server::new();
     let mut client = server.connect(echo());
     client.send([CHUNKED, "nonsense\r\n"].concat()).await;
-    let answer = client.answer().await;
-    assert_eq!(answer.status, 400);
-    assert!(answer.closes());
+    let response = client.response().await;
+    assert_eq!(response.status, 400);
+    assert!(response.closes());
     client.ended().await;
 }
 
@@ -122,18 +122,18 @@ async fn a_body_that_is_cut_off_is_an_error() {
         let mut client = server.connect(service_fn(read));
         client.send(request).await;
         client.io.shutdown().await.expect("half closed");
-        let answer = client.answer().await;
+        let response = client.response().await;
         assert!(
-            answer.text().starts_with("hello UnexpectedEof: "),
+            response.text().starts_with("hello UnexpectedEof: "),
             "{request:?}: {}",
-            answer.text()
+            response.text()
         );
         client.ended().await;
 
         let mut client = server.connect(echo());
         client.send(request).await;
         client.io.shutdown().await.expect("half closed");
-        assert_eq!(client.answer().await.status, 400, "{request:?}");
+        assert_eq!(client.response().await.status, 400, "{request:?}");
         client.ended().await;
     }
 }
@@ -143,12 +143,12 @@ async fn a_stalled_body_says_so() {
     let server = Server::new();
     let mut client = server.connect(service_fn(read));
     client.send([CHUNKED, "5\r\nhello"].concat()).await;
-    let answer = client.answer().await;
+    let response = client.response().await;
     assert_eq!(
-        answer.text(),
+        response.text(),
         "hello TimedOut: the request body timed out: the client sent nothing of it for 30s"
     );
-    assert!(answer.closes());
+    assert!(response.closes());
     client.ended().await;
 }
 
@@ -183,15 +183,15 @@ async fn trailers_arrive_without_what_is_forbidden_there() {
         read_of(body.as_bytes()).await,
         "hello {\"digest\": \"x\"} end"
     );
-    // Nothing is left of these; the connection closes all the same.
+    // All of these are removed; the connection closes all the same.
     let server = Server::new();
     let mut client = server.connect(service_fn(read));
     client
         .send([CHUNKED, "0\r\nhost: b\r\n\r\n"].concat())
         .await;
-    let answer = client.answer().await;
-    assert_eq!(answer.text(), " end");
-    assert!(answer.closes());
+    let response = client.response().await;
+    assert_eq!(response.text(), " end");
+    assert!(response.closes());
     client.ended().await;
 }
 
@@ -207,8 +207,8 @@ async fn nothing_is_served_after_trailers() {
         let count = Count::default();
         let mut client = server.connect(counted(&count));
         client.send(&request).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.closes()), (200, true));
+        let response = client.response().await;
+        assert_eq!((response.status, response.closes()), (200, true));
         client.ended().await;
         assert_eq!(count.get(), 1, "{trailers:?}");
 
@@ -223,8 +223,8 @@ async fn nothing_is_served_after_trailers() {
         };
         let mut client = server.connect(service);
         client.send(&request).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.closes()), (200, true));
+        let response = client.response().await;
+        assert_eq!((response.status, response.closes()), (200, true));
         client.ended().await;
         assert_eq!(count.get(), 1, "{trailers:?}");
 
@@ -246,11 +246,11 @@ async fn nothing_is_served_after_trailers() {
             };
             let mut client = server.connect(service);
             client.send(requests).await;
-            assert_eq!(client.answer().await.status, 200);
+            assert_eq!(client.response().await.status, 200);
             let start = Instant::now();
             go.send_replace(true);
-            if let Some(answer) = client.next_answer().await {
-                assert_eq!((answer.status, answer.closes()), (400, true));
+            if let Some(response) = client.next_response().await {
+                assert_eq!((response.status, response.closes()), (400, true));
             }
             assert!(trailers.ends_with("\n\n") || start.elapsed().is_zero());
             client.ended().await;
@@ -297,7 +297,7 @@ async fn a_response_that_fails_never_ends_cleanly() {
         let server = Server::new();
         let mut client = server.connect(failing(end));
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-        assert!(client.next_answer().await.is_none());
+        assert!(client.next_response().await.is_none());
         bounded(client.served).await.expect("no panic");
         assert_eq!(server.load.requests(), 0);
     }
@@ -314,7 +314,7 @@ async fn a_response_shorter_than_it_says_never_ends_cleanly() {
             ])))?)
         }));
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert!(client.next_answer().await.is_none());
+    assert!(client.next_response().await.is_none());
     bounded(client.served).await.expect("no panic");
 }
 
@@ -350,23 +350,23 @@ async fn client_of(version: &str, next: Next, stop: Stop) -> (String, io::Result
     bounded(io.write_all(request.as_bytes()))
         .await
         .expect("sent");
-    let mut answer = String::new();
+    let mut response = String::new();
     if stop != Stop::Never {
         // What it got so far is all that the server has to give.
-        while !answer.ends_with("hello") {
+        while !response.ends_with("hello") {
             let byte = bounded(io.read_u8()).await.expect("a byte");
-            answer.push(byte.into());
+            response.push(byte.into());
         }
     }
     match stop {
         Stop::Never => bounded(served).await.expect("no panic"),
         Stop::Worker => served.abort(),
     }
-    let read = bounded(io.read_to_string(&mut answer)).await;
-    (answer, read)
+    let read = bounded(io.read_to_string(&mut response)).await;
+    (response, read)
 }
 
-/// Only a reset tells a client of HTTP/1.0 that a response without a length is not whole.
+/// Only by a reset does a client of HTTP/1.0 see that a response without a length is not whole.
 #[tokio::test]
 async fn a_broken_response_to_http_1_0_is_reset() {
     let (_, read) = old_client(
@@ -377,9 +377,9 @@ async fn a_broken_response_to_http_1_0_is_reset() {
     assert!(read.is_err());
     let (_, read) = old_client(|| panic!("a panic for a test"), Stop::Never).await;
     assert!(read.is_err());
-    let (answer, read) = old_client(|| Poll::Ready(None), Stop::Never).await;
+    let (response, read) = old_client(|| Poll::Ready(None), Stop::Never).await;
     assert!(read.is_ok());
-    assert!(answer.ends_with("hello"), "{answer}");
+    assert!(response.ends_with("hello"), "{response}");
 }
 
 /// Others see it by the framing, and keep what was sent before: a client that has nothing at all might send
@@ -387,14 +387,15 @@ async fn a_broken_response_to_http_1_0_is_reset() {
 #[tokio::test]
 async fn a_broken_response_to_http_1_1_arrives_as_far_as_it_went() {
     let error = || Poll::Ready(Some(Err("out of ideas".into())));
-    let (answer, read) = client_of("HTTP/1.1", error, Stop::Never).await;
+    let (response, read) = client_of("HTTP/1.1", error, Stop::Never).await;
     assert!(read.is_ok(), "{read:?}");
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(answer.ends_with("\r\n\r\n5\r\nhello\r\n"), "{answer}");
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    assert!(response.ends_with("\r\n\r\n5\r\nhello\r\n"), "{response}");
 
-    let (answer, read) = client_of("HTTP/1.1", || panic!("a panic for a test"), Stop::Never).await;
+    let (response, read) =
+        client_of("HTTP/1.1", || panic!("a panic for a test"), Stop::Never).await;
     assert!(read.is_ok(), "{read:?}");
-    assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+    assert!(!response.ends_with("0\r\n\r\n"), "{response}");
 }
 
 /// A response that the worker has no more time for is reset, and one whose client is taken for gone.
@@ -405,7 +406,7 @@ async fn a_response_that_is_dropped_is_reset() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_fails_is_answered_for() {
+async fn a_service_that_fails_gets_500_sent_for_it() {
     let server = Server::new();
     let failing = service_fn(async |_: Request<RequestBody>| {
         Err::<Response<String>, BoxError>("a secret".into())
@@ -424,10 +425,10 @@ async fn a_service_that_fails_is_answered_for() {
         server.connect(panicking_early),
     ] {
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.closes()), (500, true));
+        let response = client.response().await;
+        assert_eq!((response.status, response.closes()), (500, true));
         assert_eq!(
-            answer.text(),
+            response.text(),
             "500 Internal Server Error\nThe server failed to handle the request.\n"
         );
         client.ended().await;
@@ -449,13 +450,17 @@ async fn lines_before_chunks_that_the_grammar_does_not_have() {
                     let mut client = server.connect(echo());
                     if !before.is_empty() {
                         client.send(before).await;
-                        assert_eq!(client.answer().await.status, 200);
+                        assert_eq!(client.response().await.status, 200);
                     }
                     client.send(&request[..cut]).await;
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     client.send(&request[cut..]).await;
-                    let answer = client.answer().await;
-                    assert_eq!((answer.status, answer.closes()), (400, true), "{request:?}");
+                    let response = client.response().await;
+                    assert_eq!(
+                        (response.status, response.closes()),
+                        (400, true),
+                        "{request:?}"
+                    );
                     client.ended().await;
                 }
             }
@@ -468,6 +473,6 @@ async fn lines_before_chunks_that_the_grammar_does_not_have() {
         client
             .send([head, "5 ;a=\"\\\"\";b\r\n\n5;\r\n\r\n0\r\n\r\n"].concat())
             .await;
-        assert_eq!(client.answer().await.text(), "POST / a \n5;\r\n");
+        assert_eq!(client.response().await.text(), "POST / a \n5;\r\n");
     }
 }

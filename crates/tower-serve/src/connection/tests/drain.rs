@@ -4,7 +4,7 @@ use super::*;
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// Answers when it is told to.
+/// Responds when `wait` turns true.
 fn waiting(
     wait: &watch::Receiver<bool>,
 ) -> impl Service<Request<RequestBody>, Response = Response<String>, Error = BoxError, Future: Send>
@@ -27,12 +27,12 @@ async fn an_idle_connection_closes_at_once() {
     let server = Server::new();
     let mut client = server.connect(echo());
     client.send(GET).await;
-    client.answer().await;
+    client.response().await;
     // Even after the time when it was looked at again.
     for wait in [0, 30] {
         let mut client = server.connect(echo());
         client.send(GET).await;
-        client.answer().await;
+        client.response().await;
         tokio::time::sleep(Duration::from_secs(wait)).await;
         server.drain.send_replace(AT_ONCE);
         let start = Instant::now();
@@ -48,11 +48,11 @@ async fn a_request_that_crosses_the_close_is_no_reset() {
     for request in [true, false] {
         let mut client = server.connect(echo());
         client.send(GET).await;
-        client.answer().await;
+        client.response().await;
         server.drain.send_replace(AT_ONCE);
         if request {
             client.send(GET).await;
-            assert!(client.answer().await.closes());
+            assert!(client.response().await.closes());
         }
         assert!(client.rest().await.is_empty());
         // The client had not seen the end when it sent this.
@@ -69,7 +69,7 @@ async fn an_idle_connection_may_have_one_more_request_when_there_is_time() {
     for wait in [4, 6] {
         let mut client = server.connect(echo());
         client.send(GET).await;
-        client.answer().await;
+        client.response().await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         server.drain.send_replace(Some(Duration::from_secs(5)));
         let start = Instant::now();
@@ -77,8 +77,8 @@ async fn an_idle_connection_may_have_one_more_request_when_there_is_time() {
             tokio::time::sleep(Duration::from_secs(wait)).await;
             for client in [&mut client, &mut fresh] {
                 client.send(GET).await;
-                let answer = client.answer().await;
-                assert_eq!((answer.status, answer.closes()), (200, true));
+                let response = client.response().await;
+                assert_eq!((response.status, response.closes()), (200, true));
             }
         }
         client.ended().await;
@@ -95,7 +95,7 @@ async fn an_idle_connection_can_be_hurried() {
     let server = Server::new();
     let mut client = server.connect(echo());
     client.send(GET).await;
-    client.answer().await;
+    client.response().await;
     server.drain.send_replace(Some(Duration::from_secs(50)));
     tokio::time::sleep(Duration::from_secs(5)).await;
     server.drain.send_replace(AT_ONCE);
@@ -109,12 +109,12 @@ async fn a_request_that_is_already_on_its_way_is_served() {
     let server = Server::new();
     let mut client = server.connect(echo());
     client.send(GET).await;
-    client.answer().await;
+    client.response().await;
     // Both before the connection's task gets to run.
     client.send(GET).await;
     server.drain.send_replace(AT_ONCE);
-    let answer = client.answer().await;
-    assert_eq!((answer.status, answer.closes()), (200, true));
+    let response = client.response().await;
+    assert_eq!((response.status, response.closes()), (200, true));
     client.ended().await;
 }
 
@@ -125,14 +125,14 @@ async fn half_a_head_is_waited_for() {
         let mut client = server.connect(echo());
         client.send([first, &GET[..20]].concat()).await;
         if !first.is_empty() {
-            client.answer().await;
+            client.response().await;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         server.drain.send_replace(AT_ONCE);
         tokio::time::sleep(Duration::from_secs(5)).await;
         client.send(&GET[20..]).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.closes()), (200, true));
+        let response = client.response().await;
+        assert_eq!((response.status, response.closes()), (200, true));
         client.ended().await;
         server.drain.send_replace(None);
     }
@@ -146,10 +146,10 @@ async fn half_a_head_is_not_waited_for_any_longer_than_otherwise() {
         let start = Instant::now();
         client.send([first, &GET[..20]].concat()).await;
         if !first.is_empty() {
-            client.answer().await;
+            client.response().await;
         }
         server.drain.send_replace(AT_ONCE);
-        assert_eq!(client.answer().await.status, 408);
+        assert_eq!(client.response().await.status, 408);
         assert!(start.elapsed() < Duration::from_millis(10_100));
         client.ended().await;
         server.drain.send_replace(None);
@@ -166,8 +166,8 @@ async fn a_running_request_is_finished_and_says_close() {
     server.drain.send_replace(AT_ONCE);
     tokio::time::sleep(Duration::from_secs(100)).await;
     go.send_replace(true);
-    let answer = client.answer().await;
-    assert_eq!((answer.text(), answer.closes()), ("done", true));
+    let response = client.response().await;
+    assert_eq!((response.text(), response.closes()), ("done", true));
     client.ended().await;
 }
 
@@ -184,16 +184,16 @@ async fn a_response_that_is_on_its_way_is_finished() {
     assert_eq!(client.head().await.expect("a head").status, 200);
     server.drain.send_replace(AT_ONCE);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let answer = Answer {
+    let response = ClientResponse {
         status: 200,
         head: "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n".to_owned(),
         body: Vec::new(),
     };
-    let answer = client.body(answer).await.expect("whole");
-    assert_eq!(answer.body.len(), 100_000);
+    let response = client.body(response).await.expect("whole");
+    assert_eq!(response.body.len(), 100_000);
     // Its head did not say that it was the last, so one that comes at once is served.
     client.send(GET).await;
-    assert!(client.answer().await.closes());
+    assert!(client.response().await.closes());
     client.ended().await;
 }
 
@@ -207,8 +207,8 @@ async fn a_new_connection_has_one_request() {
     tokio::time::sleep(Duration::from_millis(900)).await;
     for client in [&mut before, &mut after] {
         client.send(GET.repeat(2)).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.closes()), (200, true));
+        let response = client.response().await;
+        assert_eq!((response.status, response.closes()), (200, true));
     }
     before.ended().await;
     after.ended().await;
@@ -227,7 +227,7 @@ async fn a_client_that_goes_on_sending_does_not_hold_it_up() {
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
         .await;
-    assert!(client.answer().await.closes());
+    assert!(client.response().await.closes());
     let start = Instant::now();
     bounded(&mut client.served).await.expect("no panic");
     assert!(start.elapsed() < Duration::from_millis(600));

@@ -1,4 +1,4 @@
-//! Ends that do not destroy the answer, over real sockets.
+//! Ends that do not destroy the response, over real sockets.
 
 use std::{
     io::{Read, Write},
@@ -33,7 +33,7 @@ async fn too_large(_: Request<RequestBody>) -> Result<Response<String>, Infallib
     Ok(response)
 }
 
-/// Sends the whole of a request before it looks for an answer, as many clients do.
+/// Sends the whole of a request before it looks for a response, as many clients do.
 fn upload(address: SocketAddr, head: &str, length: usize) -> String {
     let mut client = TcpStream::connect(address).expect("a connection");
     for end in [
@@ -47,13 +47,13 @@ fn upload(address: SocketAddr, head: &str, length: usize) -> String {
     for _ in 0..length / chunk.len() {
         client.write_all(&chunk).expect("taken");
     }
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).expect("an answer");
-    answer
+    let mut response = String::new();
+    client.read_to_string(&mut response).expect("an response");
+    response
 }
 
 #[tokio::test]
-async fn an_early_answer_to_a_large_upload_arrives() {
+async fn an_early_response_to_a_large_upload_arrives() {
     const LENGTH: usize = 64 << 20;
     let server = Server::new();
     let (address, served) = listening(&server, service_fn(too_large)).await;
@@ -75,18 +75,18 @@ async fn an_early_answer_to_a_large_upload_arrives() {
         let (status, head) = head;
         for _ in 0..20 {
             let head = head.clone();
-            let answer = tokio::task::spawn_blocking(move || upload(address, &head, LENGTH));
-            let answer = bounded(answer).await.expect("no panic");
+            let response = tokio::task::spawn_blocking(move || upload(address, &head, LENGTH));
+            let response = bounded(response).await.expect("no panic");
             assert!(
-                answer.starts_with(&format!("HTTP/1.1 {status} ")),
-                "{answer}"
+                response.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{response}"
             );
         }
     }
     served.abort();
 }
 
-/// Clients that never stop are given up.
+/// Clients that never stop are cut off.
 #[tokio::test(start_paused = true)]
 async fn lingering_has_an_end() {
     let server = Server::new();
@@ -94,7 +94,7 @@ async fn lingering_has_an_end() {
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000000\r\n\r\n")
         .await;
-    assert_eq!(client.answer().await.status, 413);
+    assert_eq!(client.response().await.status, 413);
     let start = Instant::now();
     let mut sent = 0_u64;
     let chunk = [b'x'; 4096];
@@ -112,7 +112,7 @@ async fn lingering_has_an_end() {
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000000\r\n\r\n")
         .await;
-    assert_eq!(client.answer().await.status, 413);
+    assert_eq!(client.response().await.status, 413);
     let mut sent = 0_u64;
     while client.io.write_all(&chunk).await.is_ok() {
         sent += 4096;
@@ -129,16 +129,16 @@ async fn a_clean_end_does_not_linger() {
     ] {
         let mut client = server.connect(echo());
         client.send(request).await;
-        assert!(client.answer().await.closes());
+        assert!(client.response().await.closes());
         let start = Instant::now();
         bounded(&mut client.served).await.expect("no panic");
         assert!(start.elapsed() < Duration::from_millis(10), "{request:?}");
     }
 }
 
-/// A pipelined request that is not answered must not take the answer before it away.
+/// A pipelined request that is not served must not destroy the response before it.
 #[tokio::test]
-async fn an_answer_before_unanswered_requests_arrives() {
+async fn a_response_before_unserved_requests_arrives() {
     let server = Server::new();
     let (address, served) = listening(
         &server,
@@ -153,18 +153,18 @@ async fn an_answer_before_unanswered_requests_arrives() {
     )
     .await;
     for _ in 0..20 {
-        let answer = tokio::task::spawn_blocking(move || {
+        let response = tokio::task::spawn_blocking(move || {
             let mut client = TcpStream::connect(address).expect("a connection");
             client.set_read_timeout(Some(LONG)).expect("a time-out");
             // More than hyper reads at once.
             let requests = "GET / HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
             client.write_all(requests.as_bytes()).expect("sent");
-            let mut answer = Vec::new();
-            client.read_to_end(&mut answer).expect("an answer");
+            let mut response = Vec::new();
+            client.read_to_end(&mut response).expect("an response");
             client.shutdown(Shutdown::Both).ok();
-            answer.len()
+            response.len()
         });
-        let length = bounded(answer).await.expect("no panic");
+        let length = bounded(response).await.expect("no panic");
         assert!(length > 3 << 20, "{length}");
     }
     served.abort();
@@ -187,7 +187,7 @@ async fn a_response_to_a_request_for_an_upgrade_is_whole() {
         )
         .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let answer = client.answer().await;
-    assert_eq!(answer.body.len(), 50_000);
+    let response = client.response().await;
+    assert_eq!(response.body.len(), 50_000);
     client.ended().await;
 }

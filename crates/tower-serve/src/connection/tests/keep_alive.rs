@@ -19,9 +19,9 @@ async fn a_connection_serves_many_requests() {
     let mut client = server.connect(echo());
     for _ in 0..100 {
         client.send(GET).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.text()), (200, "GET / a "));
-        assert!(!answer.closes());
+        let response = client.response().await;
+        assert_eq!((response.status, response.text()), (200, "GET / a "));
+        assert!(!response.closes());
     }
     for body in ["", "one", "two"] {
         let length = body.len();
@@ -30,12 +30,12 @@ async fn a_connection_serves_many_requests() {
                 "POST /b HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}"
             ))
             .await;
-        assert_eq!(client.answer().await.text(), format!("POST /b a {body}"));
+        assert_eq!(client.response().await.text(), format!("POST /b a {body}"));
     }
     client
         .send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         .await;
-    assert!(client.answer().await.closes());
+    assert!(client.response().await.closes());
     client.ended().await;
 }
 
@@ -46,10 +46,10 @@ async fn http_1_0_closes_unless_asked() {
     client
         .send("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
         .await;
-    let answer = client.answer().await;
-    assert_eq!(answer.field("connection"), "keep-alive");
+    let response = client.response().await;
+    assert_eq!(response.field("connection"), "keep-alive");
     client.send("GET / HTTP/1.0\r\n\r\n").await;
-    assert_eq!(client.answer().await.text(), "GET / none ");
+    assert_eq!(client.response().await.text(), "GET / none ");
     client.ended().await;
 }
 
@@ -60,12 +60,12 @@ async fn of_two_connection_lines_close_wins() {
     client
         .send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nconnection: keep-alive\r\n\r\n")
         .await;
-    assert!(client.answer().await.closes());
+    assert!(client.response().await.closes());
     client.ended().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn pipelined_requests_are_answered_in_order() {
+async fn pipelined_requests_are_responded_to_in_order() {
     let server = Server::new();
     // The first takes longest.
     let mut client = server.connect(service_fn(async |request: Request<RequestBody>| {
@@ -79,7 +79,7 @@ async fn pipelined_requests_are_answered_in_order() {
         .collect();
     client.send(requests).await;
     for number in 0..10 {
-        assert_eq!(client.answer().await.text(), format!("/{number}"));
+        assert_eq!(client.response().await.text(), format!("/{number}"));
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_small_unread_body_costs_nothing() {
         client
             .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345")
             .await;
-        assert!(!client.answer().await.closes());
+        assert!(!client.response().await.closes());
     }
 }
 
@@ -109,7 +109,7 @@ async fn a_large_unread_body_costs_the_connection() {
         client
             .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n12345")
             .await;
-        assert!(client.answer().await.closes());
+        assert!(client.response().await.closes());
         client.ended().await;
     }
 }
@@ -122,7 +122,7 @@ async fn continue_is_sent_when_the_body_is_wanted() {
     client.send(request).await;
     assert_eq!(client.head().await.expect("a head").status, 100);
     client.send("12345").await;
-    assert_eq!(client.answer().await.text(), "POST / a 12345");
+    assert_eq!(client.response().await.text(), "POST / a 12345");
 
     let mut client = server.connect(service_fn(ignore));
     client.send(request).await;
@@ -147,10 +147,10 @@ async fn head_and_bodiless_statuses() {
         assert_eq!(client.head().await.expect("a head").status, status);
     }
     client.send("GET /200 HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert_eq!(client.answer().await.text(), "hello");
+    assert_eq!(client.response().await.text(), "hello");
 }
 
-/// What RFC 9110 section 15.2 calls interim is no answer.
+/// What RFC 9110 section 15.2 calls interim is no response.
 #[tokio::test(start_paused = true)]
 async fn an_interim_response_is_an_error_of_the_service() {
     for status in [100, 101, 103] {
@@ -160,8 +160,8 @@ async fn an_interim_response_is_an_error_of_the_service() {
             Ok::<_, Infallible>(response.expect("valid"))
         }));
         client.send(GET).await;
-        let answer = client.head().await.expect("a head");
-        assert_eq!(answer.status, 500, "{status}");
+        let response = client.head().await.expect("a head");
+        assert_eq!(response.status, 500, "{status}");
     }
 }
 
@@ -195,7 +195,7 @@ async fn the_facts_of_the_connection_come_with_every_request() {
         let mut client = Client::new(client, served);
         for _ in 0..2 {
             client.send(GET).await;
-            assert_eq!(client.answer().await.text(), expected);
+            assert_eq!(client.response().await.text(), expected);
         }
     }
 }
@@ -220,11 +220,11 @@ async fn an_axum_router_is_a_service() {
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345")
         .await;
-    assert_eq!(client.answer().await.text(), "12345");
+    assert_eq!(client.response().await.text(), "12345");
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 500000\r\n\r\n123456789012345")
         .await;
-    assert_eq!(client.answer().await.status, 413);
+    assert_eq!(client.response().await.status, 413);
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,7 +250,7 @@ async fn the_load_counts_connections_and_requests() {
     }
     assert_eq!(counts(), (1, 1, 1), "a request");
     go.send_replace(true);
-    client.answer().await;
+    client.response().await;
     assert_eq!(counts(), (1, 0, 0), "an idle connection");
     client.ended().await;
     assert_eq!(counts(), (0, 0, 0));
@@ -277,7 +277,7 @@ async fn a_surplus_of_connections_closes_with_the_next_responses() {
     ] {
         let mut client = server.connect(echo());
         client.send(request).await;
-        assert_eq!(client.answer().await.closes(), closes, "{request}");
+        assert_eq!(client.response().await.closes(), closes, "{request}");
         assert_eq!(server.load.has_surplus(), surplus, "{request}");
     }
 }
@@ -293,12 +293,12 @@ async fn a_connection_that_is_shed_reads_on_for_a_while() {
     let served = tokio::spawn(serve(accepted.unwrap().0, connection, echo(), shared));
     let mut client = Client::new(io.unwrap(), served);
     client.send(GET).await;
-    // It has not looked for the answer, and sends the next one.
+    // It has not read the response, and sends the next request.
     while server.load.total() == 0 {
         tokio::task::yield_now().await;
     }
     client.send(GET).await;
-    assert!(client.answer().await.closes(), "and is not reset");
+    assert!(client.response().await.closes(), "and is not reset");
     client.ended().await;
 }
 
@@ -356,7 +356,7 @@ async fn a_connection_that_has_been_idle_keeps_no_buffer_and_serves_on() {
     for request in [GET, &long, &format!("\r\n{GET}"), &format!("{GET}{GET}")] {
         client.send(request).await;
         for _ in 0..request.matches(GET).count().max(1) {
-            assert_eq!(client.answer().await.text(), "GET / a ", "{request}");
+            assert_eq!(client.response().await.text(), "GET / a ", "{request}");
         }
         assert!(room.load(Relaxed) > 4096, "hyper reads");
         bounded(tokio::time::sleep(Duration::from_secs(2))).await;
@@ -366,27 +366,27 @@ async fn a_connection_that_has_been_idle_keeps_no_buffer_and_serves_on() {
         client.send(byte.to_string()).await;
         tokio::task::yield_now().await;
     }
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
     bounded(tokio::time::sleep(Duration::from_secs(2))).await;
     drop(client.io);
     bounded(client.served).await.expect("no panic");
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_head_after_a_long_pause_is_answered_with_408() {
+async fn half_a_head_after_a_long_pause_gets_408() {
     let server = Server::new();
     let mut client = server.connect(echo());
     client.send(GET).await;
-    client.answer().await;
+    client.response().await;
     bounded(tokio::time::sleep(Duration::from_secs(30))).await;
     let since = Instant::now();
     client.send("GET / HT").await;
-    assert_eq!(client.answer().await.status, 408);
+    assert_eq!(client.response().await.status, 408);
     assert_seconds(since, 10);
     client.ended().await;
 }
 
-/// A client that was told that the connection goes on would wait for the end of the body.
+/// A client to which the response promised that the connection stays open would wait for the end of the body.
 #[tokio::test(start_paused = true)]
 async fn a_body_without_a_length_is_the_last_of_http_1_0() {
     let stream = service_fn(async |_: Request<RequestBody>| {
@@ -394,7 +394,7 @@ async fn a_body_without_a_length_is_the_last_of_http_1_0() {
         let pieces = pieces.map(|piece| piece.map(http_body::Frame::data));
         let body = http_body_util::StreamBody::new(futures_util::stream::iter(pieces));
         let mut response = Response::new(body);
-        // Whatever the service says.
+        // Even if the service sets the field.
         let goes_on = http::HeaderValue::from_static("keep-alive");
         response.headers_mut().insert("connection", goes_on);
         Ok::<_, BoxError>(response)
@@ -408,13 +408,13 @@ async fn a_body_without_a_length_is_the_last_of_http_1_0() {
         assert!(head.contains("connection: close\r\n"), "{head}");
         assert_eq!(client.rest().await, b"ab");
     }
-    // With a length it goes on.
+    // With a length it stays open.
     let mut client = server.connect(echo());
     for _ in 0..2 {
         client
             .send("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
             .await;
-        let answer = client.answer().await;
-        assert_eq!(answer.field("connection"), "keep-alive");
+        let response = client.response().await;
+        assert_eq!(response.field("connection"), "keep-alive");
     }
 }

@@ -1,4 +1,4 @@
-//! Clients that leave while their request is being answered, and those that have only closed their sending side.
+//! Clients that leave while their request is being served, and those that have only closed their sending side.
 
 use std::{
     io,
@@ -29,7 +29,7 @@ enum Event {
     Dropped,
 }
 
-/// Tells of its end.
+/// Reports its end.
 struct Waiting(Sender<Event>);
 
 impl Drop for Waiting {
@@ -85,7 +85,7 @@ impl AsyncWrite for Reset {
     }
 }
 
-/// Never answers.
+/// Never responds.
 fn never(
     read: Read,
 ) -> (
@@ -120,7 +120,7 @@ fn never(
     (service, happened)
 }
 
-/// Until nobody has anything to do.
+/// Until no task has anything to do.
 async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -228,7 +228,7 @@ async fn sockets_tell_of_a_client_that_leaves() {
     }
 }
 
-/// Answers each request after a while: `/stream` in pieces, the others with what was sent.
+/// Responds to each request after a while: `/stream` in pieces, the others with what was sent.
 fn late() -> impl Service<
     Request<RequestBody>,
     Response = Response<http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>>,
@@ -286,16 +286,16 @@ async fn a_client_that_sends_no_more_gets_every_response_then_the_connection_clo
             }
             client.io.shutdown().await.expect("half closed");
             for expected in expected {
-                assert_eq!(client.answer().await.text(), *expected);
+                assert_eq!(client.response().await.text(), *expected);
             }
             client.ended().await;
         }
     }
-    // One that has its answer already.
+    // One that has its response already.
     let server = Server::new();
     let mut client = server.connect(echo());
     client.send(GET).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
     client.io.shutdown().await.expect("half closed");
     client.ended().await;
 }
@@ -310,7 +310,7 @@ async fn so_does_one_on_a_socket() {
     let mut client = tcp(&server, service).await;
     client.send(GET).await;
     client.io.shutdown().await.expect("half closed");
-    assert_eq!(client.answer().await.text(), "late");
+    assert_eq!(client.response().await.text(), "late");
     client.ended().await;
 
     let (client, io) = UnixStream::pair().expect("a pair");
@@ -318,7 +318,7 @@ async fn so_does_one_on_a_socket() {
     let mut client = Client::new(client, tokio::spawn(served));
     client.send(GET).await;
     client.io.shutdown().await.expect("half closed");
-    assert_eq!(client.answer().await.text(), "late");
+    assert_eq!(client.response().await.text(), "late");
     client.ended().await;
 }
 
@@ -334,10 +334,10 @@ async fn the_service_learns_of_the_end_of_the_input() {
     });
     let mut client = server.connect(service);
     client.send(GET).await;
-    assert_eq!(client.answer().await.text(), "false false");
+    assert_eq!(client.response().await.text(), "false false");
     client.send(GET).await;
     client.io.shutdown().await.expect("half closed");
-    assert_eq!(client.answer().await.text(), "false true");
+    assert_eq!(client.response().await.text(), "false true");
     client.ended().await;
 }
 
@@ -382,9 +382,9 @@ async fn the_first_failed_write_ends_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_while_a_request_is_answered_is_answered_after_it() {
+async fn what_comes_while_a_request_is_served_is_served_after_it() {
     let two = "GET /2 HTTP/1.1\r\nhost: a\r\n\r\n";
-    // More than is looked at once.
+    // More than is read ahead at once.
     let long = format!(
         "GET /2 HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n",
         "x".repeat(3000)
@@ -421,21 +421,21 @@ async fn what_comes_while_a_request_is_answered_is_answered_after_it() {
         }
         assert_eq!((count.get(), start.elapsed().as_secs()), (1, 0));
         for path in ["/", "/2"] {
-            let answer = client.answer().await;
-            assert_eq!((answer.text(), answer.closes()), (path, false));
+            let response = client.response().await;
+            assert_eq!((response.text(), response.closes()), (path, false));
         }
-        // The second one's end is told as well.
+        // The end of the second one is noticed as well.
         client.send(GET).await;
         settled().await;
         assert_eq!(count.get(), 3);
         client.io.shutdown().await.expect("half closed");
-        assert_eq!(client.answer().await.text(), "/");
+        assert_eq!(client.response().await.text(), "/");
         client.ended().await;
         assert_eq!(start.elapsed().as_secs(), 3);
     }
 }
 
-/// The answer is not destroyed by a reset.
+/// The response is not destroyed by a reset.
 #[tokio::test(start_paused = true)]
 async fn what_comes_after_the_last_request_is_waited_for() {
     let server = Server::new();
@@ -449,7 +449,7 @@ async fn what_comes_after_the_last_request_is_waited_for() {
         .await;
     settled().await;
     client.send(GET).await;
-    assert_eq!(client.answer().await.text(), "last");
+    assert_eq!(client.response().await.text(), "last");
     settled().await;
     assert!(!client.served.is_finished(), "it lingers");
     client.ended().await;
@@ -486,8 +486,8 @@ async fn a_body_that_is_looked_for_is_all_the_service_s() {
                 settled().await;
                 client.send(part).await;
             }
-            let answer = client.answer().await;
-            assert_eq!((answer.text(), answer.closes()), (seen, false));
+            let response = client.response().await;
+            assert_eq!((response.text(), response.closes()), (seen, false));
         }
     }
 }
@@ -519,9 +519,9 @@ async fn a_body_that_is_cut_off_while_it_is_not_read_is_an_error() {
         let mut client = server.connect(service);
         client.send([POST, start].concat()).await;
         client.io.shutdown().await.expect("half closed");
-        let answer = client.answer().await;
-        assert_eq!(answer.text(), "unexpected end of file");
-        assert!(answer.closes());
+        let response = client.response().await;
+        assert_eq!(response.text(), "unexpected end of file");
+        assert!(response.closes());
         client.ended().await;
     }
 }

@@ -1,7 +1,7 @@
 //! What a client sees, byte by byte.
 //!
 //! Most of these talk to [`serve`] over a pipe in memory, with the clock stopped: it jumps to the next
-//! deadline when nobody has anything to do, so that a time-out takes no time, and a hang ends in one.
+//! deadline when no task has anything to do, so that a timeout takes no time, and a hang ends in one.
 
 mod access_log;
 mod bodies;
@@ -9,9 +9,9 @@ mod drain;
 mod ending;
 mod keep_alive;
 mod leaving;
-mod overdue;
 mod random;
 mod refused;
+mod response_deadline;
 mod timeouts;
 #[cfg(feature = "tls")]
 mod tls;
@@ -55,7 +55,7 @@ struct Server {
     load: Load,
 }
 
-/// So many idle connections there are beside those of a test.
+/// The number of idle connections beside those of a test.
 const OTHERS: usize = 1;
 
 impl Server {
@@ -116,13 +116,13 @@ struct Client<IO> {
 }
 
 #[derive(Debug)]
-struct Answer {
+struct ClientResponse {
     status: u16,
     head: String,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl ClientResponse {
     /// The value of a field, or an empty string.
     fn field(&self, name: &str) -> &str {
         self.head
@@ -167,22 +167,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
         length
     }
 
-    async fn answer(&mut self) -> Answer {
-        self.next_answer().await.expect("a whole response")
+    async fn response(&mut self) -> ClientResponse {
+        self.next_response().await.expect("a whole response")
     }
 
     /// The next response, or nothing at the end of the connection.
-    async fn next_answer(&mut self) -> Option<Answer> {
+    async fn next_response(&mut self) -> Option<ClientResponse> {
         loop {
-            let answer = self.head().await?;
-            if answer.status != 100 {
-                return self.body(answer).await;
+            let response = self.head().await?;
+            if response.status != 100 {
+                return self.body(response).await;
             }
         }
     }
 
     /// The next head, be it an interim one.
-    async fn head(&mut self) -> Option<Answer> {
+    async fn head(&mut self) -> Option<ClientResponse> {
         let end = loop {
             if let Some(end) = find(&self.read, b"\r\n\r\n") {
                 break end + 4;
@@ -197,15 +197,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
             .strip_prefix("HTTP/1.")
             .and_then(|line| line[2..5].parse().ok())
             .expect("a status line");
-        Some(Answer {
+        Some(ClientResponse {
             status,
             head,
             body: Vec::new(),
         })
     }
 
-    async fn body(&mut self, mut answer: Answer) -> Option<Answer> {
-        if answer.field("transfer-encoding") == "chunked" {
+    async fn body(&mut self, mut response: ClientResponse) -> Option<ClientResponse> {
+        if response.field("transfer-encoding") == "chunked" {
             loop {
                 let end = loop {
                     if let Some(end) = find(&self.read, b"\r\n") {
@@ -223,21 +223,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
                         return None;
                     }
                 }
-                answer.body.extend(self.read.drain(..size));
+                response.body.extend(self.read.drain(..size));
                 self.read.drain(..2);
                 if size == 0 {
-                    return Some(answer);
+                    return Some(response);
                 }
             }
         }
-        let length: usize = answer.field("content-length").parse().unwrap_or(0);
+        let length: usize = response.field("content-length").parse().unwrap_or(0);
         while self.read.len() < length {
             if self.fill().await == 0 {
                 return None;
             }
         }
-        answer.body.extend(self.read.drain(..length));
-        Some(answer)
+        response.body.extend(self.read.drain(..length));
+        Some(response)
     }
 
     /// What comes before the end of the connection.
@@ -282,7 +282,7 @@ impl Count {
     }
 }
 
-/// Answers with what it was asked: method, target, `Host`, and the body.
+/// Responds with what it was sent: method, target, `Host`, and the body.
 fn echo()
 -> impl Service<Request<RequestBody>, Response = Response<Full<Bytes>>, Error = BoxError, Future: Send>
 + Clone
@@ -316,7 +316,7 @@ fn counted(
     })
 }
 
-/// Answers at once, and leaves the body unread.
+/// Responds at once, and leaves the body unread.
 async fn ignore(_: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     Ok(Response::new("ignored".to_owned()))
 }

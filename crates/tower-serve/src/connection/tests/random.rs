@@ -1,4 +1,4 @@
-//! Bytes that nobody would send on purpose.
+//! Bytes that no client would send on purpose.
 
 use super::*;
 
@@ -53,7 +53,7 @@ fn bytes(random: &mut fastrand::Rng) -> Vec<u8> {
     }
 }
 
-/// Every one ends in answers that parse, or in a closed connection. The clock is stopped: what would
+/// Every one ends in responses that parse, or in a closed connection. The clock is stopped: what would
 /// hang forever ends in the failure of `bounded`.
 #[tokio::test(start_paused = true)]
 async fn random_bytes_are_refused_served_or_closed() {
@@ -69,20 +69,20 @@ async fn random_bytes_are_refused_served_or_closed() {
             let _ = client.io.shutdown().await;
         }
         let mut close = false;
-        while let Some(answer) = client.head().await {
-            if answer.status == 100 {
+        while let Some(response) = client.head().await {
+            if response.status == 100 {
                 continue;
             }
-            *statuses.entry(answer.status).or_insert(0) += 1;
+            *statuses.entry(response.status).or_insert(0) += 1;
             assert!(
-                matches!(answer.status, 200 | 400..=431 | 501),
+                matches!(response.status, 200 | 400..=431 | 501),
                 "round {round}: {} for {:?}",
-                answer.status,
+                response.status,
                 String::from_utf8_lossy(&bytes)
             );
             assert!(!close, "round {round}: a response after the last");
-            close = answer.closes();
-            client.body(answer).await;
+            close = response.closes();
+            client.body(response).await;
         }
         drop(client.io);
         bounded(client.served).await.expect("no panic");

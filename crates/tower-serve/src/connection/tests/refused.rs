@@ -3,26 +3,26 @@
 
 use super::*;
 
-/// The answer to `request`, which must be the last on its connection unless it is a success, and must
+/// The response to `request`, which must be the last on its connection unless it is a success, and must
 /// not have reached the service then.
 async fn status(request: &str) -> u16 {
     let count = Count::default();
     let server = Server::new();
     let mut client = server.connect(counted(&count));
     client.send(request).await;
-    let answer = client.answer().await;
-    if answer.status == 200 {
+    let response = client.response().await;
+    if response.status == 200 {
         assert_eq!(count.get(), 1, "{request:?}");
     } else {
         assert_eq!(count.get(), 0, "{request:?} reached the service");
         assert!(
-            answer.closes(),
+            response.closes(),
             "{request:?} does not close: {}",
-            answer.head
+            response.head
         );
         client.ended().await;
     }
-    answer.status
+    response.status
 }
 
 async fn all(expected: u16, requests: &[&str]) {
@@ -36,11 +36,11 @@ async fn a_refusal_is_a_page_with_a_date() {
     let server = Server::new();
     let mut client = server.connect(echo());
     client.send("GET / HTTP/1.1\r\n\r\n").await;
-    let answer = client.answer().await;
-    assert_eq!(answer.field("content-type"), "text/plain; charset=utf-8");
-    assert!(!answer.field("date").is_empty());
+    let response = client.response().await;
+    assert_eq!(response.field("content-type"), "text/plain; charset=utf-8");
+    assert!(!response.field("date").is_empty());
     assert_eq!(
-        answer.text(),
+        response.text(),
         "400 Bad Request\nThe Host field is missing.\n"
     );
     client.ended().await;
@@ -75,7 +75,7 @@ async fn content_length_syntax() {
     .await;
 }
 
-/// The length is gone before it can be seen, so the request is answered; but nothing after it is.
+/// The length is gone before it can be seen, so the request is served; but nothing after it is.
 #[tokio::test(start_paused = true)]
 async fn content_length_with_transfer_encoding_is_the_last_request() {
     for fields in [
@@ -91,9 +91,9 @@ async fn content_length_with_transfer_encoding_is_the_last_request() {
                  GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n"
             ))
             .await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.text()), (200, "POST / a "));
-        assert!(answer.closes());
+        let response = client.response().await;
+        assert_eq!((response.status, response.text()), (200, "POST / a "));
+        assert!(response.closes());
         client.ended().await;
         assert_eq!(count.get(), 1);
     }
@@ -182,8 +182,8 @@ async fn an_absolute_target_replaces_the_host() {
     client
         .send("GET http://b.test:8000/c?d HTTP/1.1\r\nhost: a\r\n\r\n")
         .await;
-    let answer = client.answer().await;
-    assert_eq!(answer.text(), "GET http://b.test:8000/c?d b.test:8000 ");
+    let response = client.response().await;
+    assert_eq!(response.text(), "GET http://b.test:8000/c?d b.test:8000 ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -249,19 +249,19 @@ async fn a_fragment() {
             client.send(&request[..cut]).await;
             tokio::time::sleep(Duration::from_millis(1)).await;
             client.send(&request[cut..]).await;
-            let answer = client.answer().await;
+            let response = client.response().await;
             assert_eq!(
-                (answer.status, answer.closes()),
+                (response.status, response.closes()),
                 (400, true),
                 "{target} {cut}"
             );
-            assert!(answer.text().contains("fragment"), "{}", answer.text());
+            assert!(response.text().contains("fragment"), "{}", response.text());
         }
         let server = Server::new();
         let mut client = server.connect(echo());
         client.send([get, &request].concat()).await;
-        assert_eq!(client.answer().await.status, 200);
-        assert_eq!(client.answer().await.status, 400, "{target}");
+        assert_eq!(client.response().await.status, 200);
+        assert_eq!(client.response().await.status, 400, "{target}");
     }
     // Elsewhere the character means nothing.
     let server = Server::new();
@@ -270,7 +270,7 @@ async fn a_fragment() {
         client
             .send("POST /a HTTP/1.1\r\nhost: a\r\nx: #\r\ncontent-length: 7\r\n\r\nPOST /#")
             .await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
     }
 }
 
@@ -289,10 +289,14 @@ async fn characters_that_are_percent_encoded() {
             client
                 .send(format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n"))
                 .await;
-            let answer = client.answer().await;
-            assert_eq!((answer.status, answer.closes()), (400, true), "{target}");
+            let response = client.response().await;
+            assert_eq!(
+                (response.status, response.closes()),
+                (400, true),
+                "{target}"
+            );
             let named = format!("The target has the character {character}; it is");
-            assert!(answer.text().contains(&named), "{}", answer.text());
+            assert!(response.text().contains(&named), "{}", response.text());
             client.ended().await;
         }
     }
@@ -350,12 +354,12 @@ async fn every_refusal_has_a_page() {
             let mut client = server.connect_with(1 << 20, echo());
             client.send([before, &request].concat()).await;
             if !before.is_empty() {
-                assert_eq!(client.answer().await.status, 200);
+                assert_eq!(client.response().await.status, 200);
             }
-            let answer = client.answer().await;
-            assert!(answer.text().starts_with(begin), "{}", answer.text());
-            assert_eq!(answer.field("content-type"), "text/plain; charset=utf-8");
-            assert_eq!(answer.head.matches("HTTP/1").count(), 1);
+            let response = client.response().await;
+            assert!(response.text().starts_with(begin), "{}", response.text());
+            assert_eq!(response.field("content-type"), "text/plain; charset=utf-8");
+            assert_eq!(response.head.matches("HTTP/1").count(), 1);
             client.ended().await;
         }
     }
@@ -462,7 +466,7 @@ async fn the_limits_are_settings() {
         client
             .send("GET / HTTP/1.1\r\nhost: a\r\na: a\r\nb: b\r\nc: c\r\nd: d\r\n\r\n")
             .await;
-        assert_eq!(client.answer().await.status, expected, "{limit} fields");
+        assert_eq!(client.response().await.status, expected, "{limit} fields");
     }
     for (limit, expected) in [(50, 431), (100, 200), (300_000, 200)] {
         let server = Server::with(|http| http.max_header_size = limit);
@@ -470,7 +474,7 @@ async fn the_limits_are_settings() {
         client
             .send("GET / HTTP/1.1\r\nhost: a\r\nx: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n")
             .await;
-        assert_eq!(client.answer().await.status, expected, "{limit} bytes");
+        assert_eq!(client.response().await.status, expected, "{limit} bytes");
     }
 }
 
@@ -527,7 +531,11 @@ async fn an_upgrade_is_not_offered() {
                 "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n\r\n"
             ))
             .await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.text()), (200, "false"), "{protocol}");
+        let response = client.response().await;
+        assert_eq!(
+            (response.status, response.text()),
+            (200, "false"),
+            "{protocol}"
+        );
     }
 }

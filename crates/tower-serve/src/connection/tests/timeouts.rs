@@ -9,7 +9,7 @@ use super::*;
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// Asserts that `since` was so many seconds ago, give or take the coarseness of timers.
+/// Asserts that `since` was `expected` seconds ago, with the coarseness of timers.
 #[track_caller]
 pub(super) fn assert_seconds(since: Instant, expected: u64) {
     let range: Range<Duration> =
@@ -49,7 +49,7 @@ async fn a_time_out_beyond_all_time_is_only_long() {
     tokio::time::sleep(Duration::from_secs(500)).await;
     client.send("12345").await;
     tokio::time::sleep(Duration::from_secs(500)).await;
-    assert_eq!(client.answer().await.text(), "POST / a 12345");
+    assert_eq!(client.response().await.text(), "POST / a 12345");
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,21 +63,21 @@ async fn empty_lines_are_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_head_is_answered_with_408() {
+async fn half_a_head_gets_408() {
     let server = Server::new();
     let count = Count::default();
     let start = Instant::now();
     let mut client = server.connect(counted(&count));
     tokio::time::sleep(Duration::from_secs(4)).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n").await;
-    let answer = client.answer().await;
-    assert_eq!(answer.status, 408);
+    let response = client.response().await;
+    assert_eq!(response.status, 408);
     assert_eq!(
-        answer.text(),
+        response.text(),
         "408 Request Timeout\nThe request head did not arrive in time.\n"
     );
-    assert!(answer.closes());
-    assert!(!answer.field("date").is_empty());
+    assert!(response.closes());
+    assert!(!response.field("date").is_empty());
     // The time runs from the beginning of the connection.
     assert_seconds(start, 10);
     client.ended().await;
@@ -89,7 +89,7 @@ async fn a_trickling_head_has_no_more_time() {
     let server = Server::new();
     let mut client = server.connect(echo());
     client.send(GET).await;
-    client.answer().await;
+    client.response().await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     let start = Instant::now();
     let (mut read, mut write) = tokio::io::split(client.io);
@@ -101,11 +101,11 @@ async fn a_trickling_head_has_no_more_time() {
             }
         }
     });
-    let mut answer = String::new();
-    bounded(read.read_to_string(&mut answer))
+    let mut response = String::new();
+    bounded(read.read_to_string(&mut response))
         .await
         .expect("text");
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
     // The first byte is sent, and the time begins, after one second.
     assert_seconds(start, 1 + 10);
     // What still comes is thrown away for a while.
@@ -122,10 +122,10 @@ async fn an_idle_connection_is_closed_in_silence() {
         // Longer than a head may take.
         tokio::time::sleep(Duration::from_secs(9)).await;
         client.send(GET).await;
-        client.answer().await;
+        client.response().await;
         tokio::time::sleep(Duration::from_secs(50)).await;
         client.send(GET).await;
-        client.answer().await;
+        client.response().await;
     }
     let start = Instant::now();
     // Some clients end a body in an empty line too many (RFC 9112 section 2.2).
@@ -139,7 +139,7 @@ async fn a_short_keep_alive_time_out_holds() {
     let server = Server::with(|http| http.keep_alive_timeout = Duration::from_secs(3));
     let mut client = server.connect(echo());
     client.send(GET).await;
-    client.answer().await;
+    client.response().await;
     let start = Instant::now();
     client.ended().await;
     assert_seconds(start, 3);
@@ -147,13 +147,13 @@ async fn a_short_keep_alive_time_out_holds() {
 
 /// hyper holds the beginning of the head, so that no more is read.
 #[tokio::test(start_paused = true)]
-async fn half_a_pipelined_head_is_answered_with_408() {
+async fn half_a_pipelined_head_gets_408() {
     let server = Server::new();
     let mut client = server.connect(echo());
     let start = Instant::now();
     client.send([GET, "GET / HT"].concat()).await;
-    assert_eq!(client.answer().await.status, 200);
-    assert_eq!(client.answer().await.status, 408);
+    assert_eq!(client.response().await.status, 200);
+    assert_eq!(client.response().await.status, 408);
     assert_seconds(start, 10);
     client.ended().await;
 }
@@ -166,7 +166,7 @@ async fn a_late_rest_of_a_head_is_served() {
         client.send(&GET[..10]).await;
         tokio::time::sleep(Duration::from_secs(pause)).await;
         client.send(&GET[10..]).await;
-        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.response().await.status, 200);
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }
@@ -179,14 +179,14 @@ async fn the_time_of_the_service_is_not_the_clients() {
         Ok::<_, Infallible>(Response::new(String::new()))
     }));
     client.send(GET).await;
-    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.response().await.status, 200);
     let start = Instant::now();
     client.ended().await;
     assert_seconds(start, 65);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_body_is_answered_with_408() {
+async fn a_stalled_body_gets_408() {
     let server = Server::new();
     for request in [
         "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n12345",
@@ -196,9 +196,9 @@ async fn a_stalled_body_is_answered_with_408() {
         let mut client = server.connect(echo());
         let start = Instant::now();
         client.send(request).await;
-        let answer = client.answer().await;
-        assert_eq!(answer.status, 408, "{request:?}");
-        assert!(answer.closes());
+        let response = client.response().await;
+        assert_eq!(response.status, 408, "{request:?}");
+        assert!(response.closes());
         assert_seconds(start, 30);
         client.ended().await;
     }
@@ -227,11 +227,11 @@ async fn endless_chunk_sizes_and_extensions_stall_a_body() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
-        let mut answer = String::new();
-        bounded(read.read_to_string(&mut answer))
+        let mut response = String::new();
+        bounded(read.read_to_string(&mut response))
             .await
             .expect("text");
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
         assert_seconds(start, 30);
         bounded(trickle).await.expect("no panic");
     }
@@ -248,7 +248,7 @@ async fn a_slow_body_that_goes_on_is_received() {
         tokio::time::sleep(Duration::from_secs(29)).await;
         client.send("x").await;
     }
-    assert_eq!(client.answer().await.text(), "POST / a xxxxxxxxxx");
+    assert_eq!(client.response().await.text(), "POST / a xxxxxxxxxx");
 }
 
 /// A service that does not read waits for nothing, even with the whole body in hyper's hands.
@@ -263,12 +263,12 @@ async fn a_body_that_is_read_late_is_whole() {
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345")
         .await;
-    assert_eq!(client.answer().await.text(), "12345");
+    assert_eq!(client.response().await.text(), "12345");
     client.send(GET).await;
-    assert_eq!(client.answer().await.text(), "");
+    assert_eq!(client.response().await.text(), "");
 }
 
-/// The response is out, and the body is still read by somebody: the connection is not idle before that.
+/// The response is sent, and the body is still being read: the connection is not idle before its end.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_outlives_its_response_is_received() {
     let (done, mut finished) = watch::channel(0);
@@ -286,7 +286,7 @@ async fn a_body_that_outlives_its_response_is_received() {
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 20\r\n\r\n")
         .await;
-    assert_eq!(client.answer().await.text(), "accepted");
+    assert_eq!(client.response().await.text(), "accepted");
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_secs(25)).await;
         client.send("x").await;
@@ -302,7 +302,7 @@ async fn a_body_that_outlives_its_response_is_received() {
     assert_seconds(start, 65);
 }
 
-/// One that nobody polls does not go on forever, either: it is dropped, and the connection with it.
+/// One that is not polled ends as well: it is dropped, and the connection with it.
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_body_is_noticed_without_the_client() {
     let server = Server::new();
@@ -316,7 +316,7 @@ async fn the_end_of_a_body_is_noticed_without_the_client() {
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345")
         .await;
-    client.answer().await;
+    client.response().await;
     let start = Instant::now();
     client.ended().await;
     assert_seconds(start, 100 + 65);
@@ -374,7 +374,7 @@ async fn a_response_that_pauses_is_not_the_clients_fault() {
         Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(frames))))
     }));
     client.send(GET).await;
-    assert_eq!(client.answer().await.text(), "xxxxx");
+    assert_eq!(client.response().await.text(), "xxxxx");
 }
 
 /// A body may be read by a thread that has no runtime.
@@ -398,4 +398,28 @@ async fn a_body_can_be_awaited_on_any_thread() {
         .await;
     assert_eq!(bounded(received.recv()).await, Some(true));
     thread.join().expect("no panic");
+}
+
+/// The response is the server's own, and hyper has no part in it.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_a_408_is_cut_off() {
+    let server = Server::new();
+    let mut client = server.connect_with(16, echo());
+    let start = Instant::now();
+    client.send("GET / HT").await;
+    bounded(&mut client.served).await.expect("no panic");
+    assert_seconds(start, 10 + 30);
+    assert!(client.rest().await.starts_with(b"HTTP/1.1 408 Req"));
+    assert_eq!((server.load.total(), server.load.requests()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_408_in_small_pieces_is_whole() {
+    let server = Server::new();
+    let mut client = server.connect_with(16, echo());
+    client.send("HEAD / HT").await;
+    let response = client.head().await.expect("a head");
+    assert_eq!((response.status, response.closes()), (408, true));
+    assert_ne!(response.field("content-length"), "0");
+    client.ended().await;
 }

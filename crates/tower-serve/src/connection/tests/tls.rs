@@ -7,7 +7,7 @@ use tokio_rustls::{
 
 use super::{
     super::{
-        guard::ConnectionGuard,
+        handle::ConnectionGuard,
         handshake::{Shaken, handshake},
         serve::serve_open,
     },
@@ -74,23 +74,23 @@ async fn scheme(request: Request<RequestBody>) -> Result<Response<String>, Infal
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_answered_and_the_end_is_told() {
+async fn requests_are_served_and_the_end_is_announced() {
     let (certified, server) = (Certified::new(), Server::new());
     let mut plain = server.connect(service_fn(scheme));
     plain.send(GET).await;
-    assert_eq!(plain.answer().await.text(), "http");
+    assert_eq!(plain.response().await.text(), "http");
 
     let mut client = certified
         .shake(certified.connect(&server, service_fn(scheme)))
         .await;
     for _ in 0..3 {
         client.send(GET).await;
-        assert_eq!(client.answer().await.text(), "https");
+        assert_eq!(client.response().await.text(), "https");
     }
     client
         .send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         .await;
-    assert!(client.answer().await.closes());
+    assert!(client.response().await.closes());
     let end = bounded(client.io.read(&mut [0; 1])).await;
     assert_eq!(end.unwrap(), 0, "not an end that may be an attacker's");
     client.ended().await;
@@ -106,7 +106,7 @@ async fn large_bodies_arrive() {
         body.len()
     );
     client.send(head + &body).await;
-    assert!(client.answer().await.text().ends_with(&body));
+    assert!(client.response().await.text().ends_with(&body));
 }
 
 /// Whether or not it says that no more comes, before its side of the connection ends.
@@ -125,7 +125,7 @@ async fn a_client_that_sends_no_more_gets_its_response() {
         } else {
             client.io.get_mut().0.shutdown().await.unwrap();
         }
-        assert_eq!(client.answer().await.text(), "late");
+        assert_eq!(client.response().await.text(), "late");
         client.ended().await;
         assert_eq!(server.load.busy(), 0);
     }
@@ -142,9 +142,9 @@ async fn a_broken_response_of_http_1_0_does_not_look_whole() {
     let (certified, server) = (Certified::new(), Server::new());
     let mut client = certified.shake(certified.connect(&server, broken)).await;
     client.send("GET / HTTP/1.0\r\n\r\n").await;
-    let mut answer = Vec::new();
-    let end = bounded(client.io.read_to_end(&mut answer)).await;
-    assert!(end.is_err(), "{}", String::from_utf8_lossy(&answer));
+    let mut response = Vec::new();
+    let end = bounded(client.io.read_to_end(&mut response)).await;
+    assert!(end.is_err(), "{}", String::from_utf8_lossy(&response));
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,9 +169,9 @@ async fn who_speaks_no_tls_is_refused_at_once() {
     let start = Instant::now();
     let (mut client, served) = certified.connect(&server, echo());
     client.write_all(GET.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let _ = bounded(client.read_to_end(&mut answer)).await;
-    assert!(!answer.starts_with(b"HTTP"));
+    let mut response = Vec::new();
+    let _ = bounded(client.read_to_end(&mut response)).await;
+    assert!(!response.starts_with(b"HTTP"));
     bounded(served).await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(1));
     // Neither does one do harm that has gone.
@@ -193,7 +193,7 @@ async fn a_drain_leaves_a_handshake_a_moment() {
     let mut late = certified.shake(late).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     late.send(GET).await;
-    assert!(late.answer().await.closes());
+    assert!(late.response().await.closes());
     late.ended().await;
     bounded(served).await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(2));
@@ -201,7 +201,7 @@ async fn a_drain_leaves_a_handshake_a_moment() {
 
 /// As nginx has it. Clients would show a TLS alert as rubbish.
 #[tokio::test]
-async fn plain_http_is_answered_with_a_page_that_says_so() {
+async fn plain_http_gets_a_response_that_says_so() {
     let certified = Certified::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -221,10 +221,10 @@ async fn plain_http_is_answered_with_a_page_that_says_so() {
         let (io, served) = connect().await;
         let mut client = Client::new(io, served);
         client.send(request).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.closes()), (400, true));
+        let response = client.response().await;
+        assert_eq!((response.status, response.closes()), (400, true));
         assert_eq!(
-            answer.text(),
+            response.text(),
             "400 Bad Request\nThis port requires HTTPS, and the request came without TLS.\n"
         );
         client.io.shutdown().await.unwrap();
@@ -238,5 +238,5 @@ async fn plain_http_is_answered_with_a_page_that_says_so() {
         .unwrap();
     let mut client = Client::new(io, served);
     client.send(GET).await;
-    assert_eq!(client.answer().await.text(), "https");
+    assert_eq!(client.response().await.text(), "https");
 }

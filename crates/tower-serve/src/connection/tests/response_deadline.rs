@@ -1,4 +1,4 @@
-//! Services that do not answer in time, with the clock stopped.
+//! Services that do not respond in time, with the clock stopped.
 
 use std::{
     future::Ready,
@@ -26,7 +26,7 @@ fn sleeper(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_does_not_answer_is_answered_for_with_504_and_dropped() {
+async fn a_service_that_does_not_respond_is_dropped_and_the_client_gets_504() {
     let server = Server::new();
     let (alive, dropped) = oneshot::channel::<()>();
     let alive = Arc::new(std::sync::Mutex::new(Some(alive)));
@@ -40,15 +40,15 @@ async fn a_service_that_does_not_answer_is_answered_for_with_504_and_dropped() {
     }));
     let start = Instant::now();
     client.send(GET).await;
-    let answer = client.answer().await;
+    let response = client.response().await;
     assert_seconds(start, 300);
-    assert_eq!(answer.status, 504);
+    assert_eq!(response.status, 504);
     assert_eq!(
-        answer.text(),
+        response.text(),
         "504 Gateway Timeout\nThe application did not respond in time.\n"
     );
-    assert!(answer.closes());
-    assert!(dropped.await.is_err(), "the service goes on");
+    assert!(response.closes());
+    assert!(dropped.await.is_err(), "the service keeps running");
     client.ended().await;
     assert_eq!(server.load.requests(), 0);
 }
@@ -59,16 +59,16 @@ async fn each_request_has_its_own_time() {
     let mut client = server.connect(sleeper(2));
     for _ in 0..5 {
         client.send(GET).await;
-        assert_eq!(client.answer().await.text(), "done");
+        assert_eq!(client.response().await.text(), "done");
         client.send([GET, GET].concat()).await;
-        assert_eq!(client.answer().await.text(), "done");
-        assert_eq!(client.answer().await.text(), "done");
+        assert_eq!(client.response().await.text(), "done");
+        assert_eq!(client.response().await.text(), "done");
         tokio::time::sleep(Duration::from_secs(8)).await;
     }
     let mut client = server.connect(sleeper(4));
     let start = Instant::now();
     client.send(GET).await;
-    assert_eq!(client.answer().await.status, 504);
+    assert_eq!(client.response().await.status, 504);
     assert_seconds(start, 3);
 }
 
@@ -85,7 +85,7 @@ async fn the_time_of_an_upload_does_not_count() {
             client.send("x").await;
         }
         let start = Instant::now();
-        assert_eq!(client.answer().await.status, status);
+        assert_eq!(client.response().await.status, status);
         assert_seconds(start, seconds.min(300));
     }
 }
@@ -99,13 +99,13 @@ async fn a_stalled_upload_is_408_and_not_504() {
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 20\r\n\r\nx")
         .await;
-    assert_eq!(client.answer().await.status, 408);
+    assert_eq!(client.response().await.status, 408);
     assert_seconds(start, 30);
 }
 
-/// It counts from the head where nobody reads the body.
+/// The time counts from the head if the service does not read the body.
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_nobody_reads_gives_no_time() {
+async fn an_upload_that_is_not_read_gives_no_time() {
     let server = Server::new();
     let mut client = server.connect(service_fn(async |request: Request<RequestBody>| {
         std::future::pending::<()>().await;
@@ -116,7 +116,7 @@ async fn an_upload_that_nobody_reads_gives_no_time() {
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\nx")
         .await;
     let start = Instant::now();
-    assert_eq!(client.answer().await.status, 504);
+    assert_eq!(client.response().await.status, 504);
     assert_seconds(start, 300);
 }
 
@@ -139,16 +139,16 @@ impl Service<Request<RequestBody>> for Unready {
 
 /// One that is not even ready to take the request is late as well.
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_never_ready_is_answered_for() {
+async fn a_service_that_is_never_ready_gets_504_sent_for_it() {
     let server = Server::new();
     let mut client = server.connect(Unready);
     client.send(GET).await;
-    assert_eq!(client.answer().await.status, 504);
+    assert_eq!(client.response().await.status, 504);
 }
 
-/// A client that takes nothing of the response before keeps its own deadline.
+/// The deadline of a client that takes nothing of the response before comes first.
 #[tokio::test(start_paused = true)]
-async fn a_client_that_takes_nothing_is_cut_off_whatever_the_service_does() {
+async fn a_client_that_takes_nothing_is_cut_off_even_if_the_service_is_late() {
     for timeout in [5, 300] {
         let server = Server::with(|http| http.request_timeout = Duration::from_secs(timeout));
         let count = Count::default();

@@ -1,15 +1,75 @@
-//! What a connection and its exchanges count while they last, and report at their end.
+//! The handle of a connection's state, and the guards that count connections and exchanges while they last.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tower_server_info::ConnectInfo;
+use tokio::{runtime::Handle, time::Instant};
+use tower_server_info::{ClientInput, ConnectInfo};
 
 use super::{
-    Shared,
+    Load, Shared,
     shared_body::SharedBody,
-    state::{ConnectionHandle, ConnectionState},
+    state::ConnectionState,
+    table::{ConnectionEntry, WaitsFor},
 };
 use crate::access_log::Record;
+
+/// The state of a connection, for the parts of it that hyper holds: its IO and its exchanges.
+///
+/// Only the connection's own task locks it, so the lock is never contended. There is one because hyper's parts may move to
+/// another thread together with the task.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectionHandle(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    load: Load,
+    input: ClientInput,
+    runtime: Handle,
+    entry: Arc<ConnectionEntry>,
+    state: Mutex<ConnectionState>,
+}
+
+impl ConnectionHandle {
+    /// A new connection, of which `input` says whether the client can still send something.
+    pub(super) fn new(input: ClientInput, load: Load, first_deadline: Instant) -> Self {
+        let entry = Arc::new(ConnectionEntry::new(load.millis(Instant::now())));
+        Self(Arc::new(Inner {
+            load,
+            input,
+            runtime: Handle::current(),
+            entry,
+            state: Mutex::new(ConnectionState::new(first_deadline)),
+        }))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, ConnectionState> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn load(&self) -> &Load {
+        &self.0.load
+    }
+
+    /// Whether the client can still send something.
+    pub(super) fn input(&self) -> &ClientInput {
+        &self.0.input
+    }
+
+    /// The event loop that the connection runs on.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    pub(super) fn entry(&self) -> &Arc<ConnectionEntry> {
+        &self.0.entry
+    }
+
+    /// From now on the connection waits for its client.
+    pub(super) fn set_waiting(&self, waits_for: WaitsFor) {
+        let now = self.load().millis(Instant::now());
+        self.entry().set_waiting(waits_for, now);
+    }
+}
 
 /// A connection that is open.
 #[derive(Debug)]
@@ -18,7 +78,7 @@ pub(super) struct ConnectionGuard(ConnectionHandle);
 impl ConnectionGuard {
     pub(super) fn begin(shared: &Shared, connection: &ConnectInfo) -> Self {
         let load = &shared.load;
-        let first_deadline = tokio::time::Instant::now() + shared.http.header_timeout;
+        let first_deadline = Instant::now() + shared.http.header_timeout;
         let handle =
             ConnectionHandle::new(connection.input().clone(), load.clone(), first_deadline);
         load.connection_opened(handle.entry());
@@ -111,7 +171,7 @@ impl ExchangeGuard {
         self.handle.load().has_surplus()
     }
 
-    /// Whether the worker has more connections than it is to have, and this one, which would go on otherwise, closes after
+    /// Whether the worker has more connections than it is to have, and this one, which would stay open otherwise, closes after
     /// its response.
     pub(super) fn take_surplus(&self) -> bool {
         let goes_on = !self.is_http10 && !self.client_wants_close;

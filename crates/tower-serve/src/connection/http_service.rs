@@ -1,9 +1,12 @@
+//! The bounds of a service, under one name.
+
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{BoxError, RequestBody};
+use super::RequestBody;
+use crate::BoxError;
 
 /// Any tower service that a server can serve: the bounds, under one name.
 ///
