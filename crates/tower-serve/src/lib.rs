@@ -1,8 +1,62 @@
 //! One HTTP connection, served well, from any IO.
 //!
-//! hyper reads and writes HTTP/1.1. This crate adds what hyper leaves to its user: the strict checks of requests,
-//! deadlines, a close that does not destroy the last response, an access log, TLS, and a graceful drain. It runs no
+//! hyper reads and writes HTTP/1.1. This crate adds what hyper leaves to its user: strict checks of requests,
+//! deadlines, a close that does not destroy the last response, an access log, TLS, and a graceful shutdown. It runs no
 //! processes and opens no sockets; the crate `tower-prefork` does.
+//!
+//! An [`HttpServer`] has the settings, and what the connections of a process share. Its
+//! [`serve_connection`](HttpServer::serve_connection) is the future of one connection.
+//!
+//! # Example
+//!
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//! use http::{Request, Response};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tower::service_fn;
+//! use tower_serve::{ConnectInfo, Http, HttpServer, RequestBody};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tower_serve::BoxError> {
+//! let service = service_fn(async |request: Request<RequestBody>| {
+//!     Ok::<_, Infallible>(Response::new(format!("Hello from {}!", request.uri().path())))
+//! });
+//! let mut limits = Http::default();
+//! limits.header_timeout = Duration::from_secs(5);
+//! let server = HttpServer::builder().http(limits).build()?;
+//!
+//! // A server accepts `io`, a `TcpStream` for example.
+//! let (mut client, io) = tokio::io::duplex(4096);
+//! let connection = server.serve_connection(io, ConnectInfo::unix(None), service);
+//! tokio::spawn(connection);
+//!
+//! client.write_all(b"GET /a HTTP/1.1\r\nhost: example\r\n\r\n").await?;
+//! server.shutdown(Duration::from_secs(1));
+//! let mut response = String::new();
+//! client.read_to_string(&mut response).await?;
+//! assert!(response.starts_with("HTTP/1.1 200 OK\r\n"));
+//! assert!(response.ends_with("Hello from /a!"));
+//! drop(client);
+//! server.closed().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Responses of the server itself
+//!
+//! A request that the service does not see, or to which it gives no response, gets a [`ServerResponse`]: a status and a
+//! sentence, as text, HTML or JSON as the request's `Accept` prefers. [`ConnectionHooks::on_server_response`] renders them
+//! in another way.
+//!
+//! | status | cause |
+//! |---|---|
+//! | 400 | the request is malformed, its target or `Host` is not valid, or its body was cut off |
+//! | 408 | the request head or body did not arrive in time |
+//! | 414, 431 | the target, or the request head, is too long |
+//! | 417 | an expectation other than `100-continue` |
+//! | 500 | the service failed or panicked |
+//! | 501 | CONNECT, a method of more than 32 bytes, a transfer coding other than `chunked` |
+//! | 504 | the service did not respond in time |
 //!
 //! # Features
 //!

@@ -88,7 +88,10 @@ async fn run(address: &str) -> Result<(), BoxError> {
     server.shutdown(IDLE);
     if timeout(GRACE, server.closed()).await.is_err() {
         let connections = server.load().connections();
-        tracing::warn!(connections, "the deadline is over; open connections are cut");
+        tracing::warn!(
+            connections,
+            "the deadline is over; open connections are cut"
+        );
     }
     Ok(())
 }
