@@ -1,29 +1,29 @@
-//! A server inside a program that does something else besides.
+//! A server on a thread of a program that also does other things.
 
 use std::{future::Future, slice};
 
 use crate::{
-    Server,
     config::check_files,
+    error::{Error, Reason},
     listener::Bound,
+    server::Server,
     server_log,
     start::check,
-    worker::{self, Alone},
+    worker::{self, Standalone},
 };
-use tower_serve::BoxError;
 
 impl Server {
-    /// Serves on the calling thread until `stop` is ready: for the tests of an application, and for a
-    /// program that does something else besides.
+    /// Serves on the calling thread until `stop` is ready. This is for the tests of an application, and for a program that
+    /// also does other things.
     ///
-    /// There is no supervisor and no worker, whatever is set, and signals are left to the program. So are its
-    /// user, its umask, a pid file and a control socket; `shutdown_delay` is for those who stop by signals.
-    /// `ready` gets the addresses, with the ports that they really have, before the first connection is
-    /// accepted: `http://127.0.0.1:41234`, with a certificate `https://…`, or `unix:` and a path.
+    /// There is no supervisor and no worker process, and signals are left to the program. The settings of the whole program
+    /// have no effect (user, group, umask, pid file, control socket), nor has `shutdown_delay`. `ready` is called with the
+    /// addresses before the first connection is accepted; they contain the actual ports: `http://127.0.0.1:41234`,
+    /// `https://…` with a certificate, or `unix:` and a path.
     ///
-    /// Then the listeners close, and what runs may finish until the
-    /// [deadline](crate::Config::graceful_timeout), as at `SIGTERM`. Gives the number of requests that
-    /// the deadline cut; a thread that is still at work for one of them stays until it is done.
+    /// When `stop` is ready, the listeners close, and running requests may finish until the
+    /// [deadline](crate::Config::graceful_timeout), as at `SIGTERM`. Returns the number of requests that the deadline has
+    /// cut. Their threads are not interrupted.
     ///
     /// ```
     /// use std::{io::{Read, Write}, net::TcpStream, sync::mpsc, thread};
@@ -47,9 +47,9 @@ impl Server {
     /// let addresses = address.recv().unwrap();
     /// let mut client = TcpStream::connect(addresses[0].trim_start_matches("http://")).unwrap();
     /// client.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
-    /// let mut answer = String::new();
-    /// client.read_to_string(&mut answer).unwrap();
-    /// assert!(answer.ends_with("\r\n\r\nhello"));
+    /// let mut response = String::new();
+    /// client.read_to_string(&mut response).unwrap();
+    /// assert!(response.ends_with("\r\n\r\nhello"));
     ///
     /// drop(stop);
     /// assert_eq!(serving.join().unwrap().unwrap(), 0);
@@ -57,33 +57,33 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it cannot start: what is configured makes no sense, an address is taken, or the service
-    /// cannot be built.
+    /// If it cannot start: the settings are invalid, an address is in use, or the service cannot be built.
     ///
     /// # Panics
     ///
-    /// On a thread that runs a tokio event loop already.
+    /// On a thread of a tokio runtime.
     pub fn run_until(
         self,
         stop: impl Future<Output = ()>,
         ready: impl FnOnce(Vec<String>) + 'static,
-    ) -> Result<usize, BoxError> {
+    ) -> Result<usize, Error> {
         let _serving = server_log::serving();
-        let (mut resolved, _) = check(slice::from_ref(&self))?;
+        let (mut resolved, _) = check(slice::from_ref(&self)).map_err(Error::config)?;
         #[cfg(feature = "tls")]
         for server in &mut resolved {
-            server.read_certificate()?;
+            server.read_certificate().map_err(Error::start)?;
         }
-        let resolved = resolved.pop().ok_or("no settings")?;
-        let phases = self.phases;
-        check_files(resolved.server(), &resolved.config)?;
-        let alone = Alone {
-            bound: resolved.bind(&Bound::default())?,
+        let server = resolved.pop().zip(self.application);
+        let (resolved, application) = server.ok_or_else(|| Error::config("nothing to serve"))?;
+        check_files(resolved.server(), &resolved.config).map_err(Error::start)?;
+        let server = Standalone {
+            bound: resolved.bind(&Bound::default()).map_err(Error::start)?,
             name: self.name,
             config: resolved.config,
-            application: self.application.ok_or("nothing to serve")?,
+            application,
         };
-        worker::run_until(alone, phases, stop, ready)
+        worker::run_until(server, self.phases, stop, ready)
+            .map_err(|error| Error::start(Reason::of(&*error).report("")))
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_request_finishes_and_then_nobody_listens() {
+    fn a_running_request_finishes_after_the_listeners_are_closed() {
         let (called, calls) = mpsc::sync_channel(1);
         let (finish, finished) = oneshot::channel::<()>();
         let finished = Mutex::new(Some(finished));
@@ -158,14 +158,14 @@ mod tests {
             thread::yield_now();
         }
         finish.send(()).unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        assert!(answer.ends_with("done"), "{answer}");
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert!(response.ends_with("done"), "{response}");
         assert_eq!(serving.join().unwrap().unwrap(), 0);
     }
 
     #[test]
-    fn what_the_deadline_cuts_is_counted() {
+    fn requests_that_the_deadline_cuts_are_counted() {
         let (called, calls) = mpsc::sync_channel(1);
         let stuck = move || {
             called.send(()).unwrap();
@@ -190,20 +190,24 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_it_from_starting_is_told() {
+    fn a_failed_start_is_an_error() {
         let fail = |server: Server| {
-            let error = server.run_until(pending(), |_| panic!("it is not ready"));
-            error.unwrap_err().to_string()
+            let result = server.run_until(pending(), |_| panic!("it is not ready"));
+            let error = result.unwrap_err();
+            (error.to_string(), error.is_config())
         };
-        assert!(fail(Server::new("test")).contains("test: nothing to serve"));
-        assert!(fail(server(Router::new()).bind("nowhere")).contains("nowhere"));
+        let (error, is_config) = fail(Server::new("test"));
+        assert!(error.contains("test: nothing to serve") && is_config);
+        let (error, is_config) = fail(server(Router::new()).bind("nowhere"));
+        assert!(error.contains("nowhere") && is_config);
         let broken = Server::new("test").bind("127.0.0.1:0");
         let broken = broken.service(|_| async { Err::<Router, _>("no database") });
-        assert!(fail(broken).contains("no database"));
+        let (error, is_config) = fail(broken);
+        assert!(error.contains("no database") && !is_config);
     }
 
     #[test]
-    fn its_phases_can_be_watched() {
+    fn its_phases_can_be_observed() {
         let server = server(Router::new());
         let phases = server.phases();
         let in_ready = phases.clone();
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn it_may_be_told_to_stop_before_it_is_ready() {
+    fn it_may_stop_before_it_is_ready() {
         let served = server(Router::new()).run_until(ready(()), |_| {});
         assert_eq!(served.unwrap(), 0);
     }

@@ -1,12 +1,81 @@
-//! Why a service could not be built, as text for an operator.
+//! Why a server could not start: [`Error`].
 
-use std::{error::Error, fmt::Display};
+use std::{
+    error::Error as StdError,
+    fmt::{self, Display},
+    process::ExitCode,
+};
 
 use serde::{Deserialize, Serialize};
 use tower_serve::internal::with_causes;
 
-/// Why a service could not be built: the first line of the error with its causes, and the lines after
-/// it as they are. The traceback of an interpreter, for example, is hard to read in one line.
+/// Why a server could not start or go on: the error of [`Server::try_run`](crate::Server::try_run) and its like.
+///
+/// Its text is a sentence for the operator, which says what to do. Further lines, as of a traceback, may follow it.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ErrorKind {
+    Config,
+    Start,
+    Worker,
+}
+
+impl Error {
+    /// The settings are invalid.
+    pub(crate) fn config(text: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, text)
+    }
+
+    /// The server cannot start, or cannot go on.
+    pub(crate) fn start(text: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Start, text)
+    }
+
+    /// A worker cannot start, or cannot go on.
+    pub(crate) fn worker(text: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Worker, text)
+    }
+
+    fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { kind, text }
+    }
+
+    /// Whether the settings are invalid, so that the same start would always fail.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        self.kind == ErrorKind::Config
+    }
+
+    /// Whether this process is a worker. Its supervisor has got the error and logs it, so the worker need not.
+    #[must_use]
+    pub fn is_in_worker(&self) -> bool {
+        self.kind == ErrorKind::Worker
+    }
+
+    /// The exit code that [`Server::run`](crate::Server::run) returns: 2 for [invalid settings](Self::is_config),
+    /// otherwise 1.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(if self.is_config() { 2 } else { 1 })
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Error {}
+
+/// Why a service could not be built, in a form that is sent between processes: the first line of the error with its causes,
+/// and the lines after it unchanged. A traceback, for example, would be hard to read in one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reason {
     pub(crate) line: String,
@@ -14,7 +83,7 @@ pub(crate) struct Reason {
 }
 
 impl Reason {
-    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Self {
         let text = error.to_string();
         let (line, details) = text.split_once('\n').unwrap_or((&text, ""));
         Self {
@@ -23,11 +92,11 @@ impl Reason {
         }
     }
 
-    /// After `place`, the operator's line; below it the details.
-    pub(crate) fn report(&self, place: impl Display) -> String {
+    /// The line after `prefix`, and below it the details.
+    pub(crate) fn report(&self, prefix: impl Display) -> String {
         match &*self.details {
-            "" => format!("{place}{}", self.line),
-            details => format!("{place}{}\n{details}", self.line),
+            "" => format!("{prefix}{}", self.line),
+            details => format!("{prefix}{}\n{details}", self.line),
         }
     }
 }
@@ -41,7 +110,7 @@ impl From<String> for Reason {
 
 #[cfg(test)]
 mod tests {
-    use std::{fmt, io};
+    use std::io;
 
     use super::*;
 
@@ -54,8 +123,8 @@ mod tests {
         }
     }
 
-    impl Error for Outer {
-        fn source(&self) -> Option<&(dyn Error + 'static)> {
+    impl StdError for Outer {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
             Some(&self.0)
         }
     }

@@ -1,4 +1,4 @@
-//! What an application is told of the server that runs it.
+//! Hooks: functions of the application that the server calls.
 
 use std::{
     fmt,
@@ -14,9 +14,9 @@ use tower_serve::{ConnectInfo, ConnectionHooks, ConnectionStep, internal::panic_
 pub enum WorkerStep {
     /// The service is built; the worker is about to accept connections.
     Ready,
-    /// It has its last requests: the program stops, or another worker has taken over.
+    /// The worker accepts no more connections: the program stops, or another worker has taken over.
     Draining,
-    /// Its requests are done, or cut at the deadline. A process that is killed does not come to this.
+    /// Its requests are complete, or were cut at the deadline. A process that is killed does not reach this step.
     Exiting,
 }
 
@@ -27,7 +27,7 @@ pub enum WorkerStep {
 pub struct ProcessEvent<'a> {
     /// The name of the server.
     pub server: &'a str,
-    /// Which of its workers this is, from 0.
+    /// The number of the worker, from 0.
     pub slot: usize,
     /// The process id.
     pub pid: i32,
@@ -43,11 +43,11 @@ pub enum ProcessStep<'a> {
     Started,
     /// It serves.
     Ready,
-    /// It was told to finish what it runs.
+    /// It finishes its requests, and accepts no new connections.
     Draining,
     /// It has ended.
     Ended {
-        /// How, as in the log: `exited with code 0`, or `killed by SIGKILL: out of memory`.
+        /// The cause as in the log: `exited with code 0`, or `killed by SIGKILL: out of memory`.
         cause: &'a str,
     },
 }
@@ -55,7 +55,7 @@ pub enum ProcessStep<'a> {
 type OnStep = dyn Fn(WorkerStep) + Send + Sync;
 type OnProcess = dyn Fn(ProcessEvent<'_>) + Send + Sync;
 
-/// Those who want to be told of the processes of a server.
+/// The hooks of a server's processes.
 #[derive(Clone, Default)]
 pub(crate) struct ProcessHooks(Vec<Arc<OnProcess>>);
 
@@ -64,7 +64,7 @@ impl ProcessHooks {
         self.0.push(hook);
     }
 
-    pub(crate) fn tell(&self, event: ProcessEvent<'_>) {
+    pub(crate) fn call(&self, event: ProcessEvent<'_>) {
         for hook in &self.0 {
             guard(|| hook(event));
         }
@@ -77,14 +77,14 @@ impl fmt::Debug for ProcessHooks {
     }
 }
 
-/// Those who want to be told.
+/// The hooks of a worker.
 #[derive(Clone, Default)]
-pub(crate) struct Hooks {
+pub(crate) struct WorkerHooks {
     on_connection: ConnectionHooks,
     on_step: Vec<Arc<OnStep>>,
 }
 
-impl Hooks {
+impl WorkerHooks {
     pub(crate) fn add_on_connection(
         &mut self,
         hook: impl Fn(&ConnectInfo, ConnectionStep) + Send + Sync + 'static,
@@ -96,12 +96,12 @@ impl Hooks {
         self.on_step.push(hook);
     }
 
-    /// Those of connections, to be set.
+    /// The hooks of connections, to be set.
     pub(crate) fn of_connections_mut(&mut self) -> &mut ConnectionHooks {
         &mut self.on_connection
     }
 
-    /// Those of connections.
+    /// The hooks of connections.
     pub(crate) fn of_connections(&self) -> ConnectionHooks {
         self.on_connection.clone()
     }
@@ -113,13 +113,13 @@ impl Hooks {
     }
 }
 
-impl fmt::Debug for Hooks {
+impl fmt::Debug for WorkerHooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hooks").finish_non_exhaustive()
+        f.debug_struct("WorkerHooks").finish_non_exhaustive()
     }
 }
 
-/// A hook that panics is logged, and nothing else: the server goes on.
+/// Logs a panic of a hook.
 fn guard(call: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
         tracing::error!(panic = panic_text(&*panic), "a hook panicked");
@@ -133,18 +133,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_are_told_whatever_one_does() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let mut hooks = Hooks::default();
+    fn all_hooks_are_called_even_if_one_panics() {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let mut hooks = WorkerHooks::default();
         hooks.add_on_step(Arc::new(|_| panic!("out of order")));
         hooks.add_on_step({
-            let told = told.clone();
-            Arc::new(move |step| told.lock().unwrap().push(step))
+            let calls = calls.clone();
+            Arc::new(move |step| calls.lock().unwrap().push(step))
         });
         hooks.step(WorkerStep::Ready);
         hooks.step(WorkerStep::Draining);
         assert_eq!(
-            *told.lock().unwrap(),
+            *calls.lock().unwrap(),
             [WorkerStep::Ready, WorkerStep::Draining]
         );
     }

@@ -38,15 +38,13 @@ mod hooks;
 mod listener;
 mod operator;
 mod phase;
+mod prepare;
 mod run;
 mod server;
 mod server_log;
 pub mod settings;
-mod signal_name;
 mod signals;
 mod start;
-mod stop_request;
-mod stray_signals;
 mod supervisor;
 mod system;
 #[cfg(feature = "watch")]
@@ -54,6 +52,7 @@ mod watch;
 mod worker;
 
 pub use config::{Config, ProgramConfig, Workers};
+pub use error::Error;
 pub use hooks::{ProcessEvent, ProcessStep, WorkerStep};
 pub use phase::Phase;
 pub use run::Supervisor;

@@ -1,30 +1,30 @@
-//! What a program is doing, and those who watch it.
+//! The phases of a program and of its workers.
 
 use tokio::sync::watch;
 
-/// What a server, or one of its workers, is doing.
+/// The phase of a server, or of one of its workers.
 ///
-/// It only goes forward, but for [`Reloading`](Self::Reloading), after which it is ready again.
+/// Phases only go forward, except for [`Reloading`](Self::Reloading), after which a server is ready again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// The workers start, and nobody is served yet.
+    /// The workers start, and no request is served yet.
     Starting,
     /// It serves.
     Ready,
-    /// It serves, and its workers are replaced. A worker itself is never in this phase.
+    /// It serves, and its workers are being replaced. A worker itself is never in this phase.
     Reloading,
-    /// It serves, and will stop: new requests had better go elsewhere. It lasts for the
+    /// It serves, but is going to stop, so new requests should go to other servers. It lasts for the
     /// [`shutdown_delay`](crate::Config::shutdown_delay).
     Stopping,
-    /// It accepts nothing more, and finishes what runs.
+    /// It accepts no connections, and finishes the running requests.
     Draining,
     /// It has ended.
     Stopped,
 }
 
 impl Phase {
-    /// Nobody goes back to a phase of a lower rank.
+    /// A phase never follows one of a higher rank.
     fn rank(self) -> u8 {
         match self {
             Self::Starting => 0,
@@ -36,7 +36,7 @@ impl Phase {
     }
 }
 
-/// Where a phase is told. Clones are the same.
+/// Publishes a phase. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Phases(Vec<watch::Sender<Phase>>);
 
@@ -47,7 +47,7 @@ impl Default for Phases {
 }
 
 impl Phases {
-    /// What is told here is told at each of these, too.
+    /// Publishes at each of these as well.
     pub(crate) fn with<'a>(mut self, others: impl IntoIterator<Item = &'a Self>) -> Self {
         for other in others {
             self.0.extend(other.0.iter().cloned());
@@ -59,7 +59,7 @@ impl Phases {
         self.0[0].subscribe()
     }
 
-    /// Whether that is new.
+    /// Changes the phase. Whether it has changed.
     pub(crate) fn set(&self, phase: Phase) -> bool {
         let mut is_new = false;
         for sender in &self.0 {
@@ -74,7 +74,7 @@ impl Phases {
         is_new
     }
 
-    /// Becomes ready, if it is still starting. Whether that is new.
+    /// Becomes ready, if it is starting. Whether it has changed.
     pub(crate) fn started(&self) -> bool {
         *self.0[0].borrow() == Phase::Starting && self.set(Phase::Ready)
     }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phase_goes_forward() {
+    fn phases_go_forward() {
         let phases = Phases::default();
         let watched = phases.subscribe();
         assert_eq!(*watched.borrow(), Phase::Starting);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn others_hear_it_too() {
+    fn it_is_published_to_all() {
         let (one, other) = (Phases::default(), Phases::default());
         let all = Phases::default().with([&one, &other]);
         all.set(Phase::Draining);

@@ -1,26 +1,26 @@
-//! Several applications: [`Supervisor`].
+//! Runs one server or several: [`Supervisor`], and `run` of a [`Server`].
 
 use std::{future::Future, process::ExitCode};
 
 use tokio::sync::watch;
 
 use crate::{
-    Phase, ProgramConfig, Server,
-    config::ProgramChanges,
+    config::{ProgramChanges, ProgramConfig},
     control::{self, Socket},
-    phase::Phases,
+    error::Error,
+    phase::{Phase, Phases},
+    server::Server,
     server_log,
-    start::{Failure, start},
-    stop_request::StopRequest,
+    signals::StopRequest,
+    start::start,
     system::open_standard_streams,
     worker,
 };
 
 /// Several servers under one supervisor.
 ///
-/// Each has its own addresses, workers and threads. They start and stop together: when one
-/// cannot start, none does, and a stop waits for the longest
-/// [`graceful_timeout`](crate::Config::graceful_timeout).
+/// Each has its own addresses, workers and threads. They start and stop together: if one cannot start, none does, and a stop
+/// waits for the longest [`graceful_timeout`](crate::Config::graceful_timeout).
 #[derive(Debug, Default)]
 #[must_use = "a supervisor does nothing until it runs"]
 pub struct Supervisor {
@@ -47,7 +47,7 @@ impl Supervisor {
     /// override it.
     ///
     /// It is called in the supervisor alone, at the start and again at each [reload](Server#reload), which refuses
-    /// wrong settings and changes nothing else of the program.
+    /// invalid settings and changes nothing else of the program.
     ///
     /// ```
     /// # use tower_prefork::Supervisor;
@@ -61,54 +61,108 @@ impl Supervisor {
         self
     }
 
-    /// Starts workers under the name that this program was called by: their `argv[0]`. Without it that is
-    /// `shop: worker 2`, so that `ps` tells them apart.
+    /// Starts workers with the `argv[0]` of this program. By default it is `shop: worker 2`, for example, which `ps` shows.
     ///
-    /// For a program that looks at the name: an interpreter, for example, finds its libraries by it.
+    /// This is for a program that depends on the name, for example an interpreter that finds its libraries by it.
     pub fn keep_name(mut self) -> Self {
         self.keeps_name = true;
         self
     }
 
-    /// What the program is doing, from now on, as [`Server::phases`] tells it: all servers are in one phase.
+    /// The phase of the program, as from [`Server::phases`]: all servers are in the same phase.
     #[must_use]
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.phases.subscribe()
     }
 
-    /// Stops this process for a reason that the program itself has: what `reason` gives.
+    /// Stops this process when the future is ready. It returns the reason, which is logged.
     ///
-    /// A supervisor stops as at `SIGTERM`, and so does a program without workers. A worker is replaced: the next one
-    /// is ready before it takes its last requests. The log tells the reason. Each process has its own: `reason` is
-    /// polled in all of them.
+    /// A supervisor stops as at `SIGTERM`, and so does a program without workers. A worker is replaced, and serves until its
+    /// replacement is ready. Each process polls a future of its own.
     pub fn stop_when(mut self, reason: impl Future<Output = String> + Send + 'static) -> Self {
         self.stop_request = StopRequest::new(reason);
         self
     }
 
     /// Serves until an operator stops the program. See [`Server`] for the exit codes.
+    ///
+    /// An error is written to the log, and to standard error.
     #[must_use = "the exit code tells whether the servers could start"]
-    pub fn run(mut self) -> ExitCode {
+    pub fn run(self) -> ExitCode {
+        match self.try_run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                if !error.is_in_worker() {
+                    server_log::write_final(&format!("error: {error}"));
+                }
+                error.exit_code()
+            }
+        }
+    }
+
+    /// Serves until an operator stops the program, and returns the error instead of printing it.
+    ///
+    /// It returns in every process of the program, with `Ok` when the process was stopped. A program that prints errors
+    /// should not print those of its workers, which the supervisor logs:
+    ///
+    /// ```no_run
+    /// # use std::process::ExitCode;
+    /// # use tower_prefork::Supervisor;
+    /// fn run(supervisor: Supervisor) -> ExitCode {
+    ///     match supervisor.try_run() {
+    ///         Ok(()) => ExitCode::SUCCESS,
+    ///         Err(error) => {
+    ///             if !error.is_in_worker() {
+    ///                 tracing::error!(%error, "cannot serve");
+    ///             }
+    ///             error.exit_code()
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the settings are invalid, or a server cannot start.
+    pub fn try_run(mut self) -> Result<(), Error> {
         if let Some(first) = self.servers.first_mut() {
             first.sources.change_program(self.changes);
         }
         open_standard_streams();
         let _serving = server_log::serving();
-        match Socket::inherited(control::MARKER) {
-            Ok(Some(socket)) => worker::run(self.servers, socket, self.stop_request),
-            Ok(None) => {
-                let started = start(
-                    self.servers,
-                    self.keeps_name,
-                    self.phases,
-                    self.stop_request,
-                );
-                match started {
-                    Ok(()) => ExitCode::SUCCESS,
-                    Err(failure) => failure.report(),
-                }
-            }
-            Err(error) => Failure::of_start(format!("a worker cannot start: {error}")).report(),
-        }
+        let socket = Socket::inherited(control::MARKER)
+            .map_err(|error| Error::start(format!("a worker cannot start: {error}")))?;
+        let Some(socket) = socket else {
+            return start(
+                self.servers,
+                self.keeps_name,
+                self.phases,
+                self.stop_request,
+            );
+        };
+        let applications = self.servers.into_iter();
+        let applications =
+            applications.filter_map(|server| Some((server.name, server.application?)));
+        worker::run(applications.collect(), socket, self.stop_request).map_err(Error::worker)
+    }
+}
+
+impl Server {
+    /// Serves until an operator stops the program. See [`Server`] for the exit codes.
+    ///
+    /// An error is written to the log, and to standard error.
+    #[must_use = "the exit code tells whether the server could start"]
+    pub fn run(self) -> ExitCode {
+        Supervisor::new().server(self).run()
+    }
+
+    /// Serves until an operator stops the program, and returns the error instead of printing it: see
+    /// [`Supervisor::try_run`].
+    ///
+    /// # Errors
+    ///
+    /// If the settings are invalid, or the server cannot start.
+    pub fn try_run(self) -> Result<(), Error> {
+        Supervisor::new().server(self).try_run()
     }
 }

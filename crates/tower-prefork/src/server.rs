@@ -1,11 +1,11 @@
 //! One application: [`Server`].
 
-use std::{future::Future, process::ExitCode, sync::Arc};
+use std::{future::Future, sync::Arc};
 
 use tokio::sync::watch;
 
 use crate::{
-    Config, Phase, Supervisor, WorkerContext, Workers,
+    Config, Phase, WorkerContext, Workers,
     config::ConfigSources,
     hooks::{ProcessEvent, ProcessHooks},
     phase::Phases,
@@ -316,11 +316,5 @@ impl Server {
     #[must_use]
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.phases.subscribe()
-    }
-
-    /// Serves until an operator stops the program. See [`Server`] for the exit codes.
-    #[must_use = "the exit code tells whether the server could start"]
-    pub fn run(self) -> ExitCode {
-        Supervisor::new().server(self).run()
     }
 }

@@ -135,7 +135,7 @@ def test_a_syntax_error_at_a_reload(
     served = serve("app:app", "-w", "1", source=SOURCE)
     (tmp_path / "app.py").write_text("x = 1\nx = = 2  # not as long as the one before\n")
     served.process.send_signal(signal.SIGHUP)
-    served.wait_for_log(r"the reload has failed.*SyntaxError: invalid syntax")
+    served.wait_for_log(r"reload failed.*SyntaxError: invalid syntax")
     assert re.search(r'File ".*/app.py", line 2\n +x = = 2 .*\n +\^\n', served.log)
     assert client.get(served.url).text == "hello", "the old worker goes on"
     assert served.stop() == 0

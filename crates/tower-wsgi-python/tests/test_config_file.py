@@ -141,10 +141,10 @@ A = "4"
 
     file.write_text(f"{bind}max_body = '10KB'\n")
     served.process.send_signal(signal.SIGHUP)
-    served.wait_for_log(r"the reload is refused.*shop.toml:3: max_body: expected a size")
+    served.wait_for_log(r"reload refused.*shop.toml:3: max_body: expected a size")
     file.write_text(bind)
     served.process.send_signal(signal.SIGHUP)
-    served.wait_for_log(r"the reload has failed.*there is no application to serve")
+    served.wait_for_log(r"reload failed.*there is no application to serve")
     assert client.get(served.url).text.startswith("three None 3 ")
 
 

@@ -117,7 +117,7 @@ def test_an_option_of_another_server_has_a_tip(
         ("--pid-file /nonexistent/pid", {}, 1, "the pid file /nonexistent/pid"),
         ("--control-socket /nonexistent/s", {}, 1, "the control socket /nonexistent/s"),
         ("--tls-certificate /nonexistent.pem --tls-key k", {}, 1, "certificate /nonexistent.pem"),
-        ("--bind unix:/nonexistent/s", {}, 1, "unix:/nonexistent/s: its directory is missing"),
+        ("--bind unix:/nonexistent/s", {}, 1, "unix:/nonexistent/s: the directory does not exist"),
         ("--bind unix:@shop", {}, 2, "abstract sockets"),
         ("", {"WEB_CONCURRENCY": "many"}, 2, 'the environment variable WEB_CONCURRENCY is "many"'),
         ("--max-body 10KB", {}, 2, "expected a size"),

@@ -72,7 +72,7 @@ def test_a_worker_whose_descriptors_are_closed_is_replaced(
             break
     assert pids - {pid}, served.log
     assert re.search(
-        "takes no connections any more|its event loop has failed|worker died", served.log
+        "cannot accept connections any more|its event loop has failed|worker died", served.log
     )
     assert served.stop() == 0
 

@@ -86,7 +86,7 @@ fn with_several_servers_the_name_says_whose_it_is() {
     assert_eq!(code, Some(1));
     assert_eq!(
         line,
-        "error: a socket was passed under the name \"third\", and no server has that name; \
+        "error: a socket was passed with the name \"third\", but no server has that name; \
          set FileDescriptorName= to one of: probe, second"
     );
 }
@@ -105,7 +105,7 @@ fn what_cannot_be_listened_on_is_refused() {
         let (code, line) = activated(socket, "-w 1").run();
         assert_eq!(code, Some(1));
         assert!(
-            line.starts_with("error: socket 1 of those that were passed cannot be listened on; "),
+            line.starts_with("error: socket 1 that was passed is no listening stream socket; "),
             "{line}"
         );
     }

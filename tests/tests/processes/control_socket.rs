@@ -211,7 +211,7 @@ fn many_who_wait_for_answers_are_told_to_come_back() {
         let request = b"{\"command\":\"reload\"}\n";
         operator.0.get_mut().write_all(request).unwrap();
     }
-    let _ = controlled.running.wait_for_count("reload asked for", 64);
+    let _ = controlled.running.wait_for_count("reload requested", 64);
     let mut refused = controlled.connect();
     assert!(error(&refused.answer()).contains("try again later"));
     std::fs::write(&file, "go").unwrap();

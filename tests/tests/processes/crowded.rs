@@ -6,7 +6,7 @@ use tests::{Certificate, Client, Program};
 
 use crate::{probe, refused};
 
-const FULL: &str = "all connections are taken; those that have been idle for longest are closed";
+const FULL: &str = "max_connections reached; the connections that are idle for longest are closed";
 
 fn answered(address: SocketAddr) -> Client {
     let mut client = Client::connect(address);
@@ -90,7 +90,7 @@ fn running_requests_are_finished_and_then_make_room() {
     waiting
         .send("GET / HTTP/1.1\r\nhost: test\r\n\r\n")
         .unwrap();
-    running.wait_for("all connections are taken and none is idle; new ones wait");
+    running.wait_for("max_connections reached and no connection is idle; new connections wait");
     assert!(!waiting.has_answer());
     busy.send("x").unwrap();
     let answer = busy.response().unwrap();

@@ -260,7 +260,7 @@ fn the_access_log_may_be_a_pipe_that_nobody_reads() {
     assert_eq!(client.get("/name").unwrap().status, 200);
     let worker = running.workers().remove(0);
     running.signal(Signal::USR1);
-    running.wait_for("the logs are opened again");
+    running.wait_for("log files opened again");
     running.signal(Signal::HUP);
     running.wait_for("reloaded");
     assert!(worker.ends_within(tests::PATIENCE));

@@ -44,7 +44,7 @@ fn all_threads_hang(workers: usize) {
         assert!(began.elapsed() < PATIENCE);
     }
 
-    for line in running.wait_for_count("a job hangs", workers) {
+    for line in running.wait_for_count("stuck job", workers) {
         assert_eq!(field(&line, "method"), "\"GET\"");
         assert_eq!(field(&line, "path"), "\"/work/3600000\"");
         assert!(field(&line, "thread").starts_with("\"blocking-"), "{line}");
@@ -88,7 +88,7 @@ fn siblings_answer_meanwhile() {
     for client in &mut stuck {
         assert_eq!(client.response().unwrap().status, 504);
     }
-    running.wait_for("a job hangs");
+    running.wait_for("stuck job");
     // The other one is not held up by the start of the replacement, which takes 3 s.
     let answers = (0..20).map(|_| Client::connect(running.ready()).get("/work/0").unwrap());
     let pids: Vec<_> = answers.map(|answer| answer.text()).collect();
@@ -108,7 +108,7 @@ fn without_workers_the_log_tells_of_it() {
     let running = probe("-w 0 --thread-workers 1 --request-timeout 1").start();
     let mut stuck = hang(&running, 1);
     assert_eq!(stuck[0].response().unwrap().status, 504);
-    running.wait_for("a job hangs");
+    running.wait_for("stuck job");
     assert_eq!(running.client().get("/").unwrap().status, 200);
 }
 
@@ -122,7 +122,7 @@ fn a_body_that_is_long_in_the_making_does_not_hang() {
     assert_eq!(reader.response().unwrap().status, 200);
     let log = running.log();
     assert!(
-        !log.iter().any(|line| line.contains("a job hangs")),
+        !log.iter().any(|line| line.contains("stuck job")),
         "{log:?}"
     );
 }

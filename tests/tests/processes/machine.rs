@@ -82,7 +82,7 @@ fn a_second_start_with_the_same_pid_file_is_refused() {
         assert!(file.exists());
         let running = probe(&arguments).start();
         let _ = running.ready();
-        running.wait_for("the pid file is of a process that is gone");
+        running.wait_for("stale pid file replaced");
         assert_eq!(fs::read_to_string(&file).unwrap(), pid_of(&running));
     }
 }

@@ -108,7 +108,7 @@ fn a_replacement_that_fails_leaves_the_old_worker() {
         let before = pids(&told.running);
         told.tell(what);
         told.reload();
-        let lines = told.running.wait_for_count("the reload has failed", 1);
+        let lines = told.running.wait_for_count("reload failed", 1);
         assert!(lines[0].contains(cause), "{}", lines[0]);
         assert!(lines[0].contains("ERROR"), "{}", lines[0]);
         assert_eq!(field(&lines[0], "slot"), "0", "it stops at the first");
@@ -119,7 +119,7 @@ fn a_replacement_that_fails_leaves_the_old_worker() {
         // A failure is no reason not to try again.
         told.tell("1 exit");
         told.reload();
-        let lines = told.running.wait_for_count("the reload has failed", 2);
+        let lines = told.running.wait_for_count("reload failed", 2);
         assert_eq!(field(&lines[1], "slot"), "1");
         assert_eq!(field(&lines[1], "replaced"), "1");
         told.tell("");
@@ -140,7 +140,7 @@ fn a_reload_during_the_start_follows_it() {
     running.wait_for("waiting_pid=");
     let before = running.workers();
     running.signal(Signal::HUP);
-    running.wait_for("it begins when the start is complete");
+    running.wait_for("it begins when the server is ready");
     running.signal(Signal::HUP);
     fs::write(&file, "").unwrap();
     running.wait_for(" ready ");
@@ -160,7 +160,7 @@ fn reloads_asked_for_during_a_reload_are_one_more() {
     for count in 1..=3 {
         told.reload();
         // Signals that come at once are one to the kernel, too.
-        let text = "it begins when the change that runs is over";
+        let text = "it begins when the running operation is complete";
         let _ = told.running.wait_for_count(text, count);
     }
     told.tell("");
@@ -241,7 +241,7 @@ fn both_die_during_a_reload() {
     old.signal(Signal::KILL);
     told.running.wait_for("worker died");
     new.signal(Signal::KILL);
-    told.running.wait_for("the reload has failed");
+    told.running.wait_for("reload failed");
     told.tell("");
     let _ = told.running.wait_for_count("worker replaced", 1);
     workers_become(&told.running, 1);
@@ -255,7 +255,7 @@ fn a_replacement_that_dies_is_a_failure_of_the_reload() {
     told.tell("wait");
     told.reload();
     told.waiting(0).signal(Signal::ILL);
-    let lines = told.running.wait_for_count("the reload has failed", 1);
+    let lines = told.running.wait_for_count("reload failed", 1);
     assert!(lines[0].contains("killed by SIGILL"), "{}", lines[0]);
     assert_eq!(pids(&told.running), before);
 }
@@ -287,12 +287,12 @@ fn a_slot_never_has_more_than_two_processes() {
     running.signal(Signal::HUP);
     running.wait_for("reloaded");
     running.signal(Signal::HUP);
-    running.wait_for("replacing it when they are done");
+    running.wait_for("this one is replaced when they are complete");
     assert!(running.workers().len() <= 2);
     let _ = running.wait_for_count(" reloaded ", 2);
     assert!(first.ends_within(Duration::ZERO), "it was waited for");
     assert!(stuck.response().is_err(), "cut at the deadline");
-    let ends = running.wait_for_count("before its requests were done", 1);
+    let ends = running.wait_for_count("before its requests completed", 1);
     assert_eq!(field(&ends[0], "requests"), "1");
 }
 
@@ -360,7 +360,7 @@ fn a_new_program_at_the_same_path_is_picked_up() {
 
     fs::remove_file(&path).unwrap();
     running.signal(Signal::HUP);
-    let failed = running.wait_for_count("the reload has failed", 1);
+    let failed = running.wait_for_count("reload failed", 1);
     assert!(failed[0].contains("cannot start the process"), "{failed:?}");
     assert_eq!(version(), "");
 

@@ -136,7 +136,7 @@ fn a_bad_file_changes_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap();
     let file = server.path("shop.toml").display().to_string();
-    let refused = "the reload is refused; everything stays as it is";
+    let refused = "reload refused; nothing has changed";
     for (text, reason) in [
         ("wrokers = 3\n".to_owned(), format!("{file}:3: ")),
         ("thread_workers = 5000\n".into(), format!("{file}:3: ")),
@@ -196,7 +196,7 @@ fn a_configuration_that_no_worker_starts_with_is_undone() {
     write(directory.path(), &text);
     fs::write(&start, "error").unwrap();
     running.signal(Signal::HUP);
-    running.wait_for("the reload has failed");
+    running.wait_for("reload failed");
     wait_until("the new socket is closed", || !socket.exists());
     fs::write(&start, "go").unwrap();
     running.workers()[0].signal(Signal::KILL);

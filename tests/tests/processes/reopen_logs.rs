@@ -75,7 +75,7 @@ fn a_signal_during_the_start_ends_no_worker() {
     running.wait_for("waiting slot=0");
     running.signal(Signal::USR1);
     running.workers()[0].signal(Signal::USR1);
-    running.wait_for("the logs are opened again");
+    running.wait_for("log files opened again");
     fs::write(&start, "").unwrap();
     running.wait_for(" ready ");
 }

@@ -25,7 +25,7 @@ fn workers_come_and_go_one_by_one() {
         workers_become(&running, workers);
     }
     running.signal(Signal::TTOU);
-    running.wait_for("a server has from 1 to 1024 workers, not 0");
+    running.wait_for("cannot scale to 0 workers; choose a number from 1 to 1024");
     assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
 }
 

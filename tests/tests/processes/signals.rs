@@ -36,7 +36,7 @@ fn stray_signals_end_nobody() {
         for (signal, name) in STRAY {
             send(running.process(), signal);
             send(&worker, signal);
-            let line = format!("a signal that means nothing here is ignored signal={name:?}");
+            let line = format!("unexpected signal ignored signal={name:?}");
             let _ = running.wait_for_count(&line, 1 + workers);
             // The second one tells nothing new.
             send(running.process(), signal);

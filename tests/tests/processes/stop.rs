@@ -79,7 +79,7 @@ fn the_deadline_holds_against_a_stalled_upload() {
         let took = started.elapsed();
         assert!(took >= Duration::from_secs(1), "{took:?}");
         assert!(took < Duration::from_secs(5), "{took:?}");
-        running.wait_for("requests were cut before they were done requests=1");
+        running.wait_for("requests were cut before they completed requests=1");
     }
 }
 
@@ -95,7 +95,7 @@ fn the_deadline_holds_against_a_stuck_event_loop() {
         assert_eq!(running.exit().code(), Some(0));
         assert!(started.elapsed() < Duration::from_secs(10));
         assert!(stuck.response().is_err());
-        running.wait_for("requests were cut before they were done requests=1");
+        running.wait_for("requests were cut before they completed requests=1");
     }
 }
 

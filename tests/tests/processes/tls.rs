@@ -11,7 +11,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use crate::{probe, refused};
 
-const REFUSED: &str = "the reload is refused; everything stays as it is";
+const REFUSED: &str = "reload refused; nothing has changed";
 
 fn count(running: &Running, text: &str) -> usize {
     let log = running.log();

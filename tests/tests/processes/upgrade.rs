@@ -71,7 +71,7 @@ fn a_new_supervisor_that_cannot_start_changes_nothing() {
         told.tell(problem);
         told.running.signal(Signal::USR2);
         told.running
-            .wait_for("the upgrade has failed; this supervisor goes on");
+            .wait_for("upgrade failed; this supervisor keeps serving");
         assert_eq!(workers(), before);
         for _ in 0..10 {
             assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
@@ -89,7 +89,7 @@ fn a_new_supervisor_that_is_late_is_killed() {
     told.running.signal(Signal::USR2);
     // Its own limit comes first.
     told.running.wait_for("not ready within 0.5 seconds");
-    told.running.wait_for("the upgrade has failed");
+    told.running.wait_for("upgrade failed");
     workers_become(&told.running, 1);
     assert_eq!(told.running.client().get("/").unwrap().status, 200);
 }
@@ -101,7 +101,7 @@ fn two_upgrades_at_once_are_one_after_the_other() {
     let successor = successor_that_waits(&told);
     told.running.signal(Signal::USR2);
     told.running
-        .wait_for("upgrade asked for; it begins when the change that runs is over");
+        .wait_for("upgrade requested; it begins when the running operation is complete");
     told.tell("go");
     told.running.upgraded(1);
     // The second one was for a supervisor that is gone.
@@ -178,9 +178,9 @@ fn a_reload_in_the_middle_waits_for_the_end() {
     let successor = successor_that_waits(&told);
     told.running.signal(Signal::HUP);
     told.running
-        .wait_for("reload asked for; it begins when the change that runs is over");
+        .wait_for("reload requested; it begins when the running operation is complete");
     successor.signal(Signal::KILL);
-    told.running.wait_for("the upgrade has failed");
+    told.running.wait_for("upgrade failed");
     told.tell("go");
     told.running.wait_for(" reloaded ");
     assert_eq!(told.running.client().get("/").unwrap().status, 200);

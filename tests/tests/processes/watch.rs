@@ -11,7 +11,7 @@ use crate::{field, probe, wait_until, workers_become};
 
 /// The paths of the changes that were told so far, at least so many.
 fn changes(running: &Running, count: usize) -> Vec<String> {
-    let lines = running.wait_for_count("a file has changed", count);
+    let lines = running.wait_for_count("file changed", count);
     lines.iter().map(|line| field(line, "path")).collect()
 }
 
@@ -88,7 +88,7 @@ fn a_broken_version_leaves_the_old_workers_until_the_next_change() {
     let pids = || -> Vec<_> { running.workers().iter().map(Process::pid).collect() };
     let before = pids();
     fs::write(&file, "error").unwrap();
-    let lines = running.wait_for_count("the reload has failed", 1);
+    let lines = running.wait_for_count("reload failed", 1);
     assert!(lines[0].contains("no database"), "{}", lines[0]);
     workers_become(&running, 2);
     assert_eq!(pids(), before);

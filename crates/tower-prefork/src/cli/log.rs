@@ -11,7 +11,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::Args;
 use crate::{
-    LogStream, ProgramConfig,
+    Config, LogStream, ProgramConfig,
     config::{File, LogFormat},
     control, server_log,
     settings::Given,
@@ -61,8 +61,11 @@ impl Args {
     fn program_config(&self, program: &Self) -> ProgramConfig {
         let mut config = ProgramConfig::default();
         program.program.apply(&mut config);
-        let accepted = match (control::announced(), self.config.as_deref()) {
-            (Some(config), _) => Given::of(&*config.program),
+        let accepted = match (control::announced_config(), self.config.as_deref()) {
+            (Some(message), _) => {
+                let config = Config::from_message(message).unwrap_or_default();
+                Given::of(&*config.program)
+            }
             // A wrong file is an error of the start, which follows.
             (None, Some(path)) => File::read(path, None).unwrap_or_default().program,
             (None, None) => Given::default(),

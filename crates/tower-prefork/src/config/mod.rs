@@ -30,5 +30,4 @@ pub(crate) use resolved::ResolvedConfig;
 pub use server::Config;
 pub(crate) use server::MAX_WORKERS;
 pub(crate) use sources::{ConfigSources, resolve_all};
-pub(crate) use wire::WireConfig;
 pub use workers::Workers;

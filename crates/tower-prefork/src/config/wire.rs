@@ -25,7 +25,7 @@ const PEM: &str = "tls_pem";
 /// The settings of a worker in a message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct WireConfig(Map<String, Json>);
+struct WireConfig(Map<String, Json>);
 
 impl From<&Config> for WireConfig {
     fn from(config: &Config) -> Self {
@@ -61,6 +61,19 @@ impl From<WireConfig> for Config {
             tls.set_contents(certificate, key);
         }
         config
+    }
+}
+
+impl Config {
+    /// The settings in a message to a worker. The error is a sentence for the operator.
+    pub(crate) fn to_message(&self) -> Result<Json, String> {
+        serde_json::to_value(WireConfig::from(self))
+            .map_err(|error| format!("cannot send the settings to a worker: {error}"))
+    }
+
+    /// The settings in a message of the supervisor.
+    pub(crate) fn from_message(message: Json) -> Result<Self, serde_json::Error> {
+        serde_json::from_value::<WireConfig>(message).map(Self::from)
     }
 }
 

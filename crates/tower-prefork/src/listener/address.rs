@@ -1,3 +1,5 @@
+//! The addresses that a server listens on, as an operator writes them.
+
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6},
@@ -42,12 +44,10 @@ fn parse(text: &str) -> Result<Address, &'static str> {
         None => text,
         Some(("http" | "tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
         Some(("https", _)) => {
-            return Err("write HOST:PORT; a certificate (tls_certificate) makes it HTTPS");
+            return Err("write HOST:PORT; tls_certificate enables HTTPS");
         }
         Some(("fd", _)) => {
-            return Err(
-                "sockets are passed as systemd does it, by LISTEN_FDS; leave the address out",
-            );
+            return Err("sockets are passed by LISTEN_FDS, as systemd does; omit the address");
         }
         Some(_) => {
             return Err("expected HOST:PORT, http://HOST:PORT, tcp://HOST:PORT or unix:PATH");
@@ -71,7 +71,7 @@ fn parse(text: &str) -> Result<Address, &'static str> {
         return match number(text) {
             Some(port) => Ok(Address::Ip((Ipv4Addr::LOCALHOST, port).into())),
             None if text == "localhost" => Ok(Address::Name(text.to_owned(), DEFAULT_PORT)),
-            // Not every word: one that is a path or a mistake is no name to look up.
+            // Other words are not looked up: they are rather a path or a mistake than a name.
             None => Err("expected HOST:PORT, [IPV6]:PORT, :PORT, PORT, an IP address or unix:PATH"),
         };
     };
@@ -92,24 +92,24 @@ fn parse(text: &str) -> Result<Address, &'static str> {
     }
 }
 
-/// Whether a Unix socket can have this path. Without one, or with a NUL at its beginning, the kernel would make
-/// an abstract socket, which has no permissions.
+/// Checks the path of a Unix socket. With an empty path, or a NUL at its beginning, the kernel would create an abstract
+/// socket, which has no permissions.
 pub(crate) fn socket_path(path: &str) -> Result<(), &'static str> {
     match path {
-        "" => Err("the path is missing; write one, such as /run/app.sock"),
+        "" => Err("the path is missing; write one, for example /run/app.sock"),
         path if path.starts_with('@') => Err(
-            "abstract sockets have no permissions and are not supported; write a path, such as \
-             /run/app.sock (or ./@name for a file of that name)",
+            "abstract sockets have no permissions and are not supported; write a path, for example \
+             /run/app.sock (or ./@name for a file with that name)",
         ),
-        path if path.contains('\0') => Err("the path of a Unix socket has no NUL in it"),
+        path if path.contains('\0') => Err("the path of a Unix socket must not contain NUL"),
         path if path.len() > LONGEST_PATH => {
-            Err("the path of a Unix socket has at most 107 bytes; choose a shorter one")
+            Err("the path of a Unix socket must not be longer than 107 bytes; choose a shorter one")
         }
         _ => Ok(()),
     }
 }
 
-/// A port. `parse` alone would also take `+80`.
+/// Parses a port. `parse` alone would also accept `+80`.
 fn number(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()

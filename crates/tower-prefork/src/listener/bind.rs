@@ -1,3 +1,5 @@
+//! The listeners of one server.
+
 use std::{
     error::Error,
     fmt, io,
@@ -6,31 +8,27 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Address, Listener,
-    file::{SocketFile, remove_stale},
-};
+use super::{Address, Listener, SocketFile, remove_stale};
 
 /// The listeners of one server, and the socket files that go with them.
 ///
-/// Dropping it closes this process's copies of the sockets, and removes the files that no other `Bound`
-/// has taken over.
+/// Dropping it closes this process's copies of the sockets, and removes the files that no other `Bound` has taken over.
 #[derive(Debug, Default)]
 pub(crate) struct Bound {
-    // First, so that nobody finds a file whose socket is closed already.
+    // First, so that there is never a file whose socket is already closed.
     files: Vec<Arc<SocketFile>>,
     pub(crate) listeners: Vec<Listener>,
 }
 
-/// Why an address cannot be listened on.
+/// Why it is not possible to listen on an address.
 #[derive(Debug)]
 pub(crate) struct BindError {
     address: Address,
     source: io::Error,
 }
 
-/// Listens on all of `addresses`, or on none. Where `before` listens on one of them, it is the same
-/// socket, with what waits in its queue.
+/// Listens on all of `addresses`, or on none. If `before` already listens on an address, the socket and its queued connections
+/// are kept.
 pub(crate) fn bind(
     addresses: &[Address],
     backlog: u32,
@@ -52,7 +50,7 @@ pub(crate) fn bind(
     Ok(bound)
 }
 
-/// A bit for each listener of the service manager.
+/// A bit for each listener that the service manager has passed.
 pub(crate) fn passed_bits(listeners: &[Listener]) -> u64 {
     let bits = listeners.iter().enumerate();
     let bits = bits.map(|(index, listener)| u64::from(listener.is_passed()) << index);
@@ -60,9 +58,8 @@ pub(crate) fn passed_bits(listeners: &[Listener]) -> u64 {
 }
 
 impl Bound {
-    /// What another process has bound to these addresses, each with its socket; without an address it was
-    /// [passed](Self::passed) to that. The files are the other's
-    /// until [`own_files`](Self::own_files).
+    /// Takes the sockets of another process, each with its address, or without if the service manager has
+    /// [passed](Self::passed) it. The other process owns the files until [`own_files`](Self::own_files) is called.
     pub(crate) fn inherited(sockets: Vec<(Option<Address>, OwnedFd)>) -> io::Result<Self> {
         let mut bound = Self::default();
         for (address, socket) in sockets {
@@ -81,7 +78,7 @@ impl Bound {
         Ok(bound)
     }
 
-    /// What the service manager has bound, to whatever address. It removes the files itself.
+    /// Takes the sockets that the service manager has bound. It owns the files.
     pub(crate) fn passed(sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let listeners = sockets.into_iter().map(Listener::passed);
         Ok(Self {
@@ -90,7 +87,7 @@ impl Bound {
         })
     }
 
-    /// The same once more, if it is what the service manager has bound.
+    /// A copy of the sockets, if the service manager has passed them.
     pub(crate) fn passed_again(&self) -> Option<io::Result<Self>> {
         if self.listeners.iter().all(|one| one.address().is_some()) {
             return None;
@@ -102,31 +99,31 @@ impl Bound {
         }))
     }
 
-    /// Ends the listeners in every process that has a copy of them, but for those of the service manager.
+    /// Shuts the listeners down, in every process that has copies, except for those of the service manager.
     pub(crate) fn shut_down(&self) {
         let own = self.listeners.iter().filter(|one| !one.is_passed());
         own.for_each(Listener::shut_down);
     }
 
-    /// Another process has taken the sockets over, and will remove their files.
+    /// Leaves the files to another process, which has taken over the sockets and will remove the files.
     pub(crate) fn leave_files(&self) {
         for file in &self.files {
             file.leave();
         }
     }
 
-    /// The process that has bound the sockets will not remove their files.
+    /// Takes the files over from the process that has bound the sockets.
     pub(crate) fn own_files(&self) {
         for file in &self.files {
             file.own();
         }
     }
 
-    /// Gives the files of the Unix sockets these permissions.
+    /// Sets the permissions of the files of the Unix sockets.
     pub(crate) fn set_mode(&self, mode: u32) -> Result<(), BindError> {
         for listener in &self.listeners {
             match (listener.set_mode(mode), listener.address()) {
-                // Somebody has removed the file of a socket that is kept.
+                // The file of a socket that is kept was removed.
                 (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {}
                 (Err(source), Some(address)) => {
                     let address = address.clone();
@@ -138,7 +135,7 @@ impl Bound {
         Ok(())
     }
 
-    /// Shares the sockets of this address. Whether there are any.
+    /// Copies the sockets of this address. Whether there are any.
     fn take_over(&mut self, address: &Address, before: &Self) -> io::Result<bool> {
         let before_of = before.listeners.iter();
         let listeners: io::Result<Vec<_>> = before_of
@@ -177,7 +174,7 @@ impl Bound {
     }
 }
 
-/// One socket for both families where the machine has IPv6.
+/// One socket for IPv4 and IPv6, if the machine has IPv6.
 fn any(port: u16, backlog: u32) -> io::Result<Listener> {
     match Listener::tcp((Ipv6Addr::UNSPECIFIED, port).into(), false, backlog) {
         Err(error) if is_missing(&error) => {
@@ -187,15 +184,15 @@ fn any(port: u16, backlog: u32) -> io::Result<Listener> {
     }
 }
 
-/// Every address of a name. Those of a family that this machine lacks are left out, as long as
-/// one remains. Port 0 is chosen once for all of them.
+/// Listens on every address of a name. Addresses of a family that this machine lacks are skipped, as long as one remains. A
+/// port for 0 is chosen once for all of them.
 fn each(mut addresses: Vec<SocketAddr>, backlog: u32) -> io::Result<Vec<Listener>> {
     let mut listeners: Vec<Listener> = Vec::new();
     let mut missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.dedup();
     for mut address in addresses {
-        if let Some(super::Local::Tcp(first)) = listeners.first().map(Listener::local) {
+        if let Some(super::LocalAddress::Tcp(first)) = listeners.first().map(Listener::local) {
             address.set_port(first.port());
         }
         match Listener::tcp(address, true, backlog) {
@@ -216,7 +213,7 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 impl BindError {
-    /// The address that cannot be listened on.
+    /// The address.
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }
@@ -236,10 +233,10 @@ impl fmt::Display for BindError {
                 _ => f.write_str("permission denied; choose a port above 1023"),
             },
             io::ErrorKind::NotFound if matches!(self.address, Address::Unix(_)) => {
-                f.write_str("its directory is missing; make it or choose another path")
+                f.write_str("the directory does not exist; create it or choose another path")
             }
             io::ErrorKind::AddrNotAvailable => {
-                f.write_str("this machine does not have the address; choose one of its own")
+                f.write_str("this machine does not have the address; choose another one")
             }
             _ => self.source.fmt(f),
         }
@@ -265,7 +262,7 @@ mod tests {
         },
     };
 
-    use super::{super::Local, *};
+    use super::{super::LocalAddress, *};
 
     fn one(address: &str) -> Result<Bound, BindError> {
         bind(&[address.parse().unwrap()], 16, 0o660, &Bound::default())
@@ -273,8 +270,8 @@ mod tests {
 
     fn ports(bound: &Bound) -> Vec<SocketAddr> {
         let address = |listener: &Listener| match listener.local() {
-            Local::Tcp(address) => *address,
-            Local::Unix(_) => panic!("not a TCP address"),
+            LocalAddress::Tcp(address) => *address,
+            LocalAddress::Unix(_) => panic!("not a TCP address"),
         };
         bound.listeners.iter().map(address).collect()
     }
@@ -303,7 +300,7 @@ mod tests {
         assert_eq!(
             one("unix:/nonexistent/app.sock").unwrap_err().to_string(),
             "cannot listen on unix:/nonexistent/app.sock: \
-             its directory is missing; make it or choose another path"
+             the directory does not exist; create it or choose another path"
         );
     }
 
@@ -366,7 +363,7 @@ mod tests {
         let path = directory.path().join("notes.txt");
         fs::write(&path, "keep me").unwrap();
         let error = one(&format!("unix:{}", path.display())).unwrap_err();
-        assert!(error.to_string().contains("another kind"), "{error}");
+        assert!(error.to_string().contains("is no socket"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "keep me");
     }
 
@@ -411,8 +408,8 @@ mod tests {
 
     fn ports_of_tcp(bound: &Bound) -> Vec<u16> {
         let port = |listener: &Listener| match listener.local() {
-            Local::Tcp(address) => Some(address.port()),
-            Local::Unix(_) => None,
+            LocalAddress::Tcp(address) => Some(address.port()),
+            LocalAddress::Unix(_) => None,
         };
         bound.listeners.iter().filter_map(port).collect()
     }

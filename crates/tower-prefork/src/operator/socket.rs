@@ -152,7 +152,7 @@ mod tests {
     fn a_path_that_cannot_be_used() {
         let directory = tempfile::tempdir().unwrap();
         let error = |path: &Path| ControlSocket::bind(path).unwrap_err();
-        assert!(error(directory.path()).contains("a file of another kind is there"));
+        assert!(error(directory.path()).contains("the file exists and is no socket"));
         assert!(error(&directory.path().join("a/b")).contains("the directory does not exist"));
         let long = directory.path().join("x".repeat(200));
         assert!(error(&long).contains("cannot create the control socket"));

@@ -1,20 +1,20 @@
-//! Which worker has too much to do while others have too little.
+//! Which worker is overloaded while others are idle.
 //!
-//! Clients that keep their connections stay with their worker, however busy it is. So it sends some away,
-//! and they come back to whoever has room.
+//! Clients that keep their connections stay with their worker, however busy it is. So it closes some of the connections, and
+//! the clients connect again to a worker with capacity.
 
 use crate::operator::{ProcessRole, ProcessState, WorkerStatus};
 
-/// How many of its connections a worker is to send away, after a heartbeat: what evens it out with the
-/// siblings that are idle. `board`: what each worker, this one too, said before.
+/// How many connections a worker is to close after a heartbeat, to even its load out with its idle siblings. `previous` is the
+/// status of each worker at its last heartbeat, including this one.
 ///
-/// A worker has too much to do when it has had more requests than threads at two heartbeats in a row, and a
-/// sibling is idle when half of its threads are. Without threads a request holds nobody up.
-pub(super) fn surplus(now: &WorkerStatus, board: &[WorkerStatus], threads: usize) -> usize {
+/// A worker is overloaded when it has more requests than threads at two heartbeats in a row. A sibling is idle when half of its
+/// threads are. Without threads no request delays another.
+pub(super) fn surplus(now: &WorkerStatus, previous: &[WorkerStatus], threads: usize) -> usize {
     let is_serving = |worker: &&WorkerStatus| {
         worker.role == ProcessRole::Serving && worker.state == ProcessState::Ready
     };
-    let serving = || board.iter().filter(is_serving);
+    let serving = || previous.iter().filter(is_serving);
     let before = serving().find(|worker| worker.pid == now.pid);
     let before = before.map_or(0, |worker| worker.in_flight);
     if threads == 0 || before.min(now.in_flight) <= threads {
@@ -28,7 +28,7 @@ pub(super) fn surplus(now: &WorkerStatus, board: &[WorkerStatus], threads: usize
             .map(requests)
     };
     let idle = || siblings().filter(|requests| requests * 2 <= threads);
-    // The others that have too much to do send away their part.
+    // Other overloaded workers close their part.
     let busy = 1 + siblings().filter(|requests| *requests > threads).count();
     let room = idle().map(|requests| threads - requests).sum::<usize>() / busy;
     let even = (now.in_flight + idle().sum::<usize>()) / (1 + idle().count());
@@ -49,7 +49,7 @@ mod tests {
         }
     }
 
-    /// Of the first worker with 10 threads, which has had so many requests before, and now.
+    /// The result for a worker with 10 threads, with its requests before and now.
     fn shed(before: usize, now: usize, siblings: &[usize]) -> usize {
         let all = [&[before], siblings].concat();
         let board: Vec<_> = (0..)
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_evens_it_out_goes_to_idle_siblings() {
+    fn the_load_is_evened_out_with_idle_siblings() {
         assert_eq!(shed(20, 20, &[0]), 10);
         assert_eq!(shed(14, 14, &[4]), 5, "both have 9 then");
         assert_eq!(shed(40, 40, &[0]), 10, "it has 10 threads");
@@ -69,12 +69,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_where_there_is_no_room_or_no_need() {
+    fn nothing_is_closed_without_capacity_or_need() {
         assert_eq!(shed(10, 10, &[0]), 0, "each has its thread");
         assert_eq!(shed(10, 30, &[0]), 0, "it may be over at once");
         assert_eq!(shed(30, 10, &[0]), 0, "it is over");
-        assert_eq!(shed(30, 30, &[6, 9, 40]), 0, "nobody is idle");
-        assert_eq!(shed(30, 30, &[]), 0, "nobody else is there");
+        assert_eq!(shed(30, 30, &[6, 9, 40]), 0, "no sibling is idle");
+        assert_eq!(shed(30, 30, &[]), 0, "there are no siblings");
         assert_eq!(surplus(&worker(0, 9), &[worker(0, 9), worker(1, 0)], 0), 0);
     }
 
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn only_workers_that_serve_have_room() {
+    fn only_serving_workers_have_capacity() {
         let starts = WorkerStatus {
             state: ProcessState::Starting,
             ..worker(1, 0)

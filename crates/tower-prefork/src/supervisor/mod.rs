@@ -1,40 +1,35 @@
-//! What the parent process does: start the workers, watch them, replace the dead, stop.
+//! The parent process: it starts the workers, watches them, replaces those that die, and stops them.
 //!
-//! One thread, and none of the application's code.
+//! It has one thread, and runs none of the application's code.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `run` | the event loop: what happens to the supervisor |
-//! | `change`, `plans`, `reload`, `orders` | what operators ask for while it runs |
+//! | `event_loop` | waits for what happens to the supervisor |
+//! | `commands` | signals, and the commands at the control socket |
+//! | `operations`, `reload` | operations that take their time, one after another |
 //! | `handover` | another supervisor takes over |
-//! | `end`, `delay` | how it stops |
-//! | `server`, `fleet` | one server: its listeners, its slots, and what its workers are started with |
-//! | `slot`, `process` | the place of one worker, and one worker process |
-//! | `program`, `channel` | what is executed, and the messages to it |
-//! | `reaper` | the end of orphans, which come to process 1 |
-//! | `backoff`, `balance`, `cause`, `out_of_memory` | decisions and their reasons |
+//! | `shutdown` | how it ends |
+//! | `server`, `server_state` | one server: its listeners, its slots, and what its workers are started with |
+//! | `slot`, `process` | the slot of one worker, and one worker process |
+//! | `program` | what is executed |
+//! | `reaper` | reaps orphans |
+//! | `backoff`, `balance`, `exit_cause` | decisions and their reasons |
 
 mod backoff;
 mod balance;
-mod cause;
-mod change;
-mod channel;
-mod delay;
-mod end;
-mod fleet;
+mod commands;
+mod event_loop;
+mod exit_cause;
 mod handover;
-mod orders;
-mod out_of_memory;
-mod plans;
+mod operations;
 mod process;
 mod program;
 mod reaper;
 mod reload;
-mod run;
 mod server;
+mod server_state;
+mod shutdown;
 mod slot;
 
-pub(crate) use delay::log_delay;
-pub(crate) use end::log_stopping;
+pub(crate) use event_loop::{ServerSetup, Setup, run};
 pub(crate) use handover::Predecessor;
-pub(crate) use run::{Charge, Setup, log_ready, run};

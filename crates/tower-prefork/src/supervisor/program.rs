@@ -1,4 +1,4 @@
-//! What a worker executes.
+//! The program, which workers and new supervisors execute again.
 
 use std::{
     env,
@@ -20,18 +20,18 @@ use crate::{
     system::{Credentials, LISTEN_VARIABLES, NOTIFY_SOCKET, Title, WATCHDOG_PID, WATCHDOG_USEC},
 };
 
-/// This program, to be started again.
+/// This program, to be executed again.
 ///
-/// What is kept is how it was found, not what was found: when another binary is put there, or a
-/// symbolic link on the way leads elsewhere, later workers run that.
+/// It keeps how the program was found, not what was found: if the binary is replaced, or a symbolic link in its path changes,
+/// later workers execute the new one.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     path: PathBuf,
-    /// The directory that the program was started in, by the name that the shell gave it.
+    /// The directory that the program was started in, by the name that the shell uses.
     directory: Option<PathBuf>,
-    /// Whom the workers run as, if not as this process.
+    /// The user and group of the workers, if not those of this process.
     credentials: Option<Credentials>,
-    /// Workers are called as this process was, and not by their title.
+    /// Workers have the `argv[0]` of this process, and not their title.
     keeps_name: bool,
     own: OwnChildren,
 }
@@ -44,7 +44,7 @@ impl Program {
         let found = find(&called, &directory, env::var_os("PATH").as_deref());
         let path = match found {
             Some(path) if same_file(&path, Path::new("/proc/self/exe")) => path,
-            _ => without_remark(executable),
+            _ => without_deleted(executable),
         };
         let named = env::var_os("PWD").map(PathBuf::from);
         let named = named.filter(|named| named.is_absolute() && same_file(named, &directory));
@@ -57,7 +57,7 @@ impl Program {
         })
     }
 
-    /// Says who workers are run as, and whether by their own titles.
+    /// Sets the user of the workers, and whether they keep the name of this process.
     pub(super) fn run_as(self, credentials: Option<Credentials>, keeps_name: bool) -> Self {
         Self {
             credentials,
@@ -72,11 +72,11 @@ impl Program {
         &self.path
     }
 
-    /// Starts it as a worker. A Ctrl-C is the supervisor's alone.
+    /// Starts it as a worker, in a process group of its own, so that only the supervisor gets a Ctrl-C.
     pub(super) fn start_worker(&self, title: &Title<'_>, stdin: OwnedFd) -> io::Result<Child> {
         let mut command = self.command(control::MARKER, stdin);
         command.process_group(0);
-        // The service manager hears of the program as a whole.
+        // Only the supervisor reports to the service manager.
         for name in [NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID] {
             command.env_remove(name);
         }
@@ -89,7 +89,7 @@ impl Program {
         self.spawn(command).map_err(|error| self.explained(error))
     }
 
-    /// The error with the file that the workers' user may not use, if it is about one.
+    /// Adds the file that the user of the workers may not use to the error, if that is the cause.
     fn explained(&self, error: io::Error) -> io::Error {
         let Some(credentials) = self.credentials else {
             return error;
@@ -106,10 +106,10 @@ impl Program {
         }
     }
 
-    /// Starts it as it was started, with this variable set.
+    /// Starts it with its original arguments, and with this environment variable.
     pub(super) fn start_again(&self, marker: &str, stdin: OwnedFd) -> io::Result<Child> {
         let mut command = self.command(marker, stdin);
-        // It is that of this process, and the new one takes its place.
+        // It names this process, whose place the new one takes.
         command.env_remove(WATCHDOG_PID);
         self.spawn(command)
     }
@@ -148,7 +148,7 @@ impl Program {
     }
 }
 
-/// Looks for a program as a shell does.
+/// Finds a program as a shell does.
 fn find(called: &OsStr, directory: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
     if called.is_empty() {
         return None;
@@ -167,8 +167,8 @@ fn same_file(one: &Path, other: &Path) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Drops the kernel's remark on a binary that was deleted, or replaced by another.
-fn without_remark(path: PathBuf) -> PathBuf {
+/// Removes the kernel's suffix of a binary that was deleted or replaced.
+fn without_deleted(path: PathBuf) -> PathBuf {
     let kept = path
         .to_str()
         .and_then(|path| path.strip_suffix(" (deleted)"));
@@ -220,8 +220,8 @@ mod tests {
     fn a_replaced_binary_keeps_its_path() {
         let directory = tempfile::tempdir().unwrap();
         let odd = directory.path().join("shop (deleted)");
-        assert_eq!(without_remark(odd.clone()), directory.path().join("shop"));
+        assert_eq!(without_deleted(odd.clone()), directory.path().join("shop"));
         fs::write(&odd, "").unwrap();
-        assert_eq!(without_remark(odd.clone()), odd);
+        assert_eq!(without_deleted(odd.clone()), odd);
     }
 }

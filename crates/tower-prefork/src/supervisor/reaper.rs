@@ -1,7 +1,6 @@
-//! The end of processes that this one has not started.
+//! Reaps orphans: the processes that workers leave behind.
 //!
-//! Orphans become children of process 1, as which a supervisor runs in a container: those that workers leave
-//! behind, which nobody else waits for.
+//! They become children of process 1, which a supervisor is in a container, and no other process waits for them.
 
 use std::{
     collections::BTreeSet,
@@ -20,9 +19,8 @@ use tokio::{
     time::sleep,
 };
 
-/// When to look again, when one of this process's own children has ended and is not waited for yet: it stands
-/// before the others.
-const AGAIN: Duration = Duration::from_millis(100);
+/// When to check again while one of this process's own children has ended and is not reaped yet: it hides the others.
+const CHECK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The processes that this one has started and waits for.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +31,7 @@ impl OwnChildren {
         self.pids().extend(pid.map(u32::cast_signed));
     }
 
-    /// Those that were waited for do not count any more: their numbers may be given to others.
+    /// Forgets those that are reaped, because other processes may get their ids.
     fn forget_reaped(&self) {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         let is_there =
@@ -51,7 +49,7 @@ fn gets_orphans() -> bool {
     process::id() == 1 || matches!(rustix::process::child_subreaper(), Ok(Some(_)))
 }
 
-/// Waits for orphans, for ever, if any come to this process.
+/// Reaps orphans for ever, if they become children of this process.
 pub(super) async fn reap_orphans(own: OwnChildren) -> io::Result<()> {
     if !gets_orphans() {
         return Ok(());
@@ -62,7 +60,7 @@ pub(super) async fn reap_orphans(own: OwnChildren) -> io::Result<()> {
         if reap_all(&own) {
             tokio::select! {
                 _ = ended.recv() => {}
-                () = sleep(AGAIN) => {}
+                () = sleep(CHECK_AGAIN) => {}
             }
         } else {
             ended.recv().await;
@@ -70,21 +68,21 @@ pub(super) async fn reap_orphans(own: OwnChildren) -> io::Result<()> {
     }
 }
 
-/// Waits for those that have ended. Whether it came upon one of this process's own, before which it stops.
+/// Reaps the orphans that have ended. `true` if it has stopped at one of this process's own children.
 fn reap_all(own: &OwnChildren) -> bool {
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
     loop {
         let pid = match waitid(Id::All, ended | WaitPidFlag::WNOWAIT) {
             Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => pid,
             Err(Errno::EINTR) => continue,
-            // None has ended, or there is none.
+            // No child has ended, or there is none.
             Ok(_) | Err(_) => return false,
         };
         if own.pids().contains(&pid.as_raw()) {
             return true;
         }
         let reaped = waitid(Id::Pid(pid), ended);
-        tracing::debug!(pid = pid.as_raw(), ?reaped, "an orphan has ended");
+        tracing::debug!(pid = pid.as_raw(), ?reaped, "orphan reaped");
         if reaped.is_err() {
             return false;
         }

@@ -1,137 +1,174 @@
+//! One server, as the supervisor's event loop sees it: its listeners and its slots.
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 
 use super::{
-    fleet::{Current, Fleet},
-    out_of_memory::OomKills,
+    event_loop::{ServerSetup, SlotEvent},
+    exit_cause::OomKills,
     program::Program,
-    reload::Place,
-    run::{Charge, Event, log_ready},
-    slot::{Slot, Stop},
+    server_state::{ServerState, WorkerSetup},
+    slot::{ShutdownMode, Slot},
 };
 use crate::{
     config::{Config, ConfigSources},
-    listener::{Bound, Listener, Local},
+    listener::{Bound, Listener, LocalAddress},
     operator::ServerStatus,
+    system::log_ready,
 };
 
 /// One server: its listeners, and the slots of its workers.
 #[derive(Debug)]
-pub(super) struct Supervised {
-    pub(super) fleet: Arc<Fleet>,
+pub(super) struct SupervisedServer {
+    pub(super) state: Arc<ServerState>,
     pub(super) bound: Arc<Bound>,
-    /// Where its settings come from.
+    /// A reload reads them again.
     pub(super) sources: ConfigSources,
-    /// What a reload that has replaced no worker goes back to.
-    before: Option<(Arc<Config>, Arc<Bound>)>,
-    places: Vec<(Place, watch::Sender<Stop>)>,
-    /// Slots that were taken away, and may still have something to finish.
-    leaving: Vec<watch::Sender<Stop>>,
+    /// What a reload that fails at the first worker restores.
+    previous: Option<(Arc<Config>, Arc<Bound>)>,
+    slots: Vec<(SlotHandle, watch::Sender<ShutdownMode>)>,
+    /// Slots that were removed, and may still have requests to finish.
+    removed: Vec<watch::Sender<ShutdownMode>>,
     /// The slots that have had a worker that was ready.
     ready: BTreeSet<usize>,
 }
 
-impl Supervised {
+/// Requests a replacement of a slot's worker. The response comes when the new worker serves, or is the reason why the old one
+/// stays.
+pub(super) type ReplaceRequest = oneshot::Sender<Result<(), String>>;
+
+/// Replaces the worker of a slot.
+#[derive(Clone, Debug)]
+pub(super) struct SlotHandle {
+    state: Arc<ServerState>,
+    index: usize,
+    requests: mpsc::Sender<ReplaceRequest>,
+}
+
+impl SlotHandle {
+    pub(super) fn server(&self) -> &str {
+        &self.state.name
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Replaces the worker. The error is the reason why the old one stays.
+    pub(super) async fn replace(&self) -> Result<(), String> {
+        let (request, response) = oneshot::channel();
+        if self.requests.send(request).await.is_ok()
+            && let Ok(response) = response.await
+        {
+            return response;
+        }
+        // The slot was removed, and there is no worker to replace.
+        Ok(())
+    }
+}
+
+impl SupervisedServer {
     pub(super) fn new(
         index: usize,
-        charge: Charge,
+        setup: ServerSetup,
         program: &Program,
         oom_kills: &Arc<OomKills>,
     ) -> Self {
-        let bound = Arc::new(charge.bound);
-        let fleet = Fleet::new(
+        let bound = Arc::new(setup.bound);
+        let state = ServerState::new(
             index,
-            charge.name,
+            setup.name,
             program.clone(),
             oom_kills.clone(),
-            charge.hooks,
+            setup.hooks,
             &bound,
-            charge.config,
+            setup.config,
         );
         Self {
-            fleet: Arc::new(fleet),
+            state: Arc::new(state),
             bound,
-            sources: charge.sources,
-            before: None,
-            places: Vec::new(),
-            leaving: Vec::new(),
+            sources: setup.sources,
+            previous: None,
+            slots: Vec::new(),
+            removed: Vec::new(),
             ready: BTreeSet::new(),
         }
     }
 
     pub(super) fn workers(&self) -> usize {
-        self.places.len()
+        self.slots.len()
     }
 
-    /// Starts or ends slots until there are so many: the last ones go first, and finish what they run.
+    /// Adds or removes slots until there are this many. The last ones are removed first, and finish their requests.
     pub(super) fn scale(
         &mut self,
         workers: usize,
-        slots: &mut JoinSet<usize>,
-        events: &mpsc::Sender<Event>,
+        tasks: &mut JoinSet<usize>,
+        events: &mpsc::Sender<SlotEvent>,
     ) {
-        let surplus = self.places.split_off(workers.min(self.places.len()));
-        let deadline = self.fleet.deadline();
-        for (_, stop) in surplus {
-            stop.send_replace(Stop::Retire(deadline));
-            self.leaving.push(stop);
+        let surplus = self.slots.split_off(workers.min(self.slots.len()));
+        let deadline = self.state.deadline();
+        for (_, shutdown) in surplus {
+            shutdown.send_replace(ShutdownMode::Retire(deadline));
+            self.removed.push(shutdown);
         }
-        self.leaving.retain(|stop| !stop.is_closed());
-        for index in self.places.len()..workers {
-            let (orders, receiver) = mpsc::channel(1);
-            let (stop, stopped) = watch::channel(Stop::No);
-            let slot = Slot::new(self.fleet.clone(), index, events.clone(), receiver, stopped);
-            slots.spawn(slot.run());
-            let place = Place {
-                fleet: self.fleet.clone(),
-                slot: index,
-                orders,
+        self.removed.retain(|shutdown| !shutdown.is_closed());
+        for index in self.slots.len()..workers {
+            let (requests, receiver) = mpsc::channel(1);
+            let (shutdown, mode) = watch::channel(ShutdownMode::None);
+            let slot = Slot::new(self.state.clone(), index, events.clone(), receiver, mode);
+            tasks.spawn(slot.run());
+            let handle = SlotHandle {
+                state: self.state.clone(),
+                index,
+                requests,
             };
-            self.places.push((place, stop));
+            self.slots.push((handle, shutdown));
         }
     }
 
-    /// Workers are started with this from now on.
+    /// Changes what workers are started with.
     pub(super) fn change(&mut self, config: Config, bound: Bound) {
         let bound = Arc::new(bound);
-        let current = Current {
+        let setup = WorkerSetup {
             config: Arc::new(config),
             bound: Arc::downgrade(&bound),
         };
-        let Current { config, .. } = self.fleet.change(current);
+        let WorkerSetup { config, .. } = self.state.change(setup);
         let bound = std::mem::replace(&mut self.bound, bound);
-        self.before = Some((config, bound));
+        self.previous = Some((config, bound));
     }
 
-    /// What was changed holds: listeners that are not needed any more are closed.
+    /// Keeps the change, and closes listeners that are not needed any more.
     pub(super) fn keep_change(&mut self) {
-        let Some((config, before)) = self.before.take() else {
+        let Some((config, previous)) = self.previous.take() else {
             return;
         };
-        for listener in added(&before, &self.bound) {
-            let address = listener.url(self.fleet.config().is_encrypted());
-            tracing::info!(server = self.fleet.name, %address, "listening");
+        for listener in added(&previous, &self.bound) {
+            let address = listener.url(self.state.config().is_encrypted());
+            tracing::info!(server = self.state.name, %address, "listening");
         }
-        let gone = added(&self.bound, &before).map(|listener| listener.url(config.is_encrypted()));
+        let gone =
+            added(&self.bound, &previous).map(|listener| listener.url(config.is_encrypted()));
         let gone: Vec<_> = gone.collect();
-        // What the log says is true then.
-        drop(before);
+        // The log line follows the close.
+        drop(previous);
         for address in gone {
-            tracing::info!(server = self.fleet.name, %address, "no longer listening");
+            tracing::info!(server = self.state.name, %address, "no longer listening");
         }
     }
 
-    /// What was changed does not hold.
+    /// Undoes the change.
     pub(super) fn undo_change(&mut self) {
-        if let Some((config, bound)) = self.before.take() {
+        if let Some((config, bound)) = self.previous.take() {
             if let Err(error) = bound.set_mode(config.socket_mode) {
-                tracing::warn!(%error, "a Unix socket keeps the permissions of the reload that has failed");
+                tracing::warn!(%error, "a Unix socket keeps the permissions of the reload that failed");
             }
-            self.fleet.change(Current {
+            self.state.change(WorkerSetup {
                 config,
                 bound: Arc::downgrade(&bound),
             });
@@ -139,55 +176,54 @@ impl Supervised {
         }
     }
 
-    /// Tells all slots to stop.
-    pub(super) fn stop(&self, how: Stop) {
-        let places = self.places.iter().map(|(_, stop)| stop);
-        for stop in places.chain(&self.leaving) {
-            stop.send_replace(how);
+    /// Shuts all slots down.
+    pub(super) fn stop(&self, mode: ShutdownMode) {
+        let slots = self.slots.iter().map(|(_, shutdown)| shutdown);
+        for shutdown in slots.chain(&self.removed) {
+            shutdown.send_replace(mode);
         }
     }
 
-    /// Gives up the supervisor's copies of the listeners.
+    /// Takes the supervisor's copies of the listeners, to be closed.
     pub(super) fn close(&mut self) -> Arc<Bound> {
         std::mem::take(&mut self.bound)
     }
 
-    /// Where to send orders for the workers.
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
-        self.places.iter().map(|(place, _)| place.clone())
+    pub(super) fn slots(&self) -> impl Iterator<Item = SlotHandle> {
+        self.slots.iter().map(|(slot, _)| slot.clone())
     }
 
-    /// A worker is ready in this slot. When there was one in each, the server is.
-    pub(super) fn one_more_ready(&mut self, slot: usize) {
-        if self.fleet.is_established() {
+    /// A worker is ready in this slot. The server is ready when each slot has had one.
+    pub(super) fn worker_ready(&mut self, slot: usize) {
+        if self.state.is_established() {
             return;
         }
         self.ready.insert(slot);
-        if self.ready.len() != self.places.len() {
+        if self.ready.len() != self.slots.len() {
             return;
         }
-        self.fleet.establish();
-        log_ready(&self.fleet.name, self.addresses(), self.places.len());
+        self.state.establish();
+        log_ready(&self.state.name, self.addresses(), self.slots.len());
     }
 
-    /// Where it listens, as an operator reads it.
+    /// The addresses that it listens on, as an operator reads them.
     fn addresses(&self) -> Vec<String> {
-        let encrypted = self.fleet.config().is_encrypted();
+        let encrypted = self.state.config().is_encrypted();
         let listeners = self.bound.listeners.iter();
         listeners.map(|one| one.local().url(encrypted)).collect()
     }
 
     pub(super) fn status(&self) -> ServerStatus {
         ServerStatus {
-            name: self.fleet.name.clone(),
+            name: self.state.name.clone(),
             addresses: self.addresses(),
-            workers: self.fleet.workers(),
+            workers: self.state.workers(),
         }
     }
 }
 
-/// Where `after` listens and `before` does not.
-fn added<'a>(before: &'a Bound, after: &'a Bound) -> impl Iterator<Item = &'a Local> {
+/// The addresses of `after` that `before` does not have.
+fn added<'a>(before: &'a Bound, after: &'a Bound) -> impl Iterator<Item = &'a LocalAddress> {
     let locals = |bound: &'a Bound| bound.listeners.iter().map(Listener::local);
     locals(after).filter(move |local| locals(before).all(|other| other != *local))
 }

@@ -1,3 +1,5 @@
+//! Sockets that the service manager passes to the program (`LISTEN_FDS`).
+
 use std::{
     collections::HashMap,
     env,
@@ -9,7 +11,7 @@ use rustix::net::sockopt::socket_acceptconn;
 
 use crate::listener::{Bound, MAX_LISTENERS};
 
-/// How a service manager says that it passes sockets: to the process that it has started, and no other.
+/// The environment variables by which a service manager passes sockets to the process that it starts.
 pub(crate) const LISTEN_VARIABLES: [&str; 3] = ["LISTEN_PID", "LISTEN_FDS", NAMES];
 const NAMES: &str = "LISTEN_FDNAMES";
 
@@ -27,7 +29,7 @@ pub(crate) fn passed_sockets(servers: &[&str]) -> Result<HashMap<String, Bound>,
     }
     if let Some((server, sockets)) = sockets.iter().find(|(_, some)| some.len() > MAX_LISTENERS) {
         return Err(format!(
-            "{server}: {} sockets are too many for one server; pass at most {MAX_LISTENERS}",
+            "{server}: {} sockets were passed, but a server can have at most {MAX_LISTENERS}",
             sockets.len()
         ));
     }
@@ -39,17 +41,17 @@ pub(crate) fn passed_sockets(servers: &[&str]) -> Result<HashMap<String, Bound>,
     bound.collect()
 }
 
-/// The server that a socket of this name is for.
+/// The server of a socket with this name.
 fn server_of<'a>(name: &str, servers: &[&'a str]) -> Result<&'a str, String> {
     if let [only] = servers {
         return Ok(only);
     }
-    // What systemd calls a socket of a unit that does not say.
+    // The name that systemd gives to the sockets of a unit without FileDescriptorName=.
     let short = name.strip_suffix(".socket").unwrap_or(name);
     let server = servers.iter().find(|server| **server == short);
     server.copied().ok_or_else(|| {
         format!(
-            "a socket was passed under the name {name:?}, and no server has that name; \
+            "a socket was passed with the name {name:?}, but no server has that name; \
              set FileDescriptorName= to one of: {}",
             servers.join(", ")
         )
@@ -69,8 +71,8 @@ fn take(passed: &mut ListenFd, index: usize) -> Result<OwnedFd, String> {
     socket.filter(listens).ok_or_else(|| {
         let number = index + 1;
         format!(
-            "socket {number} of those that were passed cannot be listened on; \
-             pass stream sockets that listen: ListenStream= and Accept=no"
+            "socket {number} that was passed is no listening stream socket; \
+             use ListenStream= and Accept=no"
         )
     })
 }
@@ -88,13 +90,13 @@ mod tests {
         assert_eq!(server_of("admin.socket", &servers), Ok("admin"));
         assert_eq!(
             server_of("web", &servers).unwrap_err(),
-            "a socket was passed under the name \"web\", and no server has that name; \
+            "a socket was passed with the name \"web\", but no server has that name; \
              set FileDescriptorName= to one of: shop, admin"
         );
     }
 
     #[test]
-    fn mostly_none_are_passed() {
+    fn without_a_service_manager_no_socket_is_passed() {
         assert!(passed_sockets(&["shop"]).unwrap().is_empty());
     }
 }

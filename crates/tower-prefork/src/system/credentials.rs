@@ -1,3 +1,5 @@
+//! The user and the group that workers run as.
+
 use std::{
     fs,
     os::unix::{
@@ -10,7 +12,7 @@ use std::{
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use crate::listener::{Bound, Listener, Local};
+use crate::listener::{Bound, Listener, LocalAddress};
 
 /// The user and the group that workers run as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Those of a user and a group, by name or number. `None` when that is who this process is. The
+    /// Looks up a user and a group, by name or number. `None` if this process already runs as them. The
     /// error is a sentence for the operator.
     pub(crate) fn of(user: Option<&str>, group: Option<&str>) -> Result<Option<Self>, String> {
         if user.is_none() && group.is_none() {
@@ -63,7 +65,7 @@ impl Credentials {
         };
         let gid = group.ok_or_else(|| {
             format!(
-                "the user {uid} has no name on this machine and so no group; choose a group, too"
+                "the user {uid} is unknown on this machine and has no group; set a group as well"
             )
         })?;
         Ok(Self {
@@ -72,15 +74,15 @@ impl Credentials {
         })
     }
 
-    /// Makes a program run as they say. It is in no other group.
+    /// Makes a program run as this user and group, without supplementary groups.
     pub(crate) fn assume(&self, command: &mut Command) {
         command.uid(self.uid.as_raw()).gid(self.gid.as_raw());
     }
 
-    /// Why they may not use `path`, a program or a directory: a sentence for the operator, which names the file
-    /// that they may not enter or execute. None if there is no such file.
+    /// Why this user may not use `path`, a program or a directory: a sentence for the operator, which names the file that
+    /// the user may not enter or execute. `None` if there is no such file.
     pub(crate) fn obstacle(&self, path: &Path) -> Option<String> {
-        // A symbolic link on the way leads through other directories.
+        // A symbolic link in the path leads through other directories.
         let real = fs::canonicalize(path).ok();
         let ways = [Some(path), real.as_deref()];
         let mut places: Vec<_> = ways
@@ -99,13 +101,13 @@ impl Credentials {
             format!(", which is needed for {}", path.display())
         };
         Some(format!(
-            "the user {user} has no permission to enter or execute {}{purpose}; give it, or choose \
-             another user or place",
+            "the user {user} has no permission to enter or execute {}{purpose}; grant it, or choose \
+             another user or path",
             place.display(),
         ))
     }
 
-    /// Whether the file may not be entered or executed. Its mode alone says so, as no supplementary groups are set.
+    /// Whether the user may not enter or execute the file. Its mode alone decides, as there are no supplementary groups.
     fn is_barred(&self, place: &Path) -> bool {
         let Ok(file) = fs::metadata(place) else {
             return false;
@@ -120,7 +122,7 @@ impl Credentials {
         !self.uid.is_root() && file.mode() & bit == 0
     }
 
-    /// Gives the socket files of these listeners away, so that who may reach the workers may connect.
+    /// Makes the user own the socket files of these listeners.
     pub(crate) fn give_sockets(&self, bound: &Bound) -> Result<(), String> {
         for path in bound.listeners.iter().filter_map(socket_path) {
             lchown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
@@ -129,7 +131,7 @@ impl Credentials {
         Ok(())
     }
 
-    /// Gives a file away that the workers open. A device or a pipe stays whose it is.
+    /// Makes the user own a file that the workers open. A device or a pipe keeps its owner.
     pub(crate) fn give_file(&self, path: &Path) -> Result<(), String> {
         if !path.is_file() {
             return Ok(());
@@ -140,7 +142,7 @@ impl Credentials {
 
     fn cannot_give(&self, path: &Path, error: &std::io::Error) -> String {
         format!(
-            "cannot give {} to user {} and group {}: {error}",
+            "cannot change the owner of {} to user {} and group {}: {error}",
             path.display(),
             self.uid,
             self.gid
@@ -149,11 +151,11 @@ impl Credentials {
 }
 
 fn socket_path(listener: &Listener) -> Option<&Path> {
-    // What was passed is whose the service manager says.
+    // The service manager decides who owns the files of the sockets that it passes.
     listener.address()?;
     match listener.local() {
-        Local::Unix(path) => path.as_deref(),
-        Local::Tcp(_) => None,
+        LocalAddress::Unix(path) => path.as_deref(),
+        LocalAddress::Tcp(_) => None,
     }
 }
 
@@ -165,7 +167,7 @@ fn find_group(group: &str) -> Result<Gid, String> {
     number.map_err(|_| format!("there is no group {group:?} on this machine"))
 }
 
-/// Looks for a name, which may look like a number, and then for a number.
+/// Looks up a name, which may look like a number, and then a number.
 fn lookup<T, I>(
     text: &str,
     by_name: impl Fn(&str) -> nix::Result<Option<T>>,
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_a_sentence() {
+    fn an_unknown_user_or_group_is_refused() {
         assert_eq!(
             ids("n.n.", None).unwrap_err(),
             "there is no user \"n.n.\" on this machine"
@@ -213,11 +215,11 @@ mod tests {
             "there is no group \"n.n.\" on this machine"
         );
         let error = ids("4294967000", None).unwrap_err();
-        assert!(error.ends_with("choose a group, too"), "{error}");
+        assert!(error.ends_with("set a group as well"), "{error}");
     }
 
     #[test]
-    fn a_file_that_they_may_not_use_is_named() {
+    fn a_file_that_the_user_may_not_use_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("private");
         fs::create_dir(&place).unwrap();

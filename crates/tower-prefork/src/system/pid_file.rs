@@ -1,3 +1,5 @@
+//! The pid file of the supervisor.
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
@@ -12,16 +14,16 @@ use rustix::{
     process::{Pid, getppid},
 };
 
-/// Bytes that are read of a pid file; a number has less.
+/// The bytes that are read of a pid file; a number is shorter.
 const LONGEST: u64 = 64;
 
 /// A file with the id of this process. It is removed on drop, unless another process has replaced it.
 ///
-/// The process holds a lock on it for as long as it lives, however it ends. So a file that nobody has
-/// locked is stale, also when another process has the id meanwhile.
+/// The process holds a lock on the file until it ends, in whatever way. So a file without a lock is stale, even if another
+/// process has the same id by now.
 ///
-/// It is written under another name, locked, and then put in its place. So a reader never finds half
-/// of a number, and there is no moment at which a new file is not locked yet.
+/// The file is written under another name, locked, and then moved to its path. So a reader never finds half of a number, and
+/// the file at the path is always locked.
 #[derive(Debug)]
 pub(crate) struct PidFile {
     path: PathBuf,
@@ -30,14 +32,13 @@ pub(crate) struct PidFile {
 }
 
 impl PidFile {
-    /// Writes the file. It is refused while the process that it names runs. The error is a sentence for
-    /// the operator.
+    /// Creates the file. This fails while the process that an existing file names is running. The error is a sentence for the
+    /// operator.
     pub(crate) fn create(path: &Path) -> Result<Self, String> {
         Self::put(path, None)
     }
 
-    /// The same, but the file of the process that has started this one is replaced while that still runs.
-    /// It finds the file to be another's then, and does not remove it.
+    /// The same, but replaces the file of the parent process while that is running. The parent then leaves the file alone.
     pub(crate) fn take_over(path: &Path) -> Result<Self, String> {
         Self::put(path, getppid())
     }
@@ -50,7 +51,8 @@ impl PidFile {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 result => return draft.done(result),
             }
-            let Some(before) = Before::open(path).map_err(|error| cannot_write(path, &error))?
+            let Some(before) =
+                ExistingFile::open(path).map_err(|error| cannot_write(path, &error))?
             else {
                 continue;
             };
@@ -68,7 +70,7 @@ impl PidFile {
                     tracing::info!(
                         path = %path.display(),
                         pid,
-                        "the pid file is of a process that is gone; it is replaced"
+                        "stale pid file replaced"
                     );
                 }
                 return draft.done(draft.replace());
@@ -85,7 +87,7 @@ impl Drop for PidFile {
     }
 }
 
-/// A file that is whole and locked, under another name. It is removed on drop.
+/// A complete and locked file under another name. It is removed on drop.
 #[derive(Debug)]
 struct Draft<'a> {
     file: File,
@@ -132,14 +134,14 @@ impl Drop for Draft<'_> {
     }
 }
 
-/// The file that is there already.
+/// An existing file at the path.
 #[derive(Debug)]
-struct Before(File);
+struct ExistingFile(File);
 
-impl Before {
+impl ExistingFile {
     fn open(path: &Path) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
-        // What is no file must not make it wait.
+        // Opening a pipe must not block.
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         match options.read(true).custom_flags(flags).open(path) {
             Ok(file) => Ok(Some(Self(file))),
@@ -148,7 +150,7 @@ impl Before {
         }
     }
 
-    /// The id that it names, or nothing. Any other file is left alone.
+    /// The process id in the file, or an empty string. Any other content is an error.
     fn pid(&self, path: &Path) -> Result<String, String> {
         let mut text = String::new();
         let read = (&self.0).take(LONGEST).read_to_string(&mut text);
@@ -157,12 +159,12 @@ impl Before {
             return Ok(pid.to_owned());
         }
         Err(format!(
-            "{} is there already and is no pid file; choose another file",
+            "{} exists and is no pid file; choose another file",
             path.display()
         ))
     }
 
-    /// Locks it. `false` when another process has.
+    /// Locks the file. `false` if another process has locked it.
     fn lock(&self) -> io::Result<bool> {
         match flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written() {
+    fn a_path_that_cannot_be_written() {
         let error = PidFile::create(Path::new("/nonexistent/shop.pid")).unwrap_err();
         assert_eq!(
             error,

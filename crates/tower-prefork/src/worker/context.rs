@@ -1,3 +1,5 @@
+//! What a service knows of its worker process: [`WorkerContext`].
+
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
@@ -9,8 +11,8 @@ use tokio::sync::watch;
 use tower_serve::{ConnectInfo, ConnectionStep, RequestSummary};
 use tower_server_info::{PoolMonitor, PoolStats, ServerResponse};
 
-use super::monitors::PoolMonitors;
-use crate::{Phase, WorkerStep, config::Config, hooks::Hooks, phase::Phases};
+use super::stats::PoolMonitors;
+use crate::{Phase, WorkerStep, config::Config, hooks::WorkerHooks, phase::Phases};
 
 /// The worker process that a service is built for.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ pub struct WorkerContext {
     config: Arc<Config>,
     monitors: PoolMonitors,
     phases: Phases,
-    hooks: Arc<Mutex<Hooks>>,
+    hooks: Arc<Mutex<WorkerHooks>>,
     deadline: Arc<OnceLock<Instant>>,
 }
 
@@ -43,14 +45,14 @@ impl WorkerContext {
         &self.server
     }
 
-    /// Which of the server's workers this is, from 0. A worker that replaces another has its
-    /// number, also while the other still finishes its requests.
+    /// The number of this worker among those of the server, from 0. A worker that replaces another one has the same number,
+    /// even while the other one still finishes its requests.
     #[must_use]
     pub fn slot(&self) -> usize {
         self.slot
     }
 
-    /// What is set for the server.
+    /// The settings of the server.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -90,25 +92,24 @@ impl WorkerContext {
         self.monitors.add(pool.into());
     }
 
-    /// What this worker is doing, for an answer to those who ask whether to send requests here.
+    /// The phase of this worker, for example for a readiness check.
     ///
-    /// `Starting` while the service is built, then `Ready`; `Stopping` for the
-    /// [`shutdown_delay`](crate::Config::shutdown_delay) of the program, and `Draining` when that is over. A worker
-    /// that only leaves its place to another stays `Ready`: the server as a whole is.
+    /// It is `Starting` while the service is built, then `Ready`; `Stopping` during the
+    /// [`shutdown_delay`](crate::Config::shutdown_delay) of the program, and `Draining` after it. A worker that is replaced
+    /// by another one stays `Ready`, because the server as a whole is.
     #[must_use]
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.phases.subscribe()
     }
 
-    /// When this worker has to be done, once it has been told to stop or another has taken over. Afterwards it is
-    /// ended.
+    /// The deadline at which this worker is ended, once it drains.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline.get().copied()
     }
 
     pub(super) fn ends_at(&self, deadline: Instant) {
-        // It is told once.
+        // The first deadline holds.
         let _ = self.deadline.set(deadline);
     }
 
@@ -121,8 +122,8 @@ impl WorkerContext {
         &self.phases
     }
 
-    /// Has `hook` called when a connection is opened, and when it has ended. It is to be set while the service
-    /// is built. It is called on the event loop, so it must be quick; a panic in it is logged.
+    /// Calls `hook` when a connection is opened, and when it has ended. It must be set while the service is built. It is
+    /// called on the event loop, so it must return quickly. A panic in it is logged.
     ///
     /// ```
     /// # use std::{io::{Read, Write}, net::TcpStream, sync::mpsc};
@@ -130,13 +131,13 @@ impl WorkerContext {
     /// # use tower_prefork::{BoxError, Server};
     /// use tower_prefork::{ConnectionStep, WorkerStep};
     ///
-    /// let (told, hears) = mpsc::sync_channel(10);
+    /// let (sender, receiver) = mpsc::sync_channel(10);
     /// let server = Server::new("hello").bind("127.0.0.1:0").service(|worker| async move {
-    ///     let told_too = told.clone();
-    ///     worker.on_step(move |step| told_too.send(format!("{step:?}")).unwrap());
+    ///     let steps = sender.clone();
+    ///     worker.on_step(move |step| steps.send(format!("{step:?}")).unwrap());
     ///     worker.on_connection(move |connection, step| {
     ///         assert!(connection.peer().is_some());
-    ///         told.send(format!("{step:?}")).unwrap();
+    ///         sender.send(format!("{step:?}")).unwrap();
     ///     });
     ///     Ok::<_, BoxError>(Router::new().route("/", get(|| async { "hello" })))
     /// });
@@ -152,11 +153,11 @@ impl WorkerContext {
     /// # server.run_until(async { drop(stopped.await) }, move |addresses| drop(ready.send(addresses))).unwrap();
     /// # client.join().unwrap();
     ///
-    /// // A client asks for one page, then the server stops.
-    /// let mut told: Vec<String> = hears.try_iter().collect();
-    /// assert_eq!(told.remove(0), "Ready");
-    /// assert_eq!(told.pop().unwrap(), "Exiting");
-    /// assert!(told.contains(&"Opened".into()) && told.contains(&"Closed { requests: 1 }".into()));
+    /// // A client sends one request, then the server stops.
+    /// let mut steps: Vec<String> = receiver.try_iter().collect();
+    /// assert_eq!(steps.remove(0), "Ready");
+    /// assert_eq!(steps.pop().unwrap(), "Exiting");
+    /// assert!(steps.contains(&"Opened".into()) && steps.contains(&"Closed { requests: 1 }".into()));
     /// ```
     pub fn on_connection(
         &self,
@@ -165,9 +166,9 @@ impl WorkerContext {
         self.with_hooks(|hooks| hooks.add_on_connection(hook));
     }
 
-    /// Has `render` called for the responses that the server makes itself, such as 400, 408, 431, 500 and 504. It is to
-    /// be set while the service is built; without it they are text, HTML or JSON, as the request accepts. The request is
-    /// `None` if it could not be parsed.
+    /// Calls `render` for the responses that the server makes itself, such as 400, 408, 431, 500 and 504. It must be set
+    /// while the service is built. Without it they are text, HTML or JSON, as the request accepts. The request is `None` if
+    /// it could not be parsed.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -196,19 +197,19 @@ impl WorkerContext {
         self.with_hooks(|hooks| hooks.of_connections_mut().on_server_response(render));
     }
 
-    /// Has `hook` called at each step of this worker's life from now on. It is to be set while the service is
-    /// built. It is called on the event loop, and the step waits for it; a panic in it is logged. What the
-    /// program as a whole does is told by [`phases`](Self::phases).
+    /// Calls `hook` at each step of this worker from now on. It must be set while the service is built. It is called on the
+    /// event loop, and the step waits for it. A panic in it is logged. The phase of the program as a whole is
+    /// [`phases`](Self::phases).
     pub fn on_step(&self, hook: impl Fn(WorkerStep) + Send + Sync + 'static) {
         self.with_hooks(|hooks| hooks.add_on_step(Arc::new(hook)));
     }
 
-    /// Those that were set until now.
-    pub(super) fn hooks(&self) -> Hooks {
+    /// The hooks that were set until now.
+    pub(super) fn hooks(&self) -> WorkerHooks {
         self.with_hooks(|hooks| hooks.clone())
     }
 
-    fn with_hooks<T>(&self, change: impl FnOnce(&mut Hooks) -> T) -> T {
+    fn with_hooks<T>(&self, change: impl FnOnce(&mut WorkerHooks) -> T) -> T {
         change(&mut self.hooks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -1,27 +1,28 @@
-//! What a child process does: take the listeners, build the service, accept, drain.
+//! What a process does that serves: it builds the service, accepts connections, serves them, and drains.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `process` | the life of a worker process, and its messages to the supervisor |
+//! | `standalone` | the same without a supervisor |
+//! | `serve` | builds the service and serves it |
+//! | `accept`, `connection_limit` | the accept thread, and how many connections there may be |
+//! | `shutdown` | how the process drains, and the deadline |
+//! | `recycle` | when the worker is to be replaced |
+//! | `context`, `stats` | what the service knows of the worker, and what the worker reports |
+//! | `runtime` | the event loop |
 
 mod accept;
-mod accepted;
-mod application;
-mod broken;
+mod connection_limit;
 mod context;
-mod embedded;
-mod gate;
-mod listening;
-mod monitors;
-mod polite;
 mod process;
-mod room;
+mod recycle;
 mod runtime;
 mod serve;
-mod single;
-mod spent;
-mod stop;
-mod stuck;
-mod vitals;
+mod shutdown;
+mod standalone;
+mod stats;
 
-pub(crate) use application::Application;
 pub use context::WorkerContext;
-pub(crate) use embedded::run_until;
 pub(crate) use process::run;
-pub(crate) use single::{Alone, run as run_single};
+pub(crate) use serve::Application;
+pub(crate) use standalone::{Standalone, run_standalone, run_until};

@@ -1,121 +1,123 @@
+//! The life of a worker process.
+
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
 use rustix::io::Errno;
 use tokio::time::{MissedTickBehavior, interval};
-
-use super::{
-    WorkerContext,
-    application::Job,
-    broken::{end, end_when_broken},
-    runtime,
-    stop::Stop,
-    vitals::vitals,
-};
-use crate::{
-    Server,
-    config::Config,
-    control::{Socket, ToSupervisor, ToWorker},
-    error::Reason,
-    listener::Listener,
-    signals::{Signals, leave_plans_to_supervisor},
-    stop_request::StopRequest,
-    stray_signals::ignore_stray_signals,
-    system::{Announcer, Title},
-};
 use tower_serve::{
     BoxError, Load,
     internal::{log_writer, threads},
 };
 
-/// How often the supervisor hears that the event loop is alive.
+use super::{
+    WorkerContext,
+    runtime::{self, exit_if_event_loop_panics},
+    serve::{Application, ServeParams},
+    shutdown::ShutdownHandle,
+    stats::worker_stats,
+};
+use crate::{
+    config::Config,
+    control::{Socket, ToSupervisor, ToWorker},
+    error::Reason,
+    listener::Listener,
+    signals::{Signals, StopRequest, ignore_stray_signals, leave_to_supervisor},
+    system::{Announcer, Title},
+};
+
+/// The interval of heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// The whole life of a worker process.
-pub(crate) fn run(servers: Vec<Server>, socket: Socket, stop_request: StopRequest) -> ExitCode {
+/// Runs a worker process to its end, with one of these applications, each with the name of its server. The supervisor gets
+/// the error as well.
+pub(crate) fn run(
+    applications: Vec<(String, Application)>,
+    socket: Socket,
+    stop_request: StopRequest,
+) -> Result<(), String> {
     let socket = Arc::new(socket);
-    end_when_broken(Some(socket.clone()));
-    match serve(servers, &socket, stop_request) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The supervisor tells the operator.
-            let _ = socket.send(&ToSupervisor::failed(Reason::of(&*error)), &[]);
-            ExitCode::FAILURE
-        }
-    }
+    exit_if_event_loop_panics(Some(socket.clone()));
+    serve(applications, &socket, stop_request).map_err(|error| {
+        let reason = Reason::of(&*error);
+        let text = reason.report("");
+        let _ = socket.send(&ToSupervisor::failed(reason), &[]);
+        text
+    })
 }
 
 fn serve(
-    servers: Vec<Server>,
+    applications: Vec<(String, Application)>,
     socket: &Arc<Socket>,
     stop_request: StopRequest,
 ) -> Result<(), BoxError> {
-    let Some(start) = start_message(socket)? else {
-        // The supervisor is gone already.
+    let Some(start) = receive_start(socket)? else {
+        // The supervisor is already gone.
         return Ok(());
     };
-    let Start {
+    let WorkerStart {
         server: name,
         slot,
         config,
         listeners,
     } = start;
     Title::worker(&name, slot).set();
-    let server = servers.into_iter().find(|server| server.name == name);
-    let server = server.ok_or_else(|| format!("this program has no server {name:?} any more"))?;
-    let application = server.application.ok_or("no service was given")?;
+    let mut applications = applications.into_iter();
+    let application = applications.find_map(|(server, one)| (server == name).then_some(one));
+    let application =
+        application.ok_or_else(|| format!("this program has no server {name:?} any more"))?;
 
     let graceful_timeout = config.graceful_timeout;
     let threads = config.thread_workers;
     let worker = WorkerContext::new(&name, slot, config);
     let announcer = Announcer::within(worker.own_phases().clone());
-    let stop = Stop::of_worker(socket.clone(), announcer, graceful_timeout);
-    let drain = stop.watch();
-    listen_to_supervisor(socket.clone(), stop.clone())?;
+    let shutdown = ShutdownHandle::of_worker(socket.clone(), announcer, graceful_timeout);
+    let drain = shutdown.drain_requests();
+    receive_messages(socket.clone(), shutdown.clone())?;
     let runtime = runtime::build(threads)?;
-    leave_plans_to_supervisor(&runtime)?;
+    leave_to_supervisor(&runtime)?;
     ignore_stray_signals(&runtime)?;
-    let job = Job {
+    let params = ServeParams {
         worker: worker.clone(),
         listeners,
         supervisor: Some(socket.clone()),
-        stop: drain.clone(),
+        drain: drain.clone(),
         stop_request,
         ready: {
-            let (worker, socket, stop) = (worker.clone(), socket.clone(), stop.clone());
-            Box::new(move |load| begin(worker, load, socket, &stop))
+            let (worker, socket) = (worker.clone(), socket.clone());
+            let shutdown = shutdown.clone();
+            Box::new(move |load| begin(worker, load, socket, &shutdown))
         },
     };
-    let serving = || runtime.block_on(application.serve(job));
+    let serving = || runtime.block_on(application.serve(params));
     let served = catch_unwind(AssertUnwindSafe(serving));
-    let served = served.unwrap_or_else(|panic| end(Some(socket), &*panic));
+    let served = served.unwrap_or_else(|panic| runtime::exit(Some(socket), &*panic));
     if let Ok(requests) = served {
         // Before the wait for jobs that no client waits for any more.
-        stop.report(requests);
+        shutdown.report(requests);
     }
     runtime::finish(
         runtime,
-        drain.borrow().map(|drain| drain.deadline),
+        drain.borrow().map(|request| request.deadline),
         [&worker],
     );
     served.map(drop)
 }
 
-/// What a worker is to be.
-struct Start {
+/// What this worker is to serve.
+struct WorkerStart {
     server: String,
     slot: usize,
     config: Config,
     listeners: Vec<Listener>,
 }
 
-/// What this worker is to be; `None` when the supervisor has died.
-fn start_message(socket: &Socket) -> Result<Option<Start>, BoxError> {
+/// Receives the first message; `None` if the supervisor has died.
+fn receive_start(socket: &Socket) -> Result<Option<WorkerStart>, BoxError> {
     match socket.recv()? {
         Some((
             ToWorker::Start {
@@ -131,25 +133,25 @@ fn start_message(socket: &Socket) -> Result<Option<Start>, BoxError> {
                 Ok(Listener::from_fd(fd)?.passed_if(is_passed))
             });
             let listeners: io::Result<_> = listeners.collect();
-            Ok(Some(Start {
+            Ok(Some(WorkerStart {
                 server,
                 slot,
-                config: config.into(),
+                config: Config::from_message(config)?,
                 listeners: listeners?,
             }))
         }
-        Some((_, _)) => Err("the supervisor did not say what to start".into()),
+        Some((_, _)) => Err("the first message of the supervisor is not a start".into()),
         None => Ok(None),
     }
 }
 
-/// Starts the thread that hears the supervisor, also while the event loop is stuck.
-fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
-    let listen = move || {
+/// Starts the thread that receives the supervisor's messages, even while the event loop is stuck.
+fn receive_messages(socket: Arc<Socket>, shutdown: ShutdownHandle) -> io::Result<()> {
+    let receive = move || {
         loop {
             match socket.recv() {
                 Ok(Some((ToWorker::Drain { milliseconds }, _))) => {
-                    stop.drain_for_good(Duration::from_millis(milliseconds));
+                    shutdown.drain_last(Duration::from_millis(milliseconds));
                 }
                 Ok(Some((
                     ToWorker::Retire {
@@ -158,63 +160,63 @@ fn listen_to_supervisor(socket: Arc<Socket>, stop: Stop) -> io::Result<()> {
                         queues,
                     },
                     _,
-                ))) => stop.retire_within(
+                ))) => shutdown.retire_within(
                     Duration::from_millis(milliseconds),
                     Duration::from_millis(idle_milliseconds),
                     queues,
                 ),
                 Ok(Some((ToWorker::ReopenLogs, _))) => log_writer::reopen_all(),
-                Ok(Some((ToWorker::NotReady, _))) => stop.not_ready(),
-                Ok(Some((ToWorker::Shed { connections }, _))) => stop.shed(connections),
+                Ok(Some((ToWorker::NotReady, _))) => shutdown.not_ready(),
+                Ok(Some((ToWorker::Shed { connections }, _))) => shutdown.shed(connections),
                 Ok(Some((ToWorker::Start { .. }, _))) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    tracing::warn!(%error, "the supervisor sent a message that is not understood");
+                    tracing::warn!(%error, "invalid message of the supervisor ignored");
                 }
                 Ok(None) | Err(_) => break,
             }
         }
         tracing::debug!("the supervisor has ended");
-        stop.drain();
+        shutdown.drain();
     };
-    threads::start("control", listen)
+    threads::start("control", receive)
 }
 
-/// The service is built: tells the supervisor, now and every second.
-fn begin(worker: WorkerContext, load: Load, socket: Arc<Socket>, stop: &Stop) {
-    stop.begin(load.clone());
-    // What the program asks of itself goes to the supervisor: the next worker is ready before this one stops.
+/// The service is built: reports that to the supervisor, and sends a heartbeat every second.
+fn begin(worker: WorkerContext, load: Load, socket: Arc<Socket>, shutdown: &ShutdownHandle) {
+    shutdown.begin(load.clone());
+    // The program's own request to stop goes to the supervisor, so that the next worker is ready before this one stops.
     match Signals::new(StopRequest::default()) {
-        Ok(signals) => drop(tokio::spawn(stop.clone().obey(signals))),
-        Err(error) => tracing::error!(%error, "cannot take signals"),
+        Ok(signals) => drop(tokio::spawn(shutdown.clone().handle_signals(signals))),
+        Err(error) => tracing::error!(%error, "cannot handle signals"),
     }
     let _ = socket.send(&ToSupervisor::Ready, &[]);
-    let stop = stop.clone();
+    let shutdown = shutdown.clone();
     tokio::spawn(async move {
         let mut beats = interval(HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;
-            let heartbeat = ToSupervisor::Heartbeat(vitals(&worker, &load));
-            // Lost when the supervisor does not read; then nobody waits for it, either.
+            let heartbeat = ToSupervisor::Heartbeat(worker_stats(&worker, &load));
+            // It is lost if the supervisor does not read, which does not wait for it then.
             match socket.send(&heartbeat, &[]) {
                 Err(error) if is_lost(&error) => {
                     tracing::error!(
                         %error,
-                        "the supervisor cannot be reached: the application has closed a file descriptor that is \
-                         not its own; this worker ends"
+                        "the supervisor cannot be reached, because the application has closed a file descriptor that \
+                         is not its own; this worker exits"
                     );
-                    stop.drain();
+                    shutdown.drain();
                     break;
                 }
                 _ => {}
             }
-            // What was to be shed after the last one is no longer true.
+            // The previous request to shed connections is outdated.
             load.shed(0);
         }
     });
 }
 
-/// Whether the descriptor is not what it was. The end of the supervisor is heard elsewhere.
+/// Whether the descriptor was closed or replaced. The end of the supervisor is noticed by another thread.
 fn is_lost(error: &io::Error) -> bool {
     let error = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(

@@ -1,4 +1,6 @@
-use std::{future::Future, io, panic::AssertUnwindSafe, time::Duration};
+//! Serving in one process: builds the service, takes the accepted connections, and drains.
+
+use std::{fmt, future::Future, io, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -7,43 +9,85 @@ use tokio::{
     task::JoinSet,
     time::{interval, timeout_at},
 };
-
-use super::{
-    WorkerContext, accept,
-    accepted::{Accepted, Stream},
-    application::Job,
-    gate::Gate,
-    room, spent,
-    stuck::StuckJobs,
-};
-use crate::{
-    Phase, WorkerStep,
-    config::{Config, max_connections},
-    control::ToSupervisor,
-    listener::passed_bits,
-};
 use tower_serve::{BoxError, ConnectionHooks, HttpServer, HttpService, Load, internal::panic_text};
 
-/// How often it is looked whether the accept thread can be reached.
+use super::{
+    WorkerContext,
+    accept::{self, Accepted, Stream},
+    connection_limit::{ConnectionLimit, make_room},
+    recycle::{self, StuckJobs},
+    shutdown::DrainRequest,
+};
+use crate::{
+    config::{Config, max_connections},
+    control::{RecycleReason, Socket, ToSupervisor},
+    hooks::WorkerStep,
+    listener::{Listener, passed_bits},
+    phase::Phase,
+    signals::StopRequest,
+};
+
+/// How often to check that the accept thread can be woken.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// Builds the service and serves it until it has drained. Gives the number of requests that did
-/// not finish in time.
-pub(super) async fn serve<M, F, S, E>(make: M, job: Job) -> Result<usize, BoxError>
+/// Builds a service and serves it, without the type of the service.
+pub(crate) struct Application(Box<dyn FnOnce(ServeParams) -> Served>);
+
+type Served = Pin<Box<dyn Future<Output = Result<usize, BoxError>>>>;
+
+/// What an application needs to serve in this process.
+pub(super) struct ServeParams {
+    pub(super) worker: WorkerContext,
+    pub(super) listeners: Vec<Listener>,
+    /// The socket of the supervisor, if there is one.
+    pub(super) supervisor: Option<Arc<Socket>>,
+    /// Called when the service is built, before the first connection is accepted.
+    pub(super) ready: Box<dyn FnOnce(Load)>,
+    /// Set when it is to drain.
+    pub(super) drain: watch::Receiver<Option<DrainRequest>>,
+    /// The program's own request to be replaced.
+    pub(super) stop_request: StopRequest,
+}
+
+impl Application {
+    pub(crate) fn new<M, F, S, E>(make: M) -> Self
+    where
+        M: FnOnce(WorkerContext) -> F + 'static,
+        F: Future<Output = Result<S, E>> + 'static,
+        E: Into<BoxError> + 'static,
+        S: HttpService,
+    {
+        Self(Box::new(|params| Box::pin(serve(make, params))))
+    }
+
+    /// Serves until it has drained. Returns the number of requests that did not finish in time.
+    pub(super) async fn serve(self, params: ServeParams) -> Result<usize, BoxError> {
+        (self.0)(params).await
+    }
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application").finish_non_exhaustive()
+    }
+}
+
+/// Builds the service and serves it until it has drained. Returns the number of requests that did not finish in time.
+async fn serve<M, F, S, E>(make: M, params: ServeParams) -> Result<usize, BoxError>
 where
     M: FnOnce(WorkerContext) -> F,
     F: Future<Output = Result<S, E>>,
     E: Into<BoxError>,
     S: HttpService,
 {
-    let Job {
+    let ServeParams {
         worker,
         listeners,
         supervisor,
         ready,
-        mut stop,
+        mut drain,
         stop_request,
-    } = job;
+    } = params;
     let service = AssertUnwindSafe(async { make(worker.clone()).await })
         .catch_unwind()
         .await
@@ -51,42 +95,46 @@ where
         .map_err(Into::into)?;
 
     let config = worker.config();
-    let gate = Gate::new(max_connections(config))?;
+    let limit = ConnectionLimit::new(max_connections(config))?;
     let hooks = worker.hooks();
     let server = http_server(&worker, hooks.of_connections())?;
     let load = server.load().clone();
-    // A thread that the system refuses is an error of the start.
     let own = !passed_bits(&listeners);
-    let (mut accepted, go) =
-        accept::start(listeners, gate.clone(), load.clone(), config.thread_workers)?;
+    // If the system refuses the thread, the start has failed.
+    let (mut accepted, begin) = accept::start(
+        listeners,
+        limit.clone(),
+        load.clone(),
+        config.thread_workers,
+    )?;
     worker.own_phases().started();
     tokio::spawn(shed_before_stop(worker.phases(), load.clone()));
     ready(load.clone());
     hooks.step(WorkerStep::Ready);
-    let _ = go.send(());
-    let stuck_jobs = StuckJobs::new(worker.clone(), load.clone(), gate.clone());
-    tokio::spawn(spent::watch(
+    let _ = begin.send(());
+    let stuck_jobs = StuckJobs::new(worker.clone(), load.clone(), limit.clone());
+    tokio::spawn(recycle::watch(
         stuck_jobs,
         load.clone(),
         stop_request,
         supervisor.clone(),
     ));
-    tokio::spawn(room::make_room(worker.clone(), gate.clone(), load.clone()));
+    tokio::spawn(make_room(worker.clone(), limit.clone(), load.clone()));
 
     let spawn = |accepted: Accepted| {
         if let Err(error) = connect(accepted, service.clone(), &server) {
             tracing::warn!(%error, "cannot serve a connection");
         }
     };
-    // A task of its own, so that this one has little to look at whenever it is woken.
+    // A task of its own, so that the loop below polls little whenever a connection arrives.
     let mut failing = JoinSet::new();
-    failing.spawn(failure(gate.clone()));
-    let how = loop {
+    failing.spawn(failure(limit.clone()));
+    let request = loop {
         tokio::select! {
-            how = stop.wait_for(Option::is_some) => break how.ok().and_then(|how| *how),
-            one = accepted.recv(), if !gate.has_failed() => match one {
+            request = drain.wait_for(Option::is_some) => break request.ok().and_then(|request| *request),
+            one = accepted.recv(), if !limit.has_failed() => match one {
                 Some(one) => spawn(one),
-                None => gate.fail("the accept thread has ended".into()),
+                None => limit.fail("the accept thread has ended".into()),
             },
             Some(reason) = failing.join_next() => {
                 let reason = reason.unwrap_or_else(|error| error.to_string());
@@ -94,36 +142,38 @@ where
                     server = worker.server(),
                     slot = worker.slot(),
                     reason,
-                    "this worker takes no connections any more; another one is to take its place"
+                    "this worker cannot accept connections any more and is to be replaced"
                 );
-                let spent = ToSupervisor::Spent { reason: reason.clone(), stuck: true };
-                let told = supervisor.as_ref().map(|socket| socket.send(&spent, &[]));
-                if !matches!(told, Some(Ok(()))) {
+                let recycle = RecycleReason { text: reason.clone(), stuck: true };
+                let recycle = ToSupervisor::Recycle(recycle);
+                let sent = supervisor.as_ref().map(|socket| socket.send(&recycle, &[]));
+                if !matches!(sent, Some(Ok(()))) {
                     return Err(reason.into());
                 }
             }
         }
     };
-    let how = how.ok_or("nobody is left to stop it")?;
-    worker.ends_at(how.deadline);
+    // The sender lives as long as the process.
+    let request = request.ok_or("the shutdown handle is gone")?;
+    worker.ends_at(request.deadline);
 
     hooks.step(WorkerStep::Draining);
-    server.shutdown(how.idle);
-    gate.close(how.queues, if how.for_good { own } else { 0 });
+    server.shutdown(request.idle);
+    limit.close(request.queues, if request.is_final { own } else { 0 });
     let finish = async {
-        // A thread that does not hear of the end does not end.
-        while !gate.has_failed()
+        // An accept thread that cannot be woken does not end.
+        while !limit.has_failed()
             && let Some(one) = accepted.recv().await
         {
             spawn(one);
         }
         drop(accepted);
-        gate.empty().await;
+        limit.all_released().await;
     };
     let hurry = async {
-        while stop.changed().await.is_ok() {
-            if let Some(how) = &*stop.borrow_and_update() {
-                server.shutdown(how.idle);
+        while drain.changed().await.is_ok() {
+            if let Some(request) = &*drain.borrow_and_update() {
+                server.shutdown(request.idle);
             }
         }
         std::future::pending::<()>().await;
@@ -134,7 +184,7 @@ where
             () = hurry => {}
         }
     };
-    let finished = timeout_at(how.deadline.into(), finish).await;
+    let finished = timeout_at(request.deadline.into(), finish).await;
     if finished.is_ok() {
         hooks.step(WorkerStep::Exiting);
         return Ok(0);
@@ -145,13 +195,13 @@ where
         slot = worker.slot(),
         connections,
         requests,
-        "the deadline of the stop is over; what still runs is cut"
+        "deadline reached; running requests are cut"
     );
     hooks.step(WorkerStep::Exiting);
     Ok(requests)
 }
 
-/// What serves the connections of this worker.
+/// The HTTP server of this worker's connections.
 fn http_server(worker: &WorkerContext, hooks: ConnectionHooks) -> Result<HttpServer, BoxError> {
     let config = worker.config();
     let mut server = HttpServer::builder()
@@ -175,19 +225,19 @@ fn http_server(worker: &WorkerContext, hooks: ConnectionHooks) -> Result<HttpSer
     server.build()
 }
 
-/// Waits until the worker cannot accept any more. Gives the reason.
-async fn failure(gate: Gate) -> String {
+/// Waits until the worker cannot accept connections any more. Returns the reason.
+async fn failure(limit: ConnectionLimit) -> String {
     let mut check = interval(CHECK);
     loop {
         tokio::select! {
-            reason = gate.failed() => return reason,
-            _ = check.tick() => gate.check(),
+            reason = limit.failed() => return reason,
+            _ = check.tick() => limit.check(),
         }
     }
 }
 
-/// Has connections close with their next response as soon as the program is to stop. So at the stop hardly any is
-/// left that a proxy holds open for its next request, which might be on its way just when the connection closes.
+/// Closes connections with their next response as soon as the program is going to stop. So at the stop hardly any connection
+/// is left that a proxy keeps for its next request, which could arrive just when the connection closes.
 async fn shed_before_stop(mut phases: watch::Receiver<Phase>, load: Load) {
     let stopping = phases.wait_for(|phase| *phase == Phase::Stopping);
     if stopping.await.is_ok() {
@@ -195,7 +245,7 @@ async fn shed_before_stop(mut phases: watch::Receiver<Phase>, load: Load) {
     }
 }
 
-/// Starts to serve one connection; its place is free again afterwards.
+/// Starts to serve one connection, which keeps its permit until its end.
 fn connect<S: HttpService>(accepted: Accepted, service: S, server: &HttpServer) -> io::Result<()> {
     let Accepted {
         stream,
@@ -217,7 +267,7 @@ fn connect<S: HttpService>(accepted: Accepted, service: S, server: &HttpServer) 
     Ok(())
 }
 
-/// Up to a tenth less than what is set, so that workers that started together are not replaced together.
+/// `max_requests`, less up to a tenth by chance, so that workers that started together are not replaced together.
 fn max_requests(config: &Config) -> u64 {
     let most = config.max_requests;
     most - fastrand::u64(0..=most / 10)

@@ -1,9 +1,8 @@
 //! One worker process, from its start to its end.
 
-mod end;
-mod happening;
-mod report;
-mod start;
+mod shutdown;
+mod updates;
+mod worker_process;
 
-pub(super) use happening::{Ended, Happening, Spent};
-pub(super) use start::Process;
+pub(super) use updates::{EndedProcess, ProcessUpdate};
+pub(super) use worker_process::Process;

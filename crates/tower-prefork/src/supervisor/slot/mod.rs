@@ -1,7 +1,6 @@
-//! The place of one worker: whoever dies in it, or is to go, is replaced.
+//! The slot of one worker: a process that dies in it, or is to be recycled, is replaced.
 
-mod death;
-mod replace;
-mod run;
+mod machine;
+mod transitions;
 
-pub(super) use run::{Slot, Stop};
+pub(super) use machine::{ShutdownMode, Slot};
