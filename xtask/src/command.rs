@@ -1,4 +1,4 @@
-//! Other programs: how they are started, and the sentence for when they fail.
+//! Starts other programs, and describes their failures.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::interpreter;
 
-/// Why the task ended, as one sentence for the person who started it.
+/// Why a task failed, as one sentence.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) String);
 
@@ -21,7 +21,7 @@ pub(crate) fn cargo(args: &str) -> Command {
     interpreter::with_interpreter(command)
 }
 
-/// Runs `command` to its end, its output going straight through.
+/// Runs `command` to its end, with its output unchanged.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     run_allowing(command, |_| false)
 }
@@ -40,7 +40,7 @@ pub(crate) fn run_allowing(
     }
 }
 
-/// Runs `command` to its end, its output going straight through, and line by line to `reader`.
+/// Runs `command` to its end, with its output unchanged, and passes each line of it to `reader`.
 pub(crate) fn run_and_read(
     mut command: Command,
     mut reader: impl FnMut(&str),
@@ -91,7 +91,7 @@ pub(crate) fn root() -> &'static Path {
     package.parent().unwrap_or(package)
 }
 
-/// Whether there is such a program: on the path, or where Debian keeps servers, which only root has there.
+/// Whether the program is on the path, or in the directory of Debian's servers, which is only on root's path.
 pub(crate) fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let directories = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);

@@ -1,4 +1,4 @@
-//! `cargo xtask compare`: installs and builds what is compared, and runs the package `compare`.
+//! `cargo xtask compare`: installs and builds the servers, and runs the package `compare`.
 
 use std::fs;
 use std::path::Path;
@@ -10,29 +10,29 @@ use crate::environment::Environment;
 use crate::newest;
 use crate::workspace::Workspace;
 
-/// Where the results go, for everyone to read.
+/// The directory of the published results.
 const RESULTS: &str = "benches/results";
 
 #[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Measures the rows of this group only: rust, python or resources
+pub(crate) struct CompareArgs {
+    /// Measures only the rows of this group: rust, python or resources
     #[arg(value_parser = ["rust", "python", "resources"])]
     group: Option<String>,
 
-    /// Measures this row only; repeat it for several. The others keep what they had
+    /// Measures only this row; may be repeated. The other rows keep their results
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
     row: Vec<u8>,
 
-    /// Rounds for each server of a case, in turns
+    /// Number of rounds for each server of a case
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
     rounds: usize,
 
-    /// The length of one round
+    /// Duration of one round
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     seconds: u64,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     let target = Workspace::read()?.target_directory().to_owned();
     debian_packages()?;
     let python = newest::newest()?;
@@ -44,12 +44,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     })?;
     run_command(cargo("build --profile dist --package compare --bins"))?;
     let logs = target.join("compare");
-    // Those of an earlier run, which are long where every request is logged. There may be none.
+    // Logs of an earlier run, which are long if every request is logged. There may be none.
     let _ = fs::remove_dir_all(&logs);
     run_command(compare(args, &peers, &target, &logs))
 }
 
-fn compare(args: &Args, peers: &Environment, target: &Path, logs: &Path) -> Command {
+fn compare(args: &CompareArgs, peers: &Environment, target: &Path, logs: &Path) -> Command {
     // As wheels are built.
     let programs = target.join("dist");
     let mut compare = Command::new(programs.join("compare"));

@@ -1,4 +1,4 @@
-//! Debian's packages, where this user may install them.
+//! Installs Debian packages, if this user is allowed to.
 
 use std::path::Path;
 use std::process::Command;

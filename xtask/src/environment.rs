@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::command::{Failure, root, run as run_command};
 use crate::interpreter;
 
-/// Where the Python package lies in the workspace.
+/// The directory of the Python package.
 pub(crate) const PACKAGE: &str = "crates/tower-wsgi-python";
 
 pub(crate) struct Environment {
@@ -27,14 +27,14 @@ impl Environment {
         &self.directory
     }
 
-    /// Makes the environment with what `requirements` lists, unless it was made with the same before.
+    /// Creates the environment with the packages in `requirements`, unless it exists with the same packages.
     pub(crate) fn install(&self, requirements: &Path) -> Result<(), Failure> {
         self.make(requirements, |_| {
             self.pip(&["--requirement".as_ref(), requirements])
         })
     }
 
-    /// The same, but what cannot be installed is named and left out.
+    /// The same, but a package that cannot be installed is named and left out.
     pub(crate) fn install_what_can_be(&self, requirements: &Path) -> Result<(), Failure> {
         self.make(requirements, |listed| {
             if self.pip(&["--requirement".as_ref(), requirements]).is_ok() {
@@ -87,7 +87,7 @@ impl Environment {
         venv.args(["-m", "venv", "--clear"]).arg(&self.directory);
         run_command(venv)?;
         install(&listed)?;
-        // Last: what was interrupted is made again.
+        // Last, so that an interrupted run begins again.
         fs::write(&note, made_with)
             .map_err(|error| Failure(format!("cannot write {}: {error}", note.display())))
     }

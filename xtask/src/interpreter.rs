@@ -1,4 +1,4 @@
-//! The CPython that everything is built for and tested with: chosen once, so that nothing is compiled twice.
+//! Chooses the CPython for builds and tests: once, so that no crate is compiled twice.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const CANDIDATES: [&str; 6] = [
     "python3.10",
 ];
 
-/// Prints the path of the interpreter, or ends with a reason why it is not fit.
+/// A script that prints the path of the interpreter, or ends with the reason why it is unsuitable.
 const CHECK: &str = r#"
 import os, sys, sysconfig
 version = "%d.%d" % sys.version_info[:2]
@@ -41,7 +41,7 @@ print(sys.executable)
 
 static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
 
-/// The interpreter, if there is one that is fit.
+/// The interpreter, if a suitable one is installed.
 pub(crate) fn chosen() -> Option<&'static Path> {
     if let Some(path) = CHOSEN.get() {
         return Some(path);
@@ -50,7 +50,7 @@ pub(crate) fn chosen() -> Option<&'static Path> {
     Some(CHOSEN.get_or_init(|| found))
 }
 
-/// Finds an interpreter; with the right to, installs Debian's.
+/// Finds an interpreter, or installs Debian's if it is allowed to.
 pub(crate) fn set_up() -> Result<(), Failure> {
     if chosen().is_some() {
         return Ok(());
@@ -78,7 +78,7 @@ pub(crate) fn set_up() -> Result<(), Failure> {
     )))
 }
 
-/// The interpreter that the variable names, or else the first fit one of the usual names; if none is, what is wrong
+/// The interpreter in the variable, or else the first suitable one of the usual names; if there is none, what is wrong
 /// with the first.
 fn find() -> Result<PathBuf, String> {
     if let Some(named) = env::var_os(VARIABLE) {

@@ -1,4 +1,4 @@
-//! `cargo xtask`: what a contributor and the continuous integration run, when it takes more than one tool.
+//! `cargo xtask`: the development tasks that need more than one tool.
 
 mod bench;
 mod bench_check;
@@ -26,7 +26,7 @@ use crate::command::Failure;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
-/// What this project does with more than one tool
+/// Development tasks of this project
 struct Args {
     #[command(subcommand)]
     task: Task,
@@ -34,27 +34,27 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Checks everything: what must pass before a change is merged
+    /// Runs all checks that must pass before a change is merged
     ///
-    /// Runs the steps below in this order and prints how long each took. The first that fails ends the run with
-    /// exit code 1.
-    Test(test::Args),
+    /// Runs the steps below in this order and prints the time of each. The first failure ends the run with exit
+    /// code 1.
+    Test(test::TestArgs),
     /// Runs the micro-benchmarks of the `benches` package, optimised, and prints their times
     Bench,
-    /// Measures ours and the servers that a user would pick instead, side by side
+    /// Compares these servers with their alternatives
     ///
-    /// Installs the peers into `target/peers`, builds ours, and writes `benches/results`. All rows take less than half an
-    /// hour.
-    Compare(compare::Args),
-    /// Counts the instructions of the hot paths, and fails if one has more than 3 % more than in `benches/baseline.txt`
+    /// Installs the other servers into `target/peers`, builds ours, and writes `benches/results`. All rows take less than
+    /// half an hour.
+    Compare(compare::CompareArgs),
+    /// Counts the instructions of the hot paths, and fails if one needs over 3 % more than in `benches/baseline.txt`
     ///
-    /// On Debian it installs valgrind, if it may; the rest of what it needs goes to `target/tools`. Counts are the same
-    /// on every run, however busy the machine is, but differ between compilers and C libraries: with others than the
-    /// baseline's a rise is shown, and is no failure.
-    BenchCheck(bench_check::Args),
-    /// Packages the published crates and builds each from its package, as `cargo publish` does before it uploads
+    /// On Debian it installs valgrind, if it is allowed to; other tools go to `target/tools`. The counts are the same on
+    /// every run and do not depend on the load of the machine, but differ between compilers and C libraries: with
+    /// other versions than those of the baseline, an increase is shown and is no failure.
+    BenchCheck(bench_check::BenchCheckArgs),
+    /// Packages the published crates and builds each from its package, as `cargo publish` does before the upload
     ///
-    /// Needs the index of crates.io and builds the dependencies once more: several minutes.
+    /// It needs the index of crates.io and builds all dependencies, which takes several minutes.
     PublishCheck,
 }
 

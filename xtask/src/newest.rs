@@ -1,4 +1,4 @@
-//! The CPython of the comparison: the newest of the machine, because some peers need a new one.
+//! Chooses the CPython of the comparison: the newest installed, because some of the servers need a new one.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::command::{self, Failure};
 use crate::interpreter;
 
-/// Prints the version and the path, or ends with a reason why it is not fit.
+/// A script that prints the version and the path, or ends with the reason why it is unsuitable.
 const CHECK: &str = r#"
 import os, sys, sysconfig
 assert sys.implementation.name == "cpython" and sys.version_info >= (3, 12)
@@ -17,7 +17,7 @@ import ensurepip, venv
 print(*sys.version_info[:3], sys.executable)
 "#;
 
-/// The one that the variable names, or else the newest on the path and of pyenv.
+/// The interpreter in the variable, or else the newest on the path and of pyenv.
 pub(crate) fn newest() -> Result<PathBuf, Failure> {
     if let Some(named) = env::var_os(interpreter::VARIABLE) {
         return Ok(named.into());
@@ -45,7 +45,7 @@ fn candidates() -> Vec<PathBuf> {
     found
 }
 
-/// `None` if it is not fit, or not there.
+/// `None` if it is unsuitable or not installed.
 fn check(interpreter: &Path) -> Option<([u32; 3], PathBuf)> {
     let mut command = Command::new(interpreter);
     command.args(["-c", CHECK]);

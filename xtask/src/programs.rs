@@ -1,4 +1,4 @@
-//! The programs that tests put around a server, and the load that one of them measures.
+//! Installs the programs that tests use: proxies, a service manager, a load generator.
 
 use std::env;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::command::{Failure, is_installed};
 use crate::debian::AptGet;
 
-/// Each with Debian's package of it.
+/// Each program with its Debian package.
 const PROGRAMS: [(&str, &str); 4] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
@@ -14,8 +14,8 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("wrk", "wrk"),
 ];
 
-/// Installs those that are not there, with the right to. Without one its tests are skipped, and say so; where the
-/// variable CI is `true`, they fail.
+/// Installs missing programs, if it is allowed to. Without a program its tests are skipped with a note; if the variable
+/// CI is `true`, they fail.
 pub(crate) fn set_up() -> Result<(), Failure> {
     let missing = PROGRAMS.into_iter().filter(|(name, _)| !is_installed(name));
     let (names, packages): (Vec<_>, Vec<_>) = missing.unzip();
@@ -35,7 +35,7 @@ pub(crate) fn set_up() -> Result<(), Failure> {
     }
 }
 
-/// Whether Debian would start what it installs, on port 80: nothing to do to somebody's machine.
+/// Whether Debian would start an installed server on port 80, which would change the user's machine.
 fn would_serve() -> bool {
     let is_ci = env::var_os("CI").is_some_and(|ci| ci == "true");
     Path::new("/run/systemd/system").exists() && !is_ci

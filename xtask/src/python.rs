@@ -1,4 +1,4 @@
-//! The step `python`: the Python package, built, checked and tested in a virtual environment of its own.
+//! The step `python`: builds, checks and tests the Python package in a virtual environment.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::suite::{Flaky, Notes, Report, Verdict, judge};
 use crate::test;
 use crate::workspace::Workspace;
 
-/// What else is written in Python, seen from the package.
+/// Other directories with Python code, relative to the package.
 const EXAMPLES: &str = "../../examples/python";
 
-/// pytest's exit code when tests failed. It has others for everything else.
+/// pytest's exit code if tests failed; other errors have other codes.
 const TESTS_FAILED: i32 = 1;
 
 pub(crate) fn run() -> Result<Verdict, Failure> {
@@ -24,7 +24,7 @@ pub(crate) fn run() -> Result<Verdict, Failure> {
     let environment = Environment::new(target.join("python"), interpreter);
     environment.install(&root().join(PACKAGE).join("tests/requirements.txt"))?;
     environment.run("maturin", |maturin| {
-        // As the tests of the workspace, so that most of what they have built serves here, too.
+        // As the tests of the workspace, so that most of their build is used again.
         maturin.args(["develop", "--profile", "dev"]);
     })?;
     environment.run("ruff", |ruff| {
@@ -59,7 +59,7 @@ fn pytest(
     tests: &[&str],
 ) -> Result<Report, Failure> {
     let command = environment.command("pytest", |pytest| {
-        // Where the programs are, and where the sources of others' tests are kept.
+        // The directories of the programs and of the sources of other projects' tests.
         pytest
             .arg("--cache-clear")
             .args(tests)

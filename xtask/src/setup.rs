@@ -1,4 +1,4 @@
-//! What must be on the machine beside Rust: checked first, so that no later step fails over it half-way.
+//! The step `setup`: checks the tools that later steps need, so that these do not fail half-way.
 
 use std::env;
 use std::io::Write;
@@ -8,7 +8,7 @@ use crate::command::{self, Failure, cargo};
 use crate::debian::AptGet;
 use crate::interpreter;
 
-/// What Debian calls a C compiler and its headers.
+/// Debian's packages of a C compiler and its headers.
 const DEBIAN_PACKAGES: [&str; 2] = ["gcc", "libc6-dev"];
 
 pub(crate) fn run() -> Result<(), Failure> {
@@ -67,7 +67,7 @@ fn compiles_c(compiler: &str) -> Result<(), String> {
         .spawn()
         .map_err(|error| format!("`{compiler}` could not be started: {error}"))?;
     if let Some(mut stdin) = check.stdin.take() {
-        // A compiler that does not read its input tells more by its status.
+        // If the compiler does not read its input, its status is the better error.
         let _ = stdin.write_all(b"#include <stdio.h>\n");
     }
     match check.wait() {

@@ -11,8 +11,8 @@ use crate::workspace::Workspace;
 use crate::{house, programs, python, setup};
 
 #[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Runs this step only; repeat it for several. They keep their order
+pub(crate) struct TestArgs {
+    /// Runs only this step; may be repeated. Steps keep their order
     #[arg(long, value_name = "STEP")]
     only: Vec<Step>,
 }
@@ -20,13 +20,14 @@ pub(crate) struct Args {
 /// One step. They run in this order, quick ones first.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Step {
-    /// rustfmt, clippy, a C compiler and CPython are there (with the right to, missing Debian packages are installed)
+    /// rustfmt, clippy, a C compiler and CPython are installed (missing Debian packages are installed if allowed)
     Setup,
     /// `cargo fmt` would change nothing
     Fmt,
-    /// no phrase of `xtask/words.txt` stands in the code, the documentation or the texts
+    /// code, documentation and messages have no phrase of `xtask/words.txt`
     Words,
-    /// crates and modules use those below them only, no type name stands twice in a crate, each file says what it is for
+    /// crates and modules use only those below them, type names are unique in a crate, each file says what it is for,
+    /// each published crate has its README and metadata, and documents name files that exist
     House,
     /// clippy has no warning, on all targets with all features
     Clippy,
@@ -56,7 +57,7 @@ impl Step {
         Self::Bench,
     ];
 
-    /// The name to type after `--only`.
+    /// The value for `--only`.
     pub(crate) fn name(self) -> String {
         self.to_possible_value()
             .map(|value| value.get_name().to_owned())
@@ -83,7 +84,7 @@ impl Step {
 }
 
 /// Runs the steps that `args` asks for, ends at the first that fails, and prints the times.
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
     let chosen = chosen(&args.only);
     let mut times = Vec::with_capacity(chosen.len());
     let mut result = Ok(Verdict::default());

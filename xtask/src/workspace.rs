@@ -1,4 +1,4 @@
-//! What the workspace holds, as `cargo metadata` tells it.
+//! The packages of the workspace, read from `cargo metadata`.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(crate) struct Library {
     pub(crate) features: Vec<String>,
 }
 
-/// What the manifest of a published library says to crates.io and docs.rs; what it leaves out is empty.
+/// The part of the manifest of a published library that crates.io and docs.rs read; a missing value is empty.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Package {
     pub(crate) name: String,
@@ -55,7 +55,7 @@ impl Workspace {
         }
     }
 
-    /// Where cargo puts what it builds.
+    /// Cargo's target directory.
     pub(crate) fn target_directory(&self) -> &Path {
         &self.target_directory
     }

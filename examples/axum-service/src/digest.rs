@@ -20,13 +20,13 @@ use crate::documents::{Document, Documents};
 const MAX_NAME: usize = 200;
 
 #[derive(Deserialize)]
-struct Params {
+struct DigestQuery {
     name: Option<String>,
 }
 
-/// Reads the document as the file that it is by now. It blocks: on the file, and on the hash.
+/// Reads the document, which has arrived in full, and hashes it. It blocks.
 pub(crate) fn digest(documents: &Documents, mut request: Request<BufferedBody>) -> Response {
-    let name = match Query::<Params>::try_from_uri(request.uri()) {
+    let name = match Query::<DigestQuery>::try_from_uri(request.uri()) {
         Ok(Query(params)) => params.name,
         Err(error) => return error.into_response(),
     };

@@ -1,4 +1,4 @@
-//! What has been digested.
+//! The list of the digested documents.
 
 use std::{
     collections::VecDeque,
@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-/// How many documents are remembered.
+/// The maximum length of the list.
 const REMEMBERED: usize = 100;
 
 /// One document.

@@ -1,9 +1,9 @@
-//! An ordinary axum service that has learned to block.
+//! An axum service with blocking routes.
 //!
 //! It digests documents and writes reports. `/health` and `/documents` are asynchronous handlers, as in
 //! any axum service. `/digest` and `/report` are plain blocking functions: `WaitForBodyLayer` and
-//! `BlockingLayer` go around these two routes, and nothing else changes. The middleware of `tower_http`
-//! goes around all of them. See `routes.rs` for how they are put together.
+//! `BlockingLayer` wrap these two routes, and nothing else changes. The middleware of `tower_http`
+//! wraps all of them. `routes.rs` composes them.
 //!
 //! Start it:
 //!
@@ -43,23 +43,23 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 /// Digests documents and writes reports: an axum service with blocking routes
 struct Cli {
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; with port 0, a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     bind: SocketAddr,
 
-    /// Threads for the blocking routes, all together
+    /// Number of threads for the blocking routes
     #[arg(long, value_name = "NUMBER", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
 
-    /// Bytes of a document; a larger one gets status 413
+    /// Maximum size of a document in bytes; a larger one gets status 413
     #[arg(long, value_name = "BYTES", default_value = "1073741824")]
     max_body: u64,
 
-    /// How long a stop waits for running requests before it cuts them
+    /// Maximum time that a stop waits for running requests before it aborts them
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u16).range(..=3600))]
     graceful_timeout: u16,
 
-    /// What is logged: off, error, warn, info, debug or trace, also for parts of the program, as in
+    /// Log level: off, error, warn, info, debug or trace, also by module, for example
     /// `warn,tower_http=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log_level: EnvFilter,

@@ -23,7 +23,7 @@ const MAX_ROWS: u32 = 10_000_000;
 const PIECE: usize = 64 << 10;
 
 #[derive(Deserialize)]
-struct Params {
+struct ReportQuery {
     #[serde(default = "default_rows")]
     rows: u32,
 }
@@ -34,7 +34,7 @@ fn default_rows() -> u32 {
 
 /// Responds at once; the rows are computed while they are sent, on the thread that called this.
 pub(crate) fn report(request: &Request<Body>) -> Response {
-    let rows = match Query::<Params>::try_from_uri(request.uri()) {
+    let rows = match Query::<ReportQuery>::try_from_uri(request.uri()) {
         Ok(Query(params)) => params.rows,
         Err(error) => return error.into_response(),
     };
@@ -54,7 +54,7 @@ pub(crate) fn report(request: &Request<Body>) -> Response {
     (headers, body).into_response()
 }
 
-/// The whole table in pieces, each of which takes its time.
+/// The table in pieces; computing each takes some time.
 fn pieces(rows: u32) -> impl Iterator<Item = String> {
     let mut header = Some(String::from("row,sha256\n"));
     let mut row = 0;

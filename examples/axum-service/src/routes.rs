@@ -54,7 +54,7 @@ pub(crate) fn router(pool: &BlockingPool, max_body: u64) -> Router {
         .route("/digest", post_service(digest))
         .route("/report", get_service(report))
         .layer(
-            // The first is the outermost: it sees what the others have made of the response.
+            // The first layer is the outermost: it sees the response of the others.
             ServiceBuilder::new()
                 .layer(
                     // One line in the log for each request.
@@ -99,7 +99,7 @@ mod tests {
         request.expect("the request is valid")
     }
 
-    /// Ends the pool: a job counts when it has ended, which may be after its response.
+    /// Drains the pool: a job counts as done when it has ended, which may be after its response.
     async fn jobs_run(pool: &BlockingPool) -> u64 {
         let drained = pool.drain(Duration::from_secs(60)).await;
         drained.expect("the jobs end");

@@ -1,8 +1,8 @@
 //! A Flask application that moves to Rust, route by route.
 //!
 //! `/health` and `/clock` are Rust, on the event loop; everything else is `shop.py`, a Flask application,
-//! on the threads of its pool, in the same process. A page of Flask's that computes for long, or waits, does
-//! not hold up a route of Rust's.
+//! on the threads of its pool, in the same process. A Flask page that computes or waits does
+//! not delay a Rust route.
 //!
 //! Start it where `shop.py` lies, with Flask installed in the virtual environment that is active:
 //!

@@ -1,8 +1,8 @@
-//! An application that is expensive to start, built once in each worker.
+//! An application that takes long to build, built once in each worker.
 //!
-//! It serves questions about prime numbers from a sieve (`sieve.rs`), which takes about two seconds of
-//! processor time. `LazyLayer` builds it at a worker's first request, and `BlockingLayer` above it
-//! makes that happen on a thread: `/health` responds during the build.
+//! It tests numbers for primality by a sieve (`sieve.rs`), which takes about two seconds of processor
+//! time to build. `LazyLayer` builds it at a worker's first request, and `BlockingLayer` above it runs
+//! the build on a thread: `/health` responds during the build.
 //!
 //! Start it:
 //!
@@ -13,14 +13,14 @@
 //! Try it:
 //!
 //! ```text
-//! time curl http://127.0.0.1:8000/prime/104729      # the first request to a worker builds
+//! time curl http://127.0.0.1:8000/prime/104729      # the first request to a worker builds the sieve
 //! time curl http://127.0.0.1:8000/prime/104729      # the others do not
 //! curl http://127.0.0.1:8000/health
 //! ```
 //!
-//! With `--eager` a worker builds before it is ready, so that no client waits; the price is a slower
-//! start. With `--fail-first` the first build in each worker fails: its requests get 503 with
-//! `Retry-After`, and the next one builds again. With both, the server refuses to start, and says why.
+//! With `--eager` a worker builds the sieve before it is ready, so that no client waits, but the start
+//! takes longer. With `--fail-first` the first build in each worker fails: its requests get 503 with
+//! `Retry-After`, and the next request builds again. With both, the server does not start.
 //!
 //! Ctrl-C or `kill` stops it gracefully.
 
@@ -51,7 +51,7 @@ use tower_wsgi::{
 use crate::sieve::Sieve;
 
 #[derive(Parser)]
-/// Serves questions about prime numbers from a sieve that is built once in each worker
+/// Tests numbers for primality by a sieve that is built once in each worker
 struct Cli {
     #[command(flatten)]
     application: Options,
@@ -62,15 +62,15 @@ struct Cli {
 
 #[derive(Clone, clap::Args)]
 struct Options {
-    /// The largest number of the sieve. Time and memory grow with it: the default takes 64 MB
+    /// Largest number of the sieve; time and memory are proportional to it. The default takes 64 MB
     #[arg(long, value_name = "NUMBER", default_value = "1000000000", value_parser = clap::value_parser!(u64).range(..=10_000_000_000))]
     limit: u64,
 
-    /// Build before the worker is ready, rather than at its first request
+    /// Build the sieve before the worker is ready instead of at its first request
     #[arg(long)]
     eager: bool,
 
-    /// Let the first build in each worker fail, to see it recover
+    /// Let the first build in each worker fail, to show the recovery
     #[arg(long)]
     fail_first: bool,
 }
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
         .run()
 }
 
-/// What a worker serves, on the threads of this pool.
+/// The service of a worker, on the threads of this pool.
 async fn router(pool: &BlockingPool, options: Options) -> Result<Router, BoxError> {
     let eager = options.eager;
     let failed = AtomicBool::new(!options.fail_first);
@@ -110,7 +110,7 @@ async fn router(pool: &BlockingPool, options: Options) -> Result<Router, BoxErro
         async move { build() }
     });
     if eager {
-        // It blocks the event loop, which has nothing else to do yet.
+        // It blocks the event loop, which serves no request yet.
         primes.warm().await?;
     }
     let primes = BlockingLayer::new(pool).layer(primes);
@@ -119,7 +119,7 @@ async fn router(pool: &BlockingPool, options: Options) -> Result<Router, BoxErro
         .route("/prime/{number}", get_service(primes)))
 }
 
-/// The expensive start.
+/// The expensive build.
 fn build(
     limit: u64,
 ) -> impl Service<Request<axum::body::Body>, Response = Response<Body>, Error = Infallible, Future: Send>

@@ -5,7 +5,7 @@ use tower_wsgi::Body;
 
 use crate::sieve::Sieve;
 
-/// What is known of the number at the end of the path, as JSON.
+/// The properties of the number at the end of the path, as JSON.
 pub(crate) fn respond(sieve: &Sieve, uri: &Uri) -> Response<Body> {
     let number = uri.path().rsplit('/').next().unwrap_or_default().parse();
     let number: u64 = match number {

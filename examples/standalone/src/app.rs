@@ -14,13 +14,13 @@ use crate::page;
 use crate::store::{Store, is_busy};
 use crate::upload;
 
-/// How many entries the page shows.
+/// The number of entries on the page.
 const SHOWN: u32 = 50;
 
 /// The longest that `/sleep` blocks, in milliseconds.
 const MAX_SLEEP: u64 = 60_000;
 
-/// What the page may load and do: its own style sheet, and its form.
+/// The policy of the page: it may load its own style sheet and send its form.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -72,7 +72,7 @@ fn show(
     Ok(response)
 }
 
-/// A new entry: then the page, by a GET that can be repeated without writing again.
+/// Adds an entry, then redirects to the page, which can be reloaded without writing again.
 fn sign<R: Read>(store: &Store, request: &mut Request<R>) -> Result<Response<Bytes>, BoxError> {
     let Some(form) = Form::read(request.body_mut())? else {
         let problem = "The form is too large; please write less.";

@@ -10,8 +10,8 @@
 //! curl http://127.0.0.1:8000/health                                    takes no thread
 //! ```
 //!
-//! With `--control-socket guestbook.ctl`, the same program tells how the running one is, and what it
-//! is to do: `standalone ctl status --control-socket guestbook.ctl`.
+//! With `--control-socket guestbook.ctl`, the same program controls the running one:
+//! `standalone ctl status --control-socket guestbook.ctl`.
 //!
 //! The code of the guest book (`app`) blocks: it reads bodies as files and waits for the
 //! database. `service` puts the layers around it, and `tower_prefork` runs it in four processes.

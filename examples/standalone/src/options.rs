@@ -1,3 +1,5 @@
+//! The options of the guest book.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// The file with the entries; created where missing
+    /// File with the entries; created if missing
     #[arg(
         long,
         value_name = "FILE",
@@ -20,7 +22,7 @@ pub(crate) struct Options {
     )]
     pub(crate) database: PathBuf,
 
-    /// The largest request body; a larger one gets status 413
+    /// Maximum size of a request body; a larger one gets status 413
     #[arg(
         long,
         value_name = "SIZE",
@@ -63,7 +65,7 @@ pub(crate) struct Options {
     pub(crate) server: cli::Args,
 }
 
-/// What the program does besides serving.
+/// The commands of the program beside serving.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Ctl(cli::Ctl),

@@ -15,7 +15,7 @@ pub(crate) const MAX_NAME: usize = 80;
 /// The longest message, in characters.
 pub(crate) const MAX_MESSAGE: usize = 2_000;
 
-/// How long a statement waits for another writer, before it fails as busy.
+/// The time that a statement waits for another writer before it fails as busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One entry, as it is read back.
@@ -123,7 +123,7 @@ fn write_ahead(connection: &Connection, busy_timeout: Duration) -> rusqlite::Res
     let deadline = Instant::now() + busy_timeout;
     loop {
         match connection.pragma_update(None, "journal_mode", "WAL") {
-            // When several change a new file at once, SQLite tells all but one so without waiting.
+            // If several connections change a new file at once, SQLite fails all but one without waiting.
             Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(5));
             }
@@ -143,7 +143,7 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-/// Whether the file was locked by other writers for too long: worth another try later.
+/// Whether the file was locked by other writers for too long: a later attempt may succeed.
 pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
 }

@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind, Read};
 
 use sha2::{Digest, Sha256};
 
-/// How much is in memory at once, in bytes.
+/// The size of the buffer in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// What an upload was.
+/// The properties of an upload.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) length: u64,

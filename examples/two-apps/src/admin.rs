@@ -1,4 +1,4 @@
-//! The operator's application: what the processes of this program cost.
+//! The operator's application: the memory and processor time of this program's processes.
 
 use std::{fs, io, os::unix::process::parent_id, process};
 
@@ -27,7 +27,7 @@ pub(crate) fn router(workers: Workers) -> Router {
         .route("/processes", get(move || async move { list(workers) }))
 }
 
-/// Stays on the event loop: what `/proc` holds is in memory, and reading it does not block.
+/// Runs on the event loop: reading `/proc` does not block.
 fn list(workers: Workers) -> Response {
     match processes(workers) {
         Ok(processes) => Json(processes).into_response(),

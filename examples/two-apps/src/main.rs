@@ -1,9 +1,9 @@
 //! Two applications under one supervisor: a public site, and a page for its operator.
 //!
 //! The site serves the files of a directory. Reading files blocks, so it is a `WsgiHandler` on a pool
-//! (`site.rs`). The operator's application is a plain asynchronous axum `Router`, and tells what the
-//! processes of this program cost (`admin.rs`). Each has its own address, workers and threads: a site
-//! that is overloaded, or that crashes, takes nothing from the operator's view of it.
+//! (`site.rs`). The operator's application is a plain asynchronous axum `Router`, and shows the
+//! resources of this program's processes (`admin.rs`). Each has its own address, workers and threads: the
+//! operator's page works even if the site is overloaded or crashes.
 //!
 //! Start it:
 //!
@@ -36,18 +36,18 @@ use tower_wsgi::blocking::BlockingPool;
 #[derive(Parser)]
 /// A public site of files, and a page for its operator
 ///
-/// The options under "Server" are those of the public site; time-outs, limits and the log hold for both.
+/// The options under "Server" are those of the public site; timeouts, limits and the log apply to both.
 struct Cli {
-    /// Directory whose files are served; those in its folders, and hidden ones, are not
+    /// Directory whose files are served, without its subdirectories and hidden files
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     root: PathBuf,
 
-    /// Address of the operator's application, in the forms of --bind. Every client that reaches it can
+    /// Address of the operator's application, with the syntax of --bind. Every client that reaches it can
     /// read it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001")]
     admin_bind: String,
 
-    /// Worker processes of the operator's application; 0 goes with --workers 0
+    /// Number of worker processes of the operator's application; 0 if --workers is 0
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     admin_workers: Workers,
 

@@ -28,7 +28,7 @@ use tower_wsgi::{Body, blocking::BlockingPool, handler::WsgiHandler};
 /// A file is read in pieces of this size.
 const PIECE: u64 = 64 << 10;
 
-/// How many files the index lists.
+/// The maximum number of files in the index.
 const LISTED: usize = 1000;
 
 /// The finished site: middleware, blocking code on the pool, response middleware.
@@ -59,7 +59,7 @@ pub(crate) fn handler<B: Send + 'static>(
         .build())
 }
 
-/// Refuses what is no GET before a thread is taken.
+/// Rejects other methods than GET and HEAD on the event loop, before a thread is used.
 fn only_reads(request: &mut Parts) -> ControlFlow<Response<Body>> {
     if matches!(request.method, Method::GET | Method::HEAD) {
         return ControlFlow::Continue(());
@@ -71,7 +71,7 @@ fn only_reads(request: &mut Parts) -> ControlFlow<Response<Body>> {
     ControlFlow::Break(response)
 }
 
-/// A served file may use what the site itself has, and nothing else.
+/// A page may load resources of this site only.
 fn protect(_: &Parts, mut response: Response<Body>) -> Response<Body> {
     let policy = HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'");
     let headers = response.headers_mut();
@@ -80,7 +80,7 @@ fn protect(_: &Parts, mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Files change under us.
+/// The files may change at any time, so caches must revalidate them.
 fn revalidate(_: &Parts, mut response: Response<Body>) -> Response<Body> {
     let no_cache = HeaderValue::from_static("no-cache");
     response.headers_mut().insert(CACHE_CONTROL, no_cache);

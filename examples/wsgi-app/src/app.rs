@@ -1,3 +1,5 @@
+//! The WSGI application: one function for each path, which block or compute, and respond in pieces.
+
 use std::{
     fs::File,
     io::{BufRead as _, BufReader, Read as _},
@@ -17,7 +19,7 @@ type Piece = Result<Bytes, BoxError>;
 
 /// The application.
 pub(crate) struct App {
-    /// Whose lines `/news` sends.
+    /// The file whose lines `/news` sends.
     pub(crate) news: PathBuf,
 }
 
@@ -53,7 +55,7 @@ impl Application for App {
 
 type Response = Result<<App as Application>::Chunks, BoxError>;
 
-/// Tells the variables of the request.
+/// Sends the variables of the request.
 fn about(environ: &Environ, start_response: &StartResponse) -> Response {
     let mut text = Vec::new();
     for (name, value) in environ.variables() {
@@ -65,7 +67,7 @@ fn about(environ: &Environ, start_response: &StartResponse) -> Response {
     Ok(one(text))
 }
 
-/// Gives one line after the other; a line is made when it is asked for.
+/// Sends one line after another, each computed when the previous one is sent.
 fn squares(environ: &Environ, start_response: &StartResponse) -> Response {
     let (to, fail) = (number(environ, "to"), number(environ, "fail"));
     start_response.start("200 OK", TEXT)?;
@@ -77,7 +79,7 @@ fn squares(environ: &Environ, start_response: &StartResponse) -> Response {
     })))
 }
 
-/// Writes the same, as code does that cannot be an iterator.
+/// Sends the same by `write`, for code that cannot be an iterator.
 fn report(environ: &Environ, start_response: &StartResponse) -> Response {
     let (to, fail) = (number(environ, "to"), number(environ, "fail"));
     let write = start_response.start("200 OK", TEXT)?;
@@ -108,7 +110,7 @@ fn count(environ: &mut Environ, start_response: &StartResponse) -> Response {
     Ok(one(format!("{bytes} bytes\n")))
 }
 
-/// Sends the program itself, as any file.
+/// Sends the file of the program itself.
 fn program(start_response: &StartResponse) -> Response {
     let file = File::open(std::env::current_exe()?)?;
     start_response.start("200 OK", [("content-type", "application/octet-stream")])?;
@@ -117,7 +119,7 @@ fn program(start_response: &StartResponse) -> Response {
 }
 
 impl App {
-    /// Sends each line when it comes, until there are no more.
+    /// Sends each line when it arrives, until the end of the file.
     fn news(&self, start_response: &StartResponse) -> Response {
         let mut news = None;
         let path = self.news.clone();

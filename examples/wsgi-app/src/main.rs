@@ -1,5 +1,5 @@
-//! A WSGI application, as PEP 3333 has it, in Rust: `app.rs` gets an environ and `start_response`, and gives
-//! its response piece by piece. It does not know where it runs; the layers here decide that.
+//! A WSGI application (PEP 3333) in Rust: `app.rs` gets an environ and `start_response`, and returns the
+//! pieces of the response. The layers here decide on which thread it runs.
 //!
 //! Start it on ten threads, or with `--thread-workers 0` on the event loop:
 //!
@@ -38,7 +38,7 @@ use crate::app::App;
 #[derive(Parser)]
 /// A WSGI application in Rust
 struct Cli {
-    /// Named pipe or file whose lines /news sends
+    /// Named pipe or file with the lines for /news
     #[arg(long, value_name = "FILE", default_value = "/dev/null")]
     news: PathBuf,
 

@@ -1,4 +1,4 @@
-//! The file with the counts: text, so that a change of it can be read.
+//! The file with the counts, as text, so that its changes can be reviewed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ pub(super) struct Baseline {
     pub(super) counts: Counts,
 }
 
-/// What the counts depend on beside the code.
+/// The versions on which the counts depend, beside the code.
 #[derive(Debug, PartialEq)]
 pub(super) struct Toolchain(String);
 

@@ -1,4 +1,4 @@
-//! The counts of now beside those of the baseline.
+//! Compares the counts with those of the baseline.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) struct Row<'a> {
     now: Option<u64>,
 }
 
-/// All that are in one of the two.
+/// The paths that are in either of the two.
 pub(super) fn rows<'a>(before: &'a Counts, now: &'a Counts) -> Vec<Row<'a>> {
     let mut names: Vec<&str> = before
         .keys()
@@ -54,7 +54,7 @@ pub(super) fn table(rows: &[Row<'_>]) -> String {
     table
 }
 
-/// Why it does not pass: parts of a sentence.
+/// Why the check fails: parts of a sentence.
 pub(super) fn problems(rows: &[Row<'_>]) -> Vec<String> {
     rows.iter().filter_map(Row::problem).collect()
 }

@@ -1,4 +1,4 @@
-//! Runs the benchmarks, and reads what they have counted.
+//! Runs the benchmarks, and reads their counts.
 
 use std::env;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) fn count(tools: &Path) -> Result<Counts, Failure> {
         ))
     })?;
     let mut bench = cargo("bench --package benches --bench instructions -- --output-format=json");
-    // The report goes to standard output, what is being done to standard error.
+    // The report goes to standard output, progress to standard error.
     bench.env("PATH", path).stderr(Stdio::inherit());
     parse(&output(bench)?)
 }

@@ -6,4 +6,4 @@ mod count;
 mod run;
 mod tools;
 
-pub(crate) use self::run::{Args, run};
+pub(crate) use self::run::{BenchCheckArgs, run};

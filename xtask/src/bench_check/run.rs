@@ -1,4 +1,4 @@
-//! The task from its tools to its verdict.
+//! Runs the task: installs the tools, counts, and compares.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,13 +10,13 @@ use crate::command::{Failure, root};
 use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Makes what is counted now the baseline
+pub(crate) struct BenchCheckArgs {
+    /// Writes the counts of this run as the new baseline
     #[arg(long)]
     save: bool,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &BenchCheckArgs) -> Result<(), Failure> {
     let tools = tools::set_up(Workspace::read()?.target_directory())?;
     let now = Baseline {
         toolchain: Toolchain::read()?,

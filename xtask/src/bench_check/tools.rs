@@ -1,4 +1,4 @@
-//! What counts: valgrind, and the program that starts it for each benchmark.
+//! Installs the tools that count: valgrind, and gungraun's runner.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::command::{Failure, cargo, is_installed, output, run};
 use crate::debian::AptGet;
 
-/// Installs what is missing. Gives the directory with gungraun's runner.
+/// Installs missing tools. Returns the directory with gungraun's runner.
 pub(super) fn set_up(target: &Path) -> Result<PathBuf, Failure> {
     valgrind()?;
     runner(target)
@@ -26,7 +26,7 @@ fn valgrind() -> Result<(), Failure> {
     }
 }
 
-/// The runner speaks only with the library of its own version.
+/// The runner and the library must have the same version.
 fn runner(target: &Path) -> Result<PathBuf, Failure> {
     let version = version_of("gungraun")?;
     let root = target.join("tools");
@@ -36,7 +36,7 @@ fn runner(target: &Path) -> Result<PathBuf, Failure> {
     let installed = output(ask).unwrap_or_default();
     if installed.trim_ascii() != format!("gungraun-runner {version}").as_bytes() {
         let mut install = cargo("install gungraun-runner --locked");
-        // It counts nothing itself, so it need not be fast; this takes half the time.
+        // The runner does not need to be fast, and a debug build takes half the time.
         install.args(["--debug", "--version", &format!("={version}"), "--root"]);
         install.arg(root);
         run(install)?;

@@ -51,22 +51,26 @@ fn file(path: &str) -> Option<File> {
     })
 }
 
-/// The crates among `files`, by their folders `src`.
+/// The crates among `files`: a folder `src`, and each program in `src/bin`.
 pub(super) fn crates(files: &[File]) -> Vec<Crate> {
-    let mut crates: Vec<(&str, Vec<File>)> = Vec::new();
+    let mut crates: Vec<(String, Vec<File>)> = Vec::new();
     for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
-        let Some((directory, _)) = file.path.split_once("/src/") else {
+        let Some((directory, inside)) = file.path.split_once("/src/") else {
             continue;
         };
+        let program = inside
+            .strip_prefix("bin/")
+            .and_then(|it| it.split(['/', '.']).next());
+        let directory = program.map_or(directory.to_owned(), |it| format!("{directory}/{it}"));
         match crates.iter_mut().find(|(name, _)| *name == directory) {
             Some((_, files)) => files.push(file.clone()),
             None => crates.push((directory, vec![file.clone()])),
         }
     }
-    let name = |directory: &str| directory.rsplit('/').next().unwrap_or(directory).to_owned();
+    let name = |directory: &str| directory.rsplit('/').next().map(str::to_owned);
     crates
         .into_iter()
-        .map(|(directory, files)| Crate::new(&name(directory), files))
+        .map(|(directory, files)| Crate::new(&name(&directory).unwrap_or_default(), files))
         .collect()
 }
 
@@ -131,6 +135,7 @@ mod tests {
             ("crates/a/src/helpers/mod.rs", ""),
             ("crates/a/src/helpers/deep.rs", ""),
             ("crates/a/tests/d.rs", ""),
+            ("tests/src/bin/e/main.rs", ""),
             ("tests/src/lib.rs", ""),
         ]);
         let crates: Vec<_> = crates(&files)
@@ -145,6 +150,7 @@ mod tests {
             crates,
             [
                 ("a".to_owned(), source.to_vec()),
+                ("e".to_owned(), vec!["tests/src/bin/e/main.rs".to_owned()]),
                 ("tests".to_owned(), vec!["tests/src/lib.rs".to_owned()])
             ]
         );

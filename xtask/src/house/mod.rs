@@ -1,6 +1,7 @@
 //! The checks of what no compiler checks: the words of the project, and the order of its crates, modules and files.
 
 mod arrows;
+mod documents;
 mod files;
 mod finding;
 mod graph;

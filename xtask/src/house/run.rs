@@ -2,7 +2,7 @@
 
 use super::files::{self, Crate, File};
 use super::finding::{Exceptions, Finding, counts};
-use super::{arrows, graph, heads, package, types, words as phrases};
+use super::{arrows, documents, graph, heads, package, types, words as phrases};
 use crate::command::Failure;
 use crate::workspace::Workspace;
 
@@ -37,7 +37,8 @@ fn has_prose(path: &str) -> bool {
     EXTENSIONS.contains(&extension)
 }
 
-/// The step `house`: the order of crates and modules, names of types, what each file is for.
+/// The step `house`: the order of crates and modules, names of types, what each file is for, what a package brings, and
+/// the files that documents name.
 pub(crate) fn house() -> Result<(), Failure> {
     let files = files::read()?;
     let crates = files::crates(&files);
@@ -63,7 +64,15 @@ pub(crate) fn house() -> Result<(), Failure> {
     let workspace = Workspace::read()?;
     findings.extend(graph::check(&workspace.dependencies()));
     findings.extend(package::check(&workspace.manifests(), &files));
-    let kinds = ["name", "head", "arrow", "modules", "crate", "package"];
+    findings.extend(
+        files
+            .iter()
+            .filter(is_document)
+            .flat_map(|file| documents::check(file, &files)),
+    );
+    let kinds = [
+        "name", "head", "arrow", "modules", "crate", "package", "path",
+    ];
     report(&Exceptions::read()?.apply(findings, &kinds), true)
 }
 
@@ -71,6 +80,12 @@ pub(crate) fn house() -> Result<(), Failure> {
 fn says_what_it_is_for(file: &&File) -> bool {
     file.path.ends_with(".rs") && file.path.contains("/src/")
         || file.path.contains("/python/tower_wsgi/")
+}
+
+/// Whether the file is a document of now: the changelog names what was, results what was measured.
+fn is_document(file: &&File) -> bool {
+    let path = file.path.as_str();
+    path.ends_with(".md") && path != "CHANGELOG.md" && !path.starts_with("benches/results/")
 }
 
 /// Prints the findings and their counts. Findings are no failure while the tree is being cleaned.

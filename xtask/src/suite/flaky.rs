@@ -1,4 +1,4 @@
-//! The tests that are known to fail now and then, each with the reason: `xtask/flaky-tests.txt`.
+//! The tests that are known to fail occasionally, each with the reason: `xtask/flaky-tests.txt`.
 
 use std::fs;
 
@@ -32,7 +32,7 @@ impl Flaky {
         parsed.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Why this test is known to fail now and then; `None` if it is not.
+    /// Why this test is known to fail occasionally; `None` if it is not.
     pub(super) fn reason(&self, name: &str) -> Option<&str> {
         let mut entries = self.0.iter();
         let entry = entries.find(|(known, _)| known == name);

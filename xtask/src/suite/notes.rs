@@ -1,4 +1,4 @@
-//! What tests write down for the end of the run: that they were skipped, and in pytest that they failed.
+//! The notes that tests write for the end of the run: which were skipped, and in pytest which failed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::command::Failure;
 /// The variable that names the file, for the tests.
 const VARIABLE: &str = "TEST_NOTES";
 
-/// A file with a line for each test that has something to note: `WHAT<tab>NAME<tab>REASON`.
+/// A file with a line for each note: `WHAT<tab>NAME<tab>REASON`.
 #[derive(Debug)]
 pub(crate) struct Notes {
     file: PathBuf,
@@ -26,7 +26,7 @@ impl Notes {
         Ok(Self { file })
     }
 
-    /// Tells the tests that `command` runs where the file is.
+    /// Passes the path of the file to the tests that `command` runs.
     pub(crate) fn tell(&self, command: &mut Command) {
         command.env(VARIABLE, &self.file);
     }

@@ -3,7 +3,7 @@
 use super::Flaky;
 use crate::command::Failure;
 
-/// What one run of a suite ended with.
+/// The result of one run of a suite.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Report {
     pub(crate) passed: usize,
@@ -13,7 +13,7 @@ pub(crate) struct Report {
     pub(crate) crashed: Vec<String>,
 }
 
-/// What there is to say of a suite that passes.
+/// Remarks on a suite that passes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Verdict {
     /// Known flakes that failed, and passed when they ran alone.

@@ -15,33 +15,33 @@ use crate::{
 };
 
 /// What bars are drawn of.
-pub(super) struct Figure {
+pub(super) struct Plot {
     of: fn(&Record) -> Option<f64>,
     show: fn(f64) -> String,
     more_is_better: bool,
 }
 
-pub(super) const RATE: Figure = Figure {
+pub(super) const RATE: Plot = Plot {
     of: |record| record.requests_per_second,
     show: rate,
     more_is_better: true,
 };
-pub(super) const CPU: Figure = Figure {
+pub(super) const CPU: Plot = Plot {
     of: |record| record.cpu_us_per_request,
     show: microseconds,
     more_is_better: false,
 };
-pub(super) const RESIDENT: Figure = Figure {
+pub(super) const RESIDENT: Plot = Plot {
     of: |record| record.rss_kib.map(float),
     show: memory,
     more_is_better: false,
 };
-pub(super) const PROPORTIONAL: Figure = Figure {
+pub(super) const PROPORTIONAL: Plot = Plot {
     of: |record| record.pss_kib.map(float),
     show: memory,
     more_is_better: false,
 };
-pub(super) const PER_CONNECTION: Figure = Figure {
+pub(super) const PER_CONNECTION: Plot = Plot {
     of: |record| Some(record.bytes_per_connection? / 1024.0),
     show: memory,
     more_is_better: false,
@@ -53,7 +53,7 @@ pub(super) fn bars(
     heading: &str,
     (row, case): (u8, &Case),
     records: &[Record],
-    figure: &Figure,
+    figure: &Plot,
 ) {
     let servers = figures::of(row, case, case.judged, records);
     let bars = servers.iter().filter_map(|server| {

@@ -1,7 +1,7 @@
 //! Which pictures there are.
 
 use super::{
-    cases::{CPU, Figure, PER_CONNECTION, PROPORTIONAL, RATE, RESIDENT, bars, marks},
+    cases::{CPU, PER_CONNECTION, PROPORTIONAL, Plot, RATE, RESIDENT, bars, marks},
     columns::Columns,
     latency, targets,
 };
@@ -34,7 +34,7 @@ fn processor(rows: &[Row], records: &[Record]) -> String {
     under_load(Columns::new("Processor time", better), rows, records, &CPU)
 }
 
-fn under_load(mut columns: Columns, rows: &[Row], records: &[Record], figure: &Figure) -> String {
+fn under_load(mut columns: Columns, rows: &[Row], records: &[Record], figure: &Plot) -> String {
     for (row, case) in cases(rows, Kind::Load) {
         let heading = heading(row, case);
         bars(&mut columns, &heading, (row, case), records, figure);
@@ -110,7 +110,7 @@ fn named(
     what: &str,
     (row, case): (u8, &Case),
     records: &[Record],
-    figure: &Figure,
+    figure: &Plot,
 ) {
     let heading = format!("{}: {what}", heading(row, case));
     bars(columns, &heading, (row, case), records, figure);
