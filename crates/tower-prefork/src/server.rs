@@ -64,8 +64,8 @@ use tower_serve::{BoxError, HttpService};
 /// [`configure`](Self::configure). What is wrong is refused as a whole, with a line in the log, and everything
 /// stays as it is. Otherwise new addresses are listened on, and those that are gone are closed once the workers
 /// are replaced; where the server listens already the socket stays, with what waits in its queue. A worker that
-/// dies later is started with the settings that were accepted, whatever the file says by then. The program's own
-/// settings (`pid_file`, `control_socket`, `user`, `group`, `umask`) are those of its start.
+/// dies later is started with the settings that were accepted, whatever the file says by then. The settings of
+/// the program ([`ProgramConfig`](crate::ProgramConfig)) are those of its start.
 ///
 /// The old worker serves until the new one is ready. Then it leaves new connections to the
 /// others, finishes its requests, and ends within the [deadline](Config::graceful_timeout). The
@@ -172,9 +172,9 @@ impl Server {
 
     /// Changes any other setting. What is set later goes over what was set before.
     ///
-    /// Workers are told the settings by their supervisor. So `change` is called in the supervisor
-    /// alone, at the start and again at each [reload](Self#reload), each time on settings that are
-    /// as they were before it.
+    /// Workers receive the settings from their supervisor. So `change` is called in the supervisor
+    /// alone, at the start and again at each [reload](Self#reload), each time on the settings of the
+    /// sources before it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -201,14 +201,13 @@ impl Server {
     /// access_log_format = "json"
     /// ```
     ///
-    /// The keys are the fields of [`Config`] and [`Http`](crate::Http), and the names of the options in
-    /// `cli::Args` where these differ: `reload`, `reload_dir`, `log_file`, `log_level` and `log_format`. Paths
-    /// are relative to the directory that the program was started in.
+    /// The keys are the settings of [`Config`] and [`ProgramConfig`](crate::ProgramConfig), by the names of their
+    /// options with `_` for `-`. Paths are relative to the directory that the program was started in.
     ///
     /// The supervisor reads the file at the start and again at each [reload](Self#reload); workers
-    /// never do. A file that cannot be read, is no TOML or is longer than 1 MiB, a key that is
-    /// none, and a value that makes no sense are refused as a whole, with the line: the program
-    /// does not start, or goes on as it was.
+    /// never do. A file that cannot be read, is not TOML or is longer than 1 MiB, an unknown key,
+    /// and an invalid value are refused as a whole, with the line: the program
+    /// does not start, or continues with the settings that it has.
     #[cfg(feature = "config-file")]
     pub fn config_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.sources.file(path.into());
@@ -249,9 +248,9 @@ impl Server {
         self
     }
 
-    /// Looks at the environment variables by which hosting platforms configure a server, for what nothing else
-    /// sets: with `PORT` the address is `0.0.0.0:$PORT`, and with `WEB_CONCURRENCY` there are that many workers.
-    /// One that is empty is not set; one that is no number is refused.
+    /// Reads the environment variables by which hosting platforms configure a server, for settings that no other
+    /// source gives: with `PORT` the address is `0.0.0.0:$PORT`, and `WEB_CONCURRENCY` is the number of workers.
+    /// An empty variable counts as not set; one that is not a number is refused.
     pub fn platform_variables(mut self) -> Self {
         self.sources.platform();
         self

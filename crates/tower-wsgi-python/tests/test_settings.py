@@ -76,6 +76,46 @@ def test_a_setting_of_another_server_has_a_tip() -> None:
         _native.Server("wsgi", lambda: None, {"timeout": 30})  # type: ignore[arg-type, return-value]
 
 
+def test_a_slip_in_a_name_is_recognised() -> None:
+    with pytest.raises(TypeError, match=r"thread_wokers: .*; did you mean thread_workers\?"):
+        _native.Server("wsgi", lambda: None, {"thread_wokers": 3})  # type: ignore[arg-type, return-value]
+
+
+def test_a_value_of_another_type_is_refused_in_the_same_words_as_in_a_file() -> None:
+    for name, value, problem in [
+        ("thread_workers", "5", "expected a whole number, 0 or more"),
+        ("strict", 1, "expected true or false"),
+        ("access_log_format", "xml", 'unknown value "xml"; choose common, combined or json'),
+    ]:
+        with pytest.raises(ValueError, match=re.escape(f"the setting {name}: {problem}")):
+            _native.Server("wsgi", lambda: None, {name: value})  # type: ignore[arg-type, return-value]
+
+
+def test_an_application_sees_every_setting(serve: Callable[..., Served], client: Client) -> None:
+    source = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    cfg = environ["pulsar.cfg"]
+    settings = cfg.bind, cfg.request_timeout, cfg.max_header_size, cfg.max_rss, cfg.strict
+    return [repr(settings).encode()]
+"""
+    served = serve("app:application", "-w", "1", "--max-header-size", "16K", source=source)
+    assert client.get(served.url).text == "(['127.0.0.1:0'], 300.0, 16384, None, False)"
+
+
+def test_the_help_has_the_defaults_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert _native.command(["tower-wsgi", "--help"]) == 0
+    shown = " ".join(capfd.readouterr().out.split())
+    for text in [
+        "for applications that never wait [default: 5]",
+        "[default: 127.0.0.1:8000, or 0.0.0.0:$PORT where PORT is set]",
+        "[default: auto, or $WEB_CONCURRENCY where that is set]",
+        "HOST:PORT, [IPV6]:PORT, :PORT",
+        "[env: TOWER_WSGI_MAX_BODY=]",
+    ]:
+        assert text in shown
+
+
 def refused(
     serve: Callable[..., Served], *options: str, env: dict[str, str] | None = None
 ) -> tuple[int, str]:

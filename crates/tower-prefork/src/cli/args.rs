@@ -241,8 +241,7 @@ mod tests {
                 "page_size is 500; choose a number from 1 to 100"
             );
 
-            let row = "| `page_size` | `-p`, `--page-size` | `SHOP_PAGE_SIZE` | number | 20 | 1 to 100 | each server | \
-                       Number of goods on a page |";
+            let row = "| `page_size`, `-p` | number | 20 | 1 to 100 | Number of goods on a page |";
             assert!(crate::settings::markdown::<Shop>().contains(row));
         }
     }

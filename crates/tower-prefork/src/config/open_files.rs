@@ -1,14 +1,14 @@
-//! How many connections the limit of open files allows.
+//! The number of connections that the limit of open files allows.
 
 use rustix::process::{Resource, getrlimit};
 
 use super::Config;
 
-/// Descriptors that are not for connections: listeners, logs, files and sockets of the
-/// application; it may have one for each of its threads on top.
+/// File descriptors that are reserved for other uses than connections: listeners, logs, files and sockets of the
+/// application. One for each of its threads is added.
 const SPARE: usize = 64;
 
-/// With room for fewer connections no start makes sense, unless fewer are asked for.
+/// The server does not start with a limit below this, unless `max_connections` is lower.
 const LEAST: usize = 16;
 
 /// The limit of open files of this process.
@@ -28,8 +28,8 @@ fn possible(limit: usize, config: &Config) -> usize {
     limit.saturating_sub(SPARE + config.thread_workers)
 }
 
-/// Tells when there will be fewer connections than are set, and refuses too few of them. The error is a sentence
-/// for the operator.
+/// Logs when the limit of open files lowers `max_connections`, and refuses a limit that is too low. The error is a
+/// sentence for the operator.
 pub(crate) fn check_files(server: &str, config: &Config) -> Result<(), String> {
     let limit = limit();
     let possible = possible(limit, config);

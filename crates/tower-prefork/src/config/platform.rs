@@ -1,23 +1,22 @@
-//! The variables by which hosting platforms configure a server, as gunicorn reads them.
+//! The environment variables by which hosting platforms configure a server, as gunicorn reads them.
 
 use std::{env, net::Ipv4Addr};
 
 use super::{MAX_WORKERS, Workers};
 use crate::listener::Address;
 
-/// Where to listen, when nothing else says it: `0.0.0.0:$PORT`. The error is a sentence for the operator.
+/// The address where no source gives one: `0.0.0.0:$PORT`. The error is a sentence for the operator.
 pub(super) fn address() -> Result<Option<Address>, String> {
     variable("PORT").map(|port| parse_port(&port)).transpose()
 }
 
-/// How many workers there are, when nothing else says it: `$WEB_CONCURRENCY`. The error is a sentence for the
-/// operator.
+/// The number of workers where no source gives one: `$WEB_CONCURRENCY`. The error is a sentence for the operator.
 pub(super) fn workers() -> Result<Option<Workers>, String> {
     let workers = variable("WEB_CONCURRENCY");
     workers.map(|count| parse_workers(&count)).transpose()
 }
 
-/// One that is empty is not set.
+/// The value of a variable. An empty one counts as not set.
 fn variable(name: &str) -> Option<String> {
     let value = env::var_os(name)?.to_string_lossy().into_owned();
     (!value.is_empty()).then_some(value)

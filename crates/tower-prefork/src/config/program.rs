@@ -121,7 +121,9 @@ crate::settings! {
 
 /// What a program sets for itself.
 #[derive(Default)]
-pub(crate) struct ProgramChanges(Vec<Box<dyn Fn(&mut ProgramConfig)>>);
+pub(crate) struct ProgramChanges(Vec<Change>);
+
+type Change = Box<dyn Fn(&mut ProgramConfig)>;
 
 impl ProgramChanges {
     pub(crate) fn push(&mut self, change: impl Fn(&mut ProgramConfig) + 'static) {
@@ -180,7 +182,7 @@ impl ProgramConfig {
         }
         for (setting, value) in [("user", &self.user), ("group", &self.group)] {
             if value.is_some() {
-                return Err(InvalidSetting { setting: setting, problem: "user and group are those of the workers, and workers is 0; choose 1 or more, or start the \
+                return Err(InvalidSetting { setting, problem: "user and group are those of the workers, and workers is 0; choose 1 or more, or start the \
                      program as that user".into() });
             }
         }

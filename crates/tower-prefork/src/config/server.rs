@@ -63,7 +63,8 @@ crate::settings! {
         /// The kernel lowers it to `net.core.somaxconn`; beyond it, clients retry.
         pub backlog: u32 = 2048, { kind: Kind::Number(1..=i32::MAX as u64) };
 
-        /// Maximum number of open connections of a worker; at the limit it stops accepting
+        /// Maximum number of open connections of a worker; at the limit it closes the one that is idle for longest,
+        /// or stops accepting while none is
         ///
         /// The limit of open files (`RLIMIT_NOFILE`) lowers it.
         pub max_connections: usize = 1024, { kind: Kind::Number(1..=1 << 20) };
@@ -132,7 +133,7 @@ crate::settings! {
             without: "never",
         };
 
-        /// Permissions of Unix sockets, in octal, whatever the umask is. With a user and a group the sockets belong
+        /// Permissions of Unix sockets, in octal; the umask does not change them. With a user and a group the sockets belong
         /// to them
         ///
         /// The default lets the user and the group of the workers connect: see [`ProgramConfig::user`]. Sockets that
@@ -354,5 +355,35 @@ impl Config {
     #[cfg(feature = "tls")]
     fn tls_or_empty(&mut self) -> &mut Tls {
         self.tls.get_or_insert_with(|| Tls::new("", ""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ProgramConfig, settings::Settings};
+
+    /// The fields of `Http` are declared in another crate.
+    #[test]
+    fn every_limit_of_http_is_a_setting() {
+        let fields = format!("{:#?}", Http::default());
+        let fields = fields.lines().filter_map(|line| line.split_once(':'));
+        let fields: Vec<_> = fields.map(|(name, _)| name.trim()).collect();
+        assert!(fields.contains(&"max_headers"), "{fields:?}");
+        for name in fields {
+            assert!(Config::find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_setting() {
+        let names = Config::TABLE.iter().map(|setting| setting.name);
+        let mut names: Vec<_> = names
+            .chain(ProgramConfig::TABLE.iter().map(|setting| setting.name))
+            .collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
     }
 }

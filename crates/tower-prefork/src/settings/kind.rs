@@ -56,7 +56,7 @@ pub enum Input {
     /// A text.
     Text(String),
     /// Several values.
-    List(Vec<Input>),
+    List(Vec<Self>),
     /// Anything else.
     Other,
 }

@@ -1,6 +1,6 @@
 //! Settings, each declared once.
 //!
-//! [`settings!`](crate::settings!) declares a struct and, in the same place, what everybody else has to know of each
+//! [`settings!`](crate::settings!) declares a struct and, in the same place, what belongs to each
 //! field: the kind of its values, its default and range, and its help text. From that one entry come the field and
 //! its default, the check, the key of the configuration file, the option and the environment variable of the
 //! command line, and the row of the documentation.
@@ -45,7 +45,7 @@ mod value;
 
 pub use given::Given;
 pub use kind::{Input, Kind};
-pub use markdown::markdown;
+pub use markdown::{check_markdown, markdown};
 pub use setting::{Scope, Setting};
 pub use table::Settings;
 #[cfg(feature = "config-file")]

@@ -66,7 +66,8 @@ impl<S: Settings> Setting<S> {
     pub fn help(&self) -> String {
         let lines = self.documentation.iter().map(|line| line.trim());
         let first: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
-        first.join(" ").trim_end_matches('.').to_owned()
+        // Without the escapes of Markdown.
+        first.join(" ").trim_end_matches('.').replace('\\', "")
     }
 
     /// The option, without its dashes.

@@ -73,6 +73,7 @@ impl Tls {
     }
 
     /// What the files contain, after they were read: the certificate, and the key.
+    #[must_use]
     pub fn contents(&self) -> Option<(&str, &str)> {
         let pem = self.pem.as_ref()?;
         Some((&pem.certificate, &pem.key))

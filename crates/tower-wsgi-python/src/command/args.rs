@@ -1,3 +1,5 @@
+//! The command lines: of `tower-wsgi`, and of programs that serve callables of their own.
+
 use std::ffi::OsString;
 
 use clap::{
@@ -18,7 +20,7 @@ use super::{
 
 /// Serve a Python WSGI application
 ///
-/// Each worker is a process of its own that imports the application; each of its threads answers one
+/// Each worker is a process of its own that imports the application; each of its threads runs one
 /// request at a time. Stop it with SIGTERM or Ctrl-C: running requests finish.
 #[derive(Debug, Parser)]
 #[command(
@@ -33,8 +35,8 @@ pub(super) struct Command {
     action: Option<Action>,
 
     /// The application: MODULE:CALLABLE, such as `mysite.wsgi:application`, or a factory, such as
-    /// `mysite:create_app()`; without a callable it is `application`. The key `application` of the
-    /// configuration file can say it, too
+    /// `mysite:create_app()`; without a callable it is `application`. The configuration file can name it
+    /// by the key `application`
     #[arg(value_name = "MODULE:CALLABLE", required_unless_present = "config")]
     application: Option<String>,
 

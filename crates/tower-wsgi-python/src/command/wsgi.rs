@@ -33,8 +33,21 @@ tower_prefork::settings! {
         /// requests is 503
         pub(super) max_spooled_bodies: usize = 4 << 30, { kind: ANY_SIZE, scope: Scope::Application };
 
-        /// Hold the application to the letter of PEP 3333: hop-by-hop header fields, header fields that are not a
+        /// Hold the application to PEP 3333 exactly: hop-by-hop header fields, header fields that are not a
         /// list of tuples, and a status without a reason are errors
         pub(super) strict: bool = false, { kind: Kind::Flag, scope: Scope::Application };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_the_settings() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
+        tower_prefork::settings::check_markdown::<WsgiConfig>(&docs, "WsgiConfig");
     }
 }
