@@ -17,6 +17,10 @@ use crate::{
     response_middleware::ResponseMiddleware, wait_for_body::WaitForBodyLayer,
 };
 
+/// A WSGI application on a pool.
+#[cfg(feature = "wsgi")]
+type BlockingApplication<A> = Inline<crate::blocking::Blocking<WsgiService<A>>>;
+
 /// Builds a [`WsgiHandler`]. The [module docs](super) say in which order its parts run.
 ///
 /// Its type parameters grow with each handler and are not meant to be named; the finished handler has a type with a
@@ -109,15 +113,11 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
     /// # is_service(&handler);
     /// ```
     #[cfg(feature = "wsgi")]
-    #[allow(
-        clippy::type_complexity,
-        reason = "users do not write this type, and an alias would be one more name"
-    )]
     pub fn application<A>(
         self,
         pool: &BlockingPool,
         application: WsgiService<A>,
-    ) -> WsgiHandlerBuilder<L, H::With<Inline<crate::blocking::Blocking<WsgiService<A>>>>>
+    ) -> WsgiHandlerBuilder<L, H::With<BlockingApplication<A>>>
     where
         H: Append,
     {

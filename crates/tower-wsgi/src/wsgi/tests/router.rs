@@ -12,19 +12,11 @@ use tower_server_info::ConnectInfo;
 use super::*;
 use crate::{handler::WsgiHandler, wait_for_body::WaitForBodyLayer};
 
-/// Responds with the three paths, separated by spaces.
-fn paths(environ: Environ, start_response: StartResponse) -> Result<[Piece; 1], BoxError> {
-    variables(
-        ["SCRIPT_NAME", "PATH_INFO", "REQUEST_URI"],
-        environ,
-        start_response,
-    )
-}
-
+/// Responds with the values of the variables, separated by spaces.
 fn variables<const N: usize>(
     names: [&str; N],
-    environ: Environ,
-    start_response: StartResponse,
+    environ: &Environ,
+    start_response: &StartResponse,
 ) -> Result<[Piece; 1], BoxError> {
     start_response.start("200 OK", PLAIN)?;
     let values = names.map(|name| {
@@ -34,8 +26,12 @@ fn variables<const N: usize>(
     Ok([Ok(values.join(" ").into())])
 }
 
+/// Responds with the three paths.
 fn app() -> WsgiService<impl Application<Chunks: Send> + use<>> {
-    WsgiService::new(paths)
+    WsgiService::new(|environ: Environ, start_response: StartResponse| {
+        let names = ["SCRIPT_NAME", "PATH_INFO", "REQUEST_URI"];
+        variables(names, &environ, &start_response)
+    })
 }
 
 async fn ask(router: &Router, target: &str) -> String {
@@ -184,7 +180,7 @@ async fn the_layers_pass_on_what_the_router_knows() {
 async fn the_client_has_an_address_under_axum_serve() {
     let app = WsgiService::new(|environ: Environ, start_response: StartResponse| {
         let names = ["REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SCRIPT_NAME"];
-        variables(names, environ, start_response)
+        variables(names, &environ, &start_response)
     });
     let router = Router::new().nest_service("/m", app);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
