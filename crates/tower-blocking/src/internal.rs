@@ -3,10 +3,9 @@
 #[cfg(feature = "blocking")]
 pub use crate::blocking::{
     block_on::block_on,
-    job::RequestInfo,
     pipe::{BodyReader, BodyWriter, SendError},
     reply::EarlyResponse,
-    run::{RequestFuture, run_request},
+    run::RequestFuture,
     thread::is_pool_thread,
     thread_guard::release_while,
 };

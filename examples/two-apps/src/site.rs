@@ -36,7 +36,7 @@ const LISTED: usize = 1000;
 /// # Errors
 ///
 /// When the directory cannot be read. The server refuses to start then.
-pub(crate) fn handler<B: Send + 'static>(
+pub(crate) fn handler<B: http_body::Body + Send + 'static>(
     pool: &BlockingPool,
     root: PathBuf,
 ) -> Result<

@@ -36,7 +36,7 @@ pub(super) struct StartedJob {
 
 /// The request that a job is for.
 #[derive(Clone, Debug, Default)]
-pub struct RequestInfo {
+pub(super) struct RequestInfo {
     pub(super) method: Method,
     target: Option<PathAndQuery>,
     /// In the place of the path, if there is no request.
@@ -47,7 +47,7 @@ pub struct RequestInfo {
 
 impl RequestInfo {
     /// Copies no text.
-    pub fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
         let connection = request.extensions().get::<ConnectInfo>();
         Self {
             method: request.method().clone(),

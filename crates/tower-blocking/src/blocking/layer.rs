@@ -20,6 +20,7 @@ use tower_service::Service;
 use super::{
     BlockingPool,
     job::RequestInfo,
+    reply::EarlyResponse,
     run::{RequestFuture, run_request},
 };
 use crate::{Body, BoxError, Rejection, on_rejection::OnRejection};
@@ -101,7 +102,47 @@ impl BlockingLayer {
     }
 }
 
+impl From<&BlockingPool> for BlockingLayer {
+    fn from(pool: &BlockingPool) -> Self {
+        Self::new(pool)
+    }
+}
+
+impl BlockingLayer {
+    /// Runs a request on the pool with the settings of this layer, for `tower-wsgi`.
+    #[doc(hidden)]
+    pub fn run<B, F, Fut, R, P, E>(&self, request: Request<B>, work: F) -> RequestFuture<P, E>
+    where
+        B: http_body::Body + Send + 'static,
+        F: FnOnce(Request<B>, &dyn Fn() -> EarlyResponse) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<ControlFlow<Response<R>, P>, E>>,
+        R: http_body::Body,
+        R::Error: Into<BoxError>,
+        P: Send + 'static,
+        E: Send + 'static,
+    {
+        self.settings.run(request, work)
+    }
+}
+
 impl BlockingSettings {
+    /// Runs a request on the pool: its work, its future, and its response body.
+    fn run<B, F, Fut, R, P, E>(&self, request: Request<B>, work: F) -> RequestFuture<P, E>
+    where
+        B: http_body::Body + Send + 'static,
+        F: FnOnce(Request<B>, &dyn Fn() -> EarlyResponse) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<ControlFlow<Response<R>, P>, E>>,
+        R: http_body::Body,
+        R::Error: Into<BoxError>,
+        P: Send + 'static,
+        E: Send + 'static,
+    {
+        self.check_body(&request);
+        let info = RequestInfo::of(&request);
+        let job = run_request(&self.pool, info, move |early| work(request, early));
+        job.on_rejection(&self.on_rejection)
+    }
+
     /// Warns of a request body that a thread has to wait for.
     fn check_body<B: http_body::Body + 'static>(&self, request: &Request<B>) {
         if matches!(self.request_bodies, RequestBodies::Arrived) && !has_arrived(request.body()) {
@@ -167,19 +208,13 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let BlockingSettings {
-            pool, on_rejection, ..
-        } = &self.settings;
-        self.settings.check_body(&request);
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let inner = self.inner.clone();
-        let job = run_request(pool, RequestInfo::of(&request), move |early| {
+        let job = self.settings.run(request, move |mut request, early| {
             request.extensions_mut().insert(early());
             Oneshot::new(inner, request).map_ok(ControlFlow::Break)
         });
-        ResponseFuture {
-            job: job.on_rejection(on_rejection),
-        }
+        ResponseFuture { job }
     }
 }
 

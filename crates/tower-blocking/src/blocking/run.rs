@@ -78,7 +78,7 @@ impl BlockingPool {
 type Outcome<P, E> = Result<ControlFlow<Response<Body>, P>, E>;
 
 /// Runs `work`, its future and its response body on the pool. `work` gets a function that makes an [`EarlyResponse`].
-pub fn run_request<F, Fut, R, P, E>(
+pub(super) fn run_request<F, Fut, R, P, E>(
     pool: &BlockingPool,
     request: RequestInfo,
     work: F,

@@ -3,10 +3,10 @@
 use std::{fmt, future::ready, ops::ControlFlow, sync::Arc};
 
 use http::{Request, Response};
-use tower_blocking::internal::{RequestFuture, RequestInfo, run_request};
+use tower_blocking::internal::RequestFuture;
 
 use super::chain::{Append, Chain, Handler};
-use crate::{BoxError, blocking::BlockingPool};
+use crate::{BoxError, blocking::BlockingLayer};
 
 /// What a [blocking function](super::WsgiHandlerBuilder::blocking) may return: a `Response`, an `Option` of one (with
 /// `None` the next handler gets the request), or a `Result` of either.
@@ -48,7 +48,7 @@ impl<T: IntoOptionalResponse, E: Into<BoxError>> IntoOptionalResponse for Result
 
 /// A function that runs on a pool.
 pub struct Blocking<F> {
-    pub(super) pool: BlockingPool,
+    pub(super) layer: BlockingLayer,
     pub(super) function: Arc<F>,
 }
 
@@ -58,13 +58,13 @@ where
     T: IntoOptionalResponse,
     T::Body: http_body::Body,
     <T::Body as http_body::Body>::Error: Into<BoxError>,
-    B: Send + 'static,
+    B: http_body::Body + Send + 'static,
 {
     type Future = RequestFuture<Request<B>, BoxError>;
 
-    fn handle(&self, mut request: Request<B>) -> Self::Future {
+    fn handle(&self, request: Request<B>) -> Self::Future {
         let function = Arc::clone(&self.function);
-        run_request(&self.pool, RequestInfo::of(&request), move |_| {
+        self.layer.run(request, move |mut request, _| {
             let response = function(&mut request).into_optional_response();
             ready(response.map(|response| match response {
                 Some(response) => ControlFlow::Break(response),
@@ -85,7 +85,7 @@ impl<F> Append for Blocking<F> {
 impl<F> Clone for Blocking<F> {
     fn clone(&self) -> Self {
         Self {
-            pool: self.pool.clone(),
+            layer: self.layer.clone(),
             function: Arc::clone(&self.function),
         }
     }
@@ -94,7 +94,7 @@ impl<F> Clone for Blocking<F> {
 impl<F> fmt::Debug for Blocking<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Blocking")
-            .field("pool", &self.pool)
+            .field("layer", &self.layer)
             .finish_non_exhaustive()
     }
 }

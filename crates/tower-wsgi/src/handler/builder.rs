@@ -11,9 +11,9 @@ use super::{
     service::Stack,
 };
 #[cfg(feature = "wsgi")]
-use crate::{blocking::BlockingLayer, wsgi::WsgiService};
+use crate::wsgi::WsgiService;
 use crate::{
-    blocking::BlockingPool, body::probe_temporary_directory,
+    blocking::BlockingLayer, body::probe_temporary_directory,
     response_middleware::ResponseMiddleware, wait_for_body::WaitForBodyLayer,
 };
 
@@ -66,22 +66,43 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
     /// Adds a function `Fn(&mut Request<B>) -> impl IntoOptionalResponse` that may block. It runs on the pool, and so
     /// does the body of its response. When it returns `None`, the next handler gets the request; it reads the body
     /// from the position at which this function has stopped.
+    ///
+    /// `pool` is a [`BlockingPool`](crate::blocking::BlockingPool), or a [`BlockingLayer`] with settings:
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use tower_wsgi::{
+    ///     Body, Rejection, blocking::{BlockingLayer, BlockingPool}, handler::WsgiHandler,
+    /// };
+    ///
+    /// let pool = BlockingPool::new(10);
+    /// let layer = BlockingLayer::new(&pool).on_rejection(|rejection: Rejection| {
+    ///     let mut response = Response::new(Body::from("Please try again."));
+    ///     *response.status_mut() = rejection.status();
+    ///     response
+    /// });
+    /// let handler = WsgiHandler::builder()
+    ///     .blocking(layer, |_: &mut Request<Body>| Response::new(Body::from("hello")))
+    ///     .build();
+    /// # fn is_service<S: tower::Service<Request<Body>>>(_: &S) {}
+    /// # is_service(&handler);
+    /// ```
     pub fn blocking<F>(
         self,
-        pool: &BlockingPool,
+        pool: impl Into<BlockingLayer>,
         function: F,
     ) -> WsgiHandlerBuilder<L, H::With<Blocking<F>>>
     where
         H: Append,
     {
         self.with(Blocking {
-            pool: pool.clone(),
+            layer: pool.into(),
             function: Arc::new(function),
         })
     }
 
     /// Adds a service that runs on the event loop. It always responds, so a handler after it is never called. A
-    /// service that blocks needs a [`BlockingLayer`](crate::blocking::BlockingLayer) around it.
+    /// service that blocks needs a [`BlockingLayer`] around it.
     pub fn service<S>(self, service: S) -> WsgiHandlerBuilder<L, H::With<Inline<S>>>
     where
         H: Append,
@@ -90,7 +111,7 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
     }
 
     /// Adds a WSGI application that runs on the pool, and so does the iteration over its response. It always responds,
-    /// so a handler after it is never called. To run one on the event loop, add it as a [`service`](Self::service).
+    /// so a handler after it is never called. `pool` is that of [`blocking`](Self::blocking). To run one on the event loop, add it as a [`service`](Self::service).
     ///
     /// ```
     /// use bytes::Bytes;
@@ -115,13 +136,13 @@ impl<L, H> WsgiHandlerBuilder<L, H> {
     #[cfg(feature = "wsgi")]
     pub fn application<A>(
         self,
-        pool: &BlockingPool,
+        pool: impl Into<BlockingLayer>,
         application: WsgiService<A>,
     ) -> WsgiHandlerBuilder<L, H::With<BlockingApplication<A>>>
     where
         H: Append,
     {
-        self.service(BlockingLayer::new(pool).layer(application))
+        self.service(pool.into().layer(application))
     }
 
     /// Adds response middleware. It runs in the order added, on every response: also on those that the layers and the

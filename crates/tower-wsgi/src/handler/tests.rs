@@ -12,8 +12,8 @@ use tower::{ServiceExt as _, service_fn};
 
 use super::{BoxWsgiHandler, WsgiHandler, from_async_fn};
 use crate::{
-    Body, BoxError, BufferedBody,
-    blocking::BlockingPool,
+    Body, BoxError, BufferedBody, Rejection,
+    blocking::{BlockingLayer, BlockingPool},
     test_helpers::{Frames, Untouched, text},
     wait_for_body::WaitForBodyLayer,
     wsgi::{Environ, StartResponse, WsgiService},
@@ -271,4 +271,19 @@ async fn a_boxed_handler_has_a_type_with_a_name() {
     assert_eq!(text(response).await, "boxed");
     let _: axum::Router =
         axum::Router::new().fallback_service(WsgiHandler::builder().build().boxed());
+}
+
+#[tokio::test]
+async fn the_layer_of_a_blocking_function_responds_to_rejections() {
+    let pool = BlockingPool::new(1);
+    pool.drain(std::time::Duration::from_secs(60))
+        .await
+        .unwrap();
+    let layer = BlockingLayer::new(&pool)
+        .on_rejection(|rejection: Rejection| Response::new(Body::from(format!("{rejection:?}"))));
+    let handler = WsgiHandler::builder()
+        .blocking(layer, |_: &mut Request<Body>| Response::new(Body::empty()))
+        .build();
+    let Ok(response) = handler.oneshot(get("/")).await;
+    assert_eq!(text(response).await, "Draining");
 }
