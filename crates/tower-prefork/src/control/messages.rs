@@ -60,23 +60,23 @@ pub(crate) enum ToSupervisor {
     Cut { requests: usize },
 }
 
-/// What a worker counts: the payload of its heartbeat.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// The metrics of a worker: the payload of its heartbeat, and a part of its status for operators.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct WorkerStats {
+    /// Resident memory.
+    pub(crate) memory_bytes: u64,
     /// Open connections.
     pub(crate) connections: usize,
     /// Running requests.
     pub(crate) in_flight: usize,
-    /// Requests since the start.
-    pub(crate) requests: u64,
     /// Requests that wait for a thread.
     pub(crate) queued: usize,
+    /// Requests since the start.
+    pub(crate) requests: u64,
     /// Requests since the start that were refused because there was no capacity for them.
     pub(crate) refused: u64,
     /// The age of the oldest job on a thread.
-    pub(crate) oldest_job_ms: Option<u64>,
-    /// Resident memory in bytes.
-    pub(crate) rss: u64,
+    pub(crate) oldest_job_s: Option<f64>,
 }
 
 /// Why a worker is to be replaced.

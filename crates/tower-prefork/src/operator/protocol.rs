@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::WorkerStats;
+
 /// The longest request in bytes, without the end of its line.
 pub(super) const MAX_REQUEST: usize = 4 << 10;
 
@@ -74,13 +76,8 @@ pub(crate) struct WorkerStatus {
     pub(crate) state: ProcessState,
     /// The time since the process was started.
     pub(crate) age_s: u64,
-    pub(crate) memory_bytes: u64,
-    pub(crate) connections: usize,
-    pub(crate) in_flight: usize,
-    pub(crate) queued: usize,
-    pub(crate) requests: u64,
-    pub(crate) refused: u64,
-    pub(crate) oldest_job_s: Option<f64>,
+    #[serde(flatten)]
+    pub(crate) stats: WorkerStats,
     /// The number of workers of this slot that have died.
     pub(crate) restarts: u32,
 }
@@ -133,13 +130,7 @@ impl WorkerStatus {
             role: ProcessRole::None,
             state: ProcessState::Waiting,
             age_s: 0,
-            memory_bytes: 0,
-            connections: 0,
-            in_flight: 0,
-            queued: 0,
-            requests: 0,
-            refused: 0,
-            oldest_job_s: None,
+            stats: WorkerStats::default(),
             restarts,
         }
     }

@@ -77,13 +77,13 @@ fn row(worker: &WorkerStatus) -> Row {
         pid.to_string(),
         state(worker),
         age(worker.age_s),
-        mebibytes(worker.memory_bytes),
-        worker.connections.to_string(),
-        worker.in_flight.to_string(),
-        worker.queued.to_string(),
-        worker.requests.to_string(),
-        worker.refused.to_string(),
-        worker.oldest_job_s.map_or_else(nothing, short),
+        mebibytes(worker.stats.memory_bytes),
+        worker.stats.connections.to_string(),
+        worker.stats.in_flight.to_string(),
+        worker.stats.queued.to_string(),
+        worker.stats.requests.to_string(),
+        worker.stats.refused.to_string(),
+        worker.stats.oldest_job_s.map_or_else(nothing, short),
         restarts,
     ]
 }
@@ -91,7 +91,9 @@ fn row(worker: &WorkerStatus) -> Row {
 fn total(workers: &[WorkerStatus]) -> Row {
     let count = |get: fn(&WorkerStatus) -> usize| workers.iter().map(get).sum::<usize>();
     let sum = |get: fn(&WorkerStatus) -> u64| workers.iter().map(get).sum::<u64>();
-    let oldest = workers.iter().filter_map(|worker| worker.oldest_job_s);
+    let oldest = workers
+        .iter()
+        .filter_map(|worker| worker.stats.oldest_job_s);
     // All processes of a slot have the same number.
     let slots = workers.chunk_by(|one, next| one.slot == next.slot);
     let restarts: u32 = slots.map(|slot| slot[0].restarts).sum();
@@ -100,12 +102,12 @@ fn total(workers: &[WorkerStatus]) -> Row {
         String::new(),
         String::new(),
         String::new(),
-        mebibytes(sum(|worker| worker.memory_bytes)),
-        count(|worker| worker.connections).to_string(),
-        count(|worker| worker.in_flight).to_string(),
-        count(|worker| worker.queued).to_string(),
-        sum(|worker| worker.requests).to_string(),
-        sum(|worker| worker.refused).to_string(),
+        mebibytes(sum(|worker| worker.stats.memory_bytes)),
+        count(|worker| worker.stats.connections).to_string(),
+        count(|worker| worker.stats.in_flight).to_string(),
+        count(|worker| worker.stats.queued).to_string(),
+        sum(|worker| worker.stats.requests).to_string(),
+        sum(|worker| worker.stats.refused).to_string(),
         oldest
             .reduce(f64::max)
             .map_or_else(|| "-".to_owned(), short),
@@ -161,6 +163,19 @@ fn mebibytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::WorkerStats;
+
+    fn stats() -> WorkerStats {
+        WorkerStats {
+            memory_bytes: 47_395_635,
+            connections: 12,
+            in_flight: 3,
+            queued: 0,
+            requests: 10_432,
+            refused: 0,
+            oldest_job_s: Some(0.42),
+        }
+    }
 
     fn worker(slot: usize, pid: Option<i32>) -> WorkerStatus {
         WorkerStatus {
@@ -169,13 +184,7 @@ mod tests {
             role: ProcessRole::Serving,
             state: ProcessState::Ready,
             age_s: 192,
-            memory_bytes: 47_395_635,
-            connections: 12,
-            in_flight: 3,
-            queued: 0,
-            requests: 10_432,
-            refused: 0,
-            oldest_job_s: Some(0.42),
+            stats: stats(),
             restarts: 0,
         }
     }
@@ -194,14 +203,20 @@ mod tests {
             role: ProcessRole::Retired,
             state: ProcessState::Draining,
             age_s: 90_061,
-            memory_bytes: 1 << 30,
-            oldest_job_s: Some(75.0),
+            stats: WorkerStats {
+                memory_bytes: 1 << 30,
+                oldest_job_s: Some(75.0),
+                ..stats()
+            },
             restarts: 7,
             ..worker(1, Some(99))
         };
         let new = WorkerStatus {
-            requests: 3,
-            oldest_job_s: None,
+            stats: WorkerStats {
+                requests: 3,
+                oldest_job_s: None,
+                ..stats()
+            },
             age_s: 2,
             restarts: 7,
             ..worker(1, Some(12_345))
@@ -209,11 +224,7 @@ mod tests {
         let dead = WorkerStatus {
             role: ProcessRole::None,
             state: ProcessState::Waiting,
-            memory_bytes: 0,
-            connections: 0,
-            in_flight: 0,
-            requests: 0,
-            oldest_job_s: None,
+            stats: WorkerStats::default(),
             restarts: 1,
             ..worker(2, None)
         };

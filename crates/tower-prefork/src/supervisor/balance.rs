@@ -16,12 +16,12 @@ pub(super) fn surplus(now: &WorkerStatus, previous: &[WorkerStatus], threads: us
     };
     let serving = || previous.iter().filter(is_serving);
     let before = serving().find(|worker| worker.pid == now.pid);
-    let before = before.map_or(0, |worker| worker.in_flight);
-    if threads == 0 || before.min(now.in_flight) <= threads {
+    let before = before.map_or(0, |worker| worker.stats.in_flight);
+    if threads == 0 || before.min(now.stats.in_flight) <= threads {
         return 0;
     }
 
-    let requests = |worker: &WorkerStatus| worker.in_flight;
+    let requests = |worker: &WorkerStatus| worker.stats.in_flight;
     let siblings = || {
         serving()
             .filter(|worker| worker.pid != now.pid)
@@ -31,20 +31,24 @@ pub(super) fn surplus(now: &WorkerStatus, previous: &[WorkerStatus], threads: us
     // Other overloaded workers close their part.
     let busy = 1 + siblings().filter(|requests| *requests > threads).count();
     let room = idle().map(|requests| threads - requests).sum::<usize>() / busy;
-    let even = (now.in_flight + idle().sum::<usize>()) / (1 + idle().count());
-    room.min(now.in_flight.saturating_sub(even))
+    let even = (now.stats.in_flight + idle().sum::<usize>()) / (1 + idle().count());
+    room.min(now.stats.in_flight.saturating_sub(even))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::WorkerStats;
 
     fn worker(slot: usize, in_flight: usize) -> WorkerStatus {
         WorkerStatus {
             pid: i32::try_from(slot).ok(),
             role: ProcessRole::Serving,
             state: ProcessState::Ready,
-            in_flight,
+            stats: WorkerStats {
+                in_flight,
+                ..WorkerStats::default()
+            },
             ..WorkerStatus::waiting(slot, 0)
         }
     }

@@ -52,15 +52,14 @@ impl fmt::Debug for PoolMonitors {
 /// The current stats of the worker.
 pub(super) fn worker_stats(worker: &WorkerContext, load: &Load) -> WorkerStats {
     let pools = worker.pool_stats();
-    let oldest = pools.oldest.map(|age| age.as_millis());
     WorkerStats {
+        memory_bytes: rss().unwrap_or_default(),
         connections: load.connections(),
         in_flight: load.requests(),
-        requests: load.total(),
         queued: pools.queued,
+        requests: load.total(),
         refused: pools.refused,
-        oldest_job_ms: oldest.map(|age| u64::try_from(age).unwrap_or(u64::MAX)),
-        rss: rss().unwrap_or_default(),
+        oldest_job_s: pools.oldest.map(|age| age.as_secs_f64()),
     }
 }
 

@@ -85,7 +85,7 @@ impl Process {
             self.deadline = Instant::now() + self.config.heartbeat_timeout;
         }
         self.updates.push_back(ProcessUpdate::Heartbeat);
-        let rss = self.stats.rss;
+        let rss = self.stats.memory_bytes;
         if let Some(max_rss) = self.config.max_rss
             && rss > max_rss
         {
@@ -119,7 +119,6 @@ impl Process {
 
     /// Its status, for an operator.
     pub(in crate::supervisor) fn status(&self, role: ProcessRole, restarts: u32) -> WorkerStatus {
-        let stats = &self.stats;
         WorkerStatus {
             slot: self.slot,
             pid: Some(self.pid().get()),
@@ -131,15 +130,7 @@ impl Process {
                 ProcessPhase::Aborting | ProcessPhase::Killed => ProcessState::Killed,
             },
             age_s: self.started.elapsed().as_secs(),
-            memory_bytes: stats.rss,
-            connections: stats.connections,
-            in_flight: stats.in_flight,
-            queued: stats.queued,
-            requests: stats.requests,
-            refused: stats.refused,
-            oldest_job_s: stats
-                .oldest_job_ms
-                .map(|time| Duration::from_millis(time).as_secs_f64()),
+            stats: self.stats.clone(),
             restarts,
         }
     }
