@@ -25,7 +25,7 @@ impl ByteLimit {
     }
 }
 
-/// So many bytes, for all requests together.
+/// The number of bytes that all requests may use together.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: AtomicUsize,
@@ -45,7 +45,7 @@ impl Budget {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Whether there are `bytes` left.
+    /// Whether `bytes` more fit in.
     #[cfg(feature = "wait-for-body")]
     pub(crate) fn has(&self, bytes: usize) -> bool {
         let used = self.used.load(Ordering::Relaxed);
@@ -53,7 +53,7 @@ impl Budget {
         used.checked_add(bytes).is_some_and(|sum| sum <= limit)
     }
 
-    /// Takes `bytes` if there are so many left.
+    /// Takes `bytes` if they fit in.
     fn take(&self, bytes: usize) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         let take = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
@@ -63,7 +63,7 @@ impl Budget {
     }
 }
 
-/// What one request has taken of the budget. Dropping it gives it back.
+/// The share of one request in a budget, which is released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Arc<Budget>,
@@ -78,7 +78,7 @@ impl Reservation {
         }
     }
 
-    /// Takes more until this reservation has `total` bytes; `false` if there are not so many left.
+    /// Grows to `total` bytes. Returns `false` if they do not fit in.
     pub(crate) fn grow_to(&mut self, total: usize) -> bool {
         let Some(more) = total.checked_sub(self.bytes) else {
             return true;
@@ -90,7 +90,7 @@ impl Reservation {
         taken
     }
 
-    /// Gives back what is more than `total`.
+    /// Releases what exceeds `total`.
     #[cfg(feature = "blocking")]
     pub(crate) fn shrink_to(&mut self, total: usize) {
         let less = self.bytes.saturating_sub(total);

@@ -1,4 +1,4 @@
-//! What `tower-wsgi` uses of this crate, and nobody else may: it changes without notice.
+//! What `tower-wsgi` uses of this crate. It is not part of the public interface and changes without notice.
 
 #[cfg(feature = "blocking")]
 pub use crate::blocking::{
@@ -11,6 +11,8 @@ pub use crate::blocking::{
 };
 pub use crate::rejection::application_failed;
 #[cfg(feature = "response-middleware")]
-pub use crate::response_middleware::list::{Edited, Edits, List, Waiting};
+pub use crate::response_middleware::list::{
+    EditFuture, EditResult, ResponseEdits, ResponseMiddlewareList,
+};
 #[cfg(any(feature = "blocking", feature = "wait-for-body"))]
 pub use crate::spool::{Reading, Spool};

@@ -1,40 +1,40 @@
-//! A line of the log that is written at most once a minute.
+//! Limits a log line to one a minute.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-const PAUSE: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Lets one event a minute through, and counts those that it holds back.
+/// Passes one event a minute, and counts those that it suppresses.
 #[derive(Debug)]
-pub(crate) struct Throttle(Mutex<State>);
+pub(crate) struct Throttle(Mutex<ThrottleState>);
 
 #[derive(Debug)]
-struct State {
+struct ThrottleState {
     last: Option<Instant>,
-    held_back: u64,
+    suppressed: u64,
 }
 
 impl Throttle {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(State {
+        Self(Mutex::new(ThrottleState {
             last: None,
-            held_back: 0,
+            suppressed: 0,
         }))
     }
 
-    /// Whether the event may be logged at `now`; then how many there were since the last one that was, with this.
+    /// Records an event. If it may be logged, returns the number of events since the last logged one, including this one.
     pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.held_back += 1;
+        state.suppressed += 1;
         let last = state.last;
-        if last.is_some_and(|last| now.saturating_duration_since(last) < PAUSE) {
+        if last.is_some_and(|last| now.saturating_duration_since(last) < INTERVAL) {
             return None;
         }
         state.last = Some(now);
-        Some(std::mem::take(&mut state.held_back))
+        Some(std::mem::take(&mut state.suppressed))
     }
 }
 
@@ -48,8 +48,8 @@ mod tests {
         let start = Instant::now();
         assert_eq!(throttle.pass(start), Some(1));
         assert_eq!(throttle.pass(start), None);
-        assert_eq!(throttle.pass(start + PAUSE / 2), None);
-        assert_eq!(throttle.pass(start + PAUSE), Some(3));
-        assert_eq!(throttle.pass(start + PAUSE), None);
+        assert_eq!(throttle.pass(start + INTERVAL / 2), None);
+        assert_eq!(throttle.pass(start + INTERVAL), Some(3));
+        assert_eq!(throttle.pass(start + INTERVAL), None);
     }
 }

@@ -111,8 +111,8 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State {
-        Inline { #[pin] future: wait_for_body::ResponseFuture<InlineService> },
-        Blocking { #[pin] future: wait_for_body::ResponseFuture<BlockingService> },
+        Inline { #[pin] future: wait_for_body::WaitForBodyFuture<InlineService> },
+        Blocking { #[pin] future: wait_for_body::WaitForBodyFuture<BlockingService> },
     }
 }
 

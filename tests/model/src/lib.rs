@@ -1,16 +1,16 @@
 //! The hand-made pieces of the blocking pool under a model checker.
 //!
-//! [shuttle] runs several threads on one, and chooses which goes on at each lock, atomic, notice and park: a test
-//! runs the same few threads in thousands of orders, and fails where all of them wait. The code is that of
-//! `tower-blocking` itself: its files are compiled here once more. They say `std` and `tokio`, and in this package that
-//! means this package, so they have shuttle's locks and threads, and the small event loop of `runtime.rs`.
+//! [shuttle] runs several threads on one system thread, and chooses which one continues at each lock, atomic, notification
+//! and park. A test runs the same few threads in thousands of orders, and fails if all of them wait. The code is that of
+//! `tower-blocking` itself, compiled here once more. Its files name `std` and `tokio`, which in this package is the package
+//! itself, so that they get shuttle's locks and threads, and the small event loop of `runtime.rs`.
 //!
-//! Time goes by only where an event loop has nothing else to do. A time limit of a wait ends it on the threads of a pool
-//! alone, which belong to an event loop; elsewhere, who relies on one instead of a notice is found.
+//! Time advances only when an event loop has nothing else to do. A timeout ends a wait only on the threads of a pool, which
+//! belong to an event loop. So code elsewhere that relies on a timeout in place of a notification is found.
 //!
-//! A failure prints the order of the threads; `shuttle::replay` repeats it.
+//! A failure prints the order of the threads, and `shuttle::replay` repeats it.
 
-// The unit tests of these files want the real ones, and run in `tower-blocking`.
+// The unit tests of these files need the real `std`, and run in `tower-blocking`.
 #![cfg(not(test))]
 
 extern crate self as std;

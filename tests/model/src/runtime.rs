@@ -44,7 +44,7 @@ struct Shared {
 struct State {
     ready: VecDeque<Arc<Task>>,
     last_timer: u64,
-    /// Those that somebody waits for.
+    /// Those that a task waits for.
     timers: BTreeMap<u64, (Instant, Waker)>,
 }
 

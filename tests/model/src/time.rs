@@ -1,5 +1,4 @@
-//! `std::time` and `tokio::time`: a clock that goes on where somebody reads it, and where the event loop has nothing
-//! else to do.
+//! `std::time` and `tokio::time`: a clock that advances when it is read, and when the event loop has nothing else to do.
 
 use std::{
     cell::Cell,
@@ -13,10 +12,10 @@ pub(crate) use real::time::Duration;
 
 use crate::runtime::Handle;
 
-/// So much goes by from one look at the clock to the next.
+/// The time from one reading of the clock to the next.
 const TICK: Duration = Duration::from_micros(100);
 
-/// What is further away does not come, whatever a model waits for.
+/// A time that is further away never comes.
 const NEAR: Duration = Duration::from_secs(24 * 60 * 60);
 
 // Of a model: its threads are all on one of the system's.

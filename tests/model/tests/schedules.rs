@@ -2,7 +2,7 @@
 
 use model::{pipe, replies, threads};
 
-/// In so many orders at random, and in so many that change threads seldom: the two find different faults.
+/// In `orders` random orders, and in as many that change threads seldom: the two find different faults.
 fn check(model: fn(), orders: usize) {
     shuttle::check_random(model, orders);
     shuttle::check_pct(model, orders, 3);

@@ -104,7 +104,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// Whether the response of a job waits that has waited so long, after one that took so long.
+    /// Whether the response of a job that was queued for `waited` waits, after a job that ran for `took`.
     fn waits(waited: Duration, took: Duration) -> bool {
         job_started(waited, took);
         wake(&WakeBatch::with_timer(), noop_waker());

@@ -200,7 +200,7 @@ where
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Error>;
+    type Future = BlockingFuture<S::Error>;
 
     // The inner service is polled for readiness on the thread, just before its call: it must not hold one of its permits
     // while the request waits in the queue.
@@ -214,19 +214,19 @@ where
             request.extensions_mut().insert(early());
             Oneshot::new(inner, request).map_ok(ControlFlow::Break)
         });
-        ResponseFuture { job }
+        BlockingFuture { job }
     }
 }
 
 pin_project! {
     /// The response of [`Blocking`]. If it is dropped while the request is queued, the request leaves the queue.
-    pub struct ResponseFuture<E> {
+    pub struct BlockingFuture<E> {
         #[pin]
         job: RequestFuture<Infallible, E>,
     }
 }
 
-impl<E> Future for ResponseFuture<E> {
+impl<E> Future for BlockingFuture<E> {
     type Output = Result<Response<Body>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -238,8 +238,8 @@ impl<E> Future for ResponseFuture<E> {
     }
 }
 
-impl<E> fmt::Debug for ResponseFuture<E> {
+impl<E> fmt::Debug for BlockingFuture<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        f.debug_struct("BlockingFuture").finish_non_exhaustive()
     }
 }

@@ -1,27 +1,32 @@
 //! Run a service that blocks on a bounded number of threads.
 //!
-//! [`BlockingLayer`] wraps any service. Its call, its future (which need not be `Send`) and its
-//! response body all run on the threads of a [`BlockingPool`]; the event loop only carries the bytes.
-//! [`blocking_fn`] makes such a service of a plain function.
+//! [`BlockingLayer`] wraps any service. Its call, its future (which need not be `Send`) and its response body run on the
+//! threads of a [`BlockingPool`], and the event loop only transports the bytes. [`blocking_fn`] makes such a service from a
+//! plain function, and [`BlockingPool::run`] runs a single closure.
 //!
-//! A pool runs at most as many jobs at once as it has threads. `max_queued` more may wait, each for
-//! at most `queue_timeout`. Several layers can share one pool, so that one number bounds the
-//! blocking work of the whole process. The threads are the pool's own: it starts them as work comes, and one that is
-//! without work for a second ends. Where the system refuses a thread, the pool goes on with those it has, and asks
-//! again by and by.
+//! A pool runs at most as many jobs at once as it has threads. Up to `max_queued` more jobs wait, each for at most
+//! `queue_timeout`. Several layers can share one pool, so that one number bounds the blocking work of the whole process. The
+//! pool starts its threads when there is work for them, and a thread that has been without work for a second ends. If the
+//! system refuses a thread, the pool continues with those that it has, and tries again later.
 //!
-//! While jobs wait, the answer of one may be handed over with those of the next ones: after a quarter of the time
-//! that its request has waited at the latest, and after two milliseconds. A job that finds a free thread is
-//! answered at once.
+//! While jobs are queued, the response of a job may be handed over together with those of the next jobs. It is delayed by
+//! at most a quarter of the time that its request was queued, and at most two milliseconds. A job that finds a free thread
+//! is not delayed.
 //!
-//! A response body is pumped into a buffer: 1 MiB of memory, above that a temporary file. So a
-//! client that reads slowly holds no thread; the thread is free as soon as the body has been
-//! produced. All responses of a pool share 64 MiB of memory, beside 256 KiB that each may have in any
-//! case, and [`max_spooled`](BlockingPool::max_spooled) bytes of disk, of which one may have
-//! [`max_spooled_response`](BlockingPool::max_spooled_response). Beyond it, and where the disk is full or missing,
-//! the thread waits for its reader, and gives up after 30 seconds without progress. While requests wait for a thread,
-//! it gives up earlier: the reader who has taken nothing for longest, at least a second, is cut first, and as
-//! many as there are requests that wait.
+//! A response body is written into a buffer: 1 MiB of memory, then a temporary file. So a client that reads slowly holds no
+//! thread: the thread is free as soon as the body has been produced. All responses of a pool share 64 MiB of memory, besides
+//! 256 KiB for each, and [`max_spooled`](BlockingPool::max_spooled) bytes of disk, of which one response may use
+//! [`max_spooled_response`](BlockingPool::max_spooled_response). Beyond these limits, and if the disk is full or missing,
+//! the thread waits for its client, and gives up after 30 seconds without progress. While requests are queued it gives up
+//! earlier: the client that has read nothing for longest, and for at least a second, is cut first, and at most as many
+//! clients are cut as requests are queued.
+//!
+//! # Request bodies
+//!
+//! A service on the pool that reads a request body while it arrives waits for the client, so that a slow upload holds a
+//! thread. Put a [`WaitForBodyLayer`](crate::wait_for_body::WaitForBodyLayer) above the `BlockingLayer`. Without one the
+//! layer logs a warning at the first such request; [`BlockingLayer::streaming`] allows it. Requests without a body, such as
+//! those of `GET`, need neither.
 //!
 //! # What the client sees
 //!
@@ -34,18 +39,19 @@
 //! | the response body fails before its first byte | `500` |
 //! | it fails later | a broken connection, never a clean end |
 //!
-//! A panic in the service unwinds into the response future, as if the service had run there:
-//! `tower_http`'s `CatchPanicLayer` above this layer makes a 500 of it.
+//! [`on_rejection`](BlockingLayer::on_rejection) replaces the responses with 503; the [`Rejection`](crate::Rejection) is
+//! their cause. A panic in the service unwinds into the response future, as if the service had run there:
+//! `CatchPanicLayer` of `tower_http` above this layer turns it into a 500.
 //!
-//! **A client that leaves** while its request is queued takes the request out of the queue: it never
-//! costs a thread. A client that has only closed its sending side may still wait for the response, or it may have gone:
-//! where the server tells of it ([`ConnectInfo`](tower_server_info::ConnectInfo) in the request's extensions), its
-//! request is dropped when it has waited for a thread for more than a second. Code that already runs cannot be stopped; it keeps its thread until it returns, and
-//! [`BlockingPool::abandoned`] tells of it. A response body that is being produced for nobody is dropped at
-//! its next frame.
+//! **A client that leaves** while its request is queued takes the request out of the queue. A client that has only closed
+//! its sending side may still wait for the response, or it may have left. If the server provides a
+//! [`ConnectInfo`](tower_server_info::ConnectInfo) in the request's extensions, the request of such a client is dropped when
+//! it has been queued for more than a second. Code that runs cannot be stopped: it keeps its thread until it returns, and
+//! [`BlockingPool::stats`] lists it as stuck. If the client leaves while its response body is being produced, the body is
+//! dropped at its next frame.
 //!
-//! **At shutdown** [`BlockingPool::drain`] lets what is queued and running finish, within a deadline. The end of a
-//! runtime waits for no job: its threads end as soon as they have none.
+//! **At shutdown** [`BlockingPool::drain`] waits for the queued and the running jobs, within a deadline. The end of a runtime
+//! does not wait for jobs: its threads end as soon as they have none.
 //!
 //! # Examples
 //!
@@ -58,7 +64,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = BlockingPool::new(4);
 //! let service = BlockingLayer::new(&pool).layer(blocking_fn(|_: Request<Body>| {
-//!     std::thread::sleep(std::time::Duration::from_millis(10)); // as slow code as you like
+//!     std::thread::sleep(std::time::Duration::from_millis(10)); // code that blocks
 //!     Ok::<_, std::convert::Infallible>(Response::new(Body::from("done")))
 //! }));
 //!
@@ -113,7 +119,7 @@ mod wake_batch;
 
 pub use self::{
     function::{BlockingFn, IntoServiceResult, blocking_fn},
-    layer::{Blocking, BlockingLayer, ResponseFuture},
+    layer::{Blocking, BlockingFuture, BlockingLayer},
     pool::BlockingPool,
     run::JobFuture,
 };

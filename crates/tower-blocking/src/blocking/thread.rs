@@ -27,7 +27,7 @@ use crate::rejection::Rejection;
 /// this time, so a pool that has some work all the time starts none, and an idle one gives the memory back.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How often a watching thread checks whether the others run the jobs fast enough. A job may wait for so long although a
+/// How often a watching thread checks whether the others run the jobs fast enough. A job may wait for this time although a
 /// thread is free, if the jobs before it were short.
 const WATCH_INTERVAL: Duration = Duration::from_micros(200);
 

@@ -1,3 +1,5 @@
+//! A request body that has fully arrived.
+
 use std::{
     fmt,
     fs::File,
@@ -17,13 +19,12 @@ use crate::{
 
 /// A request body that has fully arrived.
 ///
-/// Blocking code reads it as a file ([`io::Read`] and [`io::Seek`]); asynchronous code, an axum
-/// `Router` for example, takes it as an [`http_body::Body`]. Both go on from the same position. A
-/// small body lies in memory, a large one in an unnamed temporary file that the system removes with
-/// the last handle, even after a crash.
+/// Blocking code reads it as a file ([`io::Read`] and [`io::Seek`]). Asynchronous code, for example an axum `Router`, reads
+/// it as an [`http_body::Body`]. Both continue from the same position. A small body is in memory, a large one in an unnamed
+/// temporary file that the system removes with the last handle, even after a crash.
 ///
-/// Reading a body that lies on disk blocks; as an `http_body::Body` it is read on a thread of the
-/// runtime instead, so an event loop is never held up.
+/// Reading a body from disk blocks. As an `http_body::Body` it is read on a thread of the runtime instead, so that it does
+/// not block the event loop.
 ///
 /// ```
 /// use std::io::Read;
@@ -42,24 +43,24 @@ pub struct BufferedBody {
     content: Content,
     len: u64,
     position: u64,
-    // Boxed, as hardly any has them: requests are moved.
+    // Boxed, since requests are moved and trailers are rare.
     trailers: Option<Box<HeaderMap>>,
     trailers_sent: bool,
-    /// Of memory, or of disk.
+    /// The share in the memory budget, or in the disk budget.
     reservation: Option<Reservation>,
 }
 
-/// Where the rest of a [`BufferedBody`] is.
+/// Where the remaining bytes of a [`BufferedBody`] are.
 #[derive(Debug)]
 pub enum Stored {
     /// In memory.
     Memory(Bytes),
-    /// In an unnamed temporary file, from its position on. The second value is the file's share of the budget of
-    /// disk: drop it with the file.
+    /// In an unnamed temporary file, from its position on. The second value is the file's share in the disk budget: drop it
+    /// with the file.
     Disk(File, DiskSpace),
 }
 
-/// What a temporary file takes of the budget of disk that bodies share. Dropping it gives that back.
+/// The share of a temporary file in the disk budget of all bodies, which is released when it is dropped.
 #[derive(Debug)]
 pub struct DiskSpace {
     _reservation: Option<Reservation>,
@@ -74,19 +75,19 @@ enum Content {
 }
 
 impl BufferedBody {
-    /// The length of the whole body in bytes, wherever the reading position is.
+    /// The length of the whole body in bytes, regardless of the position.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether the body has no bytes at all.
+    /// Whether the body has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether the body was too large for memory and lies in a temporary file.
+    /// Whether the body did not fit in memory and is in a temporary file.
     #[must_use]
     pub fn is_on_disk(&self) -> bool {
         matches!(self.content, Content::Disk { .. })
@@ -98,8 +99,7 @@ impl BufferedBody {
         self.trailers.as_deref()
     }
 
-    /// The whole body in one piece: free for one in memory, read from its file otherwise (which
-    /// blocks).
+    /// The whole body in one piece. A body on disk is read from its file, which blocks.
     ///
     /// # Errors
     ///
@@ -114,8 +114,8 @@ impl BufferedBody {
         Ok(bytes.into())
     }
 
-    /// What is left to read, as it is stored: for code that reads a file by itself, such as an
-    /// interpreter of another language.
+    /// The remaining bytes as they are stored, for code that reads a file by itself, such as an interpreter of another
+    /// language.
     ///
     /// # Errors
     ///

@@ -1,3 +1,5 @@
+//! The response body of every layer.
+
 use std::{
     any::Any,
     fmt,
@@ -11,16 +13,15 @@ use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 
 use crate::BoxError;
 
-/// The body of a response, whatever made it.
+/// An opaque response body.
 ///
-/// A body that is empty or in one piece costs no allocation; any other [`http_body::Body`] is boxed
-/// by [`Body::new`]. Its length, where it is known, is kept, so that the server can send
-/// `Content-Length`.
+/// A body that is empty or in one piece needs no allocation. [`Body::new`] boxes any other [`http_body::Body`]. It keeps the
+/// length of the body if that is known, so that the server can send `Content-Length`.
 #[derive(Default)]
-pub struct Body(Inner);
+pub struct Body(BodyKind);
 
 #[derive(Default)]
-enum Inner {
+enum BodyKind {
     #[default]
     Empty,
     Full(Bytes),
@@ -28,7 +29,7 @@ enum Inner {
 }
 
 impl Body {
-    /// Makes a response body of any other body. A `Body` is passed through, not boxed again.
+    /// Makes a response body from any other body. A `Body` is not boxed again.
     pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -39,15 +40,15 @@ impl Body {
             return same.take().unwrap_or_default();
         }
         match body {
-            Some(body) => Self(Inner::Boxed(body.map_err(Into::into).boxed_unsync())),
+            Some(body) => Self(BodyKind::Boxed(body.map_err(Into::into).boxed_unsync())),
             None => Self::empty(),
         }
     }
 
-    /// A body of no bytes.
+    /// An empty body.
     #[must_use]
     pub const fn empty() -> Self {
-        Self(Inner::Empty)
+        Self(BodyKind::Empty)
     }
 }
 
@@ -57,7 +58,7 @@ impl<T: Into<Bytes>> From<T> for Body {
         if bytes.is_empty() {
             Self::empty()
         } else {
-            Self(Inner::Full(bytes))
+            Self(BodyKind::Full(bytes))
         }
     }
 }
@@ -71,29 +72,29 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
-            Inner::Empty => Poll::Ready(None),
-            Inner::Full(bytes) => {
+            BodyKind::Empty => Poll::Ready(None),
+            BodyKind::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.0 = Inner::Empty;
+                self.0 = BodyKind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Inner::Boxed(body) => Pin::new(body).poll_frame(cx),
+            BodyKind::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Empty => true,
-            Inner::Full(_) => false,
-            Inner::Boxed(body) => body.is_end_stream(),
+            BodyKind::Empty => true,
+            BodyKind::Full(_) => false,
+            BodyKind::Boxed(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Empty => SizeHint::with_exact(0),
-            Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Boxed(body) => body.size_hint(),
+            BodyKind::Empty => SizeHint::with_exact(0),
+            BodyKind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodyKind::Boxed(body) => body.size_hint(),
         }
     }
 }
@@ -114,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_not_boxed_again_and_keeps_its_length() {
         let body = Body::new(Body::from("hello"));
-        assert!(matches!(body.0, Inner::Full(_)));
+        assert!(matches!(body.0, BodyKind::Full(_)));
         assert_eq!(body.size_hint().exact(), Some(5));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "hello");
     }

@@ -1,3 +1,5 @@
+//! Reading, seeking and taking a `BufferedBody`.
+
 use std::io::{Cursor, Read as _, Seek as _, SeekFrom};
 
 use http_body::Body as _;

@@ -1,3 +1,5 @@
+//! One build of a service for all its clones.
+
 use std::{
     error::Error,
     fmt,
@@ -10,13 +12,13 @@ use crate::BoxError;
 pub(super) struct Build<F, S> {
     make: F,
     service: OnceLock<S>,
-    /// Held by the one request that builds.
+    /// Locked by the request that builds.
     building: tokio::sync::Mutex<()>,
-    /// How many builds have failed, and why the last one did.
+    /// The number of failed builds, and the error of the last one.
     failed: Mutex<(u64, Option<BuildError>)>,
 }
 
-/// Why a build failed, for all who waited for it.
+/// The error of a build, for all requests that waited for it.
 #[derive(Clone)]
 pub(super) struct BuildError(Arc<dyn Error + Send + Sync>);
 
@@ -42,14 +44,14 @@ where
     Fut: Future<Output = Result<S, E>>,
     E: Into<BoxError>,
 {
-    /// The service, built now if need be.
+    /// The service, which is built now if it is not yet.
     pub(super) async fn get(&self) -> Result<&S, BuildError> {
         let failures_before = self.last_failure().0;
         let _building = self.building.lock().await;
         if let Some(service) = self.service.get() {
             return Ok(service);
         }
-        // Many may have waited for one build that failed: one try for all of them, not one each.
+        // Many requests may have waited for a build that failed: it counts for all of them.
         if let (failures, Some(error)) = self.last_failure()
             && failures > failures_before
         {

@@ -1,22 +1,20 @@
 //! Build a service at its first request, once for all clones.
 //!
-//! Some applications cannot be built where the server is configured: they take long, they block, or
-//! they must be made in the process that serves them. [`LazyLayer`] makes a service of a function
-//! that builds one.
+//! Some applications cannot be built where the server is configured: building them takes long, it blocks, or it has to
+//! happen in the process that serves them. [`LazyLayer`] makes a service from a function that builds one.
 //!
-//! The first request builds; requests that come meanwhile wait for the same build. If it fails, they
-//! are refused with its error, and the next request builds again. A build whose request is dropped,
-//! or that panics, is taken up by the next one: it cannot be poisoned. [`Lazy::warm`] builds without
-//! a request, so that a server can refuse to become ready.
+//! The first request builds the service, and requests that arrive meanwhile wait for the same build. If the build fails,
+//! they are refused, and the next request builds again. If the request that builds is dropped, or the build panics, the
+//! next request builds again as well. [`Lazy::warm`] builds without a request, so that a server can refuse to become ready.
 //!
-//! A build that blocks belongs on a pool: with [`BlockingLayer`](crate::blocking::BlockingLayer)
-//! above, it runs on one of its threads.
+//! A build that blocks belongs on a pool: with a [`BlockingLayer`](crate::blocking::BlockingLayer) above, it runs on a
+//! thread of the pool.
 //!
 //! # What the client sees
 //!
-//! `503` with `Retry-After` if the build failed; the error goes to the log, not to the client. **A
-//! client that leaves** during the build hands it over to the next waiter, who starts it again.
-//! **At shutdown** nothing special happens.
+//! `503` with `Retry-After` if the build failed. The error goes to the log, not to the client. **A client that leaves**
+//! during the build hands it over to the next request that waits, which starts it again. **At shutdown** the layer does
+//! nothing.
 //!
 //! # Examples
 //!
@@ -76,12 +74,8 @@
 
 mod build;
 mod layer;
-mod service;
 
-pub use self::{
-    layer::LazyLayer,
-    service::{Lazy, ResponseFuture},
-};
+pub use self::layer::{Lazy, LazyFuture, LazyLayer};
 
 #[cfg(all(test, feature = "full"))]
 mod tests;

@@ -1,3 +1,5 @@
+//! When a service is built, and what requests get if it fails.
+
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,

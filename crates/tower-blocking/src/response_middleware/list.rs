@@ -1,3 +1,5 @@
+//! The ordered list of middleware, and how they edit one response.
+
 use std::{fmt, pin::Pin, sync::Arc};
 
 use http::{Response, request::Parts};
@@ -5,21 +7,21 @@ use http::{Response, request::Parts};
 use super::ResponseMiddleware;
 use crate::Body;
 
-/// Some middleware, in the order in which they run. Clones share them.
+/// Middleware in the order in which they run. Clones share them.
 #[derive(Clone, Default)]
-pub struct List(Arc<Vec<Arc<dyn Boxed>>>);
+pub struct ResponseMiddlewareList(Arc<Vec<Arc<dyn DynMiddleware>>>);
 
-/// An edit that waits.
-pub type Waiting<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
+/// The future of an edit.
+pub type EditFuture<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
 
-trait Boxed: Send + Sync {
-    fn edit<'a>(&'a self, request: &'a Parts, response: Response<Body>) -> Waiting<'a>;
+trait DynMiddleware: Send + Sync {
+    fn edit<'a>(&'a self, request: &'a Parts, response: Response<Body>) -> EditFuture<'a>;
 
     fn edit_now(&self, request: &Parts, response: &mut Response<Body>) -> bool;
 }
 
-impl<M: ResponseMiddleware> Boxed for M {
-    fn edit<'a>(&'a self, request: &'a Parts, response: Response<Body>) -> Waiting<'a> {
+impl<M: ResponseMiddleware> DynMiddleware for M {
+    fn edit<'a>(&'a self, request: &'a Parts, response: Response<Body>) -> EditFuture<'a> {
         Box::pin(ResponseMiddleware::edit(self, request, response))
     }
 
@@ -28,18 +30,18 @@ impl<M: ResponseMiddleware> Boxed for M {
     }
 }
 
-impl List {
+impl ResponseMiddlewareList {
     /// Adds one that runs after these.
     pub fn push(&mut self, middleware: impl ResponseMiddleware) {
         Arc::make_mut(&mut self.0).push(Arc::new(middleware));
     }
 
-    /// What is to be done to the response to this request, if anything.
-    pub fn edits(&self, request: &Parts) -> Option<Edits> {
+    /// The edits of the response to this request, if there is any middleware.
+    pub fn edits(&self, request: &Parts) -> Option<ResponseEdits> {
         if self.0.is_empty() {
             return None;
         }
-        Some(Edits(Box::new(Request {
+        Some(ResponseEdits(Box::new(EditContext {
             middleware: self.clone(),
             head: request.clone(),
         })))
@@ -52,60 +54,62 @@ impl List {
     }
 }
 
-impl fmt::Debug for List {
+impl fmt::Debug for ResponseMiddlewareList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("List").field("len", &self.0.len()).finish()
+        f.debug_struct("ResponseMiddlewareList")
+            .field("len", &self.0.len())
+            .finish()
     }
 }
 
-/// What is to be done to one response.
-// Boxed: futures that hold it are moved.
-pub struct Edits(Box<Request>);
+/// The edits of one response.
+// Boxed, since the futures that hold it are moved.
+pub struct ResponseEdits(Box<EditContext>);
 
-struct Request {
-    middleware: List,
+struct EditContext {
+    middleware: ResponseMiddlewareList,
     head: Parts,
 }
 
-/// A response that was edited, or will be.
+/// A response after its edits, or one whose edits are not done yet.
 #[allow(missing_debug_implementations, reason = "internal")]
-pub enum Edited {
-    /// It was edited at once.
-    Now(Response<Body>),
-    /// One of the middleware has to wait.
-    Later(Waiting<'static>),
+pub enum EditResult {
+    /// All edits are done.
+    Ready(Response<Body>),
+    /// A middleware waits.
+    Pending(EditFuture<'static>),
 }
 
-impl Edits {
-    /// Runs them all.
-    pub fn edit(self, mut response: Response<Body>) -> Edited {
+impl ResponseEdits {
+    /// Runs the middleware until one waits.
+    pub fn edit(self, mut response: Response<Body>) -> EditResult {
         match self.edit_from(0, &mut response) {
-            None => Edited::Now(response),
-            Some(waits) => Edited::Later(Box::pin(self.wait(waits, response))),
+            None => EditResult::Ready(response),
+            Some(pending) => EditResult::Pending(Box::pin(self.wait(pending, response))),
         }
     }
 
-    /// Goes on at this middleware.
+    /// Continues with this middleware.
     async fn wait(self, mut next: usize, mut response: Response<Body>) -> Response<Body> {
-        let Request { middleware, head } = &*self.0;
+        let EditContext { middleware, head } = &*self.0;
         loop {
             response = middleware.0[next].edit(head, response).await;
             match self.edit_from(next + 1, &mut response) {
                 None => return response,
-                Some(waits) => next = waits,
+                Some(pending) => next = pending,
             }
         }
     }
 
-    /// Gives the middleware that it has come to, and that may have to wait, if there is one.
+    /// Runs the middleware from `first` on. Returns the index of the one that may wait, if there is one.
     fn edit_from(&self, first: usize, response: &mut Response<Body>) -> Option<usize> {
-        let Request { middleware, head } = &*self.0;
+        let EditContext { middleware, head } = &*self.0;
         (first..middleware.0.len()).find(|&index| !middleware.0[index].edit_now(head, response))
     }
 }
 
-impl std::fmt::Debug for Edits {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Edits").finish_non_exhaustive()
+impl fmt::Debug for ResponseEdits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseEdits").finish_non_exhaustive()
     }
 }

@@ -1,21 +1,24 @@
+//! What edits a response: the trait, and functions as middleware.
+
 use std::{any::type_name, fmt, future::ready, mem};
 
 use http::{Response, request::Parts};
 
 use crate::Body;
 
-/// Edits a response, or puts another one in its place. See the [module docs](super).
+/// Edits a response, or replaces it. See the [module docs](super).
 pub trait ResponseMiddleware: Send + Sync + 'static {
-    /// Gives the response that goes on to the client, or to the next middleware.
+    /// Returns the response for the next middleware, or for the client.
     fn edit(
         &self,
         request: &Parts,
         response: Response<Body>,
     ) -> impl Future<Output = Response<Body>> + Send;
 
-    /// The same, of a middleware that never waits, as closures are. It is asked first, and costs less.
+    /// Edits the response in place, for a middleware that never waits. It is called first, and avoids the allocation of a
+    /// future.
     ///
-    /// `false`, which is the default: [`edit`](Self::edit) is to be called, and nothing is done yet.
+    /// Returns `false` if it has done nothing, which is the default. Then [`edit`](Self::edit) is called.
     fn edit_now(&self, _request: &Parts, _response: &mut Response<Body>) -> bool {
         false
     }
@@ -39,7 +42,7 @@ where
     }
 }
 
-/// Makes a middleware of a function that edits the response in place: `Fn(&Parts, &mut Response<Body>)`.
+/// Makes a middleware from a function that edits the response in place: `Fn(&Parts, &mut Response<Body>)`.
 ///
 /// ```
 /// use http::{HeaderValue, Response, request::Parts};
@@ -89,7 +92,7 @@ impl<F> fmt::Debug for EditFn<F> {
     }
 }
 
-/// Makes a middleware of an `async fn(&Parts, Response<Body>) -> Response<Body>`.
+/// Makes a middleware from an `async fn(&Parts, Response<Body>) -> Response<Body>`.
 pub const fn from_async_fn<F>(function: F) -> FromAsyncFn<F>
 where
     F: for<'a> AsyncEdit<'a>,

@@ -1,15 +1,15 @@
 //! Edit every response, in a fixed order.
 //!
-//! A [`ResponseMiddleware`] sees the head of the request and the response, and gives the response
-//! that goes on. Closures `Fn(&Parts, Response<Body>) -> Response<Body>` are middleware, and
-//! [`from_async_fn`] makes one of an asynchronous function. They run on the event loop **in the
-//! order in which they were added** (not in the onion's order, last first), so they must not block.
+//! A [`ResponseMiddleware`] gets the head of the request and the response, and returns the response for the next one.
+//! Closures `Fn(&Parts, Response<Body>) -> Response<Body>` are middleware. [`edit`] makes one of a function that edits the
+//! response in place, [`from_async_fn`] of an asynchronous function. They run on the event loop **in the order in which
+//! they were added** (tower's layers would run last first), so they must not block.
 //!
-//! What `tower_http` already has is not here: compose its `CompressionLayer`, `CorsLayer`,
-//! `SetResponseHeaderLayer` with this one.
+//! `tower_http` has layers for many purposes, such as `CompressionLayer`, `CorsLayer` and `SetResponseHeaderLayer`. Compose
+//! them with this one.
 //!
-//! The layer changes nothing about errors, about **a client that leaves**, or **at shutdown**; the
-//! client sees what the last middleware gives. The head of the request is cloned for them.
+//! The layer changes nothing about errors, about **a client that leaves**, or **at shutdown**. The client sees the response
+//! of the last middleware. The head of the request is cloned for them.
 //!
 //! # Examples
 //!
@@ -73,12 +73,10 @@
 mod layer;
 pub(crate) mod list;
 mod middleware;
-mod service;
 
 pub use self::{
-    layer::ResponseMiddlewareLayer,
+    layer::{EditResponse, EditResponseFuture, ResponseMiddlewareLayer},
     middleware::{EditFn, FromAsyncFn, ResponseMiddleware, edit, from_async_fn},
-    service::{EditResponse, ResponseFuture},
 };
 
 #[cfg(all(test, feature = "full"))]

@@ -1,3 +1,5 @@
+//! The order of middleware, and the readiness of the service.
+
 use std::convert::Infallible;
 
 use http::{HeaderMap, HeaderValue, Request, Response, request::Parts};

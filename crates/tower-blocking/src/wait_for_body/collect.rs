@@ -17,8 +17,8 @@ use crate::{
 /// A body on its way to disk is written in pieces of at least this size.
 const BATCH: usize = 64 * 1024;
 
-/// How many times more memory than it has sent a client gets for what it has announced.
-const TRUSTED: usize = 16;
+/// The memory that is reserved for an announced body is at most this multiple of what the client has sent.
+const TRUST_FACTOR: usize = 16;
 
 /// Reads the whole body within the limits of the settings.
 pub(super) async fn collect<B>(body: B, settings: &BodySettings) -> Result<BufferedBody, Rejection>
@@ -76,7 +76,7 @@ where
     buffer.finish(trailers).await
 }
 
-/// A failure of the body is the client's: too late, too large (a limiting layer below), or broken.
+/// A body that fails is the client's fault: too late, too large for a limiting layer below, or malformed.
 fn explain(error: &(dyn Error + 'static)) -> Rejection {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -94,18 +94,18 @@ fn explain(error: &(dyn Error + 'static)) -> Rejection {
     Rejection::BodyIncomplete
 }
 
-/// What has arrived: in memory first, on disk from the threshold or the end of the budget on.
+/// The part of the body that has arrived: in memory, or on disk beyond the threshold or the memory budget.
 struct Buffer<'a> {
     settings: &'a BodySettings,
-    /// `None` once the body goes to disk.
+    /// `None` once the body is written to disk.
     memory: Option<Reservation>,
-    /// The only piece so far, not copied: most bodies come in one.
+    /// The only piece so far, which is not copied: most bodies come in one.
     single: Bytes,
-    /// The length of the whole body, as far as the client has told it.
+    /// The length of the whole body if the client has announced it, otherwise 0.
     announced: usize,
     pending: Vec<u8>,
     disk: Option<(Spool, u64)>,
-    /// What the file takes of the budget of disk.
+    /// The share of the file in the disk budget.
     space: Reservation,
 }
 
@@ -129,7 +129,7 @@ impl<'a> Buffer<'a> {
             return Ok(());
         }
         self.make_room(data.len());
-        // A small piece may be a slice of a large read buffer: copied, it does not pin that.
+        // A small piece may be a slice of a large read buffer, which the copy does not keep alive.
         self.pending.extend_from_slice(&data);
         self.keep_within(self.pending.len(), self.pending.capacity());
         if self.memory.is_none() && self.pending.len() >= BATCH {
@@ -139,21 +139,20 @@ impl<'a> Buffer<'a> {
         Ok(())
     }
 
-    /// Makes room for what the client has announced, but for no more than a multiple of what it has sent: to
-    /// grow by and by costs copies.
+    /// Reserves memory for the announced body, but not more than a multiple of what the client has sent. Growing in small
+    /// steps would cost copies.
     fn make_room(&mut self, more: usize) {
         let length = self.pending.len() + more;
         if self.memory.is_some() && length > self.pending.capacity() {
             let announced = self.announced.min(self.settings.memory_threshold);
-            let room = announced.min(length.saturating_mul(TRUSTED));
-            // Exactly: what is beyond it would be taken from the others' budget for nothing.
+            let room = announced.min(length.saturating_mul(TRUST_FACTOR));
+            // Exactly, since unused capacity would count against the budget of all.
             self.pending
                 .reserve_exact(room.saturating_sub(self.pending.len()));
         }
     }
 
-    /// Gives the memory up for the disk when `len` is over the threshold or `allocated` over what
-    /// is left of the budget.
+    /// Switches to disk if `len` exceeds the threshold, or `allocated` what remains of the memory budget.
     fn keep_within(&mut self, len: usize, allocated: usize) {
         if let Some(memory) = &mut self.memory
             && (len > self.settings.memory_threshold || !memory.grow_to(allocated))

@@ -1,3 +1,5 @@
+//! The layer and its settings.
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -25,9 +27,9 @@ pub(super) struct BodySettings {
 }
 
 impl WaitForBodyLayer {
-    /// Waits for bodies of at most `limit` bytes; a larger one is answered with 413.
+    /// Waits for bodies of at most `limit` bytes. A larger one gets 413.
     ///
-    /// The limit has no default: it is the one number that only the application knows.
+    /// The limit has no default, since only the application knows it.
     pub fn new(limit: u64) -> Self {
         Self {
             settings: BodySettings {
@@ -41,30 +43,28 @@ impl WaitForBodyLayer {
         }
     }
 
-    /// How long a body may take from the call to its last byte, 60 seconds by default. After it the
-    /// client gets 408.
+    /// The maximum time from the call to the last byte of the body, 60 seconds by default. After it the client gets 408.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// The bytes of one body that stay in memory, 1 MiB by default. A larger one goes to a temporary
+    /// The maximum size in bytes of a body that stays in memory, 1 MiB by default. A larger one is written to a temporary
     /// file.
     pub fn memory_threshold(mut self, bytes: usize) -> Self {
         self.settings.memory_threshold = bytes;
         self
     }
 
-    /// The bytes of memory for all bodies of this layer and its clones together, 64 MiB by default.
-    /// Beyond it every body goes to a temporary file, with 64 KiB of memory while it is written.
+    /// The memory in bytes for all bodies of this layer and its clones together, 64 MiB by default. Beyond it every body is
+    /// written to a temporary file, with 64 KiB of memory while it is written.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.settings.budget = Budget::new(bytes);
         self
     }
 
-    /// The bytes of temporary files for all bodies of this layer and its clones together, 4 GiB by default.
-    /// Beyond it a body that does not fit in memory is answered with 503: before it is read, when its
-    /// `Content-Length` says so.
+    /// The disk space in bytes for all bodies of this layer and its clones together, 4 GiB by default. Beyond it a body that
+    /// does not fit in memory gets 503, before it is read if its `Content-Length` exceeds what remains.
     pub fn disk_budget(mut self, bytes: usize) -> Self {
         self.settings.disk_budget = Budget::new(bytes);
         self
@@ -107,7 +107,7 @@ impl BodySettings {
         response
     }
 
-    /// Whether a body of this length can be stored as things are now.
+    /// Whether there is space for a body of this length at present.
     pub(super) fn has_space(&self, length: u64) -> bool {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         length <= self.memory_threshold || self.disk_budget.has(length)

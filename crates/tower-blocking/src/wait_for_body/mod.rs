@@ -1,28 +1,26 @@
-//! Wait until the request's body has arrived, then call the handler with a [`BufferedBody`].
+//! Wait until the request body has arrived, then call the handler with a [`BufferedBody`].
 //!
-//! A client that sends slowly must not hold a thread of a blocking handler. Under this layer the
-//! handler is not called before the last byte is there; until then a request costs a small buffer
-//! on the event loop, and nothing else.
+//! A client that sends slowly must not hold a thread of a blocking handler. This layer calls the handler when the last byte
+//! has arrived. Until then a request costs a small buffer on the event loop.
 //!
-//! A body stays in memory up to a threshold (1 MiB by default), and goes to an unnamed temporary
-//! file above it. All requests of one layer share a budget of memory (64 MiB by default): beyond it
-//! bodies go to disk earlier. Files are written on threads of the runtime, off the event loop, and
-//! lie where `TMPDIR` says. They share a budget, too (4 GiB by default).
+//! A body stays in memory up to a threshold (1 MiB by default). A larger one is written to an unnamed temporary file. All
+//! requests of one layer share a memory budget (64 MiB by default), beyond which bodies go to disk earlier, and a disk
+//! budget (4 GiB by default). Threads of the runtime write the files, off the event loop, in the directory `TMPDIR`.
 //!
 //! # What the client sees
 //!
 //! | | |
 //! |---|---|
-//! | the body is over the limit | `413`: at once, with nothing read, when `Content-Length` says so (and so without a `100 Continue`) |
+//! | the body exceeds the limit | `413`; if its `Content-Length` says so, before anything is read and without a `100 Continue` |
 //! | the body has not arrived at the deadline | `408` |
-//! | its framing is broken, or it was cut off | `400` |
-//! | it cannot be stored: the disk is full or missing, or the budget of disk is used up | `503` with `Retry-After`: with nothing read, when `Content-Length` says that the budget does not suffice |
+//! | the framing of the body is malformed, or the body was cut off | `400` |
+//! | the body cannot be stored: the disk is full or missing, or the disk budget is used up | `503` with `Retry-After`; if its `Content-Length` exceeds the budget, before anything is read |
 //!
-//! All of them close the connection: the rest of the body is not read.
+//! All of them close the connection, since the rest of the body is not read.
+//! [`on_rejection`](WaitForBodyLayer::on_rejection) replaces the response.
 //!
-//! **A client that leaves** before its body is complete frees the buffer and the file at once; the
-//! handler is never called. **At shutdown** the layer reads on: the server's drain deadline, and its
-//! own, bound it.
+//! **A client that leaves** before its body is complete releases the buffer and the file at once, and the handler is not
+//! called. **At shutdown** the layer continues to read, within the server's drain deadline and its own timeout.
 //!
 //! # Examples
 //!
@@ -82,7 +80,7 @@ use crate::BufferedBody;
 
 pub use self::{
     layer::WaitForBodyLayer,
-    service::{ResponseFuture, WaitForBody},
+    service::{WaitForBody, WaitForBodyFuture},
 };
 
 #[cfg(all(test, feature = "full"))]

@@ -1,3 +1,5 @@
+//! The service of the layer, and its response future.
+
 use std::{
     fmt,
     pin::Pin,
@@ -34,10 +36,10 @@ where
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = ResponseFuture<S>;
+    type Future = WaitForBodyFuture<S>;
 
-    // The inner service is asked when the body is there: a client that never finishes its upload
-    // must not hold one of its permits.
+    // The inner service is polled for readiness when the body has arrived: a client that never finishes its upload must
+    // not hold one of its permits.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }
@@ -46,8 +48,8 @@ where
         if request.body().is_end_stream() {
             let request = request.map(|_| BufferedBody::default());
             let future = Oneshot::new(self.inner.clone(), request);
-            return ResponseFuture {
-                state: State::Calling { future },
+            return WaitForBodyFuture {
+                state: WaitState::Calling { future },
             };
         }
         let length = declared_length(&request);
@@ -59,21 +61,21 @@ where
             None
         };
         let state = if let Some(rejection) = rejection {
-            State::Rejected {
+            WaitState::Rejected {
                 response: Some(self.settings.reject(rejection, request.version())),
             }
         } else {
             let inner = self.inner.clone();
             let settings = Arc::clone(&self.settings);
-            State::Waiting {
+            WaitState::Waiting {
                 future: Box::pin(wait(inner, settings, request)),
             }
         };
-        ResponseFuture { state }
+        WaitForBodyFuture { state }
     }
 }
 
-/// A body's own lower bound is not enough: a limiting wrapper may have lowered it.
+/// The lower bound of the body is not enough, since a limiting wrapper may have lowered it.
 fn declared_length<B: http_body::Body>(request: &Request<B>) -> u64 {
     let header = request.headers().get(CONTENT_LENGTH);
     header
@@ -106,30 +108,30 @@ where
 
 pin_project! {
     /// The response of [`WaitForBody`].
-    pub struct ResponseFuture<S>
+    pub struct WaitForBodyFuture<S>
     where
         S: Service<Request<BufferedBody>>,
     {
         #[pin]
-        state: State<S>,
+        state: WaitState<S>,
     }
 }
 
-type Waiting<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+type WaitFuture<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
 pin_project! {
-    #[project = StateProj]
-    enum State<S>
+    #[project = WaitStateProj]
+    enum WaitState<S>
     where
         S: Service<Request<BufferedBody>>,
     {
         Calling { #[pin] future: Oneshot<S, Request<BufferedBody>> },
-        Waiting { future: Waiting<S::Error> },
+        Waiting { future: WaitFuture<S::Error> },
         Rejected { response: Option<Response<Body>> },
     }
 }
 
-impl<S, ResBody> Future for ResponseFuture<S>
+impl<S, ResBody> Future for WaitForBodyFuture<S>
 where
     S: Service<Request<BufferedBody>, Response = Response<ResBody>>,
     ResBody: http_body::Body<Data = Bytes> + Send + 'static,
@@ -139,20 +141,20 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Calling { future } => {
+            WaitStateProj::Calling { future } => {
                 let response = ready!(future.poll(cx))?;
                 Poll::Ready(Ok(response.map(Body::new)))
             }
-            StateProj::Waiting { future } => future.as_mut().poll(cx),
-            StateProj::Rejected { response } => {
+            WaitStateProj::Waiting { future } => future.as_mut().poll(cx),
+            WaitStateProj::Rejected { response } => {
                 Poll::Ready(Ok(response.take().expect("future polled after completion")))
             }
         }
     }
 }
 
-impl<S: Service<Request<BufferedBody>>> fmt::Debug for ResponseFuture<S> {
+impl<S: Service<Request<BufferedBody>>> fmt::Debug for WaitForBodyFuture<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        f.debug_struct("WaitForBodyFuture").finish_non_exhaustive()
     }
 }

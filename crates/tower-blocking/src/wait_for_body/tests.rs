@@ -1,3 +1,5 @@
+//! Bodies that arrive, and those that are refused.
+
 use std::{
     convert::Infallible,
     io::{self, Read as _},

@@ -12,7 +12,7 @@ use std::{
 
 use http::{HeaderValue, Method, Request, Response, header::ACCEPT, uri::PathAndQuery};
 use pin_project_lite::pin_project;
-use tower_blocking::internal::{Edited, Edits, Waiting, application_failed};
+use tower_blocking::internal::{EditFuture, EditResult, ResponseEdits, application_failed};
 use tower_server_info::ServerResponse;
 
 use crate::{Body, BoxError};
@@ -70,7 +70,7 @@ pin_project! {
     pub struct ResponseFuture<Fut> {
         context: RequestContext,
         // Applied when there is a response.
-        edits: Option<Edits>,
+        edits: Option<ResponseEdits>,
         #[pin]
         stage: Stage<Fut>,
     }
@@ -84,12 +84,16 @@ pin_project! {
         // Middleware has responded, or has panicked.
         Responded { response: Option<Response<Body>> },
         // Middleware waits, before or after the handlers.
-        Waiting { future: Waiting<'static> },
+        Waiting { future: EditFuture<'static> },
     }
 }
 
 impl<Fut> ResponseFuture<Fut> {
-    pub(super) fn calling(context: RequestContext, edits: Option<Edits>, future: Fut) -> Self {
+    pub(super) fn calling(
+        context: RequestContext,
+        edits: Option<ResponseEdits>,
+        future: Fut,
+    ) -> Self {
         let stage = Stage::Calling { future };
         Self {
             context,
@@ -100,7 +104,7 @@ impl<Fut> ResponseFuture<Fut> {
 
     pub(super) fn responded(
         context: RequestContext,
-        edits: Option<Edits>,
+        edits: Option<ResponseEdits>,
         response: Response<Body>,
     ) -> Self {
         let stage = Stage::Responded {
@@ -113,7 +117,7 @@ impl<Fut> ResponseFuture<Fut> {
         }
     }
 
-    pub(super) fn waiting(context: RequestContext, future: Waiting<'static>) -> Self {
+    pub(super) fn waiting(context: RequestContext, future: EditFuture<'static>) -> Self {
         let stage = Stage::Waiting { future };
         Self {
             context,
@@ -163,8 +167,8 @@ where
                 return Poll::Ready(Ok(response));
             };
             match catch_unwind(AssertUnwindSafe(|| edits.edit(response))) {
-                Ok(Edited::Now(response)) => return Poll::Ready(Ok(response)),
-                Ok(Edited::Later(future)) => this.stage.set(Stage::Waiting { future }),
+                Ok(EditResult::Ready(response)) => return Poll::Ready(Ok(response)),
+                Ok(EditResult::Pending(future)) => this.stage.set(Stage::Waiting { future }),
                 Err(panic) => {
                     let mut response = this.context.panic(&*panic);
                     this.context.render(&mut response);

@@ -11,7 +11,7 @@ use std::{
 
 use http::{Request, Response, request::Parts};
 use tower::util::BoxCloneSyncService;
-use tower_blocking::internal::List;
+use tower_blocking::internal::ResponseMiddlewareList;
 use tower_service::Service;
 
 use super::{
@@ -35,7 +35,7 @@ pub struct WsgiHandler<S = ()> {
 #[derive(Debug, Default)]
 pub(super) struct Stack {
     pub(super) middleware: MiddlewareList,
-    pub(super) response_middleware: List,
+    pub(super) response_middleware: ResponseMiddlewareList,
 }
 
 impl<S> WsgiHandler<S> {

@@ -1,3 +1,5 @@
+//! Response bodies in memory, on disk, and while their thread waits for the reader.
+
 use std::thread;
 
 use bytes::Bytes;
@@ -21,7 +23,7 @@ fn chunk(n: u8) -> Frame<Bytes> {
     Frame::data(Bytes::from(vec![n; CHUNK]))
 }
 
-/// Which chunks the next `bytes` are of.
+/// The numbers of the chunks that the next `bytes` belong to.
 async fn read(reader: &mut BodyReader, mut bytes: usize) -> Vec<u8> {
     let mut chunks = Vec::new();
     while bytes > 0 {
@@ -106,7 +108,7 @@ fn bodies_share_the_memory_beyond_their_own_and_give_it_back() {
     assert_eq!(fill(&mut first), MAX_MEMORY / CHUNK);
     assert_eq!(fill(&mut second), 4 + 4);
     assert_eq!(fill(&mut third), 4);
-    // What is taken, what nobody will take, and what goes with its body.
+    // Data that is read, that will not be read, and that is dropped with its body.
     for _ in 0..2 {
         first.take().unwrap();
     }
@@ -141,7 +143,7 @@ async fn a_writer_that_is_dropped_breaks_the_body_off() {
     assert!(reader.frame().await.is_none());
 }
 
-/// Writes `count` chunks on another thread, and gives how that ended.
+/// Writes `count` chunks on another thread, and returns how that ended.
 fn writing(mut writer: BodyWriter, count: u8) -> thread::JoinHandle<Result<(), SendError>> {
     thread::spawn(move || {
         for n in 0..count {

@@ -1,3 +1,5 @@
+//! The pool and its layer, with real threads.
+
 mod queue;
 mod refused;
 mod rejected;
@@ -37,20 +39,20 @@ use crate::{
     test_helpers::{Frames, text},
 };
 
-/// Longer than anything here takes on the slowest machine.
+/// More than any step here needs on the slowest machine.
 const LONG: Duration = Duration::from_secs(60);
 
 fn request() -> Request<Body> {
     Request::new(Body::empty())
 }
 
-/// A handler that says when it starts, and returns when it is told to.
-struct Held {
+/// A handler that reports its start, and returns when it is released.
+struct HeldHandler {
     started: mpsc::Receiver<()>,
     release: mpsc::SyncSender<()>,
 }
 
-impl Held {
+impl HeldHandler {
     fn started(&self) {
         self.started.recv_timeout(LONG).expect("a handler starts");
     }
@@ -67,7 +69,7 @@ type Done = Result<Response<Body>, Infallible>;
 fn held(
     pool: &BlockingPool,
 ) -> (
-    Held,
+    HeldHandler,
     Handler<impl Fn(Request<Body>) -> Done + Clone + use<>>,
 ) {
     let (say, started) = mpsc::sync_channel(100);
@@ -78,7 +80,7 @@ fn held(
         wait.lock().unwrap().recv_timeout(LONG).unwrap();
         Ok(Response::new(Body::from("done")))
     }));
-    (Held { started, release }, service)
+    (HeldHandler { started, release }, service)
 }
 
 #[tokio::test]
@@ -178,7 +180,7 @@ async fn a_job_that_waits_too_long_is_503_and_does_not_run() {
     assert_eq!(pool.stats().queued, 0);
     assert_eq!(pool.stats().refused, 1);
 
-    // The running one has no time-out: nothing could stop it.
+    // The running job has no timeout, since nothing could stop it.
     tokio::time::advance(Duration::from_secs(100)).await;
     handler.release();
     assert_eq!(running.await.unwrap().unwrap().status(), StatusCode::OK);
@@ -298,7 +300,7 @@ async fn a_client_that_does_not_read_holds_no_thread() {
     let chunk = |n: usize| format!("{n:0>9999};");
     let service = streaming(&pool, move || Frames::new((0..800).map(chunk)));
     let response = service.clone().oneshot(request()).await.unwrap();
-    // Nothing is read, and the thread is done with all eight megabytes.
+    // Nothing is read, and the thread has produced all eight megabytes.
     pool.clone().drain(LONG).await.unwrap();
     assert_eq!(pool.stats().finished, 1);
     let whole: String = (0..800).map(chunk).collect();
@@ -466,7 +468,7 @@ fn a_pool_without_threads_is_a_mistake() {
 }
 
 #[tokio::test]
-async fn a_running_job_that_nobody_waits_for_is_known_by_its_request_and_its_thread() {
+async fn a_running_job_that_is_no_longer_awaited_is_known_by_its_request_and_its_thread() {
     let pool = BlockingPool::new(2).thread_name("worker-thread");
     let (held, service) = held(&pool);
     let mut running = Vec::new();

@@ -12,8 +12,8 @@ async fn status(service: impl Future<Output = Done>) -> StatusCode {
     service.await.unwrap().status()
 }
 
-/// Waits until a handler starts, while the event loop goes on.
-async fn started(handler: &Held) {
+/// Waits until a handler starts, while the event loop keeps running.
+async fn started(handler: &HeldHandler) {
     let look = async {
         while handler.started.try_recv().is_err() {
             tokio::task::yield_now().await;
@@ -48,7 +48,7 @@ async fn with_no_thread_at_all_a_job_is_503_at_once_and_later_the_system_is_aske
 }
 
 /// A pool of which one thread runs a job, and others cannot be had.
-async fn one_thread(pool: BlockingPool) -> (BlockingPool, Held, impl Fn() -> Call) {
+async fn one_thread(pool: BlockingPool) -> (BlockingPool, HeldHandler, impl Fn() -> Call) {
     let (handler, service) = held(&pool);
     let call = move || -> Call { Box::pin(service.clone().oneshot(request())) };
     handler.release();
@@ -60,7 +60,7 @@ async fn one_thread(pool: BlockingPool) -> (BlockingPool, Held, impl Fn() -> Cal
 type Call = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 #[tokio::test]
-async fn the_pool_goes_on_with_the_threads_that_it_has_and_has_more_when_they_can_be_had() {
+async fn the_pool_continues_with_the_threads_that_it_has_and_starts_more_when_it_can() {
     for holds in [false, true] {
         let pool = BlockingPool::new(8).thread_stack_size(ENOUGH);
         let pool = if holds {
@@ -75,7 +75,7 @@ async fn the_pool_goes_on_with_the_threads_that_it_has_and_has_more_when_they_ca
         assert_eq!((pool.stats().busy, pool.stats().queued), (1, 5));
         handler.release();
         handler.started();
-        // Nobody adds a job or ends one: a timer asks again.
+        // No job is added or ends: a timer tries again.
         let pool = pool.thread_stack_size(ENOUGH);
         for _ in 0..4 {
             started(&handler).await;

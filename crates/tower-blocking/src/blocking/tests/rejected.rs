@@ -6,7 +6,7 @@ use super::*;
 use crate::Rejection;
 
 /// Occupies the only thread of the pool until the handler is released.
-async fn occupy(pool: &BlockingPool) -> (Held, tokio::task::JoinHandle<Done>) {
+async fn occupy(pool: &BlockingPool) -> (HeldHandler, tokio::task::JoinHandle<Done>) {
     let (handler, service) = held(pool);
     let running = tokio::spawn(service.oneshot(request()));
     tokio::task::yield_now().await;

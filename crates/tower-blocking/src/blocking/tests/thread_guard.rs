@@ -1,4 +1,4 @@
-//! What the threads of a pool hold while they run jobs.
+//! The guard that the threads of a pool hold while they run jobs.
 
 use std::{
     pin::pin,
@@ -14,7 +14,7 @@ use tokio::{runtime::Builder, sync::oneshot};
 use super::*;
 use crate::blocking::{block_on::block_on, shared::PoolShared, thread_guard::release_while};
 
-/// A lock that one thread has at a time, and that says how many wait for it.
+/// A lock that counts the threads that wait for it.
 #[derive(Default)]
 struct Lock {
     taken: Mutex<bool>,
@@ -32,7 +32,7 @@ impl Lock {
         let taken = self.taken.lock().unwrap();
         let wait = self.free.wait_timeout_while(taken, LONG, |taken| *taken);
         let (mut taken, late) = wait.unwrap();
-        assert!(!late.timed_out(), "nobody gives the lock back");
+        assert!(!late.timed_out(), "no thread releases the lock");
         *taken = true;
         self.waiting.fetch_sub(1, SeqCst);
         Guard(Arc::clone(self))
@@ -56,10 +56,10 @@ fn holding(pool: BlockingPool) -> (Arc<Lock>, BlockingPool) {
     (lock, pool.thread_guard(move || theirs.take()))
 }
 
-/// Looks again and again until it is so.
-async fn until(is_so: impl Fn() -> bool) {
+/// Polls until the condition holds.
+async fn until(condition: impl Fn() -> bool) {
     let look = async {
-        while !is_so() {
+        while !condition() {
             tokio::task::yield_now().await;
         }
     };
@@ -68,11 +68,11 @@ async fn until(is_so: impl Fn() -> bool) {
 
 async fn in_time<F: Future>(future: F) -> F::Output {
     let in_time = tokio::time::timeout(LONG, future).await;
-    in_time.expect("it comes to an end")
+    in_time.expect("it ends")
 }
 
 #[tokio::test]
-async fn one_job_runs_at_a_time_but_for_those_that_wait_and_one_thread_comes_for_the_next() {
+async fn one_job_runs_at_a_time_but_for_those_that_wait_and_one_thread_stands_by() {
     let (lock, pool) = holding(BlockingPool::new(8));
     let inside = Arc::new(AtomicUsize::new(0));
     let service = {
@@ -106,11 +106,11 @@ async fn one_job_runs_at_a_time_but_for_those_that_wait_and_one_thread_comes_for
 }
 
 #[tokio::test]
-async fn a_thread_that_nobody_waits_for_keeps_it_for_many_jobs_and_gives_it_up_without_the_lock() {
+async fn an_uncontended_thread_keeps_the_guard_for_many_jobs_and_releases_it_without_the_lock() {
     struct Guard(Arc<AtomicBool>, std::sync::Weak<PoolShared>);
     impl Drop for Guard {
         fn drop(&mut self) {
-            // Held by others only for a moment.
+            // Other threads lock it only for a moment.
             let pool = self.1.upgrade();
             let is_free = || pool.as_ref().is_none_or(|pool| pool.is_free());
             let free = (0..10_000).any(|_| is_free() || (thread::yield_now(), false).1);
@@ -150,7 +150,7 @@ async fn a_thread_that_nobody_waits_for_keeps_it_for_many_jobs_and_gives_it_up_w
 }
 
 #[tokio::test]
-async fn it_is_given_up_while_a_future_waits() {
+async fn the_guard_is_released_while_a_future_waits() {
     let (_, pool) = holding(BlockingPool::new(2));
     let (sender, receiver) = oneshot::channel();
     let receiver = Arc::new(Mutex::new(Some(receiver)));
@@ -176,7 +176,7 @@ async fn it_is_given_up_while_a_future_waits() {
 }
 
 #[tokio::test]
-async fn it_is_given_up_while_a_body_waits_for_its_client() {
+async fn the_guard_is_released_while_a_body_waits_for_its_client() {
     let (_, pool) = holding(BlockingPool::new(2).max_spooled(0));
     let service = streaming(&pool, || {
         Frames::new((0..40).map(|n| format!("{n:0>49999};")))
@@ -186,13 +186,13 @@ async fn it_is_given_up_while_a_body_waits_for_its_client() {
         Ok::<_, Infallible>(Response::new(Body::empty()))
     }));
     in_time(other.oneshot(request())).await.unwrap();
-    // A job is counted for a moment longer than its answer takes.
+    // A job is counted for a moment longer than its response needs.
     until(|| pool.stats().busy == 1).await;
     assert_eq!(text(stalled).await.len(), 2_000_000);
 }
 
 #[tokio::test]
-async fn a_thread_that_has_waited_gets_its_turn_among_others_that_never_pause() {
+async fn a_thread_that_has_waited_gets_the_guard_among_others_that_never_pause() {
     let (_, pool) = holding(BlockingPool::new(2));
     let over = Arc::new(AtomicBool::new(false));
     let (go, wait) = mpsc::sync_channel::<()>(1);
@@ -206,7 +206,7 @@ async fn a_thread_that_has_waited_gets_its_turn_among_others_that_never_pause() 
         }
         // There is always one more job that waits.
         while !theirs.load(SeqCst) && ours.stats().queued == 0 {
-            assert!(Instant::now() < end, "it gets no turn");
+            assert!(Instant::now() < end, "it does not get the guard");
             thread::yield_now();
         }
         Ok::<_, Infallible>(Response::new(Body::empty()))
@@ -229,12 +229,12 @@ async fn a_thread_that_has_waited_gets_its_turn_among_others_that_never_pause() 
     go.send(()).unwrap();
     in_time(waits).await.unwrap().unwrap();
     for other in in_time(join_all(others)).await {
-        other.expect("the one that has waited got its turn");
+        other.expect("the thread that has waited got the guard");
     }
 }
 
 #[tokio::test]
-async fn its_threads_stay_and_end_with_the_pool() {
+async fn guarded_threads_stay_and_end_with_the_pool() {
     let (_, pool) = holding(BlockingPool::new(1));
     let other = BlockingPool::new(1);
     for pool in [&pool, &other] {
@@ -249,7 +249,7 @@ async fn its_threads_stay_and_end_with_the_pool() {
 }
 
 #[tokio::test]
-async fn its_threads_end_when_it_is_drained() {
+async fn guarded_threads_end_when_the_pool_is_drained() {
     let (_, pool) = holding(BlockingPool::new(1));
     let service = streaming(&pool, || Frames::new(["done"]));
     service.oneshot(request()).await.unwrap();
@@ -258,7 +258,7 @@ async fn its_threads_end_when_it_is_drained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_waits_for_it_too_long_is_503_though_a_thread_is_free() {
+async fn a_job_that_waits_for_the_guard_too_long_is_503_though_a_thread_is_free() {
     let (_, pool) = holding(BlockingPool::new(2).queue_timeout(Duration::from_secs(5)));
     let (handler, service) = held(&pool);
     let running = tokio::spawn(service.clone().oneshot(request()));
@@ -275,7 +275,7 @@ async fn a_job_that_waits_for_it_too_long_is_503_though_a_thread_is_free() {
 }
 
 #[tokio::test]
-async fn where_it_cannot_be_had_the_job_is_503_and_the_next_one_tries_again() {
+async fn if_the_guard_cannot_be_entered_the_job_is_503_and_the_next_one_tries_again() {
     let first = AtomicBool::new(true);
     let pool = BlockingPool::new(2).thread_guard(move || {
         assert!(!first.swap(false, SeqCst), "as the test wants it");
@@ -289,7 +289,7 @@ async fn where_it_cannot_be_had_the_job_is_503_and_the_next_one_tries_again() {
 }
 
 #[tokio::test]
-async fn a_thread_that_cannot_have_it_again_takes_no_job_without_it() {
+async fn a_thread_that_cannot_enter_the_guard_again_takes_no_job_without_it() {
     let lock = Arc::new(Lock::default());
     let entered = Arc::new(AtomicUsize::new(0));
     let pool = {
@@ -312,7 +312,7 @@ async fn a_thread_that_cannot_have_it_again_takes_no_job_without_it() {
             Ok::<_, Infallible>(Response::new(Body::empty()))
         });
         let service = BlockingLayer::new(&pool).layer(function);
-        (Held { started, release }, service)
+        (HeldHandler { started, release }, service)
     };
     let waits = Request::get("/wait").body(Body::empty()).unwrap();
     let waits = tokio::spawn(AssertUnwindSafe(service.clone().oneshot(waits)).catch_unwind());
@@ -348,7 +348,7 @@ fn a_job_of_a_runtime_that_has_ended_is_run_and_its_thread_ends() {
 }
 
 #[test]
-fn a_runtime_ends_though_its_pool_goes_on() {
+fn a_runtime_ends_though_its_pool_continues() {
     let (_, pool) = holding(BlockingPool::new(2));
     let service = streaming(&pool, || Frames::new(["done"]));
     for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
@@ -368,7 +368,7 @@ fn a_runtime_ends_though_its_pool_goes_on() {
 
 #[test]
 #[should_panic(expected = "before its first job")]
-fn it_cannot_be_set_after_a_job() {
+fn the_guard_cannot_be_set_after_a_job() {
     let pool = BlockingPool::new(1);
     let service = streaming(&pool, || Frames::new(["done"]));
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -6,20 +6,20 @@ pub mod threads;
 
 use std::sync::{Arc, Condvar, Mutex};
 
-/// The way to a lock such as that of an interpreter.
-fn lock() -> impl Fn() -> Held + Send + Sync + 'static {
+/// Acquires a lock such as that of an interpreter.
+fn lock() -> impl Fn() -> LockGuard + Send + Sync + 'static {
     let lock = Arc::new((Mutex::new(false), Condvar::new()));
     move || {
         let (held, notice) = &*lock;
         let held = held.lock().unwrap();
         *notice.wait_while(held, |held| *held).unwrap() = true;
-        Held(Arc::clone(&lock))
+        LockGuard(Arc::clone(&lock))
     }
 }
 
-struct Held(Arc<(Mutex<bool>, Condvar)>);
+struct LockGuard(Arc<(Mutex<bool>, Condvar)>);
 
-impl Drop for Held {
+impl Drop for LockGuard {
     fn drop(&mut self) {
         let (held, notice) = &*self.0;
         *held.lock().unwrap() = false;

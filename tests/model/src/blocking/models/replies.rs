@@ -1,4 +1,4 @@
-//! Replies of threads to an event loop: the reply's place, the wake list, and what is deferred.
+//! Replies of threads to an event loop: the reply slot, the wake batch, and deferred wakes.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, thread, time::Duration};
 
@@ -15,8 +15,8 @@ use crate::{
     runtime::run,
 };
 
-/// An event loop waits for the replies of two threads, which leave some out, and tell of their answers at once, later,
-/// or not at all. Every reply is heard of, and every sender that is gone.
+/// An event loop waits for the replies of two threads, which leave out some, and flush their wakes at once, later, or not
+/// at all. Every reply arrives, and every dropped sender is noticed.
 pub fn arrive() {
     run(async {
         known().await;
@@ -35,7 +35,7 @@ pub fn arrive() {
     });
 }
 
-/// As a thread of the pool does. Says what it has sent.
+/// As a thread of the pool does. Returns what it has sent.
 fn run_jobs(senders: Vec<ReplySender<usize>>) -> Vec<Option<usize>> {
     let jobs = senders.into_iter().enumerate();
     let run = jobs.map(|(job, sender)| {
@@ -50,7 +50,7 @@ fn run_jobs(senders: Vec<ReplySender<usize>>) -> Vec<Option<usize>> {
         })
     });
     let sent = run.collect();
-    // A thread whose next job takes long tells of nothing.
+    // A thread whose next job takes long flushes nothing.
     if thread_rng().gen_bool(0.5) {
         deferred_wakes::flush();
     }
