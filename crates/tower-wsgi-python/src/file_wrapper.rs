@@ -74,7 +74,7 @@ impl FileWrapper {
     pub(crate) fn send(&self, py: Python<'_>, start_response: &wsgi::StartResponse) -> bool {
         match self.file(py) {
             Ok(Some(file)) => start_response.send_file(file).is_ok(),
-            // Iterating over it then raises whatever is wrong with it.
+            // If something is wrong with it, iterating over it raises the exception.
             Ok(None) | Err(_) => false,
         }
     }

@@ -101,7 +101,7 @@ fn push(fields: &mut Vec<(Latin1, FieldValue)>, item: &Bound<'_, PyAny>) -> PyRe
     };
     let value = FieldValue::Trimmed(value);
     if let Some(field) = hop_by_hop(name.as_ref()) {
-        // A value with a line break is an attack or a mistake, whatever its name: it is refused later.
+        // A value with a line break is an attack or a mistake, regardless of its name: it is refused later.
         if HeaderValue::from_bytes(value.as_ref()).is_ok() {
             warn_once(field);
             return Ok(());

@@ -12,7 +12,7 @@ MEBIBYTE = 1 << 20
 
 
 def blocks(mebibytes: int) -> Iterator[bytes]:
-    """A body of so many mebibytes, all different."""
+    """A body of this number of mebibytes, all different."""
     for number in range(mebibytes):
         yield number.to_bytes(4, "big") * (MEBIBYTE // 4)
 

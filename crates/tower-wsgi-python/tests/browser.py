@@ -64,7 +64,7 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Network"):
             self._ask(f"{domain}.enable")
-        self.answers: list[tuple[int, str]] = []
+        self.responses: list[tuple[int, str]] = []
 
     def open(self, url: str) -> None:
         """Go to an address, and wait until the page is there with all that belongs to it."""
@@ -89,9 +89,9 @@ class Browser:
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression."""
-        answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
+        response = self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in response, response
+        return response["result"].get("value")
 
     def screenshot(self, path: Path) -> None:
         """Write what a user sees to a PNG file."""
@@ -125,8 +125,8 @@ class Browser:
             self._events.append(self._receive(deadline))
         for event in self._events:
             if event["method"] == "Network.responseReceived":
-                answer = event["params"]["response"]
-                self.answers.append((answer["status"], answer["url"]))
+                response = event["params"]["response"]
+                self.responses.append((response["status"], response["url"]))
 
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         self._number += 1
@@ -136,12 +136,12 @@ class Browser:
         self._connection.sendall(json.dumps(message).encode() + b"\0")
         deadline = time.monotonic() + PATIENCE
         while True:
-            answer = self._receive(deadline)
-            if answer.get("id") == self._number:
-                assert "error" not in answer, f"{method}: {answer['error']}"
-                result: dict[str, Any] = answer["result"]
+            response = self._receive(deadline)
+            if response.get("id") == self._number:
+                assert "error" not in response, f"{method}: {response['error']}"
+                result: dict[str, Any] = response["result"]
                 return result
-            self._events.append(answer)
+            self._events.append(response)
 
     def _receive(self, deadline: float) -> dict[str, Any]:
         while b"\0" not in self._rest:

@@ -198,7 +198,7 @@ class Client(requests.Session):
     """A client that keeps its connections and cookies, and does not wait for ever."""
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request, and wait for the answer."""
+        """Send a request, and wait for the response."""
         return super().request(*args, **{"timeout": PATIENCE, **kwargs})
 
 
@@ -220,8 +220,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     return report
 
 
-class Answer:
-    """What a WSGI application has answered."""
+class Response:
+    """The response of a WSGI application."""
 
     def __init__(self) -> None:
         self.status = ""
@@ -235,26 +235,26 @@ class Answer:
         return int(self.status[:3])
 
 
-def call(application: WSGIApplication, environ: WSGIEnvironment) -> Answer:
+def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
     """Call ``application`` as a server that obeys PEP 3333 does, and see that it obeys, too."""
-    answer = Answer()
+    response = Response()
 
     def send(data: bytes) -> None:
-        assert answer.status, "the body came before the response was started"
+        assert response.status, "the body came before the response was started"
         if data:
-            answer.chunks.append(data)
+            response.chunks.append(data)
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         if exc_info is not None:
-            if answer.chunks:
+            if response.chunks:
                 raise exc_info[1]
         else:
-            assert not answer.status, "start_response was called twice"
-        answer.status = status
-        answer.headers = {}
+            assert not response.status, "start_response was called twice"
+        response.status = status
+        response.headers = {}
         for name, value in headers:
             key = name.lower()
-            answer.headers[key] = ", ".join(filter(None, [answer.headers.get(key), value]))
+            response.headers[key] = ", ".join(filter(None, [response.headers.get(key), value]))
         return send
 
     result: Iterable[bytes] = validator(application)({**environ}, start_response)
@@ -263,5 +263,5 @@ def call(application: WSGIApplication, environ: WSGIEnvironment) -> Answer:
             send(chunk)
     finally:
         result.close()  # type: ignore[attr-defined]
-    answer.body = b"".join(answer.chunks)
-    return answer
+    response.body = b"".join(response.chunks)
+    return response

@@ -42,35 +42,35 @@ def _status(process: int, field: str) -> int:
 
 
 class Question:
-    """What an application tells, and waits for an answer to."""
+    """A question of an application, which waits for the reply."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         with connection.makefile() as lines:
             self.text = lines.readline().strip()
 
-    def answer(self) -> None:
-        """Let the application go on."""
-        self._connection.sendall(b"go on\n")
+    def reply(self) -> None:
+        """Let the application continue."""
+        self._connection.sendall(b"continue\n")
 
 
 class Questions:
-    """A socket at which an application tells where it is, and waits for an answer."""
+    """A socket at which an application reports where it is, and waits for a reply."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         host, port = listener.getsockname()
         self.address = f"{host}:{port}"
 
-    def answer(self) -> str:
-        """Wait for the next question, answer it, and give it."""
+    def reply(self) -> str:
+        """Wait for the next question, reply to it, and return it."""
         with self.take() as question:
-            question.answer()
+            question.reply()
         return question.text
 
     @contextmanager
     def take(self) -> Iterator[Question]:
-        """Wait for the next question; who asks waits, too, for an answer or the end."""
+        """Wait for the next question; the application waits for a reply or the end."""
         connection, _ = self._listener.accept()
         with connection:
             connection.settimeout(PATIENCE)

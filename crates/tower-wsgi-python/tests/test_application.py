@@ -137,7 +137,7 @@ def test_a_syntax_error_at_a_reload(
     served.process.send_signal(signal.SIGHUP)
     served.wait_for_log(r"reload failed.*SyntaxError: invalid syntax")
     assert re.search(r'File ".*/app.py", line 2\n +x = = 2 .*\n +\^\n', served.log)
-    assert client.get(served.url).text == "hello", "the old worker goes on"
+    assert client.get(served.url).text == "hello", "the old worker keeps serving"
     assert served.stop() == 0
 
 

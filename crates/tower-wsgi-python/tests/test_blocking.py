@@ -1,8 +1,8 @@
-"""Applications that wait or compute: what others notice of it.
+"""Applications that wait or compute, and their effect on other requests.
 
-Here it is told by the order of events: an application asks the test, and goes on when that
-answers, so that nothing depends on a clock. How many requests threads that wait answer in a second
-is measured by `compare`.
+The tests look at the order of events: an application asks the test, and continues after the reply,
+so that nothing depends on a clock. `compare` measures the number of requests per second of threads
+that wait.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def read(client: http.client.HTTPConnection) -> bytes:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux counts for each thread")
-def test_ten_threads_wait_at_once_and_each_goes_on_by_itself(
+def test_ten_threads_wait_at_once_and_each_continues_by_itself(
     serve: Callable[..., Served],
 ) -> None:
-    """So they answer as often as ten bare threads that wait as long, whatever the time is."""
+    """So they handle requests as often as ten bare threads that wait for the same time."""
     with ExitStack() as stack:
         doors = stack.enter_context(questions())
         server = serve(
@@ -97,15 +97,15 @@ def test_ten_threads_wait_at_once_and_each_goes_on_by_itself(
         in_requests = []
         between_requests = []
         for number in range(REQUESTS):
-            # The one that is in for longest goes on, and none of the others.
+            # The oldest request continues, and none of the others.
             question = inside.popleft()
             path, waits = json.loads(question.text)
             if number >= THREADS:
                 between_requests.append(waits)
-            question.answer()
-            # Its client has the answer, and its thread takes the next request.
-            answered, waits = json.loads(read(clients[path]))
-            assert answered == path
+            question.reply()
+            # Its client has the response, and its thread takes the next request.
+            path_of_response, waits = json.loads(read(clients[path]))
+            assert path_of_response == path
             in_requests.append(waits)
             if number + THREADS < REQUESTS:
                 inside.append(stack.enter_context(doors.take()))
@@ -124,7 +124,7 @@ import socket
 import sys
 
 host, _, port = os.environ["QUESTIONS"].rpartition(":")
-# What is called so keeps the interpreter's lock, and nobody gets it before the thread waits.
+# Such a call keeps the interpreter's lock, and no other thread gets it before this one waits.
 libc = ctypes.PyDLL(None)
 sys.setswitchinterval(1000)
 
@@ -157,10 +157,10 @@ def refusal(url: str) -> None:
 
 
 @pytest.mark.parametrize("ask", [health, refusal])
-def test_a_request_that_computes_does_not_delay_what_rust_answers(
+def test_a_request_that_computes_does_not_delay_what_rust_serves(
     start: Callable[..., Served], tmp_path: Path, ask: Callable[[str], None]
 ) -> None:
-    """It has the interpreter's lock until all that Rust answers is answered."""
+    """It keeps the interpreter's lock until Rust has sent all of its responses."""
     if ask is health:
         program = TARGET / "debug" / "flask-in-axum"
         assert program.exists(), f"{program} is missing: run `cargo build --package flask-in-axum`"
@@ -192,7 +192,7 @@ def test_a_request_that_computes_does_not_delay_what_rust_answers(
             part.sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
             ask(server.url)
         ask(server.url)
-        question.answer()
+        question.reply()
         assert read(computes) == b""
         for other in others:
             assert read(other) == b"for Python"

@@ -75,9 +75,9 @@ def test_the_admin_in_a_browser(start: Callable[..., Served], tmp_path: Path) ->
         browser.open(f"{server.url}/admin/")
         assert "Log in" in browser.evaluate("document.title")
     # The site has no icon; everything else that the browser asked for was there.
-    missing = {url for status, url in browser.answers if status >= 400}
+    missing = {url for status, url in browser.responses if status >= 400}
     assert missing <= {f"{server.url}/favicon.ico"}
-    sheets = [url for _, url in browser.answers if url.endswith(".css")]
+    sheets = [url for _, url in browser.responses if url.endswith(".css")]
     assert len(sheets) > 4
     # The browser has kept connections open, and is gone: the stop is not held up.
     assert server.stop() == 0

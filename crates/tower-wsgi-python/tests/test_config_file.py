@@ -75,8 +75,8 @@ def test_a_script_names_a_file_and_settings(
     (tmp_path / "site.toml").write_text('bind = "127.0.0.1:0"\nthread_workers = 7\n')
     served = start(sys.executable, "shop.py", "-w", workers, addresses=2)
     # The file is that of the first, which alone has the addresses of the file.
-    answers = sorted(client.get(url).text for url in served.urls)
-    assert answers == ["2 threads", "7 threads"]
+    responses = sorted(client.get(url).text for url in served.urls)
+    assert responses == ["2 threads", "7 threads"]
 
 
 SURROUNDED = """
@@ -85,8 +85,8 @@ def application(environ, start_response):
     body = environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "text/plain")])
     cfg = environ["pulsar.cfg"]
-    told = (NAME, os.environ.get("A"), os.environ.get("B"), os.getcwd().rsplit("/")[-1])
-    return [" ".join(map(str, (*told, environ["SCRIPT_NAME"], cfg.max_body))).encode()]
+    values = (NAME, os.environ.get("A"), os.environ.get("B"), os.getcwd().rsplit("/")[-1])
+    return [" ".join(map(str, (*values, environ["SCRIPT_NAME"], cfg.max_body))).encode()]
 """
 
 

@@ -1,4 +1,4 @@
-"""Standard output and error that cannot be written cost nobody's answer."""
+"""Standard output and standard error that cannot be written do not affect responses."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def application(environ, start_response):
         logging.error("to the log")
         early.error("to the early log")
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"answered"]
+    return [b"served"]
 """.replace("\\\\", "\\")
 
 SCRIPT = (
@@ -84,8 +84,8 @@ if __name__ == "__main__":
 
 def test_prints_are_where_they_were(serve: Callable[..., Served], client: Client) -> None:
     server = serve("app:application", "--workers", "1", source=APPLICATION)
-    assert client.get(f"{server.url}/streams").text == "answered"
-    assert client.get(f"{server.url}/fork").text == "answered"
+    assert client.get(f"{server.url}/streams").text == "served"
+    assert client.get(f"{server.url}/fork").text == "served"
     assert client.get(f"{server.url}/raise").status_code == 500
     for text in [
         "to the buffer",
@@ -117,7 +117,7 @@ def test_the_log_file_gets_what_is_printed_to_standard_error(
     server = serve("app:application", *options, "--bind", address, source=source, addresses=0)
     log = tmp_path / "server.log"
     wait_until(lambda: log.exists() and " ready " in log.read_text())
-    assert client.get(f"http://{address}/streams").text == "answered"
+    assert client.get(f"http://{address}/streams").text == "served"
     assert client.get(f"http://{address}/raise").status_code == 500
     wait_until(lambda: "RuntimeError: out of order\n" in log.read_text())
     assert "unfinished line\n" in log.read_text()
@@ -172,7 +172,7 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.parametrize("workers", [1, 0])
 @pytest.mark.parametrize("broken", BROKEN)
-def test_an_application_answers_whatever_becomes_of_what_it_prints(
+def test_an_application_responds_even_if_its_output_is_lost(
     broken: str, workers: int, tmp_path: Path
 ) -> None:
     (tmp_path / "site.py").write_text(SCRIPT)

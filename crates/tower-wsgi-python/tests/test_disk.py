@@ -38,7 +38,7 @@ def whole(megabytes: int) -> bytes:
 
 
 class Reader:
-    """A client that asks, and reads when it is told to."""
+    """A client that sends a request, and reads the response when the test says so."""
 
     def __init__(self, url: str, target: str) -> None:
         host, port = url.removeprefix("http://").split(":")

@@ -91,10 +91,10 @@ def test_a_session_in_the_database_goes_through_all_workers(
     cookies: dict[str, str] = {}
     for number in range(1, 1001):
         # A connection of its own, for any worker to take.
-        answer = requests.get(f"{server.url}/visits/", cookies=cookies, timeout=PATIENCE)
-        cookies |= answer.cookies.get_dict()
-        assert answer.json()["visits"] == number
-        seen.add(answer.json()["worker"])
+        response = requests.get(f"{server.url}/visits/", cookies=cookies, timeout=PATIENCE)
+        cookies |= response.cookies.get_dict()
+        assert response.json()["visits"] == number
+        seen.add(response.json()["worker"])
         if len(seen) == 2:
             break
     assert seen == set(workers(server))
@@ -105,16 +105,16 @@ def test_a_form_needs_its_token(site: Callable[..., Served], client: Client, thr
     url = f"{site(threads).url}/form/"
     assert client.post(url, data={"name": "Zoë"}).status_code == 403
     token = {"csrfmiddlewaretoken": client.get(url).text}
-    answer = client.post(f"{url}?a=%2F", data={"name": "Zoë & co", "tag": ["a", "b"], **token})
-    assert answer.json()["form"] == {
+    response = client.post(f"{url}?a=%2F", data={"name": "Zoë & co", "tag": ["a", "b"], **token})
+    assert response.json()["form"] == {
         "name": ["Zoë & co"],
         "tag": ["a", "b"],
         "csrfmiddlewaretoken": [token["csrfmiddlewaretoken"]],
     }
-    assert answer.json()["args"] == {"a": "/"}
+    assert response.json()["args"] == {"a": "/"}
     files = [("file", ("ä.bin", b"\0\r\n--\xff")), ("file", ("two", b"2"))]
-    answer = client.post(url, data=token, files=files)
-    assert answer.json()["files"] == {"file": [["ä.bin", "\0\r\n--\xff"], ["two", "2"]]}
+    response = client.post(url, data=token, files=files)
+    assert response.json()["files"] == {"file": [["ä.bin", "\0\r\n--\xff"], ["two", "2"]]}
     # Over HTTPS, as a proxy says, Django also looks at where the form comes from.
     headers = {"X-Forwarded-Proto": "https", "Host": "library.example"}
     assert client.post(url, data=token, headers=headers).status_code == 403
@@ -127,9 +127,9 @@ def test_a_form_needs_its_token(site: Callable[..., Served], client: Client, thr
 def test_a_body_without_its_length(
     site: Callable[..., Served], client: Client, threads: int
 ) -> None:
-    # Django reads as much as CONTENT_LENGTH says: the server has the whole body, and tells it.
-    answer = client.post(f"{site(threads).url}/body/", data=iter([b"in ", b"chunks"]))
-    assert answer.content == b"in chunks"
+    # Django reads CONTENT_LENGTH bytes: the server has the whole body, and sets it.
+    response = client.post(f"{site(threads).url}/body/", data=iter([b"in ", b"chunks"]))
+    assert response.content == b"in chunks"
     assert client.post(f"{site(threads).url}/body/").content == b""
 
 
@@ -143,17 +143,17 @@ def test_a_large_upload_arrives_whole_and_not_in_memory(
     # What a worker needs for any upload, it has then.
     small = {"file": ("small", b"x" * 4 * MEBIBYTE)}
     for _ in range(20):
-        answer = requests.post(url, files=small, timeout=PATIENCE).json()
-        assert answer["length"] == 4 * MEBIBYTE
+        response = requests.post(url, files=small, timeout=PATIENCE).json()
+        assert response["length"] == 4 * MEBIBYTE
     before = {worker: most_memory(worker) for worker in workers(server)}
     if form:
         body, headers = form_with_file(blocks(100)), FORM_WITH_FILE
     else:
         body, headers = blocks(100), {"Content-Type": "application/octet-stream"}
-    answer = client.post(url, data=body, headers=headers).json()
-    assert answer["length"] == 100 * MEBIBYTE
-    assert answer["sha256"] == digest(blocks(100))
-    grown = most_memory(answer["worker"]) - before[answer["worker"]]
+    response = client.post(url, data=body, headers=headers).json()
+    assert response["length"] == 100 * MEBIBYTE
+    assert response["sha256"] == digest(blocks(100))
+    grown = most_memory(response["worker"]) - before[response["worker"]]
     assert grown < 20 * MEBIBYTE
 
 
@@ -164,12 +164,12 @@ def test_each_chunk_is_with_the_client_before_the_next_is_made(
     server = site(threads)
     with questions() as app:
         url = f"{server.url}/stream/?chunks=5&ask={app.address}"
-        with requests.get(url, stream=True, timeout=PATIENCE) as answer:
-            lines = answer.iter_lines(chunk_size=1)
+        with requests.get(url, stream=True, timeout=PATIENCE) as response:
+            lines = response.iter_lines(chunk_size=1)
             for number in range(5):
                 assert next(lines) == b"chunk %d" % number
-                assert app.answer() == f"made {number}"
-            assert app.answer() == "closed"
+                assert app.reply() == f"made {number}"
+            assert app.reply() == "closed"
             assert list(lines) == []
 
 
@@ -178,10 +178,10 @@ def test_a_client_that_leaves_ends_the_stream(site: Callable[..., Served], threa
     server = site(threads)
     with questions() as app:
         url = f"{server.url}/stream/?chunks=1000000&ask={app.address}"
-        with requests.get(url, stream=True, timeout=PATIENCE) as answer:
-            assert next(answer.iter_lines(chunk_size=1)) == b"chunk 0"
+        with requests.get(url, stream=True, timeout=PATIENCE) as response:
+            assert next(response.iter_lines(chunk_size=1)) == b"chunk 0"
         asked = 0
-        while app.answer() != "closed":
+        while app.reply() != "closed":
             asked += 1
         assert asked < 1_000_000
 
@@ -190,7 +190,7 @@ def test_a_slow_client_holds_no_thread(site: Callable[..., Served]) -> None:
     server = site(1, "--write-timeout", "600", workers=1)
     url = f"{server.url}/large/?mebibytes=64"
     with requests.get(url, stream=True, timeout=PATIENCE) as slow:
-        # The only thread answers others, though little of this response is read.
+        # The only thread serves others, though little of this response is read.
         assert requests.get(server.url, timeout=PATIENCE).text == "an index"
         sha256 = hashlib.sha256()
         for piece in slow.iter_content(MEBIBYTE):
@@ -241,9 +241,9 @@ def test_redirects_and_cookies(site: Callable[..., Served], client: Client, thre
     assert (moved.status_code, moved.headers["Location"]) == (302, "/form/")
     slash = client.get(f"{url}/cookies?a=%2F", allow_redirects=False)
     assert (slash.status_code, slash.headers["Location"]) == (301, "/cookies/?a=%2F")
-    answer = client.get(f"{url}/cookies/", headers={"Cookie": 'a=1; b="x y"; c=%C3%A9'})
-    assert answer.json() == {"a": "1", "b": "x y", "c": "%C3%A9"}
-    assert answer.raw.headers.getlist("Set-Cookie") == [
+    response = client.get(f"{url}/cookies/", headers={"Cookie": 'a=1; b="x y"; c=%C3%A9'})
+    assert response.json() == {"a": "1", "b": "x y", "c": "%C3%A9"}
+    assert response.raw.headers.getlist("Set-Cookie") == [
         "one=1; HttpOnly; Path=/; SameSite=Lax",
         r'two="with \"quotes\"\054 and\073 more"; Path=/cookies',
         'old=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/',
@@ -296,12 +296,12 @@ def test_where_the_application_is(site: Callable[..., Served], client: Client) -
         "client": "127.0.0.1",
     }
     headers = {"Host": "library.example", "X-Forwarded-Host": "evil.example"}
-    answer = client.get(f"{url}/where/", headers=headers).json()
-    assert (answer["host"], answer["secure"]) == ("library.example", False)
+    response = client.get(f"{url}/where/", headers=headers).json()
+    assert (response["host"], response["secure"]) == ("library.example", False)
     # The project trusts this one, by SECURE_PROXY_SSL_HEADER.
     headers["X-Forwarded-Proto"] = "https"
-    answer = client.get(f"{url}/where/", headers=headers).json()
-    assert (answer["url"], answer["secure"]) == ("https://library.example/where/", True)
+    response = client.get(f"{url}/where/", headers=headers).json()
+    assert (response["url"], response["secure"]) == ("https://library.example/where/", True)
     # It is not the same with an underscore, which could come round a proxy.
     headers = {"Host": "library.example", "X_Forwarded_Proto": "https"}
     assert client.get(f"{url}/where/", headers=headers).json()["secure"] is False
@@ -309,10 +309,10 @@ def test_where_the_application_is(site: Callable[..., Served], client: Client) -
 
 def test_mounted_below_the_root(site: Callable[..., Served], client: Client) -> None:
     url = site(4, "--script-name", "/library").url
-    answer = client.get(f"{url}/library/where/").json()
-    assert answer["path"] == answer["itself"] == "/library/where/"
-    assert answer["path_info"] == "/where/"
-    assert answer["url"] == f"{url}/library/where/"
+    response = client.get(f"{url}/library/where/").json()
+    assert response["path"] == response["itself"] == "/library/where/"
+    assert response["path_info"] == "/where/"
+    assert response["url"] == f"{url}/library/where/"
     moved = client.get(f"{url}/library/move/", allow_redirects=False)
     assert moved.headers["Location"] == "/library/form/"
     slash = client.get(f"{url}/library/where", allow_redirects=False)
@@ -330,10 +330,10 @@ def test_each_thread_keeps_its_connection_to_the_database(
     own_site: Callable[..., Served], tmp_path: Path
 ) -> None:
     server = own_site(4, DJANGO_SITE_CONN_MAX_AGE="600")
-    answers: list[dict[str, int]] = []
+    responses: list[dict[str, int]] = []
 
     def meet() -> None:
-        answers.append(requests.get(f"{server.url}/meet/", timeout=PATIENCE).json())
+        responses.append(requests.get(f"{server.url}/meet/", timeout=PATIENCE).json())
 
     for _ in range(5):
         callers = [threading.Thread(target=meet) for _ in range(4)]
@@ -341,10 +341,10 @@ def test_each_thread_keeps_its_connection_to_the_database(
             caller.start()
         for caller in callers:
             caller.join(PATIENCE)
-    assert len(answers) == 20
+    assert len(responses) == 20
     # Four threads, each with a connection of its own that it has kept.
-    assert len({answer["thread"] for answer in answers}) == 4
-    assert len({(answer["thread"], answer["connection"]) for answer in answers}) == 4
+    assert len({response["thread"] for response in responses}) == 4
+    assert len({(response["thread"], response["connection"]) for response in responses}) == 4
     assert connections(tmp_path) == {"open": 4}
     # At the end of a worker its threads forget what they have kept.
     assert server.stop() == 0
@@ -373,8 +373,8 @@ def test_a_request_is_finished_once_and_by_its_own_thread(
     for kind in kinds:
         url = f"{server.url}/finished/?kind={kind}"
         # A client that does not take all of a response, too.
-        with requests.get(url, stream=True, timeout=PATIENCE, allow_redirects=False) as answer:
-            answer.raw.read(1)
+        with requests.get(url, stream=True, timeout=PATIENCE, allow_redirects=False) as response:
+            response.raw.read(1)
         requests.head(url, timeout=PATIENCE)
 
     def finished() -> Counter[str]:

@@ -68,7 +68,7 @@ def echo(environ: Any, start_response: Any) -> Iterable[bytes]:
     return [environ["REQUEST_METHOD"].encode() + environ["wsgi.input"].read()]
 
 
-def answer(connection: http.client.HTTPConnection) -> tuple[int, str | None, bytes]:
+def read_response(connection: http.client.HTTPConnection) -> tuple[int, str | None, bytes]:
     response = connection.getresponse()
     return response.status, response.getheader("Connection"), response.read()
 
@@ -88,14 +88,14 @@ def test_a_response_without_a_length_does_not_end_its_connection() -> None:
 
 
 @pytest.mark.parametrize("application", [stream, echo])
-def test_the_last_answer_says_so_and_the_connection_is_closed(application: Any) -> None:
+def test_the_last_response_says_so_and_the_connection_is_closed(application: Any) -> None:
     with LiveServer(application) as server:
         connection = connect(server)
         connection.request("GET", "/", headers={"Connection": "keep-alive"})
-        assert answer(connection)[:2] == (200, None)
+        assert read_response(connection)[:2] == (200, None)
         socket = connection.sock.dup()
         connection.request("GET", "/", headers={"Connection": "close"})
-        assert answer(connection)[:2] == (200, "close")
+        assert read_response(connection)[:2] == (200, "close")
         assert socket.recv(1) == b""
         socket.close()
 
@@ -105,7 +105,7 @@ def test_a_request_leaves_nothing_for_the_next() -> None:
         connection = connect(server)
         for body in (b"{}", b"", b"[1]"):
             connection.request("POST", "/", body)
-            assert answer(connection) == (200, None, b"POST" + body)
+            assert read_response(connection) == (200, None, b"POST" + body)
         connection.close()
 
 
@@ -115,7 +115,7 @@ def test_one_thread_serves_several_connections() -> None:
         for _ in range(2):
             for connection in connections:
                 connection.request("GET", "/")
-                assert answer(connection) == (200, None, b"GET")
+                assert read_response(connection) == (200, None, b"GET")
         for connection in connections:
             connection.close()
 
@@ -130,12 +130,12 @@ def test_fields_with_underscores_are_dropped() -> None:
         connection = connect(server)
         fields = {"Some-Header": "good", "Some_Header": "bad", "Other_Header": "bad"}
         connection.request("GET", "/", headers=fields)
-        assert answer(connection) == (200, None, b"HTTP_SOME_HEADER:good")
+        assert read_response(connection) == (200, None, b"HTTP_SOME_HEADER:good")
         connection.close()
 
 
 @pytest.mark.parametrize("fields", [[], [("Content-Length", "5")]])
-def test_an_answer_to_head_has_no_body(fields: list[tuple[str, str]]) -> None:
+def test_a_response_to_head_has_no_body(fields: list[tuple[str, str]]) -> None:
     def application(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", fields)
         return [b"Hello"]

@@ -65,17 +65,17 @@ def test_tutorial_setting_up(start: Callable[..., Served], options: tuple[str, .
 def test_tutorial_blocking(start: Callable[..., Served]) -> None:
     script = EXAMPLES / "tutorial" / "2_blocking.py"
     server = start(sys.executable, script, "-w", "4", "--thread-workers", "10", *FREE_PORT)
-    answers: list[str] = []
+    responses: list[str] = []
 
     def post(text: str) -> None:
-        answers.append(requests.post(server.url, data=text, timeout=PATIENCE).text)
+        responses.append(requests.post(server.url, data=text, timeout=PATIENCE).text)
 
     threads = [threading.Thread(target=post, args=[f"text {n}"]) for n in range(40)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(PATIENCE)
-    assert sorted(answers) == sorted(f"TEXT {n}" for n in range(40))
+    assert sorted(responses) == sorted(f"TEXT {n}" for n in range(40))
     assert server.stop() == 0
 
 

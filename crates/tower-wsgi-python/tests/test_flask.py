@@ -66,10 +66,10 @@ def test_a_session_goes_through_all_workers(site: Callable[..., Served], threads
     cookies: dict[str, str] = {}
     for number in range(1, 1001):
         # A connection of its own, for any worker to take.
-        answer = requests.post(f"{server.url}/visits", cookies=cookies, timeout=PATIENCE)
-        cookies = answer.cookies.get_dict()
-        assert answer.json()["visits"] == number
-        seen.add(answer.json()["worker"])
+        response = requests.post(f"{server.url}/visits", cookies=cookies, timeout=PATIENCE)
+        cookies = response.cookies.get_dict()
+        assert response.json()["visits"] == number
+        seen.add(response.json()["worker"])
         if len(seen) == 2:
             break
     assert seen == set(workers(server))
@@ -78,21 +78,21 @@ def test_a_session_goes_through_all_workers(site: Callable[..., Served], threads
 @THREADS
 def test_forms(site: Callable[..., Served], client: Client, threads: int) -> None:
     url = f"{site(threads).url}/form"
-    answer = client.post(f"{url}?where=a+b&where=ü", data={"name": "Zoë & co", "tag": ["a", "b"]})
-    assert answer.json()["form"] == {"name": ["Zoë & co"], "tag": ["a", "b"]}
-    assert answer.json()["args"] == {"where": "a b"}
+    response = client.post(f"{url}?where=a+b&where=ü", data={"name": "Zoë & co", "tag": ["a", "b"]})
+    assert response.json()["form"] == {"name": ["Zoë & co"], "tag": ["a", "b"]}
+    assert response.json()["args"] == {"where": "a b"}
     files = [("file", ("ä.bin", b"\0\r\n--\xff")), ("file", ("two", b"")), ("other", ("x", b"y"))]
-    answer = client.post(url, data={"name": "Zoë"}, files=files)
-    assert answer.json()["form"] == {"name": ["Zoë"]}
-    assert answer.json()["files"] == {
+    response = client.post(url, data={"name": "Zoë"}, files=files)
+    assert response.json()["form"] == {"name": ["Zoë"]}
+    assert response.json()["files"] == {
         "file": [["ä.bin", "\0\r\n--\xff"], ["two", ""]],
         "other": [["x", "y"]],
     }
     assert client.post(url).json()["form"] == {}
     # A form without its length.
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = client.post(url, data=iter([b"name=in+", b"chunks"]), headers=headers)
-    assert answer.json()["form"] == {"name": ["in chunks"]}
+    response = client.post(url, data=iter([b"name=in+", b"chunks"]), headers=headers)
+    assert response.json()["form"] == {"name": ["in chunks"]}
 
 
 def test_json(site: Callable[..., Served], client: Client) -> None:
@@ -120,10 +120,10 @@ def test_a_large_upload_arrives_whole_and_not_in_memory(
         body, headers = form_with_file(blocks(100)), FORM_WITH_FILE
     else:
         body, headers = blocks(100), {"Content-Type": "application/octet-stream"}
-    answer = client.post(url, data=body, headers=headers).json()
-    assert answer["length"] == 100 * MEBIBYTE
-    assert answer["sha256"] == digest(blocks(100))
-    grown = most_memory(answer["worker"]) - before[answer["worker"]]
+    response = client.post(url, data=body, headers=headers).json()
+    assert response["length"] == 100 * MEBIBYTE
+    assert response["sha256"] == digest(blocks(100))
+    grown = most_memory(response["worker"]) - before[response["worker"]]
     assert grown < 20 * MEBIBYTE
 
 
@@ -135,8 +135,8 @@ def test_a_large_upload_with_its_length(
         file.writelines(blocks(100))
     server = site(4)
     with path.open("rb") as file:
-        answer = client.put(f"{server.url}/upload", data=file).json()
-    assert answer["sha256"] == digest(blocks(100))
+        response = client.put(f"{server.url}/upload", data=file).json()
+    assert response["sha256"] == digest(blocks(100))
     # Flask's own limit, and the server's.
     assert client.post(f"{server.url}/small", data=b"x" * 1000).text == "1000"
     assert client.post(f"{server.url}/small", data=b"x" * 1001).status_code == 413
@@ -152,13 +152,13 @@ def test_each_chunk_is_with_the_client_before_the_next_is_made(
     server = site(threads)
     with questions() as app:
         url = f"{server.url}/stream?chunks=5&ask={app.address}"
-        with requests.get(url, stream=True, timeout=PATIENCE) as answer:
-            assert "Content-Length" not in answer.headers
-            lines = answer.iter_lines(chunk_size=1)
+        with requests.get(url, stream=True, timeout=PATIENCE) as response:
+            assert "Content-Length" not in response.headers
+            lines = response.iter_lines(chunk_size=1)
             for number in range(5):
                 assert next(lines) == b"chunk %d" % number
-                assert app.answer() == f"made {number}"
-            assert app.answer() == "closed"
+                assert app.reply() == f"made {number}"
+            assert app.reply() == "closed"
             assert list(lines) == []
 
 
@@ -167,10 +167,10 @@ def test_a_client_that_leaves_ends_the_stream(site: Callable[..., Served], threa
     server = site(threads)
     with questions() as app:
         url = f"{server.url}/stream?chunks=1000000&ask={app.address}"
-        with requests.get(url, stream=True, timeout=PATIENCE) as answer:
-            assert next(answer.iter_lines(chunk_size=1)) == b"chunk 0"
+        with requests.get(url, stream=True, timeout=PATIENCE) as response:
+            assert next(response.iter_lines(chunk_size=1)) == b"chunk 0"
         asked = 0
-        while app.answer() != "closed":
+        while app.reply() != "closed":
             asked += 1
         assert asked < 1_000_000
 
@@ -180,7 +180,7 @@ def test_a_slow_client_holds_no_thread(site: Callable[..., Served]) -> None:
     for query in ("mebibytes=64", "mebibytes=64&length"):
         url = f"{server.url}/large?{query}"
         with requests.get(url, stream=True, timeout=PATIENCE) as slow:
-            # The only thread answers others, though little of this response is read.
+            # The only thread serves others, though little of this response is read.
             assert requests.get(server.url, timeout=PATIENCE).text == "an index"
             sha256, length = hashlib.sha256(), 0
             for piece in slow.iter_content(MEBIBYTE):
@@ -285,9 +285,9 @@ def test_the_end_of_an_enormous_file_comes_at_once(
 def test_a_file_in_memory(site: Callable[..., Served], client: Client, threads: int) -> None:
     url = f"{site(threads).url}/memory"
     content = bytes(range(256)) * 100
-    answer = client.get(url)
-    assert answer.content == content
-    assert "filename*=UTF-8''a%20%C3%BC.bin" in answer.headers["Content-Disposition"]
+    response = client.get(url)
+    assert response.content == content
+    assert "filename*=UTF-8''a%20%C3%BC.bin" in response.headers["Content-Disposition"]
     assert client.get(url, headers={"Range": "bytes=1-3"}).content == b"\1\2\3"
     assert client.get(url, headers={"If-None-Match": '"an-etag"'}).status_code == 304
     assert client.head(url).headers["Content-Length"] == str(len(content))
@@ -296,9 +296,9 @@ def test_a_file_in_memory(site: Callable[..., Served], client: Client, threads: 
 def test_redirects(site: Callable[..., Served], client: Client) -> None:
     url = site(4).url
     for code in (301, 302, 303, 307, 308):
-        answer = client.get(f"{url}/move?code={code}", allow_redirects=False)
-        assert answer.status_code == code
-        assert answer.headers["Location"] == "/form"
+        response = client.get(f"{url}/move?code={code}", allow_redirects=False)
+        assert response.status_code == code
+        assert response.headers["Location"] == "/form"
 
 
 def test_cookies(site: Callable[..., Served]) -> None:
@@ -310,9 +310,9 @@ def test_cookies(site: Callable[..., Served]) -> None:
         connection.putheader("Cookie", 'a=1; b="x y"')
         connection.putheader("Cookie", "c=é")
         connection.endheaders()
-        answer = connection.getresponse()
-        assert json.loads(answer.read()) == {"a": "1", "b": "x y", "c": "é"}
-    cookies = [value for name, value in answer.getheaders() if name.lower() == "set-cookie"]
+        response = connection.getresponse()
+        assert json.loads(response.read()) == {"a": "1", "b": "x y", "c": "é"}
+    cookies = [value for name, value in response.getheaders() if name.lower() == "set-cookie"]
     assert cookies == [
         "one=1; HttpOnly; Path=/; SameSite=Lax",
         r'two="with \"quotes\"\054 and\073 more"; Path=/cookies',
@@ -329,9 +329,9 @@ def test_error_pages(site: Callable[..., Served], client: Client, threads: int) 
     assert refused.status_code == 405
     assert set(re.split(", *", refused.headers["Allow"])) == {"GET", "HEAD", "OPTIONS"}
     for code in (400, 403, 410, 429, 503):
-        answer = client.get(f"{server.url}/abort/{code}")
-        assert answer.status_code == code
-        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        response = client.get(f"{server.url}/abort/{code}")
+        assert response.status_code == code
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     failed = client.get(f"{server.url}/fails")
     assert failed.status_code == 500
     assert "Internal Server Error" in failed.text
@@ -383,17 +383,17 @@ def test_where_the_application_is(site: Callable[..., Served], client: Client) -
         "X-Forwarded-For": "192.0.2.1",
         "X-Forwarded-Host": "evil.example",
     }
-    answer = client.get(f"{url}/where", headers=headers).json()
-    assert answer["outside"] == "http://shop.example/where"
-    assert (answer["secure"], answer["client"]) == (False, "127.0.0.1")
+    response = client.get(f"{url}/where", headers=headers).json()
+    assert response["outside"] == "http://shop.example/where"
+    assert (response["secure"], response["client"]) == (False, "127.0.0.1")
 
 
 def test_mounted_below_the_root(site: Callable[..., Served], client: Client) -> None:
     url = site(4, "--script-name", "/shop").url
-    answer = client.get(f"{url}/shop/where").json()
-    assert (answer["root"], answer["path"]) == ("/shop", "/where")
-    assert answer["itself"] == "/shop/where"
-    assert answer["outside"] == f"{url}/shop/where"
+    response = client.get(f"{url}/shop/where").json()
+    assert (response["root"], response["path"]) == ("/shop", "/where")
+    assert response["itself"] == "/shop/where"
+    assert response["outside"] == f"{url}/shop/where"
     moved = client.get(f"{url}/shop/move?code=302", allow_redirects=False)
     assert moved.headers["Location"] == "/shop/form"
     assert client.get(f"{url}/shop").text == "an index"
@@ -413,35 +413,35 @@ def test_methods(site: Callable[..., Served], client: Client, threads: int) -> N
 
 def test_four_threads_are_four_requests_at_once(site: Callable[..., Served]) -> None:
     server = site(4, workers=1)
-    answers: list[Any] = []
+    responses: list[Any] = []
 
     def meet(word: str) -> None:
         url = f"{server.url}/together/{word}?word={word}"
-        answers.append(requests.get(url, timeout=PATIENCE).json())
+        responses.append(requests.get(url, timeout=PATIENCE).json())
 
     for _ in range(5):
-        answers.clear()
+        responses.clear()
         callers = [threading.Thread(target=meet, args=[word]) for word in "abcd"]
         for caller in callers:
             caller.start()
         for caller in callers:
             caller.join(PATIENCE)
         # Each thread has a context of its own.
-        assert all(answer["word"] == answer["query"] for answer in answers)
-        assert sorted(answer["word"] for answer in answers) == list("abcd")
-        assert len({answer["thread"] for answer in answers}) == 4
+        assert all(response["word"] == response["query"] for response in responses)
+        assert sorted(response["word"] for response in responses) == list("abcd")
+        assert len({response["thread"] for response in responses}) == 4
 
 
 @pytest.mark.parametrize("kind", ["page", "empty", "stream"])
 def test_the_client_does_not_wait_until_the_response_is_closed(
     site: Callable[..., Served], kind: str
 ) -> None:
-    # Many do work then, by `call_on_close`. On the event loop there is nobody else to send it.
+    # Many do work then, by `call_on_close`. On the event loop there is no other thread to send it.
     server = site(4)
     with questions() as app:
         url = f"{server.url}/after?kind={kind}&ask={app.address}"
         page = requests.get(url, timeout=PATIENCE).text
         assert page == {"page": "a page", "empty": "", "stream": "a stream"}[kind]
-        assert app.answer() == "closed"
+        assert app.reply() == "closed"
         assert requests.head(url, timeout=PATIENCE).status_code == 200
-        assert app.answer() == "closed"
+        assert app.reply() == "closed"

@@ -37,7 +37,7 @@ def broken(environ: Any, start_response: Any) -> list[bytes]:
 
 
 class TestChain:
-    def test_the_first_answer_wins(self) -> None:
+    def test_the_first_response_is_sent(self) -> None:
         handler = wsgi.WsgiHandler([not_mine, hello, broken])
         assert call(handler, environ()).body == b"hello"
 
@@ -47,9 +47,9 @@ class TestChain:
             return wsgi.WsgiResponse(418, "no coffee")
 
         handler = wsgi.WsgiHandler([not_mine, teapot, broken], response_middleware)
-        answer = call(handler, environ())
-        assert (answer.code, answer.body) == (418, b"no coffee")
-        assert answer.headers["content-length"] == "9"
+        response = call(handler, environ())
+        assert (response.code, response.body) == (418, b"no coffee")
+        assert response.headers["content-length"] == "9"
 
     @pytest.mark.parametrize("response_middleware", [[], [lambda environ, response: None]])
     @pytest.mark.parametrize("kind", ["coroutine", "Future", "async_generator"])
@@ -74,8 +74,8 @@ class TestChain:
             return made[kind]()
 
         request = environ()
-        answer = call(wsgi.WsgiHandler([application], response_middleware), request)
-        assert answer.code == 500
+        response = call(wsgi.WsgiHandler([application], response_middleware), request)
+        assert response.code == 500
         text = f"TypeError: a middleware returned {kind}, which is asynchronous"
         assert text in request["wsgi.errors"].getvalue()
 
@@ -110,7 +110,7 @@ class TestChain:
         with pytest.raises(TypeError, match="a response middleware returned coroutine"):
             call(wsgi.WsgiHandler([hello], [late]), environ())  # type: ignore[list-item]
 
-    def test_an_empty_answer_is_an_answer(self) -> None:
+    def test_an_empty_response_is_a_response(self) -> None:
         def empty(environ: Any, start_response: Any) -> list[bytes]:
             start_response("200 OK", [("Content-Type", "text/plain")])
             return []
@@ -118,16 +118,16 @@ class TestChain:
         assert call(wsgi.WsgiHandler([empty, broken]), environ()).code == 200
 
     @pytest.mark.parametrize("middleware", [[], [not_mine], [wsgi.wait_for_body_middleware]])
-    def test_nobody_answers(self, middleware: Any) -> None:
-        answer = call(wsgi.WsgiHandler(middleware), environ())
-        assert answer.code == 404
-        assert answer.body == b"404 Not Found\nCannot find what you are looking for.\n"
+    def test_no_middleware_responds(self, middleware: Any) -> None:
+        response = call(wsgi.WsgiHandler(middleware), environ())
+        assert response.code == 404
+        assert response.body == b"404 Not Found\nCannot find what you are looking for.\n"
 
     def test_an_exception_is_a_500_that_tells_the_client_nothing(self) -> None:
         request = environ()
-        answer = call(wsgi.WsgiHandler([broken]), request)
-        assert answer.code == 500
-        assert b"disk" not in answer.body
+        response = call(wsgi.WsgiHandler([broken]), request)
+        assert response.code == 500
+        assert b"disk" not in response.body
         assert "OSError: the disk is full" in request["wsgi.errors"].getvalue()
 
     def test_an_exception_after_the_start_replaces_the_response(self) -> None:
@@ -136,10 +136,10 @@ class TestChain:
             raise wsgi.BadRequest("no such picture")
 
         for middleware in ([], [lambda environ, response: None]):
-            answer = call(wsgi.WsgiHandler([fails_late], middleware), environ())
-            assert answer.code == 400
-            assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-            assert answer.body == b"400 Bad Request\nno such picture\n"
+            response = call(wsgi.WsgiHandler([fails_late], middleware), environ())
+            assert response.code == 400
+            assert response.headers["content-type"] == "text/plain; charset=utf-8"
+            assert response.body == b"400 Bad Request\nno such picture\n"
 
     def test_an_exception_after_the_first_byte_is_raised(self) -> None:
         def fails_later(environ: Any, start_response: Any) -> list[bytes]:
@@ -151,7 +151,7 @@ class TestChain:
             with pytest.raises(OSError, match="disk"):
                 call(wsgi.WsgiHandler([fails_later], middleware), environ())
 
-    def test_what_ends_the_process_is_no_answer(self) -> None:
+    def test_what_ends_the_process_becomes_no_response(self) -> None:
         def leaves(environ: Any, start_response: Any) -> list[bytes]:
             sys.exit(3)
 
@@ -176,7 +176,7 @@ class TestNativeApplication:
         assert not isinstance(native, wsgi.WsgiHandler)
         assert call(native, environ()).body == b"hello"
 
-    def test_it_still_answers_as_the_chain_does(self) -> None:
+    def test_it_still_responds_as_the_chain_does(self) -> None:
         assert call(self.chain(not_mine), environ()).code == 404
         assert call(self.chain(broken), environ()).code == 500
 

@@ -41,9 +41,9 @@ class TestCleanPath:
 
     def test_the_client_is_redirected(self) -> None:
         handler = wsgi.WsgiHandler([wsgi.clean_path_middleware, hello])
-        answer = call(handler, wsgi.test_wsgi_environ(extra={"PATH_INFO": "/a//b"}))
-        assert (answer.status, answer.headers["location"]) == ("302 Found", "/a/b")
-        assert (answer.body, answer.headers["content-length"]) == (b"", "0")
+        response = call(handler, wsgi.test_wsgi_environ(extra={"PATH_INFO": "/a//b"}))
+        assert (response.status, response.headers["location"]) == ("302 Found", "/a/b")
+        assert (response.body, response.headers["content-length"]) == (b"", "0")
 
     def test_a_clean_path_goes_on(self) -> None:
         handler = wsgi.WsgiHandler([wsgi.clean_path_middleware, hello])
@@ -122,8 +122,8 @@ class TestErrorPages:
 
         headers = {"Accept": accept} if accept else {}
         environ = wsgi.test_wsgi_environ("/", method, headers, extra={"wsgi.errors": io.StringIO()})
-        answer = call(wsgi.WsgiHandler([application]), environ)
-        return answer, environ["wsgi.errors"].getvalue()
+        response = call(wsgi.WsgiHandler([application]), environ)
+        return response, environ["wsgi.errors"].getvalue()
 
     @pytest.mark.parametrize(
         ("accept", "content_type"),
@@ -141,32 +141,32 @@ class TestErrorPages:
         ],
     )
     def test_the_client_chooses_the_form(self, accept: str, content_type: str) -> None:
-        answer, _ = self.page(wsgi.PermissionDenied("<no & no>"), accept)
-        assert answer.status == "403 Forbidden"
-        assert answer.headers["content-type"].partition(";")[0] == content_type
-        assert answer.headers["vary"] == "Accept"
-        assert answer.headers["content-length"] == str(len(answer.body))
+        response, _ = self.page(wsgi.PermissionDenied("<no & no>"), accept)
+        assert response.status == "403 Forbidden"
+        assert response.headers["content-type"].partition(";")[0] == content_type
+        assert response.headers["vary"] == "Accept"
+        assert response.headers["content-length"] == str(len(response.body))
         if content_type == "application/json":
-            assert json.loads(answer.body) == {
+            assert json.loads(response.body) == {
                 "status": 403,
                 "error": "Forbidden",
                 "message": "<no & no>",
             }
         elif content_type == "text/html":
-            assert b"<h1>403 Forbidden</h1>\n<p>&lt;no &amp; no&gt;</p>" in answer.body
+            assert b"<h1>403 Forbidden</h1>\n<p>&lt;no &amp; no&gt;</p>" in response.body
         else:
-            assert answer.body == b"403 Forbidden\n<no & no>\n"
+            assert response.body == b"403 Forbidden\n<no & no>\n"
 
     def test_a_head_gets_the_length_only(self) -> None:
-        answer, _ = self.page(wsgi.Http404(), method="HEAD")
-        assert answer.body == b""
-        assert int(answer.headers["content-length"]) > 10
+        response, _ = self.page(wsgi.Http404(), method="HEAD")
+        assert response.body == b""
+        assert int(response.headers["content-length"]) > 10
 
     def test_headers_of_the_exception_are_sent(self) -> None:
-        answer, _ = self.page(wsgi.Http401('Basic realm="here"'))
-        assert (answer.code, answer.headers["www-authenticate"]) == (401, 'Basic realm="here"')
-        answer, _ = self.page(wsgi.MethodNotAllowed(headers=[("Allow", "GET"), ("Allow", "PUT")]))
-        assert (answer.code, answer.headers["allow"]) == (405, "GET, PUT")
+        response, _ = self.page(wsgi.Http401('Basic realm="here"'))
+        assert (response.code, response.headers["www-authenticate"]) == (401, 'Basic realm="here"')
+        response, _ = self.page(wsgi.MethodNotAllowed(headers=[("Allow", "GET"), ("Allow", "PUT")]))
+        assert (response.code, response.headers["allow"]) == (405, "GET, PUT")
 
     @pytest.mark.parametrize(
         ("error", "status"),
@@ -183,10 +183,10 @@ class TestErrorPages:
         ],
     )
     def test_the_status(self, error: Exception, status: str) -> None:
-        answer, log = self.page(error)
-        assert answer.status.lower() == status.lower()
+        response, log = self.page(error)
+        assert response.status.lower() == status.lower()
         # What is the server's fault is logged, what is the client's is not.
-        assert (type(error).__name__ in log) is (answer.code >= 500)
+        assert (type(error).__name__ in log) is (response.code >= 500)
 
     def test_an_unprocessable_entity(self) -> None:
         assert self.page(wsgi.UnprocessableEntity("no"))[0].code == 422
@@ -198,17 +198,17 @@ class TestErrorPages:
         assert self.page(FromElsewhere())[0].code == 500
 
     def test_a_location_cannot_hold_a_header(self) -> None:
-        answer, _ = self.page(wsgi.HttpRedirect("/a\r\nSet-Cookie: b"))
-        assert answer.headers["location"] == "/a%0D%0ASet-Cookie:%20b"
-        assert "set-cookie" not in answer.headers
+        response, _ = self.page(wsgi.HttpRedirect("/a\r\nSet-Cookie: b"))
+        assert response.headers["location"] == "/a%0D%0ASet-Cookie:%20b"
+        assert "set-cookie" not in response.headers
 
 
 class TestResponse:
     def test_text_bytes_and_nothing(self) -> None:
-        answer = call(wsgi.WsgiResponse(201, "Zoë"), wsgi.test_wsgi_environ())
-        assert answer.status == "201 Created"
-        assert answer.body == "Zoë".encode()
-        assert answer.headers == {
+        response = call(wsgi.WsgiResponse(201, "Zoë"), wsgi.test_wsgi_environ())
+        assert response.status == "201 Created"
+        assert response.body == "Zoë".encode()
+        assert response.headers == {
             "content-type": "text/plain; charset=utf-8",
             "content-length": "4",
         }
@@ -216,8 +216,8 @@ class TestResponse:
         assert (
             call(response, wsgi.test_wsgi_environ()).headers["content-type"] == "application/json"
         )
-        answer = call(wsgi.WsgiResponse(204), wsgi.test_wsgi_environ())
-        assert (answer.headers, answer.body) == ({}, b"")
+        response = call(wsgi.WsgiResponse(204), wsgi.test_wsgi_environ())
+        assert (response.headers, response.body) == ({}, b"")
 
     def test_a_status_in_full(self) -> None:
         response = wsgi.WsgiResponse("299 Fine", (), [("X-A", "1"), ("X-A", "2")])

@@ -54,9 +54,9 @@ class Client:
     url: str
     keep_alive: bool
     post: bool
-    answered: list[str] = field(default_factory=list)
+    handled: list[str] = field(default_factory=list)
     pids: dict[int, int] = field(default_factory=dict)
-    """How many answers each process has given."""
+    """The number of responses of each process."""
     failures: list[tuple[str, bool, Exception]] = field(default_factory=list)
     """The path, whether the connection had been used before, and what happened."""
 
@@ -84,7 +84,7 @@ class Client:
                 self._request(connection, path)
             except ConnectionRefusedError as error:
                 self.failures.append((path, False, error))
-                # Nobody listens any more.
+                # The server no longer listens.
                 break
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append((path, used, error))
@@ -106,7 +106,7 @@ class Client:
         if length != (len(BODY) if self.post else 0):
             raise http.client.HTTPException(f"it has seen {length} bytes of {len(BODY)}")
         self.pids[pid] = self.pids.get(pid, 0) + 1
-        self.answered.append(path)
+        self.handled.append(path)
 
 
 class Shop:
@@ -134,15 +134,15 @@ class Shop:
                 for twin in range(2):
                     name = f"{keep_alive:d}{post:d}{twin}"
                     self.clients.append(Client(name, self.server.url, keep_alive, post))
-        self.wait_for_answers()
+        self.wait_for_responses()
 
-    def wait_for_answers(self) -> None:
+    def wait_for_responses(self) -> None:
         """Each client gets some more."""
-        wanted = [len(client.answered) + 5 for client in self.clients]
+        wanted = [len(client.handled) + 5 for client in self.clients]
         wait(
-            "answers for all",
+            "responses for all",
             lambda: all(
-                len(client.answered) >= count
+                len(client.handled) >= count
                 for client, count in zip(self.clients, wanted, strict=True)
             ),
         )
@@ -180,14 +180,14 @@ def shop(serve: Callable[..., Served], tmp_path: Path) -> Iterator[Shop]:
     shop.close()
 
 
-def test_a_stop_under_load_answers_what_has_begun(shop: Shop) -> None:
+def test_a_stop_under_load_completes_what_has_begun(shop: Shop) -> None:
     shop.open()
     assert shop.server.stop() == 0
     shop.close()
     seen = shop.seen()
-    assert sum(len(client.answered) for client in shop.clients) > 0
+    assert sum(len(client.handled) for client in shop.clients) > 0
     for path, used, error in shop.failures():
-        # The application has answered all that it was called for.
+        # The application has completed all of its calls.
         assert path not in seen, (path, error)
         # Only a client that uses a connection again may meet its end: RFC 9112 section 9.3.1.
         assert used or isinstance(error, ConnectionRefusedError), (path, error)
@@ -196,16 +196,16 @@ def test_a_stop_under_load_answers_what_has_begun(shop: Shop) -> None:
 
 def test_a_killed_worker_loses_only_what_it_was_running(shop: Shop) -> None:
     shop.open()
-    wait("answers of both", lambda: len({pid for one in shop.clients for pid in one.pids}) == 2)
+    wait("responses of both", lambda: len({pid for one in shop.clients for pid in one.pids}) == 2)
     victim, sibling = shop.imports()
     os.kill(victim, signal.SIGKILL)
     # The other serves while the new one imports.
     shop.server.wait_for_log("killed by SIGKILL")
-    shop.wait_for_answers()
+    shop.wait_for_responses()
     assert len(shop.imports()) <= 3
     shop.server.wait_for_log("worker replaced")
     (successor,) = set(shop.imports()) - {victim, sibling}
-    wait("an answer of the new one", lambda: any(successor in one.pids for one in shop.clients))
+    wait("a response of the new one", lambda: any(successor in one.pids for one in shop.clients))
     shop.close()
     for client in shop.clients:
         assert len(client.failures) <= 1, client.failures
@@ -223,7 +223,7 @@ def test_reloads_under_load_lose_no_request(shop: Shop) -> None:
         shop.server.wait_for_log(r"\breloaded\b")
         after = shop.imports()[len(before) :]
         assert len(after) == 2
-        shop.wait_for_answers()
+        shop.wait_for_responses()
     shop.close()
     assert shop.failures() == []
     assert len({pid for client in shop.clients for pid in client.pids}) > RELOADS
@@ -259,7 +259,7 @@ def test_an_application_that_cannot_be_imported_any_more_leaves_the_old_workers(
     shop.write("app.py", SOURCE + "\n1 / 0\n")
     shop.reload()
     shop.server.wait_for_log("ZeroDivisionError: division by zero")
-    shop.wait_for_answers()
+    shop.wait_for_responses()
     assert {pid for client in shop.clients for pid in client.pids} <= old
     # The next reload works again.
     shop.write("app.py", SOURCE)
@@ -267,7 +267,7 @@ def test_an_application_that_cannot_be_imported_any_more_leaves_the_old_workers(
     shop.server.wait_for_log(r"\breloaded\b")
     new = set(shop.imports()[-2:])
     assert not new & old
-    wait("an answer of a new one", lambda: any(new & set(one.pids) for one in shop.clients))
+    wait("a response of a new one", lambda: any(new & set(one.pids) for one in shop.clients))
     shop.close()
     assert shop.failures() == []
     assert shop.server.stop() == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper
 
 import pytest
-from conftest import Answer, call
+from conftest import Response, call
 
 from tower_wsgi import wsgi
 
@@ -24,7 +24,7 @@ def request(encoding: str | None = "gzip", method: str = "GET", **extra: Any) ->
 
 
 class App:
-    """Answers in one of the ways that PEP 3333 allows, and counts how often it is closed."""
+    """Responds in one of the ways that PEP 3333 allows, and counts how often it is closed."""
 
     def __init__(
         self, *chunks: bytes, way: str = "list", headers: Any = (), status: str = "200 OK"
@@ -46,7 +46,7 @@ class App:
             return _Iterable(self, iter(()))
         if self.way == "file":
             start_response(self.status, self.headers)
-            # It is kept, so that it is not closed because nobody has it any more.
+            # It is kept, so that the garbage collector does not close it.
             self.file = _File(self, b"".join(self.chunks))
             return environ["wsgi.file_wrapper"](self.file, 100)
         if self.way == "iterable":
@@ -85,7 +85,7 @@ class _File(io.BytesIO):
 WAYS = ["list", "iterable", "generator", "write", "file"]
 
 
-def answer(app: App, *middleware: Any, environ: Any = None) -> Answer:
+def respond(app: App, *middleware: Any, environ: Any = None) -> Response:
     result = call(wsgi.WsgiHandler([app], middleware), environ or request())
     assert app.closed == (app.way != "list"), "each body is closed exactly once"
     return result
@@ -102,7 +102,7 @@ class TestEditing:
             response.status = "203 Edited"
             return response
 
-        result = answer(App(b"one", b"", b"two", way=way), first, second)
+        result = respond(App(b"one", b"", b"two", way=way), first, second)
         assert result.status == "203 Edited"
         assert result.headers["x-order"] == "first second"
         assert result.body == b"onetwo"
@@ -114,12 +114,12 @@ class TestEditing:
             assert chunks is not None
             response.content = (chunk.upper() for chunk in chunks)
 
-        assert answer(App(b"one", b"two", way=way), shout).body == b"ONETWO"
+        assert respond(App(b"one", b"two", way=way), shout).body == b"ONETWO"
 
         def replace(environ: Any, response: wsgi.WsgiResponse) -> wsgi.WsgiResponse:
             return wsgi.WsgiResponse(403, "not for you")
 
-        result = answer(App(b"one", b"two", way=way), replace)
+        result = respond(App(b"one", b"two", way=way), replace)
         assert (result.status, result.body) == ("403 Forbidden", b"not for you")
 
     def test_the_content_of_what_is_pushed_cannot_be_edited(self) -> None:
@@ -231,7 +231,7 @@ class TestGZip:
     def test_a_known_length_is_compressed(self, way: str) -> None:
         headers = [("Content-Length", str(len(TEXT))), ("ETag", '"1"'), ("Accept-Ranges", "bytes")]
         app = App(TEXT[:700], TEXT[700:], way=way, headers=headers)
-        result = answer(app, wsgi.GZipMiddleware())
+        result = respond(app, wsgi.GZipMiddleware())
         assert result.headers["content-encoding"] == "gzip"
         assert result.headers["etag"] == 'W/"1"'
         assert "accept-ranges" not in result.headers
@@ -242,13 +242,13 @@ class TestGZip:
 
     @pytest.mark.parametrize("way", ["iterable", "generator", "file", "write"])
     def test_a_stream_goes_as_it_comes(self, way: str) -> None:
-        result = answer(App(TEXT[:700], TEXT[700:], way=way), wsgi.GZipMiddleware())
+        result = respond(App(TEXT[:700], TEXT[700:], way=way), wsgi.GZipMiddleware())
         assert "content-encoding" not in result.headers
         assert result.body == TEXT
 
     def test_what_is_pushed_is_not_compressed_even_if_its_length_is_known(self) -> None:
         app = App(TEXT, way="write", headers=[("Content-Length", str(len(TEXT)))])
-        result = answer(app, wsgi.GZipMiddleware())
+        result = respond(app, wsgi.GZipMiddleware())
         assert "content-encoding" not in result.headers
         assert result.body == TEXT
 
@@ -271,13 +271,13 @@ class TestGZip:
         ],
     )
     def test_the_client_decides(self, encoding: str | None, compressed: bool) -> None:
-        result = answer(App(TEXT), wsgi.GZipMiddleware(), environ=request(encoding))
+        result = respond(App(TEXT), wsgi.GZipMiddleware(), environ=request(encoding))
         assert ("content-encoding" in result.headers) is compressed
         assert result.headers["vary"] == "Accept-Encoding"
 
     def test_the_shortest_that_is_compressed(self) -> None:
-        assert "content-encoding" in answer(App(TEXT[:200]), wsgi.GZipMiddleware()).headers
-        assert "content-encoding" in answer(App(TEXT[:10]), wsgi.GZipMiddleware(10)).headers
+        assert "content-encoding" in respond(App(TEXT[:200]), wsgi.GZipMiddleware()).headers
+        assert "content-encoding" in respond(App(TEXT[:10]), wsgi.GZipMiddleware(10)).headers
 
     @pytest.mark.parametrize(
         "app",
@@ -289,7 +289,7 @@ class TestGZip:
         ],
     )
     def test_what_is_not_for_it_goes_as_it_is(self, app: App) -> None:
-        result = answer(app, wsgi.GZipMiddleware())
+        result = respond(app, wsgi.GZipMiddleware())
         assert result.body == b"".join(app.chunks)
         assert result.headers["vary"] == "Accept-Encoding"
 
@@ -310,11 +310,11 @@ class TestGZip:
     ) -> None:
         app = App(TEXT)
         app.headers = [("Content-Type", content_type)]
-        assert ("content-encoding" in answer(app, wsgi.GZipMiddleware()).headers) is compressed
+        assert ("content-encoding" in respond(app, wsgi.GZipMiddleware()).headers) is compressed
 
     def test_a_head_has_no_length_of_other_content(self) -> None:
         app = App(TEXT, way="file", headers=[("Content-Length", str(len(TEXT)))])
-        result = answer(app, wsgi.GZipMiddleware(), environ=request(method="HEAD"))
+        result = respond(app, wsgi.GZipMiddleware(), environ=request(method="HEAD"))
         assert result.headers["content-length"] == str(len(TEXT))
         assert "content-encoding" not in result.headers
 
@@ -328,21 +328,21 @@ class TestGZip:
     )
     def test_vary_is_added_once(self, vary: str, expected: str) -> None:
         app = App(TEXT, headers=[("Vary", vary)])
-        assert answer(app, wsgi.GZipMiddleware()).headers["vary"] == expected
+        assert respond(app, wsgi.GZipMiddleware()).headers["vary"] == expected
 
 
 class TestAccessControl:
     def test_the_headers_are_added(self) -> None:
-        result = answer(App(), wsgi.AccessControl())
+        result = respond(App(), wsgi.AccessControl())
         assert result.headers["access-control-allow-origin"] == "*"
         assert "access-control-allow-methods" not in result.headers
 
     def test_with_methods(self) -> None:
         for methods in ("GET, POST", ["GET", "POST"]):
-            result = answer(App(), wsgi.AccessControl("https://example.org", methods))
+            result = respond(App(), wsgi.AccessControl("https://example.org", methods))
             assert result.headers["access-control-allow-origin"] == "https://example.org"
             assert result.headers["access-control-allow-methods"] == "GET, POST"
 
     def test_only_a_success_can_be_read(self) -> None:
-        result = answer(App(status="401 Unauthorized"), wsgi.AccessControl())
+        result = respond(App(status="401 Unauthorized"), wsgi.AccessControl())
         assert "access-control-allow-origin" not in result.headers

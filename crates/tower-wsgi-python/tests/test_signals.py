@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from conftest import Served
 
-# Each signal is told in a file, so that no request wakes Python up.
+# Each signal is recorded in a file, so that no request wakes Python up.
 TELLING = """
 import os
 import signal
@@ -30,7 +30,7 @@ import subprocess
 import threading
 
 def tell(text):
-    with open(os.environ["TOLD"], "a") as file:
+    with open(os.environ["RECORD"], "a") as file:
         file.write(f"{text}\\n")
 
 def handler(number, frame):
@@ -94,10 +94,10 @@ def get(url: str) -> str:
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    path = tmp_path / "told"
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    path = tmp_path / "record"
     path.touch()
-    monkeypatch.setenv("TOLD", str(path))
+    monkeypatch.setenv("RECORD", str(path))
     return lambda: path.read_text().split()
 
 
@@ -114,7 +114,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[s
 def test_handlers_run_without_waiting_for_a_request(
     start: Callable[..., Served],
     tmp_path: Path,
-    told: Callable[[], list[str]],
+    recorded: Callable[[], list[str]],
     program: str,
     options: str,
 ) -> None:
@@ -129,16 +129,16 @@ def test_handlers_run_without_waiting_for_a_request(
     server = start(*command, "--bind", "127.0.0.1:0", *options.split())
     pid = int(get(server.url))
     os.kill(pid, signal.SIGUSR1)
-    wait_until(lambda: told() == ["SIGUSR1"])
+    wait_until(lambda: recorded() == ["SIGUSR1"])
     for path, name in (("alarm", "SIGALRM"), ("child", "SIGCHLD"), ("prof", "SIGPROF")):
         get(f"{server.url}/{path}")
-        wait_until(lambda name=name: name in told())  # type: ignore[misc]
-    assert "SIGWINCH" not in told()
+        wait_until(lambda name=name: name in recorded())  # type: ignore[misc]
+    assert "SIGWINCH" not in recorded()
     get(f"{server.url}/fork")
     assert int(get(server.url)) == pid
     assert server.stop() == 0
     # Once, in the child: the parent ran handlers until its end.
-    assert told().count("SIGWINCH") <= 1
+    assert recorded().count("SIGWINCH") <= 1
     assert "raised" not in server.log
 
 
@@ -156,8 +156,8 @@ def test_handlers_run_while_a_live_server_stops() -> None:
         raise LookupError
 
     server = LiveServer(application)
-    answers: list[str] = []
-    client = threading.Thread(target=lambda: answers.append(get(server.url)))
+    responses: list[str] = []
+    client = threading.Thread(target=lambda: responses.append(get(server.url)))
     client.start()
     assert called.wait(PATIENCE)
     before = signal.signal(signal.SIGUSR1, interrupt)
@@ -173,7 +173,7 @@ def test_handlers_run_while_a_live_server_stops() -> None:
         finish.set()
         signal.signal(signal.SIGUSR1, before)
     client.join(PATIENCE)
-    assert answers == ["done"]
+    assert responses == ["done"]
 
 
 RAISING = """
@@ -224,7 +224,7 @@ import os
 import signal
 
 def handler(number, frame):
-    with open(os.environ["TOLD"], "a") as file:
+    with open(os.environ["RECORD"], "a") as file:
         file.write("handled\\n")
 
 signal.signal(signal.{name}, handler)
@@ -238,13 +238,13 @@ def application(environ, start_response):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_handler_for_a_signal_that_stops_does_not_keep_the_server_from_it(
-    serve: Callable[..., Served], told: Callable[[], list[str]], name: str, count: int
+    serve: Callable[..., Served], recorded: Callable[[], list[str]], name: str, count: int
 ) -> None:
     source = STOPPING.format(name=name)
     server = serve("app:application", "--workers", str(count), source=source)
     (process,) = workers(server) if count else (server.process.pid,)
     os.kill(process, getattr(signal, name))
-    wait_until(lambda: told() == ["handled"])
+    wait_until(lambda: recorded() == ["handled"])
     if count:
         # It drains, and another takes its place.
         wait_until(lambda: workers(server) not in ([], [process]))
@@ -308,7 +308,7 @@ server = wsgi.WSGIServer(application, workers=0)
 thread = threading.Thread(target=lambda: codes.append(server.start()))
 thread.start()
 thread.join()
-print("the main thread goes on:", codes, flush=True)
+print("the main thread continues:", codes, flush=True)
 """
 
 
@@ -319,5 +319,5 @@ def test_a_server_in_another_thread_than_the_main_one_leaves_the_program_to_it(
     server = start(sys.executable, "program.py", "--bind", "127.0.0.1:0")
     assert get(server.url) == "here"
     assert server.stop() == 0
-    assert "the main thread goes on: [0]" in server.log
+    assert "the main thread continues: [0]" in server.log
     assert "Traceback" not in server.log

@@ -26,7 +26,7 @@ THREADS = {"pool": 3, "loop": 0}
 
 
 class Server:
-    """A server whose log is a file: nobody has to read what ten thousand errors tell."""
+    """A server whose log is a file, so that ten thousand errors do not fill a pipe."""
 
     def __init__(self, mode: str, folder: Path) -> None:
         self.threads = THREADS[mode]

@@ -143,7 +143,7 @@ called = threading.Event()
 def application(environ, start_response):
     called.set()
     time.sleep(0.5)
-    done.append("answered")
+    done.append("served")
     start_response("200 OK", [])
     return [b"hello"]
 
@@ -154,7 +154,7 @@ called.wait()
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE
     )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "['answered']\n", "")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "['served']\n", "")
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ import threading
 import time
 import weakref
 
-PATH = os.environ["TOLD"]
+PATH = os.environ["RECORD"]
 
 def tell(text):
     with open(PATH, "a") as file:
@@ -125,7 +125,7 @@ def application(environ, start_response):
 @pytest.mark.parametrize("threads", [0, 3])
 def test_a_worker_ends_in_order(tmp_path: Path, threads: int, path: str) -> None:
     (tmp_path / "app.py").write_text(ENDING)
-    told = tmp_path / "told"
+    record = tmp_path / "record"
     process = subprocess.Popen(
         [
             *(
@@ -140,7 +140,7 @@ def test_a_worker_ends_in_order(tmp_path: Path, threads: int, path: str) -> None
             ),
             *("--workers", "2", "--thread-workers", str(threads), "--graceful-timeout", "20"),
         ],
-        env={**os.environ, "TOLD": str(told), "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "RECORD": str(record), "PYTHONUNBUFFERED": "1"},
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -160,13 +160,13 @@ def test_a_worker_ends_in_order(tmp_path: Path, threads: int, path: str) -> None
         for _ in range(50):
             with socket.create_connection((address[1], int(address[2])), PATIENCE) as client:
                 client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-                answer = b""
+                response = b""
                 while data := client.recv(65536):
-                    answer += data
+                    response += data
             if path == "/exit":
-                assert answer.startswith(b"HTTP/1.0 500 ")
+                assert response.startswith(b"HTTP/1.0 500 ")
             else:
-                workers.add(int(answer.rpartition(b"\r\n")[2]))
+                workers.add(int(response.rpartition(b"\r\n")[2]))
         process.send_signal(signal.SIGTERM)
         rest, _ = process.communicate(timeout=PATIENCE)
     finally:
@@ -178,7 +178,7 @@ def test_a_worker_ends_in_order(tmp_path: Path, threads: int, path: str) -> None
     other = [line for line in log.splitlines() if line and not re.match(r"\d{4}-\d\d-\d\dT", line)]
     assert not other or path == "/exit", log
     assert not re.search(r"Fatal Python error|panicked|SIG[A-Z]+|core dumped|killed", log), log
-    events = [line.split(" ", 1) for line in told.read_text().splitlines()]
+    events = [line.split(" ", 1) for line in record.read_text().splitlines()]
     exits = [int(process) for process, event in events if event == "atexit"]
     # Each worker, once; the supervisor has no application.
     assert len(exits) == len(set(exits)) == 2
@@ -282,11 +282,11 @@ def trace(frame, event, argument):
 threading.setprofile(trace)
 
 def tell(text):
-    with open(os.environ["TOLD"], "a") as file:
+    with open(os.environ["RECORD"], "a") as file:
         file.write(f"{text}\\n")
 
 def work():
-    # Until the process ends, but for that it would go on for ever.
+    # Until the process ends; otherwise it would continue forever.
     while threading.main_thread().is_alive():
         time.sleep(0.01)
     tell("worked")
@@ -301,21 +301,21 @@ def application(environ, start_response):
     path = environ["PATH_INFO"]
     here = threading.current_thread()
     child = threading.Thread(target=work, name="mailer")
-    answer = [here.name, here.daemon, child.daemon, getattr(traced, "calls", 0) > 0]
+    names = [here.name, here.daemon, child.daemon, getattr(traced, "calls", 0) > 0]
     if path == "/thread":
         child.start()
     elif path == "/executor":
         ThreadPoolExecutor(1, "mailer").submit(work_in_executor)
     elif path == "/stubborn":
         threading.Thread(target=release.wait, name="stubborn").start()
-        # A daemon is not waited for, and not told of.
+        # A daemon is neither waited for nor reported.
         threading.Thread(target=release.wait, name="daemon", daemon=True).start()
     elif path == "/executor-stubborn":
         ThreadPoolExecutor(1, "stubborn").submit(release.wait)
     elif path == "/names":
-        answer = sorted(thread.name for thread in threading.enumerate())
+        names = sorted(thread.name for thread in threading.enumerate())
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [repr(answer).encode()]
+    return [repr(names).encode()]
 
 import atexit
 atexit.register(tell, "atexit")
@@ -323,16 +323,16 @@ atexit.register(tell, "atexit")
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    path = tmp_path / "told"
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    path = tmp_path / "record"
     path.touch()
-    monkeypatch.setenv("TOLD", str(path))
+    monkeypatch.setenv("RECORD", str(path))
     return lambda: path.read_text().split()
 
 
 @pytest.mark.parametrize(("threads", "name"), [(0, "server"), (2, r"worker-thread-[12]")])
 def test_the_servers_threads_are_threads_of_python(
-    serve: Callable[..., Served], told: Callable[[], list[str]], threads: int, name: str
+    serve: Callable[..., Served], recorded: Callable[[], list[str]], threads: int, name: str
 ) -> None:
     options = ["--workers", "1", "--thread-workers", str(threads)]
     server = serve("app:application", *options, source=THREADS)
@@ -348,7 +348,7 @@ def test_the_servers_threads_are_threads_of_python(
 @pytest.mark.parametrize("path", ["thread", "executor"])
 @pytest.mark.parametrize("way", ["stop", "reload", "recycling", "alone"])
 def test_threads_of_the_application_finish_before_their_process(
-    serve: Callable[..., Served], told: Callable[[], list[str]], way: str, path: str
+    serve: Callable[..., Served], recorded: Callable[[], list[str]], way: str, path: str
 ) -> None:
     options = ["--workers", "0" if way == "alone" else "1"]
     if way == "recycling":
@@ -358,17 +358,17 @@ def test_threads_of_the_application_finish_before_their_process(
     if way == "reload":
         server.process.send_signal(signal.SIGHUP)
     if way in ("reload", "recycling"):
-        wait_until(lambda: "atexit" in told())
-        assert told() == ["worked", "atexit"]
+        wait_until(lambda: "atexit" in recorded())
+        assert recorded() == ["worked", "atexit"]
     assert server.stop() == 0
-    assert told()[:2] == ["worked", "atexit"]
+    assert recorded()[:2] == ["worked", "atexit"]
     assert "still running at the shutdown deadline" not in server.log
 
 
 @pytest.mark.parametrize("count", [0, 1])
 @pytest.mark.parametrize("path", ["stubborn", "executor-stubborn"])
 def test_threads_that_do_not_end_are_named_at_the_deadline(
-    serve: Callable[..., Served], told: Callable[[], list[str]], path: str, count: int
+    serve: Callable[..., Served], recorded: Callable[[], list[str]], path: str, count: int
 ) -> None:
     options = ["--workers", str(count), "--graceful-timeout", "1"]
     server = serve("app:application", *options, source=THREADS)
@@ -379,12 +379,12 @@ def test_threads_that_do_not_end_are_named_at_the_deadline(
     ]
     assert re.search('threads="stubborn(_0)?"', line)
     # Exit functions run all the same, and nothing has killed it.
-    assert told() == ["atexit"]
+    assert recorded() == ["atexit"]
     assert not re.search(r"Traceback|Exception|stuck|killed|_Overdue", server.log)
 
 
 def test_a_start_that_fails_does_not_wait_for_threads(
-    serve: Callable[..., Served], told: Callable[[], list[str]]
+    serve: Callable[..., Served], recorded: Callable[[], list[str]]
 ) -> None:
     source = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n1 / 0\n"
     for count in ("0", "1"):

@@ -61,8 +61,8 @@ def test_setting_up(run: Callable[..., Served], options: str) -> None:
 @pytest.mark.parametrize("options", ["", "-w 4 --thread-workers 10"])
 def test_blocking(run: Callable[..., Served], options: str) -> None:
     server = run("2_blocking.py", *options.split())
-    answer = requests.post(FIRST, data=b"some text", timeout=PATIENCE)
-    assert answer.text == "SOME TEXT"
+    response = requests.post(FIRST, data=b"some text", timeout=PATIENCE)
+    assert response.text == "SOME TEXT"
     if options:
         assert len(workers(server)) == 4
     assert server.stop() == 0
@@ -79,7 +79,7 @@ def test_two_applications(run: Callable[..., Served]) -> None:
 
 
 def test_ten_threads_block_at_once(start: Callable[..., Served], tmp_path: Path) -> None:
-    # Instead of a time they wait for each other: nobody goes on before ten are there.
+    # Instead of a time they wait for each other: none of them continues before ten are there.
     source = (TUTORIAL / "2_blocking.py").read_text()
     script = tmp_path / "blocking.py"
     waiting = "__import__('threading').Barrier(10).wait"
@@ -88,17 +88,17 @@ def test_ten_threads_block_at_once(start: Callable[..., Served], tmp_path: Path)
     script.write_text(source.replace("import time\n", f"import time\n\nmeet = {waiting}\n"))
     options = ("-w", "1", "--thread-workers", "10", "--bind", "127.0.0.1:0")
     server = start(sys.executable, script, *options)
-    answers: list[int] = []
+    responses: list[int] = []
 
     def post() -> None:
-        answers.append(requests.post(server.url, data=b"text", timeout=PATIENCE).status_code)
+        responses.append(requests.post(server.url, data=b"text", timeout=PATIENCE).status_code)
 
     callers = [threading.Thread(target=post) for _ in range(10)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join(2 * PATIENCE)
-    assert answers == [200] * 10
+    assert responses == [200] * 10
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -96,12 +96,12 @@ def exchange(url: str, request: bytes, trusted: str | None = None) -> bytes:
             encrypted = context.wrap_socket(client, server_hostname="localhost")
             client = stack.enter_context(encrypted)
         client.sendall(request)
-        with client.makefile("rb") as answer:
-            return answer.read()
+        with client.makefile("rb") as response:
+            return response.read()
 
 
-def environ(answer: bytes) -> Any:
-    head, body = answer.split(b"\r\n\r\n", 1)
+def environ(response: bytes) -> Any:
+    head, body = response.split(b"\r\n\r\n", 1)
     assert head.startswith(b"HTTP/1.1 200 OK\r\n"), head
     return json.loads(body)
 
@@ -134,13 +134,13 @@ def test_a_target_names_the_host_and_has_no_fragment() -> None:
     with LiveServer(show) as server:
         variables = environ(exchange(server.url, request(line=line % b"")))
         address = urlsplit(server.url)
-        answer = exchange(server.url, request(line=line % b"#ignore"))
+        response = exchange(server.url, request(line=line % b"#ignore"))
     assert variables["HTTP_HOST"] == "missing.test:1337"
     assert variables["PATH_INFO"] == "/index.html"
     assert variables["SERVER_NAME"] == address.hostname
     assert variables["SERVER_PORT"] == str(address.port)
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"the target must not have a fragment" in answer
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert b"the target must not have a fragment" in response
 
 
 def test_two_slashes_are_no_host() -> None:
@@ -150,9 +150,9 @@ def test_two_slashes_are_no_host() -> None:
     assert variables["PATH_INFO"] == "//double-slash"
     assert variables["HTTP_HOST"] == "a"
     with LiveServer(wsgi.WsgiHandler([wsgi.clean_path_middleware, show])) as server:
-        answer = exchange(server.url, request(line=line))
-    assert answer.startswith(b"HTTP/1.1 302 ")
-    assert b"\r\nlocation: /double-slash\r\n" in answer
+        response = exchange(server.url, request(line=line))
+    assert response.startswith(b"HTTP/1.1 302 ")
+    assert b"\r\nlocation: /double-slash\r\n" in response
 
 
 @pytest.mark.parametrize("length", [b"", b"Content-Length: invalid\r\n"])
@@ -180,14 +180,14 @@ def test_the_values_of_a_repeated_field_are_joined() -> None:
 
 def test_folded_lines_are_refused() -> None:
     with LiveServer(show) as server:
-        answer = exchange(server.url, request(b"XYZ: first\r\n\tsecond\r\n"))
-    assert answer.startswith(b"HTTP/1.1 400 ")
+        response = exchange(server.url, request(b"XYZ: first\r\n\tsecond\r\n"))
+    assert response.startswith(b"HTTP/1.1 400 ")
 
 
 def test_an_old_client_reads_a_stream_until_its_end_or_a_reset() -> None:
     with LiveServer(stream, thread_workers=1) as server:
-        answer = exchange(server.url, b"GET / HTTP/1.0\r\n\r\n")
-        assert answer.endswith(b"\r\n\r\n0\n1\n2\n3\n4\n")
-        assert b"chunked" not in answer
+        response = exchange(server.url, b"GET / HTTP/1.0\r\n\r\n")
+        assert response.endswith(b"\r\n\r\n0\n1\n2\n3\n4\n")
+        assert b"chunked" not in response
         with pytest.raises(ConnectionResetError):
             exchange(server.url, b"GET /crash HTTP/1.0\r\n\r\n")

@@ -12,7 +12,7 @@ from conftest import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# A response with no body whatever its head says, by its status.
+# A response without a body regardless of its other fields, by its status.
 BODILESS = (b"204", b"304")
 
 

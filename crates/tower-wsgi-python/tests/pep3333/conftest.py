@@ -92,7 +92,7 @@ class Site:
         return gate
 
     def events(self, until: str, count: int = 1) -> list[str]:
-        """What the applications have told of this test, once ``until`` was told ``count`` times."""
+        """The records of the applications in this test, once ``until`` is there ``count`` times."""
         while (events := self._events()).count(until) < count:
             self.served.wait_for_log(f"^EVENT {self.key} {re.escape(until)}$")
         return events
@@ -168,7 +168,7 @@ def server(
     finally:
         site.served.end()
     assert code == 0, site.served.log
-    # Whatever the tests have done: what has a `close` was closed once.
+    # In each test, every object with a `close` was closed once.
     made = Counter(re.findall(r"^EVENT (\S+ made \S+)$", site.served.log, re.MULTILINE))
     closed = Counter(re.findall(r"^EVENT (\S+) close (\S+)$", site.served.log, re.MULTILINE))
     assert {f"{key} made {number}": count for (key, number), count in closed.items()} == made
@@ -176,7 +176,7 @@ def server(
 
 @pytest.fixture(scope="session")
 def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server that holds its applications to the letter of PEP 3333."""
+    """A server that requires its applications to follow PEP 3333 exactly."""
     site = start("pool", tmp_path_factory.mktemp("strict"), "--strict")
     yield site
     site.served.end()

@@ -73,51 +73,51 @@ class Argued(NamedTuple):
 VARIABLES = {
     "REQUEST_METHOD": "The method.",
     "SCRIPT_NAME": "Where the application is mounted (`--script-name`); empty by default.",
-    "PATH_INFO": "The decoded path below that.",
-    "QUERY_STRING": "What follows the `?`, as sent; empty where there is none.",
+    "PATH_INFO": "The decoded path below `SCRIPT_NAME`.",
+    "QUERY_STRING": "The part of the target after the `?`, as sent; empty if there is none.",
     "REQUEST_URI": "The target of the request, as sent.",
-    "RAW_URI": "The same, by its other name.",
+    "RAW_URI": "The same as `REQUEST_URI`.",
     "CONTENT_TYPE": "The field of that name, if it was sent.",
-    "CONTENT_LENGTH": "The length of the body, however it was sent; absent where there is none.",
-    "SERVER_NAME": "The address that the client connected to; on a Unix socket the host that it asked for.",
-    "SERVER_PORT": "The port of that.",
+    "CONTENT_LENGTH": "The length of the body, also of a chunked one; absent without a body.",
+    "SERVER_NAME": "The address that the client connected to; on a Unix socket, the host of the request.",
+    "SERVER_PORT": "The port of `SERVER_NAME`.",
     "SERVER_PROTOCOL": "`HTTP/1.1` or `HTTP/1.0`.",
     "SERVER_SOFTWARE": "`tower-wsgi/` and its version.",
     "REMOTE_ADDR": "The client's address; empty on a Unix socket.",
     "REMOTE_PORT": "The client's port; absent on a Unix socket.",
-    "HTTP_...": "The fields of the request: joined where they were sent several times, without those "
-    "that have a `_` in their name.",
+    "HTTP_...": "The header fields of the request: joined if a field was sent several times, without fields "
+    "with a `_` in their name.",
     "wsgi.version": "`(1, 0)`.",
-    "wsgi.url_scheme": "`http`, or `https` where the connection is encrypted; then there is `HTTPS`, too, and it is `on`.",
-    "wsgi.input": "The body, which has arrived: a file of Python's own.",
+    "wsgi.url_scheme": "`http`, or `https` if the connection is encrypted; then `HTTPS` is `on`.",
+    "wsgi.input": "The whole body: a file object of Python.",
     "wsgi.input_terminated": "`True`: the end of the body is the end of the file.",
-    "wsgi.errors": "`sys.stderr`: where the server's own log goes.",
+    "wsgi.errors": "`sys.stderr`, which writes to the server's log.",
     "wsgi.multithread": "Whether there is more than one thread (`--thread-workers`).",
     "wsgi.multiprocess": "`True`, except with `--workers 0`.",
     "wsgi.run_once": "`False`.",
-    "wsgi.file_wrapper": "For files: one on disk is sent without Python.",
+    "wsgi.file_wrapper": "For files; a file on disk is sent without calling Python.",
     "pulsar.connection": "The addresses of the connection: `address`, `server_address`.",
-    "pulsar.cfg": "The settings that hold, by name.",
+    "pulsar.cfg": "The resolved settings, by name.",
 }
 
 RULES: list[Rule] = []
 MISTAKES: list[tuple[str, str]] = []
 LENIENT: list[tuple[str, str, str, str]] = []
 
-# What is not kept to the letter, and the test that holds what is done instead.
+# The deviations from PEP 3333, and the test of each.
 ARGUED = [
     Argued(
         "environ Variables",
         "SHOULD",
         "With TLS, also the variables of Apache's mod_ssl.",
-        "The server has no such variables; `HTTPS` is `on` where the connection is encrypted.",
+        "The server has no such variables; `HTTPS` is `on` if the connection is encrypted.",
         "test_environ::test_variables_are_documented",
     ),
     Argued(
         "environ Variables",
         "SHOULD",
         "As many other CGI variables as are applicable.",
-        "`GATEWAY_INTERFACE` (RFC 3875 section 4.1.4) is left out, since no CGI is spoken; `PATH_TRANSLATED`, "
+        "`GATEWAY_INTERFACE` (RFC 3875 section 4.1.4) is left out, since the server does not speak CGI; `PATH_TRANSLATED`, "
         "`REMOTE_HOST`, `REMOTE_IDENT`, `REMOTE_USER` and `AUTH_TYPE` would have no value, and PEP 3333 has such "
         "variables left out.",
         "test_environ::test_variables_are_documented",
@@ -126,7 +126,7 @@ ARGUED = [
         "The start_response() Callable",
         "MUST NOT",
         "The status and the header values have no control characters.",
-        "A horizontal tab is let through: RFC 9110 section 5.5 and RFC 9112 section 4 allow it, and it cannot end a "
+        "A horizontal tab is accepted: RFC 9110 section 5.5 and RFC 9112 section 4 allow it, and it cannot end a "
         "line.",
         "test_headers_out::test_a_tab",
     ),
@@ -134,23 +134,23 @@ ARGUED = [
         "The start_response() Callable",
         "MUST",
         "`type(response_headers) is list`.",
-        "This binds applications. A subclass of `list` is one for every purpose of the server, and is taken, with "
-        "`--strict`, too.",
+        "This is a rule for applications. A subclass of `list` serves every purpose of the server, and is accepted, also "
+        "with `--strict`.",
         "test_start_response::test_a_subclass_of_list",
     ),
     Argued(
         "Buffering and Streaming",
         "MUST",
-        "A block that is given to `write()` is transmitted while the application goes on.",
-        "With `--thread-workers 0` there is one thread, the application's, until it returns: what it writes waits "
-        "for that, 8 MiB at most. On a pool it is sent at once. What an application yields is sent at once in both.",
+        "A block that is given to `write()` is transmitted while the application continues.",
+        "With `--thread-workers 0` there is one thread, the application's, until it returns: what it writes is "
+        "buffered until then, 8 MiB at most. On a pool it is sent at once. What an application yields is sent at once in both.",
         "test_write::test_write_then_return",
     ),
     Argued(
         "Server Extension APIs",
         "MUST",
         "An extension that replaces some WSGI functionality is invoked using the portion of the API that it replaces.",
-        "There is none: `pulsar.connection` and `pulsar.cfg` only tell what no variable tells.",
+        "There is none: `pulsar.connection` and `pulsar.cfg` only add information.",
         "test_environ::test_names_of_extensions",
     ),
 ]
@@ -168,7 +168,7 @@ def rule(section: str, level: str, text: str) -> Callable[[Test], Test]:
 
 
 def mistake(text: str) -> Callable[[Test], Test]:
-    """What servers in use are known to do wrong, and a test forbids."""
+    """A mistake of servers in use that a test rules out."""
 
     def note(test: Test) -> Test:
         MISTAKES.append((text, _name(test)))
@@ -178,7 +178,7 @@ def mistake(text: str) -> Callable[[Test], Test]:
 
 
 def lenient(what: str, usually: str, strictly: str) -> Callable[[Test], Test]:
-    """What is not the letter of PEP 3333, and is refused with `--strict` only."""
+    """A deviation of applications from PEP 3333 that is an error with `--strict` only."""
 
     def note(test: Test) -> Test:
         LENIENT.append((what, usually, strictly, _name(test)))
@@ -205,12 +205,12 @@ def _lines() -> Iterator[str]:
     yield from textwrap.dedent("""\
         # PEP 3333, rule by rule
 
-        What [PEP 3333](https://peps.python.org/pep-3333/) asks of a server, and the tests that hold it. They are in
-        `crates/tower-wsgi-python/tests/pep3333`, and talk to a real server over a socket: on a pool of threads
-        (`--thread-workers 3`) and on the event loop (`--thread-workers 0`), each application that is valid also inside
+        The requirements of [PEP 3333](https://peps.python.org/pep-3333/) for servers, and the test of each. The tests are in
+        `crates/tower-wsgi-python/tests/pep3333`. They send requests to a real server, on a pool of threads
+        (`--thread-workers 3`) and on the event loop (`--thread-workers 0`); each valid application is also tested inside
         `wsgiref.validate.validator`.
 
-        A test checks that this page is what the tests say. To write it anew, run `python -m pep3333.rules --write` in
+        This page is generated from the tests, and a test checks it. To write it, run `python -m pep3333.rules --write` in
         `crates/tower-wsgi-python/tests`.
         """).splitlines()
     for section in SECTIONS:
@@ -226,20 +226,20 @@ def _lines() -> Iterator[str]:
             if rules:
                 yield ""
             yield from [
-                "| | not to the letter | why | test |",
+                "| | deviation | why | test |",
                 "|---|---|---|---|",
             ]
             yield from (
                 f"| {rule.level} | {rule.text} | {rule.why} | `{rule.test}` |" for rule in argued
             )
     yield from textwrap.dedent("""
-        ## What is accepted as gunicorn accepts it
+        ## Leniency
 
-        An application that ran on gunicorn, or on pulsar, runs here: what is not the letter of PEP 3333, and is safe, is
-        accepted. With `--strict` it is refused, as Rust's `WsgiService` always does it. A line break, a NUL or another
-        control character in a status or a header field is refused in both.
+        An application that runs on gunicorn or pulsar runs here: deviations from PEP 3333 that are safe are accepted. With
+        `--strict` they are errors, as always with Rust's `WsgiService`. A line break, a NUL or another
+        control character in a status or a header field is an error in both.
 
-        | what the application does | usually | with `--strict` | test |
+        | the application | by default | with `--strict` | test |
         |---|---|---|---|""").splitlines()
     yield from (
         f"| {what} | {usually} | {strictly} | `{test}` |"
@@ -250,7 +250,7 @@ def _lines() -> Iterator[str]:
     yield from textwrap.dedent("""
         ## Mistakes that servers make
 
-        Each was found in a server in use, and has a test here.
+        Each was found in a server in use, and has a test.
 
         | mistake | test |
         |---|---|""").splitlines()

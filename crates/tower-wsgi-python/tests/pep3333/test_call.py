@@ -77,7 +77,7 @@ def test_each_chunk_before_the_next(site: Site, name: str) -> None:
         site.request(connection, f"/{name}", headers=[gate.header])
         head = connection.head()
         assert head.code == 200
-        # The application goes on only when the chunk is here.
+        # The application continues only when the chunk is here.
         for chunk in (b"one", b"two", b"three"):
             if name == "step_by_step":
                 assert connection.piece() == chunk

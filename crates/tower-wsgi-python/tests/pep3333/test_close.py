@@ -18,7 +18,7 @@ CALL = "Specification Details"
 
 def closed_once(site: Site, event: str = "closed") -> None:
     site.events(event)
-    # What another request does would show a second close: all that was told before its mark.
+    # Another request would show a second close: everything is recorded before its mark.
     site.get("/mark")
     assert site.events("marked").count(event) == 1
 

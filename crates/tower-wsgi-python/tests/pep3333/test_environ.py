@@ -126,10 +126,12 @@ def test_missing_variables_are_left_out(bare: Site) -> None:
 @rule(UNICODE, "MUST NOT", "No string has a character beyond U+00FF.")
 def test_variables_are_native_strings(site: Site) -> None:
     headers = [("X-Name", "gr\xfc\xdfe"), ("Cookie", "a=\xe9"), ("Content-Type", "text/\xfe")]
-    answer = json.loads(site.get("/environ/%FF%E2%98%83", "POST", headers=headers, body=b"x").text)
-    names = {name for name in answer["types"] if "." not in name}
-    assert {answer["types"][name] for name in names} == {"str"}
-    values = answer["values"]
+    response = json.loads(
+        site.get("/environ/%FF%E2%98%83", "POST", headers=headers, body=b"x").text
+    )
+    names = {name for name in response["types"] if "." not in name}
+    assert {response["types"][name] for name in names} == {"str"}
+    values = response["values"]
     assert all(max(values[name], default="\0") <= "\xff" for name in names)
     assert values["PATH_INFO"] == "/environ/\xff\xe2\x98\x83"
     assert (values["HTTP_X_NAME"], values["HTTP_COOKIE"]) == ("gr\xfc\xdfe", "a=\xe9")
@@ -142,12 +144,12 @@ def test_variables_are_native_strings(site: Site) -> None:
     "`wsgi.version`, `wsgi.url_scheme`, `wsgi.run_once`, `wsgi.input`, `wsgi.errors` are there.",
 )
 def test_wsgi_variables(bare: Site) -> None:
-    answer = json.loads(bare.get("/environ").text)
-    values = answer["values"]
-    assert (answer["types"]["wsgi.version"], values["wsgi.version"]) == ("tuple", [1, 0])
+    response = json.loads(bare.get("/environ").text)
+    values = response["values"]
+    assert (response["types"]["wsgi.version"], values["wsgi.version"]) == ("tuple", [1, 0])
     assert (values["wsgi.url_scheme"], values["wsgi.run_once"]) == ("http", False)
     assert values["wsgi.input_terminated"] is True
-    assert {"wsgi.input", "wsgi.errors", "wsgi.file_wrapper"} <= set(answer["types"])
+    assert {"wsgi.input", "wsgi.errors", "wsgi.file_wrapper"} <= set(response["types"])
 
 
 @rule(
@@ -199,8 +201,8 @@ def test_extensions(bare: Site) -> None:
     with bare.connect() as connection:
         address = connection.socket.getsockname()
         bare.request(connection, "/extensions")
-        answer = json.loads(connection.response().text)
-    assert answer == {
+        response = json.loads(connection.response().text)
+    assert response == {
         "address": list(address),
         "server_address": list(bare.address),
         "thread_workers": 3 if bare.mode == "pool" else 0,

@@ -33,7 +33,7 @@ def test_an_error_before_the_body(site: Site, name: str, error: str) -> None:
     )
     log = site.log("the application failed")
     assert "Traceback (most recent call last):\n" in log
-    assert f"{error}: told by {site.key}\n" in log
+    assert f"{error}: raised for {site.key}\n" in log
     if name == "fails_at_first":
         assert site.events("closed").count("closed") == 1
 
@@ -51,11 +51,11 @@ def test_an_error_in_the_body(site: Site, error: str, length: str | None, versio
     headers = [("X-Error", error), *([("X-Length", length)] if length else [])]
     end = broken(site, "/fails_later", headers=headers, version=version)
     assert end.response.body in (b"one", b"")
-    # A body that goes on to the end of the connection has no other way to tell.
+    # A body that ends with the connection has no other sign of an error.
     assert end.reset or version == "1.1" or length
     log = site.log("failed in the middle|failed|broke")
     assert site.events("closed").count("closed") == 1
-    assert f"{error}: told by {site.key}\n" in log
+    assert f"{error}: raised for {site.key}\n" in log
     assert site.get("/hello").body == b"hello"
 
 

@@ -163,7 +163,7 @@ def test_malformed_requests_are_refused(bare: Site, fields: str, status: bytes) 
 
 
 @mistake(
-    "After `Content-Length` beside `Transfer-Encoding`, which RFC 9112 section 6.3 allows to be answered, the connection goes on, so that a body is a request."
+    "After `Content-Length` beside `Transfer-Encoding`, which RFC 9112 section 6.3 allows to be served, the connection stays open, so that a body is a request."
 )
 def test_length_beside_coding_closes(bare: Site) -> None:
     with bare.connect() as connection:

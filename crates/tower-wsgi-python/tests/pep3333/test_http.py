@@ -29,7 +29,7 @@ TARGETS: list[tuple[str, list[tuple[str, str]]]] = [
 ]
 
 
-@rule(HTTP, "MUST", "The response to HEAD has no body, and the connection goes on.")
+@rule(HTTP, "MUST", "The response to HEAD has no body, and the connection stays open.")
 @mistake("The responses to HEAD, 204 and 304 have bodies.")
 @pytest.mark.parametrize(("target", "headers"), TARGETS)
 def test_head(site: Site, target: str, headers: list[tuple[str, str]]) -> None:
@@ -86,9 +86,11 @@ def test_a_written_head(site: Site) -> None:
 @rule(
     LENGTH,
     "MUST",
-    "After each response the connection goes on, and requests that came early are answered in order.",
+    "After each response the connection stays open, and requests that came early are served in order.",
 )
-@mistake("A request that is sent before the answer to the one before is lost, or stops the worker.")
+@mistake(
+    "A request that is sent before the response to the one before is lost, or stops the worker."
+)
 def test_pipelining(site: Site) -> None:
     with site.connect() as connection:
         for target, headers in TARGETS:
@@ -117,7 +119,7 @@ def test_http_1_0(site: Site, keep: bool) -> None:
         assert connection.end() == b""
 
 
-@rule(LENGTH, "MAY", "With a length an HTTP/1.0 connection goes on if the client asks for it.")
+@rule(LENGTH, "MAY", "With a length an HTTP/1.0 connection stays open if the client asks for it.")
 @pytest.mark.parametrize("keep", [False, True])
 def test_http_1_0_with_a_length(bare: Site, keep: bool) -> None:
     headers = [("Connection", "keep-alive")] if keep else []
@@ -132,7 +134,7 @@ def test_http_1_0_with_a_length(bare: Site, keep: bool) -> None:
         assert connection.end() == b""
 
 
-@rule(HTTP, "MUST", "`Connection: close` of the client is obeyed, and answered.")
+@rule(HTTP, "MUST", "`Connection: close` of the client is obeyed, and is in the response.")
 @pytest.mark.parametrize(("target", "headers"), TARGETS)
 def test_connection_close(site: Site, target: str, headers: list[tuple[str, str]]) -> None:
     with site.connect() as connection:

@@ -71,8 +71,8 @@ def send(site: Site, calls: list[list[Any]], body: bytes | None, *, coded: bool)
         assert response.code == 200, response.raw
         site.request(connection, "/hello")
         assert connection.response().body == b"hello"
-        answer: dict[str, Any] = json.loads(response.text)
-        return answer
+        response: dict[str, Any] = json.loads(response.text)
+        return response
 
 
 def expected(calls: list[list[Any]], body: bytes) -> list[Any]:
@@ -101,8 +101,8 @@ def expected(calls: list[list[Any]], body: bytes) -> list[Any]:
 def test_input_is_a_file(site: Site, calls: list[list[Any]], body: str, coded: bool) -> None:
     data = BODIES[body]
     wanted = expected(calls, data)
-    answer = send(site, calls, data, coded=coded)
-    assert answer == {"results": wanted, "length": str(len(data)), "coding": None}
+    response = send(site, calls, data, coded=coded)
+    assert response == {"results": wanted, "length": str(len(data)), "coding": None}
 
 
 @rule(STREAMS, "SHOULD", "`read()` without an argument gives the rest of the body.")
@@ -118,8 +118,8 @@ def test_arguments_of_files(bare: Site, calls: list[list[Any]], body: str) -> No
 
 @rule(STREAMS, "SHOULD", "A request without a body has an empty stream.")
 def test_no_body(site: Site) -> None:
-    answer = send(site, [["read", 10], ["readline"], ["readlines"], ["list"]], None, coded=False)
-    assert answer == {"results": ["", "", [], []], "length": None, "coding": None}
+    response = send(site, [["read", 10], ["readline"], ["readlines"], ["list"]], None, coded=False)
+    assert response == {"results": ["", "", [], []], "length": None, "coding": None}
 
 
 @rule(
@@ -200,7 +200,7 @@ def test_error_stream(site: Site) -> None:
     assert f"one {site.key}\ntwo {site.key}\nthree {site.key}\n" in log
 
 
-@rule(EXPECT, "MUST", "`Expect: 100-continue` is answered, transparently for the application.")
+@rule(EXPECT, "MUST", "`Expect: 100-continue` is handled, transparently for the application.")
 @pytest.mark.parametrize("spelling", ["100-continue", "100-Continue"])
 def test_expect_continue(site: Site, spelling: str) -> None:
     with site.connect() as connection:

@@ -47,7 +47,7 @@ def test_restart_in_the_call(site: Site) -> None:
     assert (response.status_line, response.body) == (b"HTTP/1.1 500 Worse", b"sorry")
     fields = dict(response.headers)
     assert (fields[b"content-type"], fields[b"x-late"]) == (b"text/html", b"2")
-    # Of the validator's iterator nobody knows the length.
+    # The length of the validator's iterator is not known.
     assert fields.get(b"content-length") == (None if site.validated else b"5")
     assert b"x-early" not in fields
 

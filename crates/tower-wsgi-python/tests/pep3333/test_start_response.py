@@ -50,8 +50,8 @@ BAD_STATUSES = [
 
 def refused(site: Site, **headers: Any) -> str:
     """What start_response raises, as the application tells it."""
-    told = [(f"X-{name.title()}", ascii(value)) for name, value in headers.items()]
-    response = site.get("/refused", headers=told)
+    named = [(f"X-{name.title()}", ascii(value)) for name, value in headers.items()]
+    response = site.get("/refused", headers=named)
     assert response.code == 200
     assert response.get(b"x-injected") is None
     return response.text
@@ -400,7 +400,11 @@ def test_twice_after_a_failure(bare: Site) -> None:
     assert bare.events("refused")[:1] == ["refused"]
 
 
-@rule("Error Handling", "SHOULD", "An application that never calls `start_response` is told so.")
+@rule(
+    "Error Handling",
+    "SHOULD",
+    "An application that never calls `start_response` gets an error that says so.",
+)
 @mistake("A response that was never started is a 200.")
 @pytest.mark.parametrize("name", ["never_started", "closing_unstarted", "file_unstarted"])
 def test_never_started(bare: Site, name: str) -> None:

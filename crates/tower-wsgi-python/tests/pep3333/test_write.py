@@ -42,7 +42,7 @@ def test_write_then_return(site: Site) -> None:
 @rule(
     WRITE,
     "MUST",
-    "When `write()` returns, the bytestring is sent, or on its way while the application goes on.",
+    "When `write()` returns, the bytestring is sent, or on its way while the application continues.",
 )
 def test_written_at_once(site: Site) -> None:
     if site.mode == "loop":

@@ -148,8 +148,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     for block in blocks:
         digest.update(block)
         length += len(block)
-    answer = {"sha256": digest.hexdigest(), "length": length, "worker": os.getpid()}
-    return JsonResponse(answer)
+    response = {"sha256": digest.hexdigest(), "length": length, "worker": os.getpid()}
+    return JsonResponse(response)
 
 
 @csrf_exempt
@@ -234,10 +234,10 @@ def database(request: HttpRequest) -> HttpResponse:
 
 
 def meet(request: HttpRequest) -> HttpResponse:
-    """Answered when four requests are here, in four threads of one worker, each connected."""
-    answer = database(request)
+    """Served when four requests are here, in four threads of one worker, each connected."""
+    response = database(request)
     together.wait(60)
-    return answer
+    return response
 
 
 def finished(request: HttpRequest) -> HttpResponseBase:

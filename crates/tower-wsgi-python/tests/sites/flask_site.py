@@ -126,7 +126,7 @@ def breaks() -> AnyResponse:
 
 @app.get("/file/<path:name>")
 def file(name: str) -> AnyResponse:
-    """A file on disk: Flask answers conditions and ranges."""
+    """A file on disk: Flask handles conditions and ranges."""
     return send_file(FILES / name, as_attachment="attachment" in request.args, max_age=60)
 
 
@@ -183,7 +183,7 @@ def methods() -> str:
 
 @app.get("/together/<word>")
 def meet(word: str) -> AnyResponse:
-    """Answered when four requests are here, in four threads of one worker."""
+    """Served when four requests are here, in four threads of one worker."""
     g.word = word
     together.wait(60)
     return jsonify(word=g.word, query=request.args["word"], thread=threading.get_ident())

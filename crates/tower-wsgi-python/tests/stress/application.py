@@ -77,7 +77,7 @@ def wait(path: str) -> None:
     try:
         count("waiting")
         if not select.select([gate], [], [], 120)[0]:
-            raise TimeoutError("nobody has opened the gate")
+            raise TimeoutError("the gate was not opened")
         os.read(gate, 1)
     finally:
         count("waiting", -1)

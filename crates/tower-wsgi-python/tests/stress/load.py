@@ -44,8 +44,8 @@ class Load:
             connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
             head, _, body = _to_end(connection).partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.0 200 "), head
-            answer: dict[str, int] = json.loads(body)
-            return answer
+            response: dict[str, int] = json.loads(body)
+            return response
 
     def settle(self) -> dict[str, int]:
         """Wait until every call is closed and every connection gone, then tell what is held."""
@@ -70,7 +70,7 @@ class Load:
         return max(0, sockets - self.sockets)
 
     def requests(self, count: int) -> None:
-        """Send so many requests, of all kinds, over connections that stay."""
+        """Send this number of requests, of all kinds, over persistent connections."""
         lengths = [self._length(request) for request in REQUESTS]
         batch, expected = b"".join(REQUESTS), sum(lengths)
         buffer = bytearray(1 << 20)
@@ -94,9 +94,9 @@ class Load:
         with self.connect() as connection:
             end = request.index(b"\r\n\r\n")
             connection.sendall(request[:end] + b"\r\nConnection: close" + request[end:])
-            answer = _to_end(connection)
-            assert answer.startswith(b"HTTP/1.1 200 "), answer
-            return len(answer) - len(b"connection: close\r\n")
+            response = _to_end(connection)
+            assert response.startswith(b"HTTP/1.1 200 "), response
+            return len(response) - len(b"connection: close\r\n")
 
     def failures(self, count: int) -> None:
         """Applications that raise, in the call and later."""
@@ -107,12 +107,12 @@ class Load:
                     f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
                 )
                 try:
-                    answer = _to_end(connection)
+                    response = _to_end(connection)
                 except ConnectionResetError:
                     assert path == "/raise-later"
                 else:
-                    assert answer.startswith(b"HTTP/1.1 500 ") == (path == "/raise")
-                    assert not answer.endswith(b"0\r\n\r\n")
+                    assert response.startswith(b"HTTP/1.1 500 ") == (path == "/raise")
+                    assert not response.endswith(b"0\r\n\r\n")
 
     def leave_response(self, count: int) -> None:
         """Clients that leave in the middle of a response."""

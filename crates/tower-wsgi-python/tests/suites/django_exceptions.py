@@ -17,10 +17,10 @@ EXCEPTIONS = {
     "servers.tests.LiveServerViews.test_closes_connection_without_content_length": (
         "Expects that a response without a length ends with its connection, which is all that "
         "Django's server can do (its words: rather simple). RFC 9112 section "
-        "7.1: here it is chunked, and the connection goes on."
+        "7.1: here it is chunked, and the connection stays open."
     ),
     "servers.tests.LiveServerViews.test_keep_alive_on_connection_with_content_length": (
-        "Expects that the answer to a request with `Connection: close` does not say so and "
+        "Expects that the response to a request with `Connection: close` does not say so and "
         "leaves the connection open. RFC 9112 section 9.6: the server MUST close it and SHOULD "
         "say so. All before that holds."
     ),

@@ -25,11 +25,11 @@ NOT_RUN = {
 EXCEPTIONS = {
     "test_server[unix socket]": (
         "Its client sends the socket's path as `Host`, which is no host. RFC 9112 section 3.2: "
-        "a server MUST answer an invalid Host with 400."
+        "a server MUST respond to an invalid Host with 400."
     ),
     "test_untrusted_host": (
         "Its client sends a target with a fragment. RFC 9112 section 3.2: a target has none. "
-        "`#` is refused with 400, so that nobody takes what follows it for the path or leaves "
+        "`#` is refused with 400, so that no one takes what follows it for the path or leaves "
         "it out of one. Without it all holds."
     ),
     "test_double_slash_path": (
@@ -53,7 +53,7 @@ EXCEPTIONS = {
         "than a field."
     ),
     "test_streaming_close_response": (
-        "Expects HTTP/1.0 answers of a server with one thread, as Werkzeug's gives. Here these,"
+        "Expects HTTP/1.0 responses of a server with one thread, as Werkzeug's gives. Here these,"
         " too, are HTTP/1.1 and chunked, and an idle connection holds no thread. A client of "
         "HTTP/1.0 gets what the test expects, except that a broken response is reset, since "
         "nothing else tells such a client that it is not whole."

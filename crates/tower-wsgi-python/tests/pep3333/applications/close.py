@@ -139,12 +139,12 @@ def waits(environ: Any, start_response: Any) -> Any:
 def tells(environ: Any, start_response: Any) -> Any:
     event(environ, "called")
     start_response("200 OK", TEXT)
-    return Closing(environ, [b"told"])
+    return Closing(environ, [b"recorded"])
 
 
 @application
 def mark(environ: Any, start_response: Any) -> Any:
-    """Tells that everything before it was told."""
+    """Records that everything before it was recorded."""
     event(environ, "marked")
     start_response("200 OK", TEXT)
     return [b"marked"]

@@ -1,4 +1,4 @@
-"""What an application is told of a request."""
+"""The environ that an application receives."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def change(environ: Any, start_response: Any) -> list[bytes]:
 
 @application
 def at_once(environ: Any, start_response: Any) -> list[bytes]:
-    """Answers when three requests have called it."""
+    """Responds when three requests have called it."""
     _barrier.wait()
     start_response("200 OK", TEXT)
     return [b"together"]

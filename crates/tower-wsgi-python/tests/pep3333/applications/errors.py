@@ -26,13 +26,13 @@ ERRORS: dict[str, type[BaseException]] = {
 
 @application
 def fails_in_call(environ: Any, start_response: Any) -> list[bytes]:
-    raise ERRORS[environ["HTTP_X_ERROR"]](f"told by {environ['HTTP_X_KEY']}")
+    raise ERRORS[environ["HTTP_X_ERROR"]](f"raised for {environ['HTTP_X_KEY']}")
 
 
 @application
 def fails_after_start(environ: Any, start_response: Any) -> list[bytes]:
     start_response("200 OK", [*TEXT, ("Content-Length", "5")])
-    raise ERRORS[environ["HTTP_X_ERROR"]](f"told by {environ['HTTP_X_KEY']}")
+    raise ERRORS[environ["HTTP_X_ERROR"]](f"raised for {environ['HTTP_X_KEY']}")
 
 
 @application
@@ -42,7 +42,7 @@ def fails_at_first(environ: Any, start_response: Any) -> Any:
 
     def chunks() -> Iterator[bytes]:
         yield b""
-        raise ERRORS[environ["HTTP_X_ERROR"]](f"told by {environ['HTTP_X_KEY']}")
+        raise ERRORS[environ["HTTP_X_ERROR"]](f"raised for {environ['HTTP_X_KEY']}")
 
     return Closing(environ, chunks())
 
@@ -54,7 +54,7 @@ def fails_later(environ: Any, start_response: Any) -> Any:
 
     def chunks() -> Iterator[bytes]:
         yield b"one"
-        raise ERRORS[environ["HTTP_X_ERROR"]](f"told by {environ['HTTP_X_KEY']}")
+        raise ERRORS[environ["HTTP_X_ERROR"]](f"raised for {environ['HTTP_X_KEY']}")
 
     return Closing(environ, chunks())
 

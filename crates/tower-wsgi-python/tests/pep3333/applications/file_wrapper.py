@@ -17,7 +17,7 @@ BINARY = [("Content-Type", "application/octet-stream")]
 
 
 def _telling(environ: Any, kind: type[Any]) -> type[Any]:
-    """A kind of file that tells of its close."""
+    """A kind of file that records its close."""
 
     class Telling(kind):  # type: ignore[misc]
         def close(self) -> None:

@@ -10,7 +10,7 @@ from pep3333.applications.registry import TEXT, application, event
 
 
 def _short(value: Any) -> Any:
-    """Long ones by their length and hash, so that the answer stays short."""
+    """Long ones by their length and hash, so that the response stays short."""
     if isinstance(value, list):
         return [_short(item) for item in value] if len(value) < 50 else _short(b"\0".join(value))
     assert type(value) is bytes, type(value)

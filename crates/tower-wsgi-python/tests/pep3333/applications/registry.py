@@ -35,7 +35,7 @@ def wait(environ: dict[str, Any]) -> None:
     gate = os.open(environ["HTTP_X_GATE"], os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not select.select([gate], [], [], 120)[0]:
-            raise TimeoutError("nobody has opened the gate")
+            raise TimeoutError("the gate was not opened")
         os.read(gate, 1)
     finally:
         os.close(gate)
