@@ -14,11 +14,11 @@ use crate::{LoadError, load};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Application")]
 pub(super) struct ApplicationArgs {
-    /// Change to this directory before the application is imported [default: the current one]
+    /// Working directory, set before the application is imported [default: the current one]
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) chdir: Option<PathBuf>,
 
-    /// Directory in which modules are searched; can be given several times [default: none]
+    /// Directory to search for modules; can be given several times [default: none]
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) pythonpath: Vec<PathBuf>,
 
@@ -42,7 +42,7 @@ enum Directories {
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected a table of texts, such as { NAME = \"value\" }"
+    expecting = "expected a table of strings, such as { NAME = \"value\" }"
 )]
 enum Variables {
     Table(BTreeMap<String, String>),

@@ -1,4 +1,4 @@
-//! The command lines: of `tower-wsgi`, and of programs that serve callables of their own.
+//! The command line of `tower-wsgi`, and that of a Python program that serves applications.
 
 use std::ffi::OsString;
 
@@ -8,20 +8,20 @@ use clap::{
 };
 use tower_prefork::{
     Config, cli,
-    settings::{Given, Kind, Setting, Settings as _},
+    settings::{Kind, Setting, Settings as _},
 };
 
 use super::{
     application::ApplicationArgs,
-    settings::{Settings, THREAD_WORKERS},
+    settings::{Options, THREAD_WORKERS},
     tips::tip,
-    wsgi::WsgiConfig,
+    wsgi_config::WsgiConfig,
 };
 
 /// Serve a Python WSGI application
 ///
-/// Each worker is a process of its own that imports the application; each of its threads runs one
-/// request at a time. Stop it with SIGTERM or Ctrl-C: running requests finish.
+/// Each worker is a separate process that imports the application; each of its threads handles one request at a time.
+/// SIGTERM or Ctrl-C stops the server after the running requests.
 #[derive(Debug, Parser)]
 #[command(
     name = "tower-wsgi",
@@ -34,9 +34,9 @@ pub(super) struct Command {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// The application: MODULE:CALLABLE, such as `mysite.wsgi:application`, or a factory, such as
-    /// `mysite:create_app()`; without a callable it is `application`. The configuration file can name it
-    /// by the key `application`
+    /// The application: MODULE:CALLABLE, such as `mysite.wsgi:application`, or a call of a factory, such as
+    /// `mysite:create_app()`; the default callable is `application`. It can also be set by the key `application` of the
+    /// configuration file
     #[arg(value_name = "MODULE:CALLABLE", required_unless_present = "config")]
     application: Option<String>,
 
@@ -47,32 +47,12 @@ pub(super) struct Command {
     options: Options,
 }
 
-/// What the command does besides serving.
+/// The subcommands.
 ///
-/// An application in a module of such a name is served by its callable, as in `ctl:application`.
+/// To serve an application in a module of such a name, name the callable too, as in `ctl:application`.
 #[derive(Debug, Subcommand)]
 enum Action {
     Ctl(cli::Ctl),
-}
-
-/// The options of every server.
-#[derive(Clone, Debug, Default, Args)]
-pub(super) struct Options {
-    #[command(flatten)]
-    pub(super) server: cli::Args,
-
-    #[command(flatten)]
-    pub(super) wsgi: Given<WsgiConfig>,
-}
-
-impl Options {
-    /// Makes these the options of the command line. Without a file the program's holds.
-    pub(super) fn apply(self, settings: &mut Settings) {
-        let file = settings.given.server.config.take();
-        settings.given = self;
-        let config = &mut settings.given.server.config;
-        *config = config.take().or(file);
-    }
 }
 
 /// A command line of `tower-wsgi`.
@@ -83,15 +63,15 @@ pub(super) enum Parsed {
 
 /// An application to serve.
 pub(super) struct Serve {
-    /// Otherwise the file names it.
+    /// `None` if the configuration file names it.
     pub(super) application: Option<String>,
     pub(super) application_args: ApplicationArgs,
     pub(super) options: Options,
 }
 
-/// The error is the exit code, after the help or the problem has been printed.
+/// Parses the command line of `tower-wsgi`. The error is the exit code, after the help or an error message was printed.
 pub(super) fn parse(argv: Vec<OsString>) -> Result<Parsed, u8> {
-    // What follows `ctl` is for a server that runs.
+    // The options after `ctl` are those of a client.
     let tip = match argv.get(1) {
         Some(word) if word == "ctl" => |_: &str| None,
         _ => tip,
@@ -113,7 +93,7 @@ pub(super) fn parse(argv: Vec<OsString>) -> Result<Parsed, u8> {
     })
 }
 
-/// The options of a program that serves callables of its own.
+/// Parses the command line of a Python program.
 pub(super) fn parse_options(argv: Vec<OsString>, about: Option<String>) -> Result<Options, u8> {
     let mut program = Options::augment_args(clap::Command::new("program"));
     if let Some(about) = about {
@@ -123,7 +103,7 @@ pub(super) fn parse_options(argv: Vec<OsString>, about: Option<String>) -> Resul
     Options::from_arg_matches(&matches).map_err(|error| print(&error))
 }
 
-/// Parses a command line. For an option that another server has, the error says what it is here.
+/// Parses a command line. The error for an option of another server names the equivalent option.
 fn matches(
     mut command: clap::Command,
     argv: Vec<OsString>,
@@ -143,7 +123,7 @@ fn matches(
     Err(print(&error))
 }
 
-/// What is different from other programs of the server.
+/// Replaces help texts of `tower-prefork` that are different here.
 fn command(command: clap::Command, argv: &[OsString]) -> clap::Command {
     let program = argv.first().map(|name| name.to_string_lossy().into_owned());
     let command = match program {
@@ -153,16 +133,16 @@ fn command(command: clap::Command, argv: &[OsString]) -> clap::Command {
     let command = with_default(
         command,
         "bind",
-        "127.0.0.1:8000, or 0.0.0.0:$PORT where PORT is set",
+        "127.0.0.1:8000, or 0.0.0.0:$PORT if PORT is set",
     );
     let command = with_default(
         command,
         "workers",
-        "auto, or $WEB_CONCURRENCY where that is set",
+        "auto, or $WEB_CONCURRENCY if that is set",
     );
     command.mut_arg("thread_workers", |option| {
-        let text = "Threads that call the application, in each worker; 0 calls it on the event loop, for \
-                    applications that never wait";
+        let text = "Number of threads of each worker that call the application; 0 calls it on the event loop, for \
+                    applications that never block";
         option.help(cli::help(text, &THREAD_WORKERS.to_string()))
     })
 }
@@ -197,6 +177,7 @@ mod tests {
     use tower_prefork::settings::Value;
 
     use super::*;
+    use crate::command::settings::Settings;
 
     fn argv(line: &str) -> Vec<OsString> {
         line.split(' ').map(OsString::from).collect()

@@ -14,4 +14,4 @@ mod serve;
 mod settings;
 mod stdio;
 mod tips;
-mod wsgi;
+mod wsgi_config;

@@ -23,7 +23,7 @@ use super::{
     main_thread::{MainThread, MainThreadHandle},
     settings::{Settings, add_to_dict},
     stdio,
-    wsgi::WsgiConfig,
+    wsgi_config::WsgiConfig,
 };
 use crate::{LoadError, PythonApp, attach, pool_threads};
 

@@ -1,7 +1,8 @@
-//! What a Python program sets for a server.
+//! The settings of one server: those of a Python program, of the command line, and of the configuration file.
 
 use std::path::PathBuf;
 
+use clap::Args;
 use pyo3::{
     IntoPyObjectExt as _,
     exceptions::{PyTypeError, PyValueError},
@@ -9,30 +10,48 @@ use pyo3::{
     types::{PyBool, PyDict, PyFloat, PyInt, PyString},
 };
 use tower_prefork::{
-    Config, ProgramConfig, Server,
+    Config, ProgramConfig, Server, cli,
     settings::{self, Given, Input, Kind, Setting, Settings as _, Value},
 };
 
 use super::{
     application::{self, ApplicationArgs},
-    args::Options,
     tips,
-    wsgi::WsgiConfig,
+    wsgi_config::WsgiConfig,
 };
 use crate::exception::type_name;
 
-/// Threads that call the application by default.
+/// The default number of threads that call the application.
 pub(super) const THREAD_WORKERS: u64 = 5;
+
+/// The options of every server.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    pub(super) server: cli::Args,
+
+    #[command(flatten)]
+    pub(super) wsgi: Given<WsgiConfig>,
+}
+
+impl Options {
+    /// Sets these options as those of the command line. Without a configuration file, that of the program stays.
+    pub(super) fn apply(self, settings: &mut Settings) {
+        let file = settings.given.server.config.take();
+        settings.given = self;
+        let config = &mut settings.given.server.config;
+        *config = config.take().or(file);
+    }
+}
 
 /// Where the settings of one server come from.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    /// What the program sets.
+    /// The settings of the program.
     program: Options,
-    /// What the command line says, and the configuration file. The command line overrides the file, and the file
-    /// the program.
+    /// The command line, which overrides the configuration file, which overrides the program.
     pub(super) given: Options,
-    /// Another server of the program has the addresses of the command line and the file.
+    /// Whether to ignore the addresses of the command line and the file, which belong to another server.
     pub(super) only_own_addresses: bool,
     /// How the command imports its application.
     pub(super) application_args: Option<ApplicationArgs>,
@@ -76,7 +95,7 @@ impl Settings {
         server
     }
 
-    /// The settings of the WSGI part of a server, of which the file says this.
+    /// The settings of the WSGI part of a server; `file` has those of the configuration file.
     pub(super) fn wsgi(&self, file: &Config) -> WsgiConfig {
         let mut config = WsgiConfig::default();
         self.program.wsgi.apply(&mut config);
@@ -133,7 +152,7 @@ impl Settings {
     }
 }
 
-/// The name that was probably meant.
+/// The setting with the most similar name.
 fn nearest(name: &str) -> Option<&'static str> {
     let server = Config::TABLE.iter().map(|setting| setting.name);
     let program = ProgramConfig::TABLE.iter().map(|setting| setting.name);
@@ -179,14 +198,14 @@ fn input(kind: &Kind, value: &Bound<'_, PyAny>) -> PyResult<Input> {
     }
     if value.is_instance_of::<PyInt>() {
         return Ok(match (value.extract(), kind) {
-            // How it was written is not known: `0o660` is a number like any other.
+            // A number such as `0o660` is an integer like any other.
             (Ok(number), Kind::Mode) => Input::Octal(number),
             (Ok(number), _) => Input::Integer(number),
             (Err(_), _) => Input::OtherNumber(value.str()?.to_string()),
         });
     }
     if value.is_instance_of::<PyFloat>() {
-        // In Rust's form, which has no exponent.
+        // In Rust's format, which has no exponent.
         return Ok(Input::OtherNumber(value.extract::<f64>()?.to_string()));
     }
     if let Ok(path) = value.extract::<PathBuf>() {

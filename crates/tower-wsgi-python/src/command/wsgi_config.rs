@@ -6,7 +6,7 @@ use tower_prefork::settings::{Kind, Scope};
 const ANY_SIZE: Kind = Kind::Size(0..=u64::MAX);
 
 tower_prefork::settings! {
-    /// What can be set for the WSGI part of a server.
+    /// The settings of the WSGI part of a server.
     #[derive(Clone, Debug)]
     pub(super) struct WsgiConfig: "WSGI", "TOWER_WSGI_" {
         /// Path at which the application is mounted: its `SCRIPT_NAME`
@@ -19,22 +19,22 @@ tower_prefork::settings! {
         /// Maximum size of a request body; the response to a larger one is 413
         pub(super) max_body: u64 = 1 << 30, { kind: ANY_SIZE, scope: Scope::Application };
 
-        /// Maximum size of the temporary files of all responses of a worker; beyond it threads wait for their
+        /// Maximum size of the temporary files of all responses of a worker; at the limit, threads wait for their
         /// clients
         pub(super) max_spooled: usize = 1 << 30, { kind: ANY_SIZE, scope: Scope::Application };
 
-        /// Maximum size of the temporary file of one response; beyond it its thread waits for its client
+        /// Maximum size of the temporary file of one response; at the limit, its thread waits for the client
         pub(super) max_spooled_response: usize = 64 << 20, {
             kind: ANY_SIZE,
             scope: Scope::Application,
         };
 
-        /// Maximum size of the temporary files of all request bodies of a worker; beyond it the response to larger
-        /// requests is 503
+        /// Maximum size of the temporary files of all request bodies of a worker; at the limit, the response to a
+        /// large request is 503
         pub(super) max_spooled_bodies: usize = 4 << 30, { kind: ANY_SIZE, scope: Scope::Application };
 
-        /// Hold the application to PEP 3333 exactly: hop-by-hop header fields, header fields that are not a
-        /// list of tuples, and a status without a reason are errors
+        /// Follow PEP 3333 exactly: hop-by-hop header fields, header fields that are not a list of tuples, and a
+        /// status without a reason are errors
         pub(super) strict: bool = false, { kind: Kind::Flag, scope: Scope::Application };
     }
 }
