@@ -44,7 +44,7 @@ impl Callable {
     fn call_attached(
         &self,
         py: Python<'_>,
-        environ: wsgi::Environ,
+        environ: &mut wsgi::Environ,
         start_response: wsgi::StartResponse,
     ) -> PyResult<Chunks> {
         let environ = self.environs.build(py, environ)?;
@@ -71,9 +71,11 @@ impl Application for Callable {
 
     fn call(
         &self,
-        environ: wsgi::Environ,
+        mut environ: wsgi::Environ,
         start_response: wsgi::StartResponse,
     ) -> Result<Chunks, BoxError> {
+        // By reference: the request is large.
+        let environ = &mut environ;
         Python::attach(|py| {
             self.call_attached(py, environ, start_response)
                 .map_err(|error| self.errors.report(py, &error))

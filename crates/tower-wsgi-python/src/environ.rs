@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     os::fd::{IntoRawFd as _, OwnedFd},
     sync::{Mutex, PoisonError},
 };
@@ -14,6 +15,7 @@ use pyo3::{
     types::{PyBytes, PyDict, PyString},
 };
 use tower_wsgi::{
+    BufferedBody,
     body::{DiskSpace, Stored},
     wsgi::{Environ, Input, Variable},
 };
@@ -96,12 +98,13 @@ impl EnvironBuilder {
         self.templates.set(py, name, value)
     }
 
+    /// The environ of a request. It takes the request's body.
     pub(crate) fn build<'py>(
         &self,
         py: Python<'py>,
-        environ: Environ,
+        environ: &mut Environ,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let dict = self.templates.copy(py, &environ)?;
+        let dict = self.templates.copy(py, environ)?;
         if *environ.method() != Method::GET {
             let method = self.method(py, environ.method());
             dict.set_item(intern!(py, "REQUEST_METHOD"), method)?;
@@ -137,7 +140,7 @@ impl EnvironBuilder {
             dict.set_item(intern!(py, "SERVER_NAME"), decode(py, &name))?;
             dict.set_item(intern!(py, "SERVER_PORT"), decode(py, &port))?;
         }
-        let (_, input) = environ.into_parts();
+        let input = mem::replace(environ.input(), BufferedBody::default().into());
         dict.set_item(intern!(py, "wsgi.input"), self.input(py, input)?)?;
         Ok(dict)
     }
