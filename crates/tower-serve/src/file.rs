@@ -1,4 +1,4 @@
-//! Files that an operator names, and that a reload reads again.
+//! Reads files of the operator, which a reload reads again.
 
 use std::{
     fs::File,
@@ -8,9 +8,9 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 
-/// Reads a file as a whole, if it has no more bytes than `longest`.
+/// Reads a whole file of at most `longest` bytes.
 pub fn read(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
-    // A pipe that nobody writes to does not hold up the program.
+    // A pipe without a writer does not block the program.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {

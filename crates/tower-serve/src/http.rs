@@ -1,26 +1,32 @@
+//! The limits of a connection: [`Http`].
+
 use std::time::Duration;
 
-/// Limits of HTTP connections.
+/// The limits of an HTTP connection.
+///
+/// ```
+/// let mut limits = tower_serve::Http::default();
+/// limits.max_headers = 50;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Http {
-    /// For a whole request head, from its first byte. Default: 10 seconds.
+    /// Maximum time from the first byte of a request head to its last; the client then gets 408. Default: 10 seconds.
     pub header_timeout: Duration,
-    /// For an idle connection to send its next request. Default: 65 seconds.
+    /// Maximum time until an idle connection sends its next request. Default: 65 seconds.
     pub keep_alive_timeout: Duration,
-    /// Between two reads of a request body. Default: 30 seconds.
+    /// Maximum time between two reads of a request body. Default: 30 seconds.
     pub body_timeout: Duration,
-    /// For a client that takes nothing of the response. Default: 30 seconds.
+    /// Maximum time in which a client reads nothing of a response. Default: 30 seconds.
     pub write_timeout: Duration,
-    /// For the service to begin its response: from the request's head, or the last that it has taken of the
-    /// request's body, to the head of the response. Then the client gets 504. Default: 300 seconds.
+    /// Maximum time until the service starts its response, counted from the request's head or the service's last read of
+    /// the request's body; the client then gets 504. Default: 300 seconds.
     ///
-    /// When the service still works at the request then, on a thread that cannot be interrupted, the
-    /// worker is replaced.
+    /// If the service still occupies a thread for the request then, `tower-prefork` replaces the worker.
     pub request_timeout: Duration,
-    /// Header fields of a request. Default: 100.
+    /// Maximum number of header fields of a request; the client then gets 431. Default: 100.
     pub max_headers: usize,
-    /// Bytes of a request head. Default: 64 KiB; at least 8 KiB.
+    /// Maximum size of a request head in bytes; the client then gets 431. Default: 64 KiB; at least 8 KiB.
     pub max_header_size: usize,
 }
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-/// A setting that makes no sense.
+/// A setting with a value that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSetting {
     /// The name of the setting.

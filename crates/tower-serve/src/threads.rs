@@ -1,10 +1,10 @@
-//! Threads and processes that the system may refuse.
+//! Starts threads, and explains why the system refuses one.
 
 use std::{io, thread};
 
 use rustix::io::Errno;
 
-/// Starts a thread beside the event loop. The error is a sentence for the operator.
+/// Starts a thread. The error is a sentence for the operator.
 pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let started = thread::Builder::new().name(name.into()).spawn(work);
     let refused = |error| refused(&format!("cannot start the thread {name:?}"), &error);
@@ -13,7 +13,7 @@ pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()>
         .map_err(|error| io::Error::other(refused(error)))
 }
 
-/// Why there is one thread or process less than is needed, and what to do.
+/// Why a thread or process could not be started, and what to do.
 pub fn refused(what: &str, error: &io::Error) -> String {
     if error.raw_os_error() == Some(Errno::AGAIN.raw_os_error()) {
         return format!(

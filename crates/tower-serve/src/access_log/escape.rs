@@ -1,5 +1,5 @@
-//! What comes from a client, made harmless. Nothing is longer than its limit, but for the last
-//! escape and the mark of what was cut off.
+//! Escapes text of a client, so that it cannot end its field or its line. The result is at most as long as its limit,
+//! but for the last escape and the mark of what was cut off.
 
 const CUT: &[u8] = b"...";
 
@@ -17,7 +17,7 @@ pub(super) fn word(out: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     apache(out, bytes, limit, |byte| (byte != b' ') & is_plain(byte));
 }
 
-/// Inside the quotes of a JSON string. What is no UTF-8 becomes U+FFFD.
+/// For a string of JSON, inside its quotes. Bytes that are not UTF-8 become U+FFFD.
 pub(super) fn json(out: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     if copied(out, bytes, limit) {
         return;
@@ -60,7 +60,7 @@ fn apache(out: &mut Vec<u8>, bytes: &[u8], limit: usize, is_plain: impl Fn(u8) -
     }
 }
 
-/// Copies what needs no escape and fits, which is almost everything.
+/// Copies text that needs no escape and fits, as almost all does.
 fn copied(out: &mut Vec<u8>, bytes: &[u8], limit: usize) -> bool {
     let plain = bytes.len() <= limit && are_plain(bytes);
     if plain {
@@ -79,7 +79,7 @@ fn are_plain(bytes: &[u8]) -> bool {
     chunks.iter().chain([last]).all(|eight| all_plain(*eight))
 }
 
-/// Arithmetic on bytes side by side: the top bit of one tells. A carry starts only at one that tells itself.
+/// Arithmetic on eight bytes at once. The top bit of a byte is set if it is not plain; a carry starts only at such a byte.
 fn all_plain(bytes: [u8; 8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const TOPS: u64 = ONES << 7;
@@ -90,7 +90,7 @@ fn all_plain(bytes: [u8; 8]) -> bool {
     (controls | above | bytes | equal(b'"') | equal(b'\\')) & TOPS == 0
 }
 
-/// Printable ASCII without what quotes.
+/// Printable ASCII, but for quotes and backslashes.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
 }

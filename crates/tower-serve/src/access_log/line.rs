@@ -1,3 +1,5 @@
+//! One line of the access log: its formats, and what bounds it.
+
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -6,50 +8,47 @@ use std::{
 use http::{HeaderValue, StatusCode};
 
 use super::{
-    AccessLogFormat,
-    asked::{Asked, Fields},
-    escape,
-    stamp::{Stamp, second},
-    user::user,
+    AccessLogFormat, escape,
+    request::{Fields, LoggedRequest, user},
+    timestamp::{Timestamp, second},
 };
 use crate::log_writer::PIPE_BUF;
 
-/// Logged for a request that got no answer, as nginx does.
-const NO_ANSWER: u16 = 499;
+/// The status that is logged for a request without a response, as by nginx.
+const NO_RESPONSE: u16 = 499;
 
-/// What a client's fields may take of a line in a file, and of one that a pipe must keep together.
+/// The most bytes of a client's fields in a line of a file, and in one that a pipe must keep together.
 const ROOM: usize = 16 << 10;
 const ROOM_IN_PIPE: usize = PIPE_BUF - 512;
 
-/// The room for a head at first, and the most that is kept for the next one.
+/// The initial capacity of a line's head, and the largest that is kept for the next one.
 const USUAL: usize = 256;
 const KEPT: usize = 4 * USUAL;
 
-/// How the lines of one log look.
+/// The format of the lines of one log.
 #[derive(Debug)]
-pub(super) struct Style {
+pub(super) struct LineFormat {
     format: AccessLogFormat,
     room: usize,
-    stamp: Mutex<Stamp>,
+    timestamp: Mutex<Timestamp>,
     /// The end of every line.
     end: String,
 }
 
-/// The parts of a line that are known when the request has come. It serves one request of a client
-/// after the other.
+/// The parts of a line that are known from the request. The requests of a client use it one after another.
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub(super) struct LineHead {
     text: Vec<u8>,
-    /// The end of what tells who asks, and when.
+    /// The end of the client's address, the user and the time.
     begin: usize,
-    /// The second in which the next line may begin in the same way.
+    /// The second in which the next line can have the same beginning.
     second: Option<i64>,
-    /// Where the outcome belongs.
+    /// Where the outcome is inserted.
     split: usize,
 }
 
-impl Head {
-    /// Gives up the room of a long line.
+impl LineHead {
+    /// Frees the memory of a long line.
     pub(super) fn forget_long(&mut self) {
         if self.text.capacity() > KEPT {
             *self = Self::default();
@@ -57,7 +56,7 @@ impl Head {
     }
 }
 
-/// What became of a request.
+/// How the response to a request ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outcome {
     pub(super) status: Option<StatusCode>,
@@ -66,8 +65,8 @@ pub(super) struct Outcome {
     pub(super) aborted: bool,
 }
 
-impl Style {
-    /// `whole_writes`: the log's file keeps lines of any length together.
+impl LineFormat {
+    /// With `whole_writes`, the file of the log keeps lines of any length together.
     pub(super) fn new(format: AccessLogFormat, whole_writes: bool, slot: usize) -> Self {
         let end = match format {
             AccessLogFormat::Json => {
@@ -78,29 +77,34 @@ impl Style {
         Self {
             format,
             room: if whole_writes { ROOM } else { ROOM_IN_PIPE },
-            stamp: Mutex::new(Stamp::new(format)),
+            timestamp: Mutex::new(Timestamp::new(format)),
             end,
         }
     }
 
-    /// Whether a line tells how long a request took.
+    /// Whether a line has the duration of its request.
     pub(super) fn has_duration(&self) -> bool {
         self.format == AccessLogFormat::Json
     }
 
-    /// The beginning of a line, now; `asked` is `None` when nothing is known of the request.
-    pub(super) fn head(&self, head: &mut Head, remote: &str, asked: Option<Asked<'_>>) {
-        let fields = asked.map(Asked::fields).unwrap_or_default();
+    /// Writes the head of a line with the current time. `request` is `None` if nothing is known of the request.
+    pub(super) fn head(
+        &self,
+        head: &mut LineHead,
+        remote: &str,
+        request: Option<LoggedRequest<'_>>,
+    ) {
+        let fields = request.map(LoggedRequest::fields).unwrap_or_default();
         let user = fields.authorization.and_then(user);
         self.begin(head, remote, user.as_deref());
-        let Head { text, split, .. } = head;
+        let LineHead { text, split, .. } = head;
         match self.format {
             AccessLogFormat::Json => {
-                self.write_json(text, asked, fields);
+                self.write_json(text, request, fields);
                 *split = text.len();
             }
             AccessLogFormat::Common | AccessLogFormat::Combined => {
-                self.write_common(text, asked);
+                self.write_common(text, request);
                 *split = text.len();
                 if self.format == AccessLogFormat::Combined {
                     write_quoted(text, fields.referer, self.room / 4);
@@ -110,8 +114,8 @@ impl Style {
         }
     }
 
-    /// Who asks, and when: mostly the same as in the line before.
-    fn begin(&self, head: &mut Head, remote: &str, user: Option<&[u8]>) {
+    /// Writes the client's address, the user and the time, which are mostly the same as in the line before.
+    fn begin(&self, head: &mut LineHead, remote: &str, user: Option<&[u8]>) {
         let now = second();
         if user.is_none() && head.second == Some(now) {
             head.text.truncate(head.begin);
@@ -120,8 +124,11 @@ impl Style {
         let text = &mut head.text;
         text.clear();
         text.reserve(USUAL);
-        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
-        let time = stamp.at(now).as_bytes();
+        let mut timestamp = self
+            .timestamp
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let time = timestamp.at(now).as_bytes();
         let short = self.room / 32;
         match self.format {
             AccessLogFormat::Json => {
@@ -148,8 +155,8 @@ impl Style {
         head.second = user.is_none().then_some(now);
     }
 
-    /// Adds a line.
-    pub(super) fn line(&self, out: &mut Vec<u8>, head: &Head, outcome: Outcome) {
+    /// Adds a whole line to `out`.
+    pub(super) fn line(&self, out: &mut Vec<u8>, head: &LineHead, outcome: Outcome) {
         let (begin, rest) = head.text.split_at(head.split);
         out.extend_from_slice(begin);
         let Outcome {
@@ -158,7 +165,7 @@ impl Style {
             duration,
             aborted,
         } = outcome;
-        let status = status.map_or(NO_ANSWER, |status| status.as_u16());
+        let status = status.map_or(NO_RESPONSE, |status| status.as_u16());
         match self.format {
             AccessLogFormat::Json => {
                 out.extend_from_slice(b",\"status\":");
@@ -184,15 +191,15 @@ impl Style {
         out.extend_from_slice(self.end.as_bytes());
     }
 
-    fn write_common(&self, text: &mut Vec<u8>, asked: Option<Asked<'_>>) {
-        match asked {
-            Some(asked) => {
-                escape::quoted(text, asked.method(), self.room / 32);
+    fn write_common(&self, text: &mut Vec<u8>, request: Option<LoggedRequest<'_>>) {
+        match request {
+            Some(request) => {
+                escape::quoted(text, request.method(), self.room / 32);
                 text.push(b' ');
-                asked.with_target(|target| escape::quoted(text, target, self.room / 2));
-                if !asked.version().is_empty() {
+                request.with_target(|target| escape::quoted(text, target, self.room / 2));
+                if !request.version().is_empty() {
                     text.push(b' ');
-                    escape::quoted(text, asked.version(), self.room / 32);
+                    escape::quoted(text, request.version(), self.room / 32);
                 }
             }
             None => text.push(b'-'),
@@ -200,23 +207,28 @@ impl Style {
         text.extend_from_slice(b"\" ");
     }
 
-    fn write_json(&self, text: &mut Vec<u8>, asked: Option<Asked<'_>>, fields: Fields<'_>) {
+    fn write_json(
+        &self,
+        text: &mut Vec<u8>,
+        request: Option<LoggedRequest<'_>>,
+        fields: Fields<'_>,
+    ) {
         let mut field = |name: &str, value: Option<&[u8]>, limit| {
             write_json_field(text, name, value, limit);
         };
         let short = self.room / 32;
-        let version = asked.map(Asked::version);
+        let version = request.map(LoggedRequest::version);
         let version = version.filter(|version| !version.is_empty());
-        let method = asked.map(Asked::method);
+        let method = request.map(LoggedRequest::method);
         field("method", method, short);
-        match asked {
-            Some(asked) => {
-                asked.with_target(|target| field("target", Some(target), self.room / 2));
+        match request {
+            Some(request) => {
+                request.with_target(|target| field("target", Some(target), self.room / 2));
             }
             None => field("target", None, 0),
         }
         field("version", version, short);
-        field("host", asked.and_then(Asked::host), short);
+        field("host", request.and_then(LoggedRequest::host), short);
         let referer = fields.referer.map(HeaderValue::as_bytes);
         let agent = fields.user_agent.map(HeaderValue::as_bytes);
         field("referer", referer, self.room / 4);
@@ -268,9 +280,9 @@ mod tests {
 
     /// The time is the same in all lines.
     fn line(format: AccessLogFormat, request: Option<&Request<()>>, status: u16) -> String {
-        let style = Style::new(format, true, 3);
-        let mut head = Head::default();
-        style.head(&mut head, "192.0.2.7", request.map(Into::into));
+        let line_format = LineFormat::new(format, true, 3);
+        let mut head = LineHead::default();
+        line_format.head(&mut head, "192.0.2.7", request.map(Into::into));
         let outcome = Outcome {
             status: StatusCode::from_u16(status).ok(),
             bytes: 5,
@@ -278,7 +290,7 @@ mod tests {
             aborted: status == 0,
         };
         let mut line = Vec::new();
-        style.line(&mut line, &head, outcome);
+        line_format.line(&mut line, &head, outcome);
         let mut line = String::from_utf8(line).unwrap();
         if format != AccessLogFormat::Json {
             let start = line.find(" [").unwrap();
@@ -327,7 +339,7 @@ mod tests {
 
     #[test]
     fn no_bytes_are_a_hyphen() {
-        let style = Style::new(AccessLogFormat::Common, true, 0);
+        let line_format = LineFormat::new(AccessLogFormat::Common, true, 0);
         let outcome = Outcome {
             status: Some(StatusCode::NO_CONTENT),
             bytes: 0,
@@ -335,9 +347,9 @@ mod tests {
             aborted: false,
         };
         let mut line = Vec::new();
-        let mut head = Head::default();
-        style.head(&mut head, "unix", None);
-        style.line(&mut line, &head, outcome);
+        let mut head = LineHead::default();
+        line_format.head(&mut head, "unix", None);
+        line_format.line(&mut line, &head, outcome);
         assert!(line.ends_with(b"\"-\" 204 -\n"));
     }
 
@@ -428,15 +440,15 @@ mod tests {
             AccessLogFormat::Combined,
             AccessLogFormat::Json,
         ] {
-            let style = Style::new(format, true, 3);
-            let mut head = Head::default();
-            let asked = [Some(&known), Some(&plain), None, Some(&long), Some(&plain)];
-            for asked in asked.map(|asked| asked.map(Asked::from)) {
+            let line_format = LineFormat::new(format, true, 3);
+            let mut head = LineHead::default();
+            let requests = [Some(&known), Some(&plain), None, Some(&long), Some(&plain)];
+            for request in requests.map(|request| request.map(LoggedRequest::from)) {
                 // Until both are of one second.
                 loop {
-                    let mut new = Head::default();
-                    style.head(&mut new, "192.0.2.7", asked);
-                    style.head(&mut head, "192.0.2.7", asked);
+                    let mut new = LineHead::default();
+                    line_format.head(&mut new, "192.0.2.7", request);
+                    line_format.head(&mut head, "192.0.2.7", request);
                     if head.text == new.text && head.split == new.split {
                         break;
                     }
@@ -455,7 +467,7 @@ mod tests {
             let before = head.second.unwrap() - 1;
             head.second = Some(before);
             head.text[..head.begin].fill(b'#');
-            style.head(&mut head, "192.0.2.7", Some((&plain).into()));
+            line_format.head(&mut head, "192.0.2.7", Some((&plain).into()));
             assert!(!head.text.contains(&b'#'));
         }
     }
@@ -481,12 +493,12 @@ mod tests {
             AccessLogFormat::Combined,
             AccessLogFormat::Json,
         ] {
-            let style = Style::new(format, false, usize::MAX);
+            let line_format = LineFormat::new(format, false, usize::MAX);
             let mut line = Vec::new();
             let remote = "x".repeat(39);
-            let mut head = Head::default();
-            style.head(&mut head, &remote, Some((&request).into()));
-            style.line(&mut line, &head, outcome);
+            let mut head = LineHead::default();
+            line_format.head(&mut head, &remote, Some((&request).into()));
+            line_format.line(&mut line, &head, outcome);
             assert!(line.len() <= PIPE_BUF, "{format:?}: {}", line.len());
             assert!(line.len() > PIPE_BUF / 3);
         }

@@ -1,4 +1,4 @@
-//! The access log: one line per answered request, written off the request's path.
+//! The access log: one line for each request, written by a thread of its own.
 //!
 //! ```text
 //! event loop: Client ── Record ── line ──> log_writer: a bounded buffer, and a thread that writes
@@ -6,21 +6,19 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `setting` | what an operator chooses: the file and the format |
-//! | `log` | the log of one worker, which its connections share |
-//! | `record` | one request, from its head to the end of its response, which makes the line |
-//! | `asked`, `line`, `user`, `escape`, `stamp` | how a line looks, and what a client cannot put into it |
+//! | `setting` | the settings: the file and the format |
+//! | `record` | the log of a process, and one request from its head to the end of its response |
+//! | `line` | the formats |
+//! | `request` | the parts of a request that a line contains |
+//! | `escape` | a client cannot forge a line or a field |
+//! | `timestamp` | the time as text |
 
-mod asked;
 mod escape;
 mod line;
-mod log;
 mod record;
+mod request;
 mod setting;
-mod stamp;
-mod user;
+mod timestamp;
 
-pub(crate) use log::Client;
-pub(crate) use log::Log;
-pub(crate) use record::Record;
+pub(crate) use record::{Client, Log, Record};
 pub use setting::{AccessLog, AccessLogFormat};

@@ -1,40 +1,138 @@
-use std::time::{Duration, Instant};
+//! The access log of a process, and the record of one request, which becomes a line.
 
-use http::StatusCode;
-
-use super::{
-    Log,
-    asked::Asked,
-    line::{Head, Outcome},
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-/// A request on its way to a line of the log, which is made at the latest when this is dropped.
+use http::{Request, StatusCode};
+use tower_server_info::ConnectInfo;
+
+use super::{
+    AccessLog,
+    line::{LineFormat, LineHead, Outcome},
+    request::LoggedRequest,
+};
+use crate::log_writer::{LineWriter, Output, Target};
+
+/// How long lines gather before they are written together.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// How long the end of a process waits until the file has taken the last lines.
+const LAST_WRITE: Duration = Duration::from_secs(3);
+
+/// The access log of a process. Clones are the same log; when the last one is dropped, the remaining lines are
+/// written.
+#[derive(Clone, Debug)]
+pub(crate) struct Log(Arc<LogState>);
+
+#[derive(Debug)]
+struct LogState {
+    format: LineFormat,
+    writer: LineWriter,
+}
+
+impl Log {
+    /// Starts the thread that writes.
+    pub(crate) fn start(setting: &AccessLog, slot: usize) -> io::Result<Self> {
+        let output = Output::new(Target::access_log(&setting.path));
+        let format = LineFormat::new(setting.format, output.is_regular(), slot);
+        let writer = LineWriter::start(output, GATHER)?;
+        Ok(Self(Arc::new(LogState { format, writer })))
+    }
+
+    /// The log for the requests of one connection.
+    pub(crate) fn client(&self, connection: &ConnectInfo) -> Client {
+        let remote = connection.peer().map(|peer| peer.ip().to_string());
+        Client {
+            log: self.clone(),
+            remote: remote.unwrap_or_else(|| "unix".into()),
+        }
+    }
+
+    pub(super) fn format(&self) -> &LineFormat {
+        &self.0.format
+    }
+
+    pub(super) fn write(&self, head: &mut LineHead, outcome: Outcome) {
+        let LogState { format, writer } = &*self.0;
+        writer.add(|lines| format.line(lines, head, outcome));
+        head.forget_long();
+    }
+}
+
+impl Drop for LogState {
+    fn drop(&mut self) {
+        if !self.writer.close_within(LAST_WRITE) {
+            tracing::warn!("the last lines of the access log could not be written in time");
+        }
+    }
+}
+
+/// The log for the requests of one connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    log: Log,
+    remote: String,
+}
+
+impl Client {
+    /// Begins the record of a request. `used` is a record of this client whose line is written, to be used again.
+    pub(crate) fn request<B>(
+        &self,
+        request: &Request<B>,
+        used: Option<Box<Record>>,
+    ) -> Box<Record> {
+        self.record(Some(request.into()), used)
+    }
+
+    /// Begins the record of a request that could not be parsed, from what the client has sent.
+    pub(crate) fn refused_request(&self, sent: &[u8]) -> Box<Record> {
+        self.record(LoggedRequest::of_sent(sent), None)
+    }
+
+    fn record(&self, request: Option<LoggedRequest<'_>>, used: Option<Box<Record>>) -> Box<Record> {
+        let mut record = used.unwrap_or_else(|| Box::new(Record::new(&self.log)));
+        record.begin(&self.remote, request);
+        record
+    }
+
+    /// Logs the refusal of an unknown request by a response without a body.
+    pub(crate) fn refused(&self, status: StatusCode) {
+        let mut record = self.record(None, None);
+        record.set_response(status, Some(0), 0);
+        record.sent();
+    }
+}
+
+/// What is known of a request until its line is written, at the latest when this is dropped.
 ///
-/// Unless it was [sent](Self::sent), the line says that the response broke off. After the line, the next
-/// request of the same client can have the record.
+/// Unless the response was [sent](Self::sent), the line says that it was aborted. After the line, the next request of
+/// the same client can use the record again.
 #[derive(Debug)]
 pub(crate) struct Record {
     log: Log,
-    head: Head,
-    /// Unless no line tells how long it took.
+    head: LineHead,
+    /// If the line has the duration.
     began: Option<Instant>,
-    /// The answer to HEAD has no body.
+    /// As the response to HEAD is.
     bodiless: bool,
-    answer: Option<Answer>,
-    /// Of the body, what was given to hyper.
+    response: Option<RecordedResponse>,
+    /// The bytes of the body that were given to hyper.
     bytes: u64,
     /// The body has ended.
     ended: bool,
-    /// The line was made, or there is no request yet.
+    /// The line was written, or there is no request yet.
     is_logged: bool,
 }
 
 #[derive(Debug)]
-struct Answer {
+struct RecordedResponse {
     status: StatusCode,
-    /// Of the body, when it is known before its end.
+    /// The length of the body, if it is known before its end.
     length: Option<u64>,
-    /// What the connection had written before.
+    /// The bytes that the connection had written before.
     written_before: u64,
 }
 
@@ -42,40 +140,40 @@ impl Record {
     pub(super) fn new(log: &Log) -> Self {
         Self {
             log: log.clone(),
-            head: Head::default(),
+            head: LineHead::default(),
             began: None,
             bodiless: false,
-            answer: None,
+            response: None,
             bytes: 0,
             ended: false,
             is_logged: true,
         }
     }
 
-    /// A request has come; `asked` is `None` when nothing is known of it.
-    pub(super) fn begin(&mut self, remote: &str, asked: Option<Asked<'_>>) {
-        let style = self.log.style();
-        style.head(&mut self.head, remote, asked);
-        self.began = style.has_duration().then(Instant::now);
-        self.bodiless = asked.is_some_and(Asked::is_head);
-        self.answer = None;
+    /// Begins with a new request, which is `None` if nothing is known of it.
+    pub(super) fn begin(&mut self, remote: &str, request: Option<LoggedRequest<'_>>) {
+        let format = self.log.format();
+        format.head(&mut self.head, remote, request);
+        self.began = format.has_duration().then(Instant::now);
+        self.bodiless = request.is_some_and(LoggedRequest::is_head);
+        self.response = None;
         self.bytes = 0;
         self.ended = false;
         self.is_logged = false;
     }
 
-    /// There is an answer, with a body of this length, if that is known. The connection has written
-    /// so many bytes until now.
-    pub(crate) fn answer(&mut self, status: StatusCode, length: Option<u64>, written: u64) {
+    /// Sets the response, with the length of its body if that is known, and the bytes that the connection has written
+    /// before it.
+    pub(crate) fn set_response(&mut self, status: StatusCode, length: Option<u64>, written: u64) {
         self.bodiless |= matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        self.answer = Some(Answer {
+        self.response = Some(RecordedResponse {
             status,
             length,
             written_before: written,
         });
     }
 
-    /// More of the body was given to hyper.
+    /// More bytes of the body were given to hyper.
     pub(crate) fn add(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
@@ -85,47 +183,46 @@ impl Record {
         self.ended = true;
     }
 
-    /// Whether hyper has got all of the response.
+    /// Whether the whole response was given to hyper.
     pub(crate) fn is_whole(&self) -> bool {
-        let whole = |answer: &Answer| match answer.length {
+        let whole = |response: &RecordedResponse| match response.length {
             _ if self.bodiless => true,
             Some(length) => self.bytes >= length,
             None => self.ended,
         };
-        self.answer.as_ref().is_some_and(whole)
+        self.response.as_ref().is_some_and(whole)
     }
 
-    /// All of the response was written to the connection.
+    /// The whole response was written to the connection.
     pub(crate) fn sent(&mut self) {
         // hyper writes no more than it has announced.
-        if let Some(length) = self.answer.as_ref().and_then(|answer| answer.length) {
+        if let Some(length) = self.response.as_ref().and_then(|it| it.length) {
             self.bytes = self.bytes.min(length);
         }
         self.log(false);
     }
 
-    /// The rest of the response cannot be written to the connection, which has written so many bytes
-    /// until now.
+    /// The rest of the response cannot be written to the connection, which has written `written` bytes in all.
     pub(crate) fn cut(&mut self, written: u64) {
-        let before = self.answer.as_ref().map(|answer| answer.written_before);
+        let before = self.response.as_ref().map(|it| it.written_before);
         let own = written.saturating_sub(before.unwrap_or(written));
         self.bytes = self.bytes.min(own);
         self.log(true);
     }
 
-    /// Whether the line was made.
+    /// Whether the line was written.
     #[cfg(test)]
     fn is_logged(&self) -> bool {
         self.is_logged
     }
 
-    /// Makes the line, once.
+    /// Writes the line, once.
     fn log(&mut self, aborted: bool) {
         if std::mem::replace(&mut self.is_logged, true) {
             return;
         }
         let outcome = Outcome {
-            status: self.answer.as_ref().map(|answer| answer.status),
+            status: self.response.as_ref().map(|it| it.status),
             bytes: self.bytes,
             duration: self.began.map_or(Duration::ZERO, |began| began.elapsed()),
             aborted,
@@ -144,11 +241,9 @@ impl Drop for Record {
 mod tests {
     use std::fs;
 
-    use http::{Method, Request};
-    use tower_server_info::ConnectInfo;
+    use http::Method;
 
     use super::*;
-    use crate::AccessLog;
 
     #[test]
     fn a_record_that_is_used_again_keeps_nothing_of_the_request_before() {
@@ -160,7 +255,7 @@ mod tests {
         let mut request = Request::new(());
         *request.method_mut() = Method::HEAD;
         let mut record = client.request(&request, None);
-        record.answer(StatusCode::NOT_FOUND, Some(7), 0);
+        record.set_response(StatusCode::NOT_FOUND, Some(7), 0);
         record.add(7);
         record.end();
         assert!(record.is_whole() && !record.is_logged());
@@ -169,12 +264,12 @@ mod tests {
 
         let mut record = client.request(&Request::new(()), Some(record));
         assert!(!record.is_logged() && !record.is_whole());
-        record.answer(StatusCode::OK, None, 0);
+        record.set_response(StatusCode::OK, None, 0);
         record.add(3);
         assert!(!record.is_whole());
         record.cut(100);
 
-        // The last one gets no answer; those before have their line already.
+        // The last one gets no response; those before have their line already.
         drop(client.request(&Request::new(()), Some(record)));
         drop((client, log));
         let text = fs::read_to_string(&path).unwrap();

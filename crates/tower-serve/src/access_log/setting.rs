@@ -1,6 +1,8 @@
+//! The settings of the access log: [`AccessLog`].
+
 use std::path::PathBuf;
 
-/// Where a server logs the requests that it has answered, and in which format.
+/// The file that a server logs its requests to, and their format.
 ///
 /// ```
 /// use tower_serve::{AccessLog, AccessLogFormat};
@@ -10,46 +12,45 @@ use std::path::PathBuf;
 ///
 /// # What is logged
 ///
-/// One line per request, when its response has been handed to the kernel or can no longer be. That
-/// includes the requests that the server refuses before the service sees them; of one that hyper
-/// cannot parse nothing is known, and its request line is `-`.
+/// One line for each request, when its response has been written to the socket or was aborted. That includes the
+/// requests that the server refuses before the service sees them. If the request line of one cannot be parsed, it is
+/// logged as `-`.
 ///
 /// * The time is when the request's head had arrived, in UTC.
-/// * The user is the one of `Authorization: Basic` (RFC 7617), as the client claims it: whether that
-///   was accepted, the status tells.
-/// * The bytes are those of the response's body. Of a response that broke off they are what was
-///   written to the connection, which may include its head.
-/// * The status is 499 when there was no answer: the client had gone before, or a stop's deadline
-///   cut the request.
+/// * The user is the one of `Authorization: Basic` (RFC 7617), as the client claims it, whether or not the application
+///   has accepted it.
+/// * The bytes are those of the response body. For an aborted response they are the bytes that were written to the
+///   connection, which may include its head.
+/// * The status is 499 if there was no response: the client left before, or the deadline of a shutdown cut the request.
 /// * The remote address is `unix` for a client of a Unix socket. Behind a proxy it is the proxy's.
 ///
-/// What a client sends is escaped, so that no request can forge a line or a field, and cut, which
-/// `...` marks: the target after 8 KiB, other fields earlier; all of it earlier where the log goes
-/// to a pipe, so that a line stays within the 4 KiB that the kernel keeps together.
+/// Text of a client is escaped, so that no request can forge a line or a field, and is truncated, which `...` marks: the
+/// target after 8 KiB, other fields earlier. If the log is a pipe, all are truncated earlier, so that a line stays within
+/// the 4 KiB that the kernel keeps together.
 ///
 /// # How it is written
 ///
-/// The event loop fills a buffer of at most 1 MiB, and a thread writes it, within a second. When the
-/// file does not keep up, lines are dropped and a warning counts them; requests never wait.
+/// The event loop fills a buffer of at most 1 MiB, which a thread writes within a second. If the file does not keep up,
+/// lines are dropped and a warning counts them. Requests never wait.
 ///
-/// Workers append to one file, whole lines at a time. A file that was renamed, as `logrotate` does,
-/// is created anew with the next line, within a second, or at once at `SIGUSR1`. A named pipe needs no reader.
+/// Several processes can append to one file; they write whole lines. After the file was renamed, as `logrotate` does, a
+/// new one is created within a second (with `tower-prefork` at once at `SIGUSR1`). A named pipe needs no reader.
 ///
 /// # Errors
 ///
-/// A file that cannot be opened is an error of the start. One that cannot be written later is
-/// reported once, and tried again every second.
+/// `tower-prefork` refuses to start if the file cannot be opened. A file that cannot be written later is reported once,
+/// and tried again every second.
 ///
-/// # Stop
+/// # Shutdown
 ///
-/// A worker writes what it has logged before it ends, but waits no longer than three seconds
-/// for the file. A process that is ended at once or killed loses the lines of its last moment.
+/// When the last connection and the server are dropped, the remaining lines are written, which takes at most three
+/// seconds. A process that is killed loses the lines of its last moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an access log does nothing until it is put into a Config"]
 pub struct AccessLog {
     /// The file; `-` is standard output.
     pub path: PathBuf,
-    /// How the lines look.
+    /// The format of the lines.
     pub format: AccessLogFormat,
 }
 
@@ -62,14 +63,14 @@ impl AccessLog {
         }
     }
 
-    /// Chooses how the lines look. Default: [`AccessLogFormat::Combined`].
+    /// Sets the format of the lines. Default: [`AccessLogFormat::Combined`].
     pub fn format(mut self, format: AccessLogFormat) -> Self {
         self.format = format;
         self
     }
 }
 
-/// How the lines of an [`AccessLog`] look.
+/// The format of the lines of an [`AccessLog`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccessLogFormat {
     /// Apache's common log format.
@@ -85,11 +86,11 @@ pub enum AccessLogFormat {
     /// ```
     #[default]
     Combined,
-    /// One JSON object a line. What is not known is `null`.
+    /// One JSON object for each line. Values that are not known are `null`.
     ///
     /// The keys are `time`, `remote`, `user`, `method`, `target`, `version`, `host`, `referer`,
     /// `user_agent`, `status`, `bytes`, `duration_us` (from the request's head to the end of the
-    /// response, in microseconds), `aborted` (whether the response broke off, or never began),
+    /// response, in microseconds), `aborted` (whether the response was cut off or never began),
     /// `slot` (the worker's, from 0) and `pid`.
     Json,
 }

@@ -117,7 +117,7 @@ where
     let written = exchange.handle().lock().output.written();
     let is_head = sent.trim_ascii_start().starts_with(b"HEAD ");
     if let Some(record) = exchange.record() {
-        record.answer(response.status(), Some(length as u64), written);
+        record.set_response(response.status(), Some(length as u64), written);
         record.add(if is_head { 0 } else { length });
         record.end();
     }

@@ -74,7 +74,7 @@ where
         let exchange = &mut response.body_mut().exchange;
         let written = exchange.handle().lock().output.written();
         if let Some(record) = exchange.record() {
-            record.answer(status, length, written);
+            record.set_response(status, length, written);
         }
     }
 }

@@ -1,36 +1,36 @@
-//! Lines that wait for the writer of a log.
+//! The lines that wait for the writer of a log, in bounded memory.
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-/// Bytes of lines that wait. As many again may be in the hands of the writer.
+/// The most bytes of waiting lines. The writer can hold the same number again.
 const CAPACITY: usize = 1 << 20;
 
-/// The writer comes earlier when so many bytes wait: few, so that they, and as many that are being written, leave
-/// most of the processor's cache to the requests.
+/// The number of waiting bytes at which the writer is woken early. It is low, so that the log leaves most of the
+/// processor's cache to the requests.
 const ENOUGH: usize = 64 << 10;
 
-/// Lines on their way from threads that never wait to the writer.
+/// The lines between the threads that add them, which never wait, and the writer.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    state: Mutex<State>,
+    state: Mutex<BufferState>,
     changed: Condvar,
     /// How long the writer lets lines gather.
     gather: Duration,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BufferState {
     lines: Vec<u8>,
-    /// Lines that found no room, since the writer was told.
+    /// The lines that found no room since the last batch.
     dropped: u64,
-    /// Lines that were added so far, those that the writer has taken, and those that it is done with.
+    /// The numbers of lines that were added, that the writer has taken, and that it has written or given up.
     added: u64,
     taken: u64,
     done: u64,
-    /// The log takes nothing: who waits for its lines waits in vain.
+    /// The log takes nothing, so it is useless to wait for its lines.
     stuck: bool,
     /// The file is to be opened again.
     reopen: bool,
@@ -39,9 +39,9 @@ struct State {
     finished: bool,
 }
 
-/// What the writer gets beside the lines.
+/// What the writer gets besides the lines.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct Batch {
     pub(super) dropped: u64,
     /// The file is to be opened again before they are written.
     pub(super) reopen: bool,
@@ -49,9 +49,9 @@ pub(super) struct Taken {
     pub(super) closed: bool,
 }
 
-/// What has come to a writer that waits for its log.
+/// What interrupts a writer that waits for its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum WriterCall {
     Reopen,
     Close,
 }
@@ -65,7 +65,7 @@ impl Buffer {
         }
     }
 
-    /// Adds what `write` adds, which is one line, or drops it.
+    /// Adds the line that `write` writes, or drops it.
     pub(super) fn add(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.lock();
         let before = state.lines.len();
@@ -78,17 +78,17 @@ impl Buffer {
         }
         state.added += 1;
         drop(state);
-        // Only when the writer waits for it: a wake-up costs more than a line.
+        // Only if the writer waits for it: a wake-up costs more than a line.
         if before == 0 || (before < ENOUGH && after >= ENOUGH) {
             self.changed.notify_all();
         }
     }
 
     /// Waits for lines, lets more of them gather, and swaps them for `lines`, which is empty.
-    pub(super) fn take(&self, lines: &mut Vec<u8>) -> Taken {
-        let is_called = |state: &State| state.closed || state.reopen;
-        let idle = |state: &mut State| !is_called(state) && state.lines.is_empty();
-        let few = |state: &mut State| !is_called(state) && state.lines.len() < ENOUGH;
+    pub(super) fn take(&self, lines: &mut Vec<u8>) -> Batch {
+        let is_called = |state: &BufferState| state.closed || state.reopen;
+        let idle = |state: &mut BufferState| !is_called(state) && state.lines.is_empty();
+        let few = |state: &mut BufferState| !is_called(state) && state.lines.len() < ENOUGH;
         let state = self.changed.wait_while(self.lock(), idle);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         if !self.gather.is_zero() {
@@ -97,14 +97,14 @@ impl Buffer {
         }
         std::mem::swap(&mut state.lines, lines);
         state.taken = state.added;
-        Taken {
+        Batch {
             dropped: std::mem::take(&mut state.dropped),
             reopen: std::mem::take(&mut state.reopen),
             closed: state.closed,
         }
     }
 
-    /// The writer is done with what it has taken.
+    /// The writer has written its batch, or has given it up.
     pub(super) fn done(&self) {
         let mut state = self.lock();
         let news = state.done != state.taken;
@@ -122,20 +122,20 @@ impl Buffer {
         self.changed.notify_all();
     }
 
-    /// Waits until what was added before is done with, and says whether it is.
+    /// Waits until the lines that were added before are written or given up, and returns whether they are.
     pub(super) fn flush_within(&self, time: Duration) -> bool {
         let state = self.lock();
         let last = state.added;
-        let waits = |state: &mut State| state.done < last && !state.stuck && !state.finished;
+        let waits = |state: &mut BufferState| state.done < last && !state.stuck && !state.finished;
         let waited = self.changed.wait_timeout_while(state, time, waits);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         let is_done = state.done >= last;
-        // Who waits next waits no longer.
+        // The next flush does not wait.
         state.stuck |= !is_done;
         is_done
     }
 
-    /// The file is to be opened again. Whether the writer still runs.
+    /// Has the file opened again. Returns whether the writer still runs.
     pub(super) fn reopen(&self) -> bool {
         let mut state = self.lock();
         state.reopen = true;
@@ -150,30 +150,30 @@ impl Buffer {
     }
 
     /// Waits for a call to the writer.
-    pub(super) fn call_within(&self, time: Duration) -> Option<Call> {
-        let none = |state: &mut State| !state.closed && !state.reopen;
+    pub(super) fn call_within(&self, time: Duration) -> Option<WriterCall> {
+        let none = |state: &mut BufferState| !state.closed && !state.reopen;
         let waited = self.changed.wait_timeout_while(self.lock(), time, none);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         match std::mem::take(&mut state.reopen) {
-            true => Some(Call::Reopen),
-            false => state.closed.then_some(Call::Close),
+            true => Some(WriterCall::Reopen),
+            false => state.closed.then_some(WriterCall::Close),
         }
     }
 
-    /// The writer has written what it could.
+    /// The writer has ended.
     pub(super) fn finish(&self) {
         self.lock().finished = true;
         self.changed.notify_all();
     }
 
-    /// Waits until the writer has ended, and says whether it has.
+    /// Waits until the writer has ended, and returns whether it has.
     pub(super) fn finishes_within(&self, time: Duration) -> bool {
-        let runs = |state: &mut State| !state.finished;
+        let runs = |state: &mut BufferState| !state.finished;
         let waited = self.changed.wait_timeout_while(self.lock(), time, runs);
         waited.unwrap_or_else(PoisonError::into_inner).0.finished
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BufferState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(lines, b"one\ntwo\n");
         assert_eq!(
             taken,
-            Taken {
+            Batch {
                 dropped: 0,
                 reopen: false,
                 closed: false
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_dropped_whole_and_counted() {
+    fn lines_without_room_are_dropped_whole_and_counted() {
         let buffer = Buffer::new(Duration::ZERO);
         let line = format!("{}\n", "x".repeat(999));
         for _ in 0..CAPACITY / 1000 + 3 {
@@ -234,7 +234,7 @@ mod tests {
             buffer.close();
             assert!(writer.join().unwrap());
         });
-        assert_eq!(buffer.call_within(Duration::ZERO), Some(Call::Close));
+        assert_eq!(buffer.call_within(Duration::ZERO), Some(WriterCall::Close));
         assert!(!buffer.finishes_within(Duration::ZERO));
         buffer.finish();
         assert!(buffer.finishes_within(Duration::ZERO));
@@ -271,7 +271,7 @@ mod tests {
         assert!(buffer.reopen());
         assert!(buffer.take(&mut Vec::new()).reopen);
         buffer.reopen();
-        assert_eq!(buffer.call_within(Duration::ZERO), Some(Call::Reopen));
+        assert_eq!(buffer.call_within(Duration::ZERO), Some(WriterCall::Reopen));
         assert_eq!(buffer.call_within(Duration::ZERO), None);
         buffer.finish();
         assert!(!buffer.reopen());

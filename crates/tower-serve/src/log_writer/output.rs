@@ -1,152 +1,45 @@
-//! The file of a log: opened again when it was renamed, and never waited for for long.
+//! The open file of a log: it is opened again after it was renamed, and no write waits for long.
 
 use std::{
-    fs::{File, OpenOptions},
     io::{self, ErrorKind},
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
-    },
-    path::{Path, PathBuf},
+    os::unix::fs::MetadataExt,
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{FileType, OFlags, fstat},
-    stdio,
+    fs::{FileType, fstat},
 };
 
-/// How often the path is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+use super::target::{Sink, Target};
 
-/// How long a pipe that is full is waited for at a time. Meanwhile nobody can call the writer.
+/// How often to check whether the path is another file now.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// How long to wait for room in a pipe at a time. The writer cannot be called meanwhile.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// How often it is waited for in the middle of a line.
+/// How many times to wait for room in the middle of a line.
 const WAITS_WITHIN_A_LINE: u32 = 10;
 
-/// What the kernel keeps together when several processes write to one pipe: its `PIPE_BUF`.
+/// The longest write that the kernel keeps together when several processes write to one pipe.
 pub(crate) const PIPE_BUF: usize = 4096;
 
-/// Where a log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// What the operator calls it.
-    name: &'static str,
-    place: Place,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    Stdout,
-    Stderr,
-    File(PathBuf),
-}
-
-impl Target {
-    /// `-` is standard output.
-    pub fn access_log(path: &Path) -> Self {
-        Self {
-            name: "access log",
-            place: place(path, Place::Stdout),
-        }
-    }
-
-    /// `-` is standard error.
-    pub fn server_log(path: &Path) -> Self {
-        Self {
-            name: SERVER_LOG,
-            place: place(path, Place::Stderr),
-        }
-    }
-
-    /// What the application prints.
-    pub fn stdout() -> Self {
-        Self {
-            name: "standard output",
-            place: Place::Stdout,
-        }
-    }
-
-    /// Standard error.
-    pub fn stderr() -> Self {
-        Self {
-            name: SERVER_LOG,
-            place: Place::Stderr,
-        }
-    }
-
-    /// Whether it is standard output.
-    pub fn is_stdout(&self) -> bool {
-        self.place == Place::Stdout
-    }
-
-    /// Whether it is standard error.
-    pub fn is_stderr(&self) -> bool {
-        self.place == Place::Stderr
-    }
-}
-
-const SERVER_LOG: &str = "server log";
-
-fn place(path: &Path, standard: Place) -> Place {
-    if path.as_os_str() == "-" {
-        return standard;
-    }
-    // An application may go to another directory.
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    Place::File(path)
-}
-
-/// Opens the file of a log as a worker will, so that what is wrong shows at the start. The error is
-/// a sentence for the operator.
-pub fn check(target: &Target) -> Result<(), String> {
-    let Place::File(path) = &target.place else {
-        return Ok(());
-    };
-    open(&target.place).map(drop).map_err(|error| {
-        format!(
-            "cannot open the {} {}: {error}; choose a file that this user may write",
-            target.name,
-            path.display()
-        )
-    })
-}
-
-/// The file that lines go to.
+/// The open file of a log.
 #[derive(Debug)]
 pub struct Output {
     target: Target,
     /// `None` while it could not be opened.
     sink: Option<Sink>,
-    looked: Instant,
-    /// The last byte that was written is within a line.
+    checked: Instant,
+    /// The last byte that was written is not the end of a line.
     torn: bool,
 }
 
-/// Standard streams are written to as they are: a program may put another file in their place.
-#[derive(Debug)]
-enum Sink {
-    Stdout,
-    Stderr,
-    File(File),
-}
-
-impl AsFd for Sink {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Stdout => stdio::stdout(),
-            Self::Stderr => stdio::stderr(),
-            Self::File(file) => file.as_fd(),
-        }
-    }
-}
-
 impl Output {
-    /// Opens the file. When it cannot be, [`write`](Self::write) tries again.
+    /// Opens the file. If that fails, [`write`](Self::write) tries again.
     pub fn new(target: Target) -> Self {
-        let sink = open(&target.place).ok();
+        let sink = target.open().ok();
         Self {
             sink,
             ..Self::later(target)
@@ -158,37 +51,37 @@ impl Output {
         Self {
             target,
             sink: None,
-            looked: Instant::now(),
+            checked: Instant::now(),
             torn: false,
         }
     }
 
     pub(super) fn name(&self) -> &'static str {
-        self.target.name
+        self.target.name()
     }
 
     pub(super) fn is_server_log(&self) -> bool {
-        self.target.name == SERVER_LOG
+        self.target.is_server_log()
     }
 
     /// Whether a write of any length stays in one piece.
     pub fn is_regular(&self) -> bool {
-        let kind = self.sink.as_ref().and_then(|sink| kind(sink).ok());
-        kind == Some(FileType::RegularFile)
+        let file_type = self.sink.as_ref().and_then(|sink| sink.file_type().ok());
+        file_type == Some(FileType::RegularFile)
     }
 
-    /// Writes whole lines, and removes from `lines` what was written. After an error the rest can be
-    /// tried again. Of the kind `WouldBlock` are pipes that are full, which have been waited for a little.
+    /// Writes whole lines, and removes them from `lines`. After an error the others can be tried again. The error
+    /// `WouldBlock` means that a pipe stayed full for a while.
     pub(super) fn write(&mut self, lines: &mut Vec<u8>) -> io::Result<()> {
         self.follow(Instant::now())?;
         let Some(sink) = &self.sink else {
             return Err(ErrorKind::NotFound.into());
         };
-        let kind = kind(sink)?;
-        let is_pipe = matches!(kind, FileType::Fifo | FileType::Socket);
+        let file_type = sink.file_type()?;
+        let is_pipe = matches!(file_type, FileType::Fifo | FileType::Socket);
         let most = if is_pipe { PIPE_BUF } else { usize::MAX };
-        // A descriptor that waits by itself is written to when it need not: the writer must hear who calls it.
-        let waits = is_pipe || kind == FileType::CharacterDevice;
+        // Never in a blocking write: the writer must be able to notice a call.
+        let waits = is_pipe || file_type == FileType::CharacterDevice;
         if self.torn {
             write_all(sink, b"\n", waits).map_err(|(_, error)| error)?;
             self.torn = false;
@@ -199,7 +92,7 @@ impl Output {
             match write_all(sink, batch, waits) {
                 Ok(()) => written += batch.len(),
                 Err((some, error)) => {
-                    // Others may write before this is tried again, so the line begins anew.
+                    // Another process may write before this is tried again, so the whole line is repeated.
                     let whole = batch[..some].iter().rposition(|&byte| byte == b'\n');
                     let whole = whole.map_or(0, |end| end + 1);
                     self.torn = whole < some;
@@ -212,51 +105,50 @@ impl Output {
         Ok(())
     }
 
-    /// Opens the path again because an operator asks for it.
+    /// Opens the path again, as an operator requests.
     pub(super) fn reopen(&mut self) {
-        let Place::File(path) = &self.target.place else {
+        let Some(path) = self.target.path() else {
             return;
         };
-        match open(&self.target.place) {
+        match self.target.open() {
             Ok(sink) => {
                 self.sink = Some(sink);
                 self.torn = false;
-                self.looked = Instant::now();
+                self.checked = Instant::now();
             }
             Err(error) => {
-                let (name, path) = (self.target.name, path.display());
-                tracing::warn!(%error, %path, "cannot open the {name} again; lines go where they went");
+                let (name, path) = (self.target.name(), path.display());
+                tracing::warn!(%error, %path, "cannot open the {name} again; the old file stays in use");
             }
         }
     }
 
-    /// Opens the path again when it has become another file, which it is not asked more than once
-    /// a second. When that fails, lines go to the file of before.
+    /// Opens the path again if it is another file now, which is checked at most once a second. If that fails, the old
+    /// file stays in use.
     fn follow(&mut self, now: Instant) -> io::Result<()> {
-        let due = now.saturating_duration_since(self.looked) >= LOOK;
+        let due = now.saturating_duration_since(self.checked) >= CHECK;
         if self.sink.is_some() && !due {
             return Ok(());
         }
-        let place = &self.target.place;
-        let Place::File(path) = place else {
-            self.sink = Some(open(place)?);
+        let Some(path) = self.target.path() else {
+            self.sink = Some(self.target.open()?);
             return Ok(());
         };
-        self.looked = now;
+        self.checked = now;
         if let (Some(sink), Ok(there)) = (&self.sink, path.metadata()) {
             let here = fstat(sink)?;
             if (here.st_dev, here.st_ino) == (there.dev(), there.ino()) {
                 return Ok(());
             }
         }
-        match open(place) {
+        match self.target.open() {
             Ok(sink) => {
                 self.sink = Some(sink);
                 self.torn = false;
                 Ok(())
             }
             Err(error) if self.sink.is_some() => {
-                let (name, path) = (self.target.name, path.display());
+                let (name, path) = (self.target.name(), path.display());
                 tracing::debug!(%error, %path, "cannot open the {name} again");
                 Ok(())
             }
@@ -265,37 +157,12 @@ impl Output {
     }
 }
 
-/// Whether a pipe took no more, which its reader may change.
+/// Whether a pipe is full, which its reader may change.
 pub(super) fn is_full(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
-fn kind(sink: &Sink) -> io::Result<FileType> {
-    Ok(FileType::from_raw_mode(fstat(sink)?.st_mode))
-}
-
-/// Opens a log without waiting for anything.
-fn open(place: &Place) -> io::Result<Sink> {
-    let path = match place {
-        Place::Stdout => return Ok(Sink::Stdout),
-        Place::Stderr => return Ok(Sink::Stderr),
-        Place::File(path) => path,
-    };
-    let mut options = OpenOptions::new();
-    let wait_for_nobody = OFlags::NONBLOCK.bits().cast_signed();
-    options.append(true).custom_flags(wait_for_nobody);
-    let is_fifo = path.metadata().is_ok_and(|file| file.file_type().is_fifo());
-    if is_fifo {
-        // With an end to read, too, the pipe can be opened before its reader comes, and keeps what it has when
-        // its reader goes.
-        if let Ok(file) = options.clone().read(true).open(path) {
-            return Ok(Sink::File(file));
-        }
-    }
-    options.create(true).open(path).map(Sink::File)
-}
-
-/// As many whole lines as fit into so many bytes, or one that does not.
+/// The whole lines that fit into `most` bytes, or one line that does not.
 fn whole_lines(lines: &[u8], most: usize) -> &[u8] {
     if lines.len() <= most {
         return lines;
@@ -306,8 +173,8 @@ fn whole_lines(lines: &[u8], most: usize) -> &[u8] {
     end.map_or(lines, |end| &lines[..=end])
 }
 
-/// Writes all of it; an error comes with what was written before. With `waits`, room is waited for before each write,
-/// which may be one that waits by itself.
+/// Writes all bytes. An error comes with the number that were written before. With `waits`, it waits for room before each
+/// write, which may block otherwise.
 fn write_all(sink: &Sink, bytes: &[u8], waits: bool) -> Result<(), (usize, io::Error)> {
     let mut written = 0;
     let mut waited = 0;
@@ -321,14 +188,14 @@ fn write_all(sink: &Sink, bytes: &[u8], waits: bool) -> Result<(), (usize, io::E
                 }
                 continue;
             }
-            // There is room for so much.
+            // Room for one such write is what the poll has found.
             left = &left[..left.len().min(PIPE_BUF)];
         }
         match rustix::io::write(sink, left) {
             Ok(0) => return Err((written, ErrorKind::WriteZero.into())),
             Ok(some) => written += some,
             Err(rustix::io::Errno::INTR) => {}
-            // Others took the room, or it is a file of a kind that has it in larger pieces.
+            // Another process took the room, or this kind of file reports room that it has not.
             Err(rustix::io::Errno::AGAIN) if waits => {
                 waited += 1;
                 if written == 0 || waited >= WAITS_WITHIN_A_LINE {
@@ -342,7 +209,7 @@ fn write_all(sink: &Sink, bytes: &[u8], waits: bool) -> Result<(), (usize, io::E
     Ok(())
 }
 
-/// Waits a little until more can be written. The next write tells what is wrong.
+/// Waits a little until more can be written. An error shows at the next write.
 fn has_room(sink: &Sink) -> bool {
     let wait = Timespec {
         tv_sec: 0,
@@ -356,13 +223,19 @@ fn has_room(sink: &Sink) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Read, os::fd::OwnedFd, thread};
+    use std::{
+        fs::{self, File},
+        io::Read,
+        os::fd::OwnedFd,
+        path::Path,
+        thread,
+    };
 
-    use super::*;
+    use super::{super::target::check, *};
 
-    /// As if the path had last been looked at long ago.
+    /// As if the path had last been checked at long ago.
     fn write(output: &mut Output, lines: &str) -> io::Result<()> {
-        output.looked = Instant::now().checked_sub(LOOK).unwrap();
+        output.checked = Instant::now().checked_sub(CHECK).unwrap();
         output.write(&mut lines.as_bytes().to_vec())
     }
 
@@ -401,7 +274,7 @@ mod tests {
         write(&mut output, "one\n").unwrap();
         fs::rename(&path, &old).unwrap();
         // Looked at a moment ago.
-        output.looked = Instant::now() + LOOK;
+        output.checked = Instant::now() + CHECK;
         output.write(&mut b"two\n".to_vec()).unwrap();
         write(&mut output, "three\n").unwrap();
         assert_eq!(fs::read_to_string(&old).unwrap(), "one\ntwo\n");

@@ -1,34 +1,85 @@
-//! The thread that writes a log.
+//! The handle of a log, and the thread that writes it.
 
 use std::{
-    sync::Arc,
+    io,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 use super::{
-    buffer::{Buffer, Call},
+    buffer::{Buffer, WriterCall},
     output::{Output, is_full},
 };
-use crate::error::error_text;
+use crate::{error::error_text, threads};
 
 /// How long to wait before a file that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How often the operator hears of dropped lines.
+/// The shortest time between two warnings of dropped lines.
 const WARN: Duration = Duration::from_secs(10);
 
-/// How long the last lines wait for a reader that does not keep up.
+/// How long to wait at the end for a reader that does not keep up.
 const LAST_LINES: Duration = Duration::from_secs(3);
+
+/// The open logs of this process.
+static OPEN: Mutex<Vec<Weak<Buffer>>> = Mutex::new(Vec::new());
+
+/// Opens the files of all logs of this process again, after they were renamed.
+pub fn reopen_all() {
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    open.retain(|log| log.upgrade().is_some_and(|log| log.reopen()));
+}
+
+/// The handle of a log, which never waits for its file. When it is dropped, the remaining lines are written.
+#[derive(Debug)]
+pub struct LineWriter(Arc<Buffer>);
+
+impl LineWriter {
+    /// Starts the thread that writes. It lets lines gather for the time `gather`, to write many at once.
+    pub fn start(output: Output, gather: Duration) -> io::Result<Self> {
+        let buffer = Arc::new(Buffer::new(gather));
+        let writer = Writer::new(buffer.clone(), output);
+        let name = writer.thread_name();
+        threads::start(&name, move || writer.run())?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|log| log.strong_count() > 0);
+        open.push(Arc::downgrade(&buffer));
+        Ok(Self(buffer))
+    }
+
+    /// Adds the line that `write` writes, or drops it. Never waits.
+    pub fn add(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.0.add(write);
+    }
+
+    /// Waits until the lines that were added are written, and returns whether they are. After a log has taken nothing
+    /// for this time, the next call does not wait until it takes something again.
+    pub fn flush_within(&self, time: Duration) -> bool {
+        self.0.flush_within(time)
+    }
+
+    /// Ends the log: waits until the last line is written, and returns whether it is.
+    pub fn close_within(&self, time: Duration) -> bool {
+        self.0.close();
+        self.0.finishes_within(time)
+    }
+}
+
+impl Drop for LineWriter {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
 
 /// Writes the lines of one log, on a thread of its own.
 #[derive(Debug)]
 pub(super) struct Writer {
     buffer: Arc<Buffer>,
     output: Output,
-    /// Lines of which the operator has not heard.
+    /// Dropped lines that were not reported yet.
     dropped: u64,
     warned: Option<Instant>,
-    /// The file cannot be written, which the operator has heard.
+    /// The file cannot be written, and that was reported.
     failing: bool,
 }
 
@@ -64,7 +115,7 @@ impl Writer {
         self.buffer.finish();
     }
 
-    /// Writes all lines, whatever it takes; at the end, when they can be written soon.
+    /// Writes all lines, and tries again until it succeeds. At the end it tries for a limited time.
     fn write(&mut self, lines: &mut Vec<u8>) {
         let mut last = None;
         while !lines.is_empty() {
@@ -74,7 +125,7 @@ impl Writer {
                 }
                 break;
             };
-            // A pipe that is full has been waited for, and its reader may only be slow.
+            // The write has waited for the reader of a full pipe, which may only be slow.
             let pause = if is_full(&error) {
                 Duration::ZERO
             } else {
@@ -83,8 +134,8 @@ impl Writer {
             };
             match self.buffer.call_within(pause) {
                 None => {}
-                Some(Call::Reopen) => self.output.reopen(),
-                Some(Call::Close) => {
+                Some(WriterCall::Reopen) => self.output.reopen(),
+                Some(WriterCall::Close) => {
                     let end = *last.get_or_insert_with(|| Instant::now() + LAST_LINES);
                     let gives_up = !is_full(&error) || Instant::now() >= end;
                     if gives_up && self.output.write(lines).is_err() {
@@ -99,7 +150,7 @@ impl Writer {
         self.buffer.done();
     }
 
-    /// Tells the operator, once. Of the server's own log nobody would hear it.
+    /// Reports the error, once. An error of the server log cannot be reported, as that is where reports go.
     fn fail(&mut self, error: &str) {
         self.buffer.stuck();
         if !std::mem::replace(&mut self.failing, true) && !self.output.is_server_log() {
@@ -111,7 +162,7 @@ impl Writer {
         }
     }
 
-    /// Tells how many lines were dropped: soon, but not all the time.
+    /// Reports how many lines were dropped, at most every 10 seconds.
     fn warn(&mut self, closed: bool) {
         let recently = self.warned.is_some_and(|warned| warned.elapsed() < WARN);
         if self.dropped == 0 || recently && !closed {
@@ -142,9 +193,9 @@ mod tests {
         span,
     };
 
-    use super::{super::output::Target, *};
+    use super::{super::target::Target, *};
 
-    /// What was logged on the writer's thread.
+    /// The events that were logged on the writer's thread.
     #[derive(Clone, Default)]
     struct Events(Arc<Mutex<Vec<String>>>);
 
@@ -241,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_is_counted() {
+    fn lost_lines_are_counted() {
         let (buffer, events, thread) = start(Path::new("/dev/full"));
         add(&buffer, "one\ntwo\n");
         wait_until(|| !events.all().is_empty());
@@ -280,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pipe_had_no_room_for_is_counted_when_there_is_room_again() {
+    fn lines_without_room_in_a_pipe_are_counted_when_there_is_room_again() {
         const LINES: usize = 40_000;
 
         let directory = tempfile::tempdir().unwrap();

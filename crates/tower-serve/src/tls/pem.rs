@@ -1,3 +1,5 @@
+//! Reads a certificate and its key, and says what is wrong with them.
+
 use std::{fmt, path::Path, sync::Arc};
 
 use tokio_rustls::rustls::{
@@ -11,7 +13,7 @@ use tokio_rustls::rustls::{
 
 use crate::{BoxError, InvalidSetting, file};
 
-/// Bytes of a file. Both go to a worker in one message.
+/// The most bytes of a file. Both are sent to a worker in one message.
 const LONGEST: u64 = 32 << 10;
 
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -97,20 +99,20 @@ impl Pem {
     }
 }
 
-/// Without the key, which belongs into no log.
+/// Without the key, which must not be logged.
 impl fmt::Debug for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pem").finish_non_exhaustive()
     }
 }
 
-/// The parts in PEM are ASCII; what is around them may be anything.
+/// Reads a file, in which there may be any bytes around the parts in PEM, which are ASCII.
 fn read(path: &Path) -> std::io::Result<String> {
     let bytes = file::read(path, LONGEST)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What is wrong with a file in PEM, in words: the error itself shows bytes as numbers.
+/// The problem with a file in PEM, for the operator: the error itself shows bytes as numbers.
 fn of_pem(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a line that begins with -----END is missing",
@@ -122,7 +124,7 @@ fn of_pem(error: &pem::Error) -> &'static str {
     }
 }
 
-/// What is wrong with a certificate, in words: the error itself is the name of a variant.
+/// The problem with a certificate, for the operator: the error itself is the name of a variant.
 fn of_x509(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::Other(other) if other.to_string() == "UnsupportedCertVersion" => {

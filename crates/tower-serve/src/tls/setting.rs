@@ -1,3 +1,5 @@
+//! The settings of HTTPS: [`Tls`].
+
 use std::{path::PathBuf, sync::Arc};
 
 use tokio_rustls::rustls::ServerConfig;
@@ -5,7 +7,7 @@ use tokio_rustls::rustls::ServerConfig;
 use super::pem::Pem;
 use crate::{BoxError, InvalidSetting};
 
-/// The certificate with which a server speaks HTTPS.
+/// The certificate and the private key for HTTPS.
 ///
 /// ```
 /// use tower_serve::Tls;
@@ -15,21 +17,20 @@ use crate::{BoxError, InvalidSetting};
 ///
 /// # What a client sees
 ///
-/// TLS 1.2 or 1.3 on every TCP address of the server, and HTTP/1.1 in it, which it may ask for by ALPN. A
-/// client that asks for other protocols only, or speaks no TLS, is refused in the handshake. That has the time
-/// of [`header_timeout`](crate::Http::header_timeout); a stop, or another worker in the place of this one, waits
-/// for it as for the first request of a connection. Clients show no certificates.
+/// TLS 1.2 or 1.3 on TCP connections, with HTTP/1.1, which the client may request by ALPN. A client that requests only
+/// other protocols is refused in the handshake; one that speaks HTTP without TLS gets 400. The handshake has the time of
+/// [`header_timeout`](crate::Http::header_timeout). A shutdown waits for it as for the first request of a connection.
+/// Clients are not asked for certificates.
 ///
 /// # The files
 ///
-/// Both are in PEM, and at most 48 KiB together. The certificate is followed by those between it and a root; the key
-/// has no passphrase, in PKCS #8, PKCS #1 or SEC 1.
+/// Both are in PEM, and at most 48 KiB together. The first file has the certificate of the server and then the
+/// intermediate certificates. The key has no passphrase, in PKCS #8, PKCS #1 or SEC 1.
 ///
-/// The supervisor reads them, at the start and at each reload, and hands what it has read to the workers: so
-/// the user that these run as need not be able to read the key. A file that cannot be used, or a key of
-/// another certificate, is an error of the start, and refuses a reload as a whole: the certificate before stays.
-/// After a reload new connections get the new one, while those that are open go on with theirs. When a certificate
-/// expires is not looked at.
+/// The supervisor of `tower-prefork` reads them at the start and at each reload, and sends the contents to the workers,
+/// whose user need not be able to read the key. If a file cannot be used, or the key is not that of the certificate, the
+/// start fails, and a reload is refused as a whole. After a reload, new connections get the new certificate, and open ones
+/// keep theirs. The expiry of a certificate is not checked.
 #[derive(Clone, Debug)]
 #[must_use = "a certificate does nothing until it is put into a Config"]
 pub struct Tls {
@@ -42,7 +43,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Takes the certificate from one file, and its private key from another.
+    /// The certificate chain in one file, and its private key in another.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self {
             certificate: certificate.into(),
@@ -66,7 +67,11 @@ impl Tls {
         Ok(())
     }
 
-    /// Reads the files, if they can be used.
+    /// Reads and checks the files.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or used, or the key is not that of the certificate.
     pub fn read(&mut self) -> Result<(), InvalidSetting> {
         self.pem = Some(Pem::read(&self.certificate, &self.key)?);
         Ok(())
@@ -84,7 +89,7 @@ impl Tls {
         self.pem = Some(Pem { certificate, key });
     }
 
-    /// What a handshake needs. Reads the files unless [`read`](Self::read) has.
+    /// The configuration for handshakes. Reads the files unless [`read`](Self::read) has.
     pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>, BoxError> {
         match &self.pem {
             Some(pem) => pem.server_config(),

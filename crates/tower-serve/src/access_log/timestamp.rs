@@ -1,3 +1,5 @@
+//! The time of a line, as text.
+
 use std::fmt::Write;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -10,21 +12,21 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// The second that it is, counted from the beginning of 1970.
+/// The current time, in seconds since the beginning of 1970.
 pub(super) fn second() -> i64 {
-    // Some milliseconds late, for a fraction of the price.
+    // The coarse clock is late by a few milliseconds, and much cheaper.
     clock_gettime(ClockId::RealtimeCoarse).tv_sec
 }
 
-/// The time as text, made once per second.
+/// Formats the time, once per second.
 #[derive(Debug)]
-pub(super) struct Stamp {
+pub(super) struct Timestamp {
     format: AccessLogFormat,
     second: Option<i64>,
     text: String,
 }
 
-impl Stamp {
+impl Timestamp {
     pub(super) fn new(format: AccessLogFormat) -> Self {
         Self {
             format,
@@ -33,7 +35,7 @@ impl Stamp {
         }
     }
 
-    /// The time so many seconds after the beginning of 1970, in UTC.
+    /// The time at this second after the beginning of 1970, in UTC.
     pub(super) fn at(&mut self, second: i64) -> &str {
         if self.second.replace(second) == Some(second) {
             return &self.text;
@@ -60,7 +62,7 @@ impl Stamp {
     }
 }
 
-/// Year, month and day of the Gregorian calendar, so many days after the beginning of 1970.
+/// Year, month and day of the Gregorian calendar, this number of days after the beginning of 1970.
 ///
 /// Counts in years that begin in March, so that a leap day comes last, and in the 400 years after
 /// which the calendar repeats itself.
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_of_both_kinds() {
+    fn both_formats_have_the_same_time() {
         // From `date --utc --date=@SECONDS`.
         for (second, common, json) in [
             (0, "01/Jan/1970:00:00:00 +0000", "1970-01-01T00:00:00Z"),
@@ -115,8 +117,8 @@ mod tests {
                 "2100-03-01T00:00:00Z",
             ),
         ] {
-            assert_eq!(Stamp::new(AccessLogFormat::Common).at(second), common);
-            assert_eq!(Stamp::new(AccessLogFormat::Json).at(second), json);
+            assert_eq!(Timestamp::new(AccessLogFormat::Common).at(second), common);
+            assert_eq!(Timestamp::new(AccessLogFormat::Json).at(second), json);
         }
     }
 
@@ -136,10 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn a_second_later_it_is_another_text() {
-        let mut stamp = Stamp::new(AccessLogFormat::Combined);
-        assert_eq!(stamp.at(58), "01/Jan/1970:00:00:58 +0000");
-        assert_eq!(stamp.at(58), "01/Jan/1970:00:00:58 +0000");
-        assert_eq!(stamp.at(59), "01/Jan/1970:00:00:59 +0000");
+    fn the_text_changes_with_the_second() {
+        let mut timestamp = Timestamp::new(AccessLogFormat::Combined);
+        assert_eq!(timestamp.at(58), "01/Jan/1970:00:00:58 +0000");
+        assert_eq!(timestamp.at(58), "01/Jan/1970:00:00:58 +0000");
+        assert_eq!(timestamp.at(59), "01/Jan/1970:00:00:59 +0000");
     }
 }
