@@ -22,7 +22,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     stdio,
 };
-use tower_serve::internal::log_writer::{LineWriter, Output, Target};
+use tower_serve::internal::log_writer::{LineWriter, LogFile, Target};
 #[cfg(feature = "cli")]
 use tower_serve::internal::panic_text;
 
@@ -180,7 +180,7 @@ struct ProcessLog {
 impl ProcessLog {
     fn start(target: Target) -> Self {
         Self {
-            writer: LineWriter::start(Output::later(target.clone()), Duration::ZERO).ok(),
+            writer: LineWriter::start(LogFile::later(target.clone()), Duration::ZERO).ok(),
             target,
             pid: std::process::id(),
         }

@@ -1,4 +1,4 @@
-//! What `tower-prefork` uses of this crate, and nobody else may: it changes without notice.
+//! What `tower-prefork` uses of this crate. It is not part of the API and changes without notice.
 
 pub use crate::error::{panic_text, with_causes};
 
@@ -7,7 +7,7 @@ pub mod file {
 }
 
 pub mod log_writer {
-    pub use crate::log_writer::{LineWriter, Output, Target, check, reopen_all};
+    pub use crate::log_writer::{LineWriter, LogFile, Target, check, reopen_all};
 }
 
 pub mod threads {

@@ -14,13 +14,13 @@ use crate::ClientInput;
 /// with `Extension<ConnectInfo>`.
 #[derive(Clone, Debug)]
 pub struct ConnectInfo {
-    ends: Ends,
+    endpoints: Endpoints,
     encrypted: bool,
     input: ClientInput,
 }
 
 #[derive(Clone, Debug)]
-enum Ends {
+enum Endpoints {
     Tcp { local: SocketAddr, peer: SocketAddr },
     Unix { path: Option<Arc<Path>> },
 }
@@ -30,7 +30,7 @@ impl ConnectInfo {
     #[must_use]
     pub fn tcp(local: SocketAddr, peer: SocketAddr) -> Self {
         Self {
-            ends: Ends::Tcp { local, peer },
+            endpoints: Endpoints::Tcp { local, peer },
             encrypted: false,
             input: ClientInput::new(),
         }
@@ -40,7 +40,7 @@ impl ConnectInfo {
     #[must_use]
     pub fn unix(path: Option<PathBuf>) -> Self {
         Self {
-            ends: Ends::Unix {
+            endpoints: Endpoints::Unix {
                 path: path.map(Arc::from),
             },
             encrypted: false,
@@ -70,27 +70,27 @@ impl ConnectInfo {
     /// Behind a proxy this is the proxy's address.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
-        match self.ends {
-            Ends::Tcp { peer, .. } => Some(peer),
-            Ends::Unix { .. } => None,
+        match self.endpoints {
+            Endpoints::Tcp { peer, .. } => Some(peer),
+            Endpoints::Unix { .. } => None,
         }
     }
 
     /// The address of this machine that the client connected to, or `None` on a Unix socket.
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
-        match self.ends {
-            Ends::Tcp { local, .. } => Some(local),
-            Ends::Unix { .. } => None,
+        match self.endpoints {
+            Endpoints::Tcp { local, .. } => Some(local),
+            Endpoints::Unix { .. } => None,
         }
     }
 
     /// The path of the Unix socket that the client connected to, or `None` on TCP.
     #[must_use]
     pub fn unix_path(&self) -> Option<&Path> {
-        match &self.ends {
-            Ends::Tcp { .. } => None,
-            Ends::Unix { path } => path.as_deref(),
+        match &self.endpoints {
+            Endpoints::Tcp { .. } => None,
+            Endpoints::Unix { path } => path.as_deref(),
         }
     }
 

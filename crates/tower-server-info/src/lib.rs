@@ -1,6 +1,6 @@
-//! What an HTTP server and the tower services that it serves tell each other.
+//! Plain types that an HTTP server and the tower services that it serves share.
 //!
-//! These are plain types. A server puts [`ConnectInfo`] into the extensions of each request, and a service or layer
+//! A server puts [`ConnectInfo`] into the extensions of each request, and a service or layer
 //! looks for it there. One that finds nothing is behind a server that does not set it, and works as usual. The other
 //! way, a service gives the server a [`PoolMonitor`] for each pool of threads that it uses. Both respond in place of the
 //! service by a [`ServerResponse`].

@@ -39,12 +39,12 @@ pub struct PoolStats {
     pub refused: u64,
     /// The age of the oldest running job.
     pub oldest: Option<Duration>,
-    /// The running jobs whose response nobody waits for any more.
+    /// The running jobs whose response is no longer waited for.
     pub stuck: Vec<StuckJob>,
 }
 
-/// A job that occupies a thread although nobody waits for its response: the client has left, or the server has given
-/// up. If it is old, it probably hangs.
+/// A job that occupies a thread although its response is no longer waited for: the client has left, or the server has
+/// given up. If it is old, it probably hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StuckJob {

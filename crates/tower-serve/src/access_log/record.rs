@@ -14,7 +14,7 @@ use super::{
     line::{LineFormat, LineHead, Outcome},
     request::LoggedRequest,
 };
-use crate::log_writer::{LineWriter, Output, Target};
+use crate::log_writer::{LineWriter, LogFile, Target};
 
 /// How long lines gather before they are written together.
 const GATHER: Duration = Duration::from_millis(200);
@@ -36,7 +36,7 @@ struct LogState {
 impl Log {
     /// Starts the thread that writes.
     pub(crate) fn start(setting: &AccessLog, slot: usize) -> io::Result<Self> {
-        let output = Output::new(Target::access_log(&setting.path));
+        let output = LogFile::new(Target::access_log(&setting.path));
         let format = LineFormat::new(setting.format, output.is_regular(), slot);
         let writer = LineWriter::start(output, GATHER)?;
         Ok(Self(Arc::new(LogState { format, writer })))

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     buffer::{Buffer, WriterCall},
-    output::{Output, is_full},
+    log_file::{LogFile, is_full},
 };
 use crate::{error::error_text, threads};
 
@@ -36,7 +36,7 @@ pub struct LineWriter(Arc<Buffer>);
 
 impl LineWriter {
     /// Starts the thread that writes. It lets lines gather for the time `gather`, to write many at once.
-    pub fn start(output: Output, gather: Duration) -> io::Result<Self> {
+    pub fn start(output: LogFile, gather: Duration) -> io::Result<Self> {
         let buffer = Arc::new(Buffer::new(gather));
         let writer = Writer::new(buffer.clone(), output);
         let name = writer.thread_name();
@@ -75,7 +75,7 @@ impl Drop for LineWriter {
 #[derive(Debug)]
 pub(super) struct Writer {
     buffer: Arc<Buffer>,
-    output: Output,
+    output: LogFile,
     /// Dropped lines that were not reported yet.
     dropped: u64,
     warned: Option<Instant>,
@@ -84,7 +84,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(buffer: Arc<Buffer>, output: Output) -> Self {
+    pub(super) fn new(buffer: Arc<Buffer>, output: LogFile) -> Self {
         Self {
             buffer,
             output,
@@ -234,7 +234,7 @@ mod tests {
 
     fn start(path: &Path) -> (Arc<Buffer>, Events, JoinHandle<()>) {
         let (buffer, events) = (Arc::new(Buffer::new(Duration::ZERO)), Events::default());
-        let writer = Writer::new(buffer.clone(), Output::new(Target::access_log(path)));
+        let writer = Writer::new(buffer.clone(), LogFile::new(Target::access_log(path)));
         let thread = thread::spawn({
             let events = events.clone();
             move || tracing::subscriber::with_default(events, || writer.run())
@@ -309,7 +309,7 @@ mod tests {
     fn dropped_lines_are_reported_now_and_then() {
         let mut writer = Writer::new(
             Arc::new(Buffer::new(Duration::ZERO)),
-            Output::new(Target::access_log(Path::new("/dev/null"))),
+            LogFile::new(Target::access_log(Path::new("/dev/null"))),
         );
         let events = Events::default();
         tracing::subscriber::with_default(events.clone(), || {

@@ -27,7 +27,7 @@ pub(crate) const PIPE_BUF: usize = 4096;
 
 /// The open file of a log.
 #[derive(Debug)]
-pub struct Output {
+pub struct LogFile {
     target: Target,
     /// `None` while it could not be opened.
     sink: Option<Sink>,
@@ -36,7 +36,7 @@ pub struct Output {
     torn: bool,
 }
 
-impl Output {
+impl LogFile {
     /// Opens the file. If that fails, [`write`](Self::write) tries again.
     pub fn new(target: Target) -> Self {
         let sink = target.open().ok();
@@ -234,19 +234,19 @@ mod tests {
     use super::{super::target::check, *};
 
     /// As if the path had last been checked at long ago.
-    fn write(output: &mut Output, lines: &str) -> io::Result<()> {
+    fn write(output: &mut LogFile, lines: &str) -> io::Result<()> {
         output.checked = Instant::now().checked_sub(CHECK).unwrap();
         output.write(&mut lines.as_bytes().to_vec())
     }
 
-    fn log(path: &Path) -> Output {
-        Output::new(Target::access_log(path))
+    fn log(path: &Path) -> LogFile {
+        LogFile::new(Target::access_log(path))
     }
 
-    fn into_pipe(writer: io::PipeWriter) -> Output {
-        Output {
+    fn into_pipe(writer: io::PipeWriter) -> LogFile {
+        LogFile {
             sink: Some(Sink::File(File::from(OwnedFd::from(writer)))),
-            ..Output::later(Target::stdout())
+            ..LogFile::later(Target::stdout())
         }
     }
 
@@ -391,7 +391,7 @@ mod tests {
             let error = output.write(&mut lines).unwrap_err();
             assert!(is_full(&error), "{error}");
             assert!(!lines.is_empty() && lines.len() % line.len() == 0);
-            // The rest goes on when there is room.
+            // The rest is written when there is room.
             let reader = thread::spawn(move || {
                 let mut read = String::new();
                 reader.read_to_string(&mut read).unwrap();
