@@ -1,4 +1,4 @@
-//! `BlockingLayer`: against the bare service, and against what one writes without it: a
+//! `BlockingLayer`: against the bare service, and against the usual alternative, a
 //! `spawn_blocking` in each request.
 
 use std::convert::Infallible;
@@ -17,10 +17,10 @@ fn main() {
     divan::main();
 }
 
-/// Requests at once.
+/// Concurrent requests.
 const IN_FLIGHT: usize = 64;
 
-/// One request, alone: mostly the two wake-ups.
+/// A single request, whose cost is mostly that of the two wake-ups.
 mod one {
     use super::*;
 
@@ -40,7 +40,7 @@ mod one {
     }
 }
 
-/// Many requests at once: wake-ups are shared.
+/// Many concurrent requests, which share wake-ups.
 mod many {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! Bodies: what the opaque `Body` costs over the one inside it, and `BufferedBody` over its bytes.
+//! The cost of `Body` over the body inside it, and of `BufferedBody` over its bytes.
 
 use std::{hint::black_box, io::Read as _};
 

@@ -24,7 +24,7 @@ fn lazy_built(bencher: Bencher<'_, '_>) {
     calls(bencher, &runtime, &service);
 }
 
-/// With the build, which does nothing.
+/// With the build, which is empty.
 #[divan::bench]
 fn lazy_first_request(bencher: Bencher<'_, '_>) {
     let runtime = runtime(1);

@@ -14,7 +14,7 @@ fn main() {
     divan::main();
 }
 
-/// What hyper reads at once of a large body, more or less.
+/// The approximate size of hyper's reads of a large body.
 const FRAME: usize = 16 << 10;
 
 /// A body that arrives frame by frame.

@@ -24,7 +24,7 @@ pub fn application(_: Environ, start_response: StartResponse) -> Chunks {
     Ok([Ok(Bytes::from_static(HELLO.as_bytes()))])
 }
 
-/// As a host for another language does: it looks at every variable.
+/// Reads every variable, as a host for another language does.
 ///
 /// # Errors
 ///

@@ -1,5 +1,4 @@
-//! What the benchmarks share: the runtime, the request, the applications, and the bare service that the layers go
-//! around.
+//! Shared parts of the benchmarks: the runtime, the request, the applications, and the bare service inside the layers.
 
 pub mod application;
 
@@ -19,7 +18,7 @@ pub const HELLO: &str = "Hello, world!";
 ///
 /// # Panics
 ///
-/// When the system gives no event loop.
+/// If the system cannot create an event loop.
 #[must_use]
 pub fn runtime(blocking_threads: usize) -> Runtime {
     Builder::new_current_thread()
@@ -29,7 +28,7 @@ pub fn runtime(blocking_threads: usize) -> Runtime {
         .expect("an event loop can be made")
 }
 
-/// A request as a browser's, without a body.
+/// A browser's request without a body.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! What is counted: calls of a service, prepared before the counting begins.
+//! The calls that are counted, prepared before the counting begins.
 
 use std::{fmt, hint::black_box};
 
@@ -11,7 +11,7 @@ use tower_wsgi::Body;
 
 use crate::CALLS;
 
-/// Calls that are ready to be made.
+/// Prepared calls.
 pub(crate) struct Calls(Box<dyn FnMut()>);
 
 impl Calls {
@@ -47,7 +47,7 @@ impl Calls {
         Self(Box::new(make))
     }
 
-    /// Makes them. Gives them back, so that what they leave is dropped after the counting.
+    /// Makes the calls, and returns them so that they are dropped after the counting.
     pub(crate) fn make(mut self) -> Self {
         (self.0)();
         self

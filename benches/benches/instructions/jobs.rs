@@ -1,8 +1,8 @@
-//! Jobs of a pool with one thread, of which the part of the caller's thread is counted: to submit them, and to take
-//! their replies.
+//! Jobs of a pool with one thread, of which only the caller's part is counted: submitting them, and receiving their
+//! replies.
 //!
-//! Side by side, chance would decide which of the two threads waits for the other. So the pool's thread stays in a job
-//! of its own while the caller works, and the caller sleeps while the jobs run.
+//! If both threads ran at a time, the count would depend on which one waits for the other. So a job blocks the pool's
+//! thread while the caller runs, and the caller sleeps while the jobs run.
 
 use std::{
     convert::Infallible,
@@ -31,12 +31,12 @@ use crate::{
     calls::{Calls, call},
 };
 
-/// A job that keeps the pool's thread until it is let go.
+/// A job that blocks the pool's thread until it is released.
 struct Stop {
     job: BoxFuture<'static, ()>,
-    /// It has the thread.
+    /// The thread runs it.
     reached: Arc<AtomicBool>,
-    /// Until it is let go.
+    /// It waits for its release.
     hold: Option<SyncSender<Infallible>>,
 }
 
@@ -69,7 +69,7 @@ impl Stop {
         let _ = self.job.poll_unpin(cx);
     }
 
-    /// Sleeps until the pool's thread has come to it.
+    /// Sleeps until the pool's thread runs it.
     fn wait(&self) {
         while !self.reached.load(SeqCst) {
             thread::park();

@@ -1,7 +1,7 @@
-//! Instructions of the hot paths, counted by valgrind's callgrind: the same on every run, however busy the machine is.
+//! Instructions of the hot paths, counted by valgrind's callgrind: the same on every run and at any load of the machine.
 //!
-//! `cargo xtask bench-check` runs it and compares the counts with `benches/baseline.txt`. Each is that of [`CALLS`]
-//! calls, after one that is not counted: what happens once weighs little.
+//! `cargo xtask bench-check` runs it and compares the counts with `benches/baseline.txt`. Each is the sum of [`CALLS`]
+//! calls, after one that is not counted, so that the cost of the first call hardly matters.
 
 mod calls;
 mod jobs;
@@ -11,7 +11,7 @@ mod server;
 
 use std::env;
 
-/// How often each path is walked.
+/// The number of calls of each path.
 const CALLS: usize = 100;
 
 /// What gungraun makes of the groups.
@@ -26,7 +26,7 @@ mod harness {
 }
 
 fn main() {
-    // Cargo says the first, gungraun the second. It needs a program of its own, which a test does not.
+    // Cargo sets the first, gungraun the second. gungraun needs a program of its own, a test run does not.
     let counts = |argument: &str| ["--bench", "--gungraun-run"].contains(&argument);
     if env::args().any(|argument| counts(&argument)) {
         harness::run();

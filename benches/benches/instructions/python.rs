@@ -14,7 +14,7 @@ library_benchmark_group!(
             "PYTHONPATH",
             concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions")
         ),
-        // Where Python keeps what in its dictionaries is chance otherwise.
+        // Otherwise the layout of Python's dictionaries is random.
         ("PYTHONHASHSEED", "0"),
         ("PYTHONDONTWRITEBYTECODE", "1"),
     ]),

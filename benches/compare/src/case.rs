@@ -1,4 +1,4 @@
-//! What is measured: a row of the table has cases, and a case has contenders.
+//! The measurements: a row of the table has cases, and a case has contenders.
 
 use crate::{load::Load, program::Program, target::Target};
 
@@ -22,7 +22,7 @@ pub(crate) enum Group {
     Resources,
 }
 
-/// Contenders that do the same.
+/// Contenders with the same task.
 pub(crate) struct Case {
     /// Unlike that of any other case of the row.
     pub(crate) name: String,
@@ -40,9 +40,9 @@ pub(crate) struct Case {
 pub(crate) enum Kind {
     /// Each connection sends its next request when it has the response to the last.
     Load,
-    /// Connections that wait.
+    /// The memory of idle connections.
     Idle,
-    /// The memory of a worker that waits.
+    /// The memory of an idle worker.
     Memory,
     /// The time until the first response.
     Start,
@@ -53,7 +53,7 @@ pub(crate) enum Kind {
 pub(crate) enum Mode {
     /// The server on one core, the load on another.
     Pinned,
-    /// Both wherever the system puts them.
+    /// Both on any core.
     Free,
 }
 
@@ -66,7 +66,7 @@ impl Mode {
     }
 }
 
-/// A server, and what it is asked.
+/// A server and its load.
 pub(crate) struct Contender {
     pub(crate) program: Program,
     pub(crate) load: Load,

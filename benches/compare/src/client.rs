@@ -8,7 +8,7 @@ use std::{
 
 use crate::load::Load;
 
-/// What came back.
+/// The parts of a response that are checked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -59,7 +59,7 @@ pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::R
     let mut stream = get(address, load, "/", patience)?;
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
-        // Some servers reset what they close; what has come is judged.
+        // Some servers reset connections that they close; the received bytes are checked.
         Err(error) if bytes.is_empty() => return Err(error),
         _ => {}
     }

@@ -11,7 +11,7 @@ use crate::{
     server::cpu_seconds_of_ended_children,
 };
 
-/// What a browser sends.
+/// The fields of a browser's request.
 const BROWSER: [(&str, &str); 15] = [
     (
         "User-Agent",
@@ -42,13 +42,13 @@ const BROWSER: [(&str, &str); 15] = [
     ("Cache-Control", "max-age=0"),
 ];
 
-/// What is asked, and over how many connections.
+/// The request, and the number of connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
-    /// What is sent beside `Host`.
+    /// The fields beside `Host`.
     pub(crate) headers: &'static [(&'static str, &'static str)],
-    /// The size of what is posted.
+    /// The size of the request's body.
     pub(crate) body: Option<usize>,
     /// The body of the right response; empty if that is the body of the request.
     pub(crate) response: &'static [u8],
@@ -57,7 +57,7 @@ pub(crate) struct Load {
     pub(crate) blocks: usize,
 }
 
-/// What one round of `wrk` tells.
+/// The report of one round of `wrk`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) requests: u64,

@@ -1,7 +1,7 @@
-//! Whole servers side by side: ours, and those that a user would pick instead.
+//! Compares whole servers: ours and their alternatives.
 //!
 //! `cargo xtask compare` installs them and runs this. The servers of a case all stay up, and the load goes to them in
-//! turns, in short rounds: the speed of a machine drifts, and what is measured next to each other drifts together.
+//! turns, in short rounds: the speed of a machine drifts, and measurements close in time drift together.
 
 mod case;
 mod check;

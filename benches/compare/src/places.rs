@@ -1,4 +1,4 @@
-//! Where everything is.
+//! The directories of the comparison.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! How a server is started.
+//! The command line of a server.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,12 @@ pub(crate) const PORT: &str = "{port}";
 /// A server's command line, with the reason for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    /// What it is called in the tables: unlike any other of the case.
+    /// Its name in the tables, unique in the case.
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     /// One of them has [`PORT`] in it.
     pub(crate) arguments: Vec<String>,
-    /// Why this is its best for the case, by its own manual.
+    /// Why its manual recommends this for the case.
     pub(crate) why: &'static str,
 }
 

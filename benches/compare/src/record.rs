@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Failure, case::Mode};
 
-/// A line of `rounds.csv`. What was not measured is empty.
+/// A line of `rounds.csv`. A value that was not measured is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) row: u8,
@@ -80,7 +80,7 @@ pub(crate) fn write(path: &Path, records: &[Record]) -> Result<(), Failure> {
         .map_err(|error: csv::Error| Failure(format!("cannot write {}: {error}", path.display())))
 }
 
-/// What was measured now in place of what the file had of the same row, in the order of the rows.
+/// Replaces the records of the measured rows, in the order of the rows.
 pub(crate) fn replace(before: Vec<Record>, row: u8, now: Vec<Record>) -> Vec<Record> {
     let mut all: Vec<Record> = before
         .into_iter()

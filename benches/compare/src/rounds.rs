@@ -1,4 +1,4 @@
-//! The run: the chosen rows, case by case, and the results after each row.
+//! Runs the chosen rows, case by case, and writes the results after each row.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     record, report, rows,
 };
 
-/// Measures whole servers side by side. `cargo xtask compare` builds what it needs, and runs it
+/// Compares whole servers. `cargo xtask compare` builds them and runs this program
 #[derive(clap::Parser)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -19,23 +19,23 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) plan: Plan,
 
-    /// Measures the rows of this group only
+    /// Measures only the rows of this group
     #[arg(value_name = "GROUP")]
     group: Option<Group>,
 
-    /// Measures this row only; repeat it for several. The others keep what they had
+    /// Measures only this row; may be repeated. The other rows keep their results
     #[arg(long, value_name = "NUMBER")]
     row: Vec<u8>,
 }
 
-/// How long it is measured.
+/// The duration of a measurement.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Plan {
-    /// Rounds for each server of a case, in turns
+    /// Number of rounds for each server of a case
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
     pub(crate) rounds: usize,
 
-    /// The length of one round
+    /// Duration of one round
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub(crate) seconds: u64,
 }
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             }
         }
         records = record::replace(records, row.number, now);
-        // After each row: what ran is kept when the run is interrupted.
+        // After each row, so that an interrupted run keeps the finished rows.
         report::write(places, &rows, &records)?;
     }
     println!("\n{}", report::summary(&rows, &records));

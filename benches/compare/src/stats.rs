@@ -1,8 +1,8 @@
-//! What is said about several rounds of one measurement.
+//! Statistics of the rounds of one measurement.
 
 use std::fmt;
 
-/// The middle, the smallest and the largest of some measurements.
+/// The median, the minimum and the maximum of some measurements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Summary {
     /// The one in the middle, or between the two in the middle.
@@ -14,7 +14,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Summarises what was measured; without any it is all zeroes.
+    /// Summarises measurements; all zeroes if there are none.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What a case has to reach.
+//! The target of a case.
 
 /// A demand on the ratio of ours to others, or on ours alone.
 #[derive(Clone, Copy, Debug)]
@@ -8,7 +8,7 @@ pub(crate) struct Target {
     pub(crate) bound: Bound,
 }
 
-/// What is compared.
+/// The figure that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     /// Requests a second; where the load is the limit, the inverse of the processor time for each.
@@ -24,7 +24,7 @@ pub(crate) enum Figure {
     Start,
 }
 
-/// Whom ours is compared with.
+/// The servers with which ours is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Against {
     /// Each of the others that counts: the worst ratio is the result.
@@ -37,7 +37,7 @@ pub(crate) enum Against {
     None,
 }
 
-/// Where the ratio has to be.
+/// The bound of the ratio.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
     AtLeast(f64),

@@ -1,4 +1,4 @@
-//! What a user of axum writes without us.
+//! Servers on plain axum.
 //!
 //! usage: `axum-server serve|spawn-blocking THREADS PORT`
 
@@ -58,7 +58,7 @@ fn blocking(threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            // A connection that fails is the load's affair: it counts what it gets.
+            // The load generator counts failed connections.
             tokio::spawn(http.serve_connection(TokioIo::new(stream), service.clone()));
         }
     })

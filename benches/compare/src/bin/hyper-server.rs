@@ -1,4 +1,4 @@
-//! Bare hyper on an event loop: nothing of ours, nothing else.
+//! Bare hyper on an event loop.
 //!
 //! It responds with `Hello, world!` or with the given number of bytes, and to a request with a body with that body.
 //!
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     hyper::Result::Ok(Response::new(Full::new(response)))
                 }
             });
-            // A connection that fails is the load's affair: it counts what it gets.
+            // The load generator counts failed connections.
             tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
         }
     })

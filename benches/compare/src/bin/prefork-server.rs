@@ -1,4 +1,4 @@
-//! The bare service on our server: nothing else is in the program, as with bare hyper.
+//! The bare service on `tower-prefork`.
 //!
 //! usage: `prefork-server WORKERS PORT [--access-log FILE]`
 

@@ -1,4 +1,4 @@
-//! Connections that wait for their next request.
+//! Measures idle connections.
 
 use std::{io, net::TcpStream, time::Duration};
 

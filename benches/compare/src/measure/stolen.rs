@@ -4,7 +4,7 @@ use std::{cell::Cell, fs};
 
 use crate::{Failure, load::float};
 
-/// From this part of the machine's time on, a round says more about its neighbours than about a server.
+/// Above this share of the machine's time, a round measures its neighbours more than a server.
 const MUCH: f64 = 0.02;
 
 /// A measurement that has lost more than this share of its time is repeated, this number of times at most.

@@ -1,4 +1,4 @@
-//! The rows of the table: what is measured against whom, and what ours has to reach.
+//! The rows of the table: the servers that are compared, and the targets.
 
 mod peers;
 mod python;

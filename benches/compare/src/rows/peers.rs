@@ -1,4 +1,4 @@
-//! Each server's command line: what its manual says is best for the case.
+//! The command line of each server, as its manual recommends for the case.
 
 use crate::{places::Places, program::Program};
 

@@ -1,4 +1,4 @@
-//! Python applications, against the servers that a user would pick instead.
+//! Python applications, compared with other WSGI servers.
 
 use super::peers::{Peers, bare_hyper};
 use crate::{

@@ -1,4 +1,4 @@
-//! What the access log, connections, memory and the start cost.
+//! The cost of the access log, of connections, of memory and of the start.
 
 use super::{
     HELLO,

@@ -1,4 +1,4 @@
-//! A server, from the outside.
+//! A server process, its start, its end and its resources.
 
 mod process;
 mod tree;

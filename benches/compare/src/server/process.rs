@@ -1,4 +1,4 @@
-//! Its start and its end.
+//! The start and the end of a server.
 
 use std::{
     env, fs,
@@ -32,7 +32,7 @@ const END: Duration = Duration::from_secs(5);
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
-    /// How long it took to its first response.
+    /// The time to its first response.
     pub(crate) started_in: Duration,
 }
 
@@ -98,7 +98,7 @@ impl Server {
                     let last = last.trim();
                     return Err(Failure(format!("it does not start: {last}")));
                 }
-                // Nothing tells when a program of others begins to listen.
+                // Other programs do not report that they listen.
                 Err(_) => thread::sleep(Duration::from_millis(1)),
             }
         }

@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, fs};
 
-/// What processes occupy.
+/// The memory of processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
     /// Resident pages, in KiB; those of several processes are counted in each.
     pub(crate) rss_kib: u64,
-    /// The same with shared pages divided among those who share them.
+    /// The same with shared pages divided among the processes that share them.
     pub(crate) pss_kib: u64,
 }
 

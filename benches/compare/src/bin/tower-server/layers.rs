@@ -58,7 +58,7 @@ where
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            // A connection that fails is the load's affair: it counts what it gets.
+            // The load generator counts failed connections.
             tokio::spawn(http.serve_connection(TokioIo::new(stream), service.clone()));
         }
     })

@@ -1,4 +1,4 @@
-//! Ours, as a user of the crates writes it.
+//! Servers on our crates.
 //!
 //! usage: `tower-server handler|blocking|router COUNT PORT`
 
