@@ -1,3 +1,5 @@
+//! Certificates for tests of TLS.
+
 use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};

@@ -1,3 +1,5 @@
+//! An HTTP client that sends raw bytes.
+
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
@@ -17,7 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned, pki_type
 
 use crate::PATIENCE;
 
-/// A blocking HTTP client that sends the bytes that it is told to, over one connection.
+/// A blocking HTTP client that sends the given bytes over one connection.
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<Stream>,
@@ -46,7 +48,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// When nobody listens there.
+    /// If no server listens there.
     #[must_use]
     pub fn connect(address: SocketAddr) -> Self {
         Self::try_connect(address).expect("somebody listens")
@@ -56,7 +58,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When nobody listens there.
+    /// If no server listens there.
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             stream: BufReader::new(Stream::Tcp(tcp(address)?)),
@@ -67,7 +69,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When nobody listens there, or the handshake fails: the server's certificate is not trusted.
+    /// If no server listens there, or the handshake fails: the server's certificate is not trusted.
     pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let session = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
@@ -82,7 +84,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When nobody listens there.
+    /// If no server listens there.
     pub fn connect_unix(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -173,13 +175,13 @@ impl Client {
         Ok(chunk)
     }
 
-    /// Whether bytes of an answer, or the end of the connection, are here already.
+    /// Whether bytes of a response, or the end of the connection, are here already.
     ///
     /// # Panics
     ///
     /// When the connection is broken.
     #[must_use]
-    pub fn has_answer(&self) -> bool {
+    pub fn has_response(&self) -> bool {
         let fd = self.stream.get_ref().as_fd();
         let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
         let now = Timespec::default();

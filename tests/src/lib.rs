@@ -1,35 +1,25 @@
-//! What the tests share: programs to start and to watch, a client that sends raw bytes, and
-//! many clients at once.
+//! What the tests share: programs to start and to observe, a client that sends raw bytes, and a load of many clients.
 //!
-//! Waits are for a thing, never for a time, and bounded by [`PATIENCE`]. Everything that a test
-//! starts ends with it.
+//! A wait is for a condition, never for a time, and is bounded by [`PATIENCE`]. Everything that a test starts ends with it.
 
-mod build;
 mod certificate;
 mod client;
-mod installed;
+mod environment;
+mod executables;
 mod load;
-mod port;
 mod process;
 mod program;
-mod skip;
-mod stress;
-mod wait;
 
 use std::time::Duration;
 
-pub use build::program;
 pub use certificate::Certificate;
 pub use client::{Client, Response};
-pub use installed::installed;
+pub use environment::{Port, skip, stress, wait_until};
+pub use executables::{installed, program};
 pub use load::{Address, Load, Seen};
-pub use port::Port;
 pub use process::Process;
 pub use program::{Program, Running};
 pub use rustix::process::Signal;
-pub use skip::skip;
-pub use stress::stress;
-pub use wait::wait_until;
 
 /// The longest wait for anything that must happen, however slow the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,3 +1,5 @@
+//! A load: many clients with different habits that send requests until they are stopped.
+
 use std::{
     collections::HashSet,
     io,
@@ -28,7 +30,7 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// Clients of all habits that send requests to the test program until they are told to stop: fresh
+/// Clients of all habits that send requests to the test program until they are stopped: fresh
 /// connections and lasting ones, GET and POST of 16 KiB, with long, short and no pauses.
 #[derive(Debug)]
 pub struct Load {
@@ -39,15 +41,15 @@ pub struct Load {
 /// What clients have seen.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Right answers of all clients.
-    pub answers: usize,
-    /// Right answers of the client that has the fewest.
+    /// Right responses of all clients.
+    pub responses: usize,
+    /// Right responses of the client that has the fewest.
     pub fewest: usize,
-    /// Answers that ended their connection by `Connection: close`.
+    /// Responses that ended their connection by `Connection: close`.
     pub last: usize,
-    /// The workers that have answered, by their process ids.
+    /// The workers that have responded, by their process ids.
     pub pids: HashSet<String>,
-    /// The longest time from a connect, or from a request on an open connection, to the answer.
+    /// The longest time from a connect, or from a request on an open connection, to the response.
     pub longest: Duration,
     /// What went wrong, a text for each request.
     pub failures: Vec<String>,
@@ -63,7 +65,7 @@ struct Habit {
 }
 
 impl Load {
-    /// Starts so many clients, in turn for each address. From nine for each address on, all habits
+    /// Starts this many clients, in turn for each address. From nine for each address on, all habits
     /// are among them.
     ///
     /// # Panics
@@ -109,7 +111,7 @@ impl Drop for Load {
 }
 
 impl Seen {
-    /// Checks that every client has had answers, and that all of them were right.
+    /// Checks that every client has had responses, and that all of them were right.
     ///
     /// # Panics
     ///
@@ -117,12 +119,12 @@ impl Seen {
     pub fn assert_nothing_failed(&self) {
         let (count, some) = (self.failures.len(), &self.failures[..]);
         let some = &some[..count.min(20)];
-        assert!(some.is_empty(), "{count} of {}: {some:#?}", self.answers);
-        assert!(self.fewest > 0, "a client has had no answer: {self:?}");
+        assert!(some.is_empty(), "{count} of {}: {some:#?}", self.responses);
+        assert!(self.fewest > 0, "a client has had no response: {self:?}");
     }
 
     fn and(mut self, other: Self) -> Self {
-        self.answers += other.answers;
+        self.responses += other.responses;
         self.fewest = self.fewest.min(other.fewest);
         self.last += other.last;
         self.pids.extend(other.pids);
@@ -161,7 +163,7 @@ impl Habit {
         while !stop.load(Relaxed) {
             let started = Instant::now();
             let reused = open.is_some();
-            let answer =
+            let response =
                 open.take()
                     .map_or_else(|| address.connect(), Ok)
                     .and_then(|mut client| {
@@ -169,9 +171,9 @@ impl Habit {
                         Ok((client, response))
                     });
             seen.longest = seen.longest.max(started.elapsed());
-            match answer {
+            match response {
                 Ok((client, response)) if self.is_right(&response) => {
-                    seen.answers += 1;
+                    seen.responses += 1;
                     let is_last = response.header("connection") == Some("close");
                     seen.last += usize::from(is_last);
                     if !self.post {
@@ -187,7 +189,7 @@ impl Habit {
             }
             thread::sleep(self.pause.mul_f64(fastrand::f64()));
         }
-        seen.fewest = seen.answers;
+        seen.fewest = seen.responses;
         seen
     }
 

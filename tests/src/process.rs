@@ -1,3 +1,5 @@
+//! A process, identified reliably.
+
 use std::{
     fs,
     os::fd::OwnedFd,

@@ -1,3 +1,5 @@
+//! A program to start, and the running program with its output.
+
 use std::{
     collections::BTreeMap,
     ffi::OsStr,

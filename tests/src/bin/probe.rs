@@ -33,14 +33,14 @@ use tower_wsgi::blocking::{BlockingLayer, BlockingPool, blocking_fn};
 /// A server for tests.
 #[derive(Clone, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
-struct Cli {
+struct ProbeCli {
     #[command(subcommand)]
     command: Option<Subcommand>,
 
     #[command(flatten)]
     server: cli::Args,
 
-    /// Block for so many milliseconds in every start of a worker.
+    /// Block for this many milliseconds in every start of a worker.
     #[arg(long, default_value_t = 0)]
     slow_start: u64,
 
@@ -91,7 +91,7 @@ enum BadStart {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = ProbeCli::parse();
     if let Some(Subcommand::Ctl(ctl)) = &cli.command {
         return ctl.run();
     }
@@ -140,7 +140,7 @@ fn print_phases(mut phases: watch::Receiver<Phase>) {
     });
 }
 
-async fn build(worker: WorkerContext, cli: Cli) -> Result<Router, BoxError> {
+async fn build(worker: WorkerContext, cli: ProbeCli) -> Result<Router, BoxError> {
     thread::sleep(Duration::from_millis(cli.slow_start));
     if let Some(file) = &cli.start {
         obey(file, worker.slot()).await?;
@@ -222,7 +222,7 @@ fn fail() -> Done<String> {
     panic!("out of order")
 }
 
-/// Answers at once, and blocks one of the worker's threads with the body.
+/// Responses at once, and blocks one of the worker's threads with the body.
 fn trickle(ms: u64) -> Done<Trickle> {
     Ok(Response::new(Trickle { ms }))
 }
@@ -311,7 +311,7 @@ async fn block(Path(ms): Path<u64>) -> &'static str {
     "blocked"
 }
 
-/// Takes so much memory, and keeps it.
+/// Allocates this many bytes of memory, and keeps them.
 async fn memory(Path(megabytes): Path<usize>) -> String {
     let taken = vec![1_u8; megabytes << 20].leak();
     taken.len().to_string()

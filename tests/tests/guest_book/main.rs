@@ -37,7 +37,7 @@ fn guest_book(options: &str) -> GuestBook {
 }
 
 #[test]
-fn a_hundred_sleepers_on_forty_threads_and_health_answers_throughout() {
+fn a_hundred_sleepers_on_forty_threads_and_health_responds_throughout() {
     let book = guest_book("-w 4 --thread-workers 10");
     let running = &book.running;
     thread::scope(|scope| {
@@ -102,7 +102,7 @@ fn entries_are_seen_by_every_worker() {
 }
 
 #[test]
-fn what_is_running_at_sigterm_is_answered() {
+fn running_requests_are_completed_at_sigterm() {
     let mut book = guest_book("-w 4 --thread-workers 10");
     let running = &mut book.running;
     let mut clients: Vec<_> = (0..40).map(|_| running.client()).collect();

@@ -58,7 +58,7 @@ fn over_the_limit_is_413_before_the_body_is_sent() {
         let mut client = book.running.client();
         let head = "POST /upload HTTP/1.1\r\nhost: test\r\ncontent-length: 1001\r\n";
         client.send(format!("{head}{expect}\r\n")).unwrap();
-        // The first answer is the 413: had there been a 100, it would have come before.
+        // The first response is the 413: had there been a 100, it would have come before.
         let response = client.response().unwrap();
         assert_eq!(response.status, 413);
         assert_eq!(response.header("connection"), Some("close"));
@@ -108,8 +108,8 @@ fn five_hundred_slow_uploads_take_no_thread_and_get_408_at_the_deadline() {
             assert_eq!(others.get("/").unwrap().status, 200);
             assert_eq!(others.get("/sleep?ms=1").unwrap().status, 200);
         }
-        let answered = uploads.iter().any(Client::has_answer);
-        assert!(!answered || started.elapsed() >= DEADLINE);
+        let responded = uploads.iter().any(Client::has_response);
+        assert!(!responded || started.elapsed() >= DEADLINE);
         thread::sleep(Duration::from_secs(1));
     }
     for upload in &mut uploads {

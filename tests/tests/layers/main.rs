@@ -165,7 +165,7 @@ fn with_the_queue_full_the_next_request_is_503_and_a_client_that_leaves_costs_no
 }
 
 #[test]
-fn a_client_that_closes_its_side_is_answered_on_a_pool_and_on_the_event_loop() {
+fn a_client_that_closes_its_side_gets_its_response_on_a_pool_and_on_the_event_loop() {
     let running = prefork("-w 1");
     for path in ["/blocking/route_service", "/wait_for_body/route_service"] {
         for body in [
@@ -243,7 +243,7 @@ fn clients_that_stop_reading_take_no_thread_once_the_response_is_produced() {
             client
         })
         .collect();
-    // Nobody has read a byte, and all eight megabytes of each are produced.
+    // No client has read a byte, and all eight megabytes of each are produced.
     wait_for_stats(&mut control, |stats| stats == [0, 0, CLIENTS]);
     let whole = stalled[CLIENTS / 2].response().unwrap();
     let expected = (0..128_u8).flat_map(|n| std::iter::repeat_n(b'a' + n % 26, 64 << 10));

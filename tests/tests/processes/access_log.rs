@@ -29,12 +29,12 @@ impl Logged {
         self.directory.path().join("access.log")
     }
 
-    /// Waits for so many lines.
+    /// Waits for this many lines.
     fn lines(&self, count: usize) -> Vec<String> {
         wait_for_lines(&self.path(), count)
     }
 
-    /// The lines after the server was told to stop, and has.
+    /// Stops the server, and returns the lines of its log.
     fn lines_at_the_end(mut self) -> Vec<String> {
         self.running.signal(Signal::TERM);
         assert_eq!(self.running.exit().code(), Some(0));
@@ -192,7 +192,7 @@ fn a_client_that_leaves() {
     assert_eq!(early["status"], 499);
     assert_eq!(early["aborted"], true);
 
-    // More than sockets hold; the head has come, so the answer has begun.
+    // More than sockets hold; the head has come, so the response has begun.
     let size = 256 << 20;
     let mut late = Client::connect(address);
     late.send(format!("GET /bytes/{size} HTTP/1.1\r\nhost: test\r\n\r\n"))

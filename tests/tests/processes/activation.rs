@@ -21,7 +21,7 @@ fn a_passed_socket_takes_the_place_of_the_addresses() {
     for workers in [2, 0] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        // Nobody may bind this one.
+        // No server can bind this one.
         let arguments = format!("-w {workers} -b 192.0.2.1:80");
         let mut running = activated(listener.try_clone().unwrap(), &arguments).start();
         assert_eq!(running.ready(), address);

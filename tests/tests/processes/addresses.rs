@@ -89,7 +89,7 @@ fn a_unix_socket() {
     let expected = format!("peer=none local=none unix={}", path.display());
     assert_eq!(peer.text(), expected);
 
-    // Whoever is in the group may connect, whatever the umask is.
+    // A user of the group may connect, regardless of the umask.
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o660);
 

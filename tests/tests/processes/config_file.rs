@@ -86,7 +86,7 @@ fn the_log_is_as_the_file_said() {
     let file = File::new("bind = 0\nworkers = 1\nlog_format = 'json'\nlog_level = 'debug'\n");
     let mut running = file.server("").start();
     running.wait_for("\"message\":\"ready\"");
-    // The workers are told what was accepted: this is one that hears of its end.
+    // The workers have the accepted settings: this one exits at its lifetime.
     file.write("log_format = 'text'");
     running.workers()[0].signal(Signal::KILL);
     running.wait_for("\"message\":\"worker replaced\"");

@@ -82,7 +82,7 @@ struct Operator(BufReader<UnixStream>);
 
 impl Operator {
     fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).expect("somebody answers");
+        let stream = UnixStream::connect(socket).expect("a server listens");
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
     }
@@ -92,7 +92,7 @@ impl Operator {
         self.0.get_mut().write_all(line.as_bytes()).unwrap();
     }
 
-    fn answer(&mut self) -> Value {
+    fn response(&mut self) -> Value {
         let mut line = String::new();
         self.0.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
@@ -100,13 +100,13 @@ impl Operator {
 
     fn ask(&mut self, request: &str) -> Value {
         self.send(request);
-        self.answer()
+        self.response()
     }
 }
 
-fn error(answer: &Value) -> &str {
-    assert_eq!(answer["ok"], false, "{answer}");
-    answer["error"].as_str().expect("a sentence")
+fn error(response: &Value) -> &str {
+    assert_eq!(response["ok"], false, "{response}");
+    response["error"].as_str().expect("a sentence")
 }
 
 fn pid(worker: &Value) -> i64 {
@@ -167,19 +167,19 @@ fn the_file_of_another_program_is_left_alone() {
 }
 
 #[test]
-fn without_a_supervisor_there_is_nobody_to_answer() {
+fn without_a_supervisor_there_is_no_control_socket() {
     let (code, line) = probe("-w 0 --control-socket control").run();
     assert_eq!(code, Some(2));
     assert!(line.contains("choose 1 or more workers"), "{line}");
 }
 
 #[test]
-fn garbage_is_answered_and_harms_nobody() {
+fn invalid_requests_get_an_error() {
     let controlled = Controlled::ready("-w 1");
     let mut operator = controlled.connect();
     for garbage in ["", "status", "{}", "[1", r#"{"command":"dance"}"#, "\0"] {
-        let answer = operator.ask(garbage);
-        assert!(error(&answer).contains("invalid request"), "{answer}");
+        let response = operator.ask(garbage);
+        assert!(error(&response).contains("invalid request"), "{response}");
     }
     let long = " ".repeat(5 << 10);
     assert!(error(&operator.ask(&long)).contains("longer than 4096 bytes"));
@@ -201,7 +201,7 @@ fn idle_connections_keep_nobody_away() {
 }
 
 #[test]
-fn many_who_wait_for_answers_are_told_to_come_back() {
+fn too_many_waiting_clients_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("start");
     std::fs::write(&file, "wait").unwrap();
@@ -213,14 +213,14 @@ fn many_who_wait_for_answers_are_told_to_come_back() {
     }
     let _ = controlled.running.wait_for_count("reload requested", 64);
     let mut refused = controlled.connect();
-    assert!(error(&refused.answer()).contains("try again later"));
+    assert!(error(&refused.response()).contains("try again later"));
     std::fs::write(&file, "go").unwrap();
     for operator in &mut open {
-        assert_eq!(operator.answer()["ok"], true);
+        assert_eq!(operator.response()["ok"], true);
     }
     // They are idle now.
-    let answer = controlled.connect().ask(r#"{"command":"status"}"#);
-    assert_eq!(answer["ok"], true);
+    let response = controlled.connect().ask(r#"{"command":"status"}"#);
+    assert_eq!(response["ok"], true);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_worker_that_died_is_counted() {
 }
 
 #[test]
-fn a_stop_is_answered_first() {
+fn the_response_to_a_stop_comes_first() {
     let mut controlled = Controlled::ready("-w 2");
     assert_eq!(
         controlled.ctl("stop"),
@@ -329,7 +329,7 @@ fn the_status_while_the_server_stops() {
 }
 
 #[test]
-fn a_reload_is_answered_when_it_is_over() {
+fn the_response_to_a_reload_comes_when_it_is_complete() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("start");
     fs::write(&file, "").unwrap();
@@ -410,7 +410,7 @@ fn where_there_are_several_servers_one_must_be_named() {
 }
 
 #[test]
-fn a_new_supervisor_answers_at_the_same_socket() {
+fn a_new_supervisor_serves_the_same_socket() {
     let mut controlled = Controlled::ready("-w 1");
     let before = controlled.running.process().pid();
     let (code, line) = controlled.ctl("upgrade");
@@ -436,8 +436,8 @@ fn the_status_is_a_table_or_a_line() {
 
     let (code, line) = controlled.ctl("status --json");
     assert_eq!(code, Some(0));
-    let answer: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(answer["status"]["servers"][0]["workers"][1]["slot"], 1);
+    let response: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(response["status"]["servers"][0]["workers"][1]["slot"], 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{probe, refused};
 
 const FULL: &str = "max_connections reached; the connections that are idle for longest are closed";
 
-fn answered(address: SocketAddr) -> Client {
+fn served_client(address: SocketAddr) -> Client {
     let mut client = Client::connect(address);
     assert_eq!(client.get("/").unwrap().status, 200);
     client
@@ -18,17 +18,17 @@ fn answered(address: SocketAddr) -> Client {
 fn the_connection_that_is_idle_longest_makes_room() {
     let running = probe("-w 1 --max-connections 3").start();
     let address = running.ready();
-    let mut first = answered(address);
-    let mut second = answered(address);
+    let mut first = served_client(address);
+    let mut second = served_client(address);
     let silent = Client::connect(address);
-    let third = answered(address);
+    let third = served_client(address);
     assert_eq!(first.rest().unwrap(), b"", "closed without an error");
-    assert!(!silent.has_answer(), "one that was served goes first");
+    assert!(!silent.has_response(), "one that was served goes first");
     assert_eq!(second.get("/").unwrap().status, 200);
     running.wait_for(FULL);
 
     // More at once than there are places.
-    let more: Vec<_> = (0..6).map(|_| answered(address)).collect();
+    let more: Vec<_> = (0..6).map(|_| served_client(address)).collect();
     drop((silent, third, more));
     let log = running.log();
     let said = log.iter().filter(|line| line.contains(FULL));
@@ -40,9 +40,9 @@ fn silent_connections_make_room() {
     let running = probe("-w 1 --max-connections 8").start();
     let address = running.ready();
     let silent: Vec<_> = (0..8).map(|_| Client::connect(address)).collect();
-    answered(address);
+    served_client(address);
     running.wait_for(FULL);
-    let closed = silent.iter().filter(|client| client.has_answer());
+    let closed = silent.iter().filter(|client| client.has_response());
     assert!(closed.count() < 8, "not all of them");
 }
 
@@ -69,13 +69,16 @@ fn a_part_of_a_head_makes_room() {
     for client in &mut slow {
         client.send("GET / HTTP/1.1\r\n").unwrap();
     }
-    answered(address);
-    let told = slow.iter_mut().find(|client| client.has_answer()).unwrap();
+    served_client(address);
+    let told = slow
+        .iter_mut()
+        .find(|client| client.has_response())
+        .unwrap();
     assert_eq!(told.response().unwrap().status, 408);
     // So does one that was served before.
-    let mut slow = answered(address);
+    let mut slow = served_client(address);
     slow.send("GET / HTTP/1.1\r\n").unwrap();
-    let _kept: Vec<_> = (0..4).map(|_| answered(address)).collect();
+    let _kept: Vec<_> = (0..4).map(|_| served_client(address)).collect();
     assert_eq!(slow.response().unwrap().status, 408);
 }
 
@@ -91,11 +94,11 @@ fn running_requests_are_finished_and_then_make_room() {
         .send("GET / HTTP/1.1\r\nhost: test\r\n\r\n")
         .unwrap();
     running.wait_for("max_connections reached and no connection is idle; new connections wait");
-    assert!(!waiting.has_answer());
+    assert!(!waiting.has_response());
     busy.send("x").unwrap();
-    let answer = busy.response().unwrap();
-    assert_eq!((answer.status, answer.text().as_str()), (200, "2"));
-    assert_eq!(answer.header("connection"), Some("close"));
+    let response = busy.response().unwrap();
+    assert_eq!((response.status, response.text().as_str()), (200, "2"));
+    assert_eq!(response.header("connection"), Some("close"));
     drop(busy);
     assert_eq!(waiting.response().unwrap().status, 200);
 }
@@ -104,7 +107,7 @@ fn running_requests_are_finished_and_then_make_room() {
 fn a_sibling_with_room_is_asked_before_anybody_is_sent_away() {
     let running = probe("-w 2 --max-connections 2").start();
     let address = running.ready();
-    let mut clients: Vec<_> = (0..4).map(|_| answered(address)).collect();
+    let mut clients: Vec<_> = (0..4).map(|_| served_client(address)).collect();
     for client in &mut clients {
         assert_eq!(client.get("/").unwrap().status, 200);
     }
@@ -132,13 +135,13 @@ fn a_limit_of_files_that_is_too_low_is_told_at_the_start() {
 
         let arguments = format!("-w {workers} --thread-workers 20 --max-connections 500");
         let running = with_files(200, &arguments).start();
-        answered(running.ready());
+        served_client(running.ready());
         running.wait_for("max_connections is lowered to what the limit of open files allows");
 
-        // Nobody wants more.
+        // No client waits.
         let arguments = format!("-w {workers} --thread-workers 20 --max-connections 4");
         let running = with_files(90, &arguments).start();
-        answered(running.ready());
+        served_client(running.ready());
         assert!(!running.log().iter().any(|line| line.contains("lowered")));
     }
 }

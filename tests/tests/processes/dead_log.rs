@@ -1,4 +1,4 @@
-//! Standard error that cannot be written costs nobody's answer, and stops no order of the operator.
+//! Standard error that cannot be written costs no response, and stops no command of the operator.
 
 use std::{
     fs::{self, File},
@@ -16,13 +16,13 @@ use crate::probe;
 /// What is wrong with standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Broken {
-    /// Nobody reads it any more.
+    /// It has no reader any more.
     Gone,
     /// Its reader leaves while the program runs.
     Leaves,
     /// Its reader hangs.
     Full,
-    /// It was closed by whoever started the program.
+    /// It was closed before the program started.
     Closed,
     /// It is a file on a disk that is full.
     DiskFull,
@@ -49,7 +49,7 @@ struct Server {
     running: Running,
     port: Port,
     directory: TempDir,
-    /// The other end of standard error, if somebody has it.
+    /// The other end of standard error, if it is open.
     reader: Option<PipeReader>,
 }
 
@@ -104,17 +104,21 @@ impl Server {
             directory,
             reader,
         };
-        wait_until("the server serves", || this.answers());
+        wait_until("the server serves", || this.serves());
         if broken == Broken::Leaves {
             this.reader = None;
         }
         this
     }
 
-    /// Whether a new client gets an answer.
-    fn answers(&self) -> bool {
+    /// Whether a new client gets a response.
+    fn serves(&self) -> bool {
         let client = Client::try_connect(self.port.address());
-        client.is_ok_and(|mut client| client.get("/name").is_ok_and(|answer| answer.status == 200))
+        client.is_ok_and(|mut client| {
+            client
+                .get("/name")
+                .is_ok_and(|response| response.status == 200)
+        })
     }
 
     fn status(&self, path: &str) -> u16 {
@@ -130,7 +134,7 @@ impl Server {
         wait_until("other workers serve", || {
             let workers = self.running.workers();
             let is_new = |worker: &Process| !before.contains(&worker.pid());
-            workers.len() == before.len() && workers.iter().all(is_new) && self.answers()
+            workers.len() == before.len() && workers.iter().all(is_new) && self.serves()
         });
     }
 
@@ -172,7 +176,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
         server.running.signal(Signal::HUP);
         server.replaced(&workers);
 
-        // A worker that is told to end by itself.
+        // A worker that gets the signal itself.
         let worker = server.running.workers().remove(0);
         worker.signal(Signal::TERM);
         assert!(worker.ends_within(tests::PATIENCE));
@@ -186,7 +190,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
         });
         let successor = server.pid_file().unwrap();
         server.running.upgraded_to(successor);
-        assert!(server.answers());
+        assert!(server.serves());
         assert_eq!(server.status("/panic"), 500);
 
         let workers = server.running.workers();
@@ -225,7 +229,7 @@ fn a_second_signal_ends_a_server_at_once_whose_log_hangs() {
             .unwrap();
         assert_eq!(server.status("/name"), 200);
         server.running.signal(Signal::TERM);
-        wait_until("it does not listen", || !server.answers());
+        wait_until("it does not listen", || !server.serves());
         server.running.signal(Signal::TERM);
         let at_once = Duration::from_secs(GRACEFUL_TIMEOUT - 1);
         assert!(server.running.process().ends_within(at_once));

@@ -20,18 +20,18 @@ fn a_killed_worker_loses_only_what_it_was_running() {
         .map(|_| {
             let stop = stop.clone();
             thread::spawn(move || {
-                let (mut answers, mut failures) = (0, 0);
+                let (mut responses, mut failures) = (0, 0);
                 while !stop.load(Relaxed) {
                     // A connection each, so that those in the kernel's queue are seen, too.
                     match Client::try_connect(address).and_then(|mut one| one.get("/sleep/20")) {
                         Ok(response) => {
                             assert_eq!(response.status, 200);
-                            answers += 1;
+                            responses += 1;
                         }
                         Err(_) => failures += 1,
                     }
                 }
-                (answers, failures)
+                (responses, failures)
             })
         })
         .collect();
@@ -43,7 +43,7 @@ fn a_killed_worker_loses_only_what_it_was_running() {
     assert_eq!(field(&died, "delay_ms"), "0", "the next one starts at once");
     running.wait_for("worker replaced");
 
-    // The new one answers.
+    // The new one serves.
     let pids: Vec<_> = running
         .workers()
         .iter()
@@ -51,23 +51,23 @@ fn a_killed_worker_loses_only_what_it_was_running() {
         .collect();
     assert!(!pids.contains(&victim.pid().to_string()));
     for pid in pids {
-        wait_until("an answer of each worker", || {
+        wait_until("a response of each worker", || {
             Client::connect(address)
                 .get("/")
                 .is_ok_and(|one| one.text() == pid)
         });
     }
     stop.store(true, Relaxed);
-    let (mut answers, mut failures) = (0, 0);
+    let (mut responses, mut failures) = (0, 0);
     for thread in load {
         let (some, failed) = thread.join().unwrap();
-        answers += some;
+        responses += some;
         failures += failed;
     }
-    assert!(answers > 0);
+    assert!(responses > 0);
     assert!(
         failures <= 8,
-        "at most what ran at once: {failures} of {answers}"
+        "at most what ran at once: {failures} of {responses}"
     );
 }
 
@@ -199,8 +199,8 @@ fn a_worker_that_is_told_to_end_drains_and_is_replaced() {
     worker.signal(Signal::TERM);
     assert_eq!(client.response().unwrap().text(), worker.pid().to_string());
     running.wait_for("exited with code 0");
-    let answer = Client::connect(address).get("/").unwrap().text();
-    assert_ne!(answer, worker.pid().to_string());
+    let response = Client::connect(address).get("/").unwrap().text();
+    assert_ne!(response, worker.pid().to_string());
 }
 
 #[test]
@@ -293,20 +293,20 @@ fn a_halted_worker_that_goes_on_does_no_harm() {
     let halted = running.workers().remove(0);
     halted.signal(Signal::STOP);
     running.wait_for("worker replaced");
-    // It was killed; in whatever state it is, it answers nobody.
+    // It was killed; regardless of its state, it serves no client.
     halted.signal(Signal::CONT);
     assert!(halted.ends_within(PATIENCE));
     for _ in 0..20 {
-        let answer = Client::connect(address).get("/").unwrap();
-        assert_ne!(answer.text(), halted.pid().to_string());
+        let response = Client::connect(address).get("/").unwrap();
+        assert_ne!(response.text(), halted.pid().to_string());
     }
     workers_become(&running, 2);
 
-    // Shorter than the time-out: it goes on as if nothing had been.
+    // Shorter than the timeout: it continues as before.
     let halted = running.workers().remove(0);
     halted.signal(Signal::STOP);
     halted.signal(Signal::CONT);
-    wait_until("an answer of the halted one", || {
+    wait_until("a response of the halted one", || {
         Client::connect(address).get("/").unwrap().text() == halted.pid().to_string()
     });
 }

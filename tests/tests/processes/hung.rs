@@ -1,4 +1,4 @@
-//! Jobs that never end, on threads that nobody can interrupt.
+//! Jobs that never end, on threads that cannot be interrupted.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::{field, probe};
 
 const FOR_AN_HOUR: &str = "GET /work/3600000?why=not HTTP/1.1\r\nhost: test\r\n\r\n";
 
-/// So many clients that each wait for an hour.
+/// This many clients that each wait for an hour.
 fn hang(running: &Running, count: usize) -> Vec<Client> {
     let address = running.ready();
     let clients = (0..count).map(|_| {
@@ -27,16 +27,16 @@ fn all_threads_hang(workers: usize) {
     let began = Instant::now();
 
     for mut client in clients {
-        let answer = client.response().unwrap();
-        assert_eq!(answer.status, 504);
-        assert_eq!(answer.header("connection"), Some("close"));
+        let response = client.response().unwrap();
+        assert_eq!(response.status, 504);
+        assert_eq!(response.header("connection"), Some("close"));
     }
     let _ = running.wait_for_count("worker replaced", workers);
     // The one that hangs may still accept for a moment after its successor is ready.
     let mut in_a_row = 0;
     while in_a_row < 20 * workers {
-        let answer = Client::connect(running.ready()).get("/work/0").unwrap();
-        in_a_row = if answer.status == 200 {
+        let response = Client::connect(running.ready()).get("/work/0").unwrap();
+        in_a_row = if response.status == 200 {
             in_a_row + 1
         } else {
             0
@@ -73,7 +73,7 @@ fn two_workers_whose_threads_all_hang_are_replaced() {
 }
 
 #[test]
-fn siblings_answer_meanwhile() {
+fn siblings_serve_meanwhile() {
     let running = probe("-w 2 --thread-workers 2 --request-timeout 2 --slow-start 3000").start();
     let first = Client::connect(running.ready()).get("/").unwrap().text();
     // Both threads of one worker.
@@ -90,8 +90,8 @@ fn siblings_answer_meanwhile() {
     }
     running.wait_for("stuck job");
     // The other one is not held up by the start of the replacement, which takes 3 s.
-    let answers = (0..20).map(|_| Client::connect(running.ready()).get("/work/0").unwrap());
-    let pids: Vec<_> = answers.map(|answer| answer.text()).collect();
+    let responses = (0..20).map(|_| Client::connect(running.ready()).get("/work/0").unwrap());
+    let pids: Vec<_> = responses.map(|response| response.text()).collect();
     assert!(
         !running
             .log()
@@ -112,7 +112,7 @@ fn without_workers_the_log_tells_of_it() {
     assert_eq!(running.client().get("/").unwrap().status, 200);
 }
 
-/// Somebody waits for it, whatever it takes.
+/// A client waits for it.
 #[test]
 fn a_body_that_is_long_in_the_making_does_not_hang() {
     let running = probe("-w 1 --thread-workers 2 --request-timeout 1").start();

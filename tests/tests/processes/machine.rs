@@ -8,7 +8,7 @@ use tests::{Certificate, Client, PATIENCE, Process, Program, Running, Signal, sk
 
 use crate::{probe, wait_until};
 
-/// The user whom nobody runs anything as.
+/// A user without processes.
 const NOBODY: u32 = 65534;
 
 fn pid_of(running: &Running) -> String {
@@ -260,7 +260,7 @@ fn another_user_that_cannot_be() {
     if !is_root() {
         return;
     }
-    // Started by somebody who is not root.
+    // Started by a user that is not root.
     let directory = public_directory().unwrap();
     let arguments = "-w 1 --user root -b 127.0.0.1:0";
     let _ = public_probe(directory.path(), arguments);

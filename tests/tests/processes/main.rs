@@ -33,7 +33,7 @@ mod watch;
 
 use tests::{Program, Running, wait_until};
 
-/// A server that misbehaves on request, on a free port unless told otherwise.
+/// A server that misbehaves on request, on a free port by default.
 fn probe(arguments: &str) -> Program {
     let program = Program::new(env!("CARGO_BIN_EXE_probe")).args(arguments);
     if arguments.contains("-b ") {

@@ -60,8 +60,8 @@ fn a_worker_that_the_kernel_kills_for_its_memory() {
     let running = program.start();
     let address = running.ready();
     let megabytes = (2 * LIMIT) >> 20;
-    let answer = Client::connect(address).get(&format!("/memory/{megabytes}"));
-    assert!(answer.is_err(), "{answer:?}");
+    let response = Client::connect(address).get(&format!("/memory/{megabytes}"));
+    assert!(response.is_err(), "{response:?}");
     let deaths = running.wait_for_count("worker died", 1);
     assert!(
         deaths[0].contains("killed by SIGKILL: out of memory"),

@@ -5,25 +5,25 @@ use tests::{Client, Signal};
 use crate::{probe, wait_until, workers_become};
 
 fn readiness(address: SocketAddr) -> (u16, String) {
-    let answer = Client::connect(address).get("/ready").unwrap();
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    (answer.status, answer.text())
+    let response = Client::connect(address).get("/ready").unwrap();
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    (response.status, response.text())
 }
 
-/// Waits until all workers, of which there are so many, have heard of the stop: they end each connection.
+/// Waits until all workers know of the stop: they end each connection.
 fn all_have_heard(address: SocketAddr, workers: usize) {
     let mut heard = BTreeSet::new();
     wait_until("all workers hear of the stop", || {
-        let answer = Client::connect(address).get("/").unwrap();
-        if answer.header("connection") == Some("close") {
-            heard.insert(answer.text());
+        let response = Client::connect(address).get("/").unwrap();
+        if response.header("connection") == Some("close") {
+            heard.insert(response.text());
         }
         heard.len() == workers.max(1)
     });
 }
 
 #[test]
-fn the_path_is_answered_while_the_service_is_busy() {
+fn the_path_responds_while_the_service_is_busy() {
     for workers in [1, 0] {
         let arguments = format!("-w {workers} --thread-workers 1 --readiness-path /ready");
         let running = probe(&arguments).start();
@@ -33,9 +33,9 @@ fn the_path_is_answered_while_the_service_is_busy() {
             .unwrap();
         let mut client = Client::connect(address);
         for target in ["/ready", "/ready?verbose"] {
-            let answer = client.get(target).unwrap();
-            assert_eq!((answer.status, answer.text()), (200, "ready\n".into()));
-            assert_eq!(answer.header("connection"), None, "it stays open");
+            let response = client.get(target).unwrap();
+            assert_eq!((response.status, response.text()), (200, "ready\n".into()));
+            assert_eq!(response.header("connection"), None, "it stays open");
         }
         client
             .send("HEAD /ready HTTP/1.1\r\nhost: test\r\n\r\n")
@@ -69,15 +69,15 @@ fn a_delayed_stop_serves_on_and_says_that_it_is_not_ready() {
         running.wait_for("stopping after the delay");
         all_have_heard(address, workers);
         assert_eq!(readiness(address), (503, "stopping\n".into()));
-        let answer = kept.get("/").unwrap();
-        let connection = answer.header("connection");
-        assert_eq!((answer.status, connection), (200, Some("close")));
+        let response = kept.get("/").unwrap();
+        let connection = response.header("connection");
+        assert_eq!((response.status, connection), (200, Some("close")));
         assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
 
         running.signal(Signal::HUP);
         running.wait_for("ignored");
         if workers > 0 {
-            let holder = answer.text();
+            let holder = response.text();
             let other = running.workers().into_iter();
             let mut other = other.filter(|worker| worker.pid().to_string() != holder);
             other.next().unwrap().signal(Signal::KILL);
@@ -120,10 +120,10 @@ fn a_worker_that_is_replaced_stays_ready() {
     assert_eq!(old.get("/ready").unwrap().status, 200);
     running.signal(Signal::HUP);
     running.wait_for("worker replaced");
-    wait_until("the last answer of the old one", || {
-        let answer = old.get("/ready").unwrap();
-        assert_eq!(answer.status, 200);
-        answer.header("connection") == Some("close")
+    wait_until("the last response of the old one", || {
+        let response = old.get("/ready").unwrap();
+        assert_eq!(response.status, 200);
+        response.header("connection") == Some("close")
     });
 }
 

@@ -26,9 +26,9 @@ fn a_worker_is_replaced_after_so_many_requests_and_none_fails() {
         let kept = scope.spawn(|| {
             let mut client = Client::connect(address);
             while !is_over() {
-                let answer = client.get("/").unwrap();
-                assert_eq!(answer.status, 200);
-                if answer.header("connection") == Some("close") {
+                let response = client.get("/").unwrap();
+                assert_eq!(response.status, 200);
+                if response.header("connection") == Some("close") {
                     client = Client::connect(address);
                 }
             }

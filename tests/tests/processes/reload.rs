@@ -61,11 +61,11 @@ fn the_old_worker_serves_until_the_new_one_is_ready() {
     told.tell("");
     told.running.wait_for("reloaded");
     // Either may take a connection until the old one has heard of it.
-    wait_until("the new worker's answer", || told.get("/") == new);
+    wait_until("the new worker's response", || told.get("/") == new);
 }
 
 #[test]
-fn requests_and_idle_connections_of_a_retired_worker_get_their_answers() {
+fn requests_and_idle_connections_of_a_retired_worker_get_their_responses() {
     let running = probe("-w 1").start();
     let address = running.ready();
     let old = running.workers().remove(0);
@@ -76,9 +76,9 @@ fn requests_and_idle_connections_of_a_retired_worker_get_their_answers() {
     other.get("/").unwrap();
     running.signal(Signal::HUP);
     running.wait_for("reloaded");
-    // One more request of a connection that was idle is answered, and told to be the last.
+    // One more request of a connection that was idle gets a response, which says that it is the last.
     wait_until(
-        "the last answer, when the old worker has heard of it",
+        "the last response, when the old worker has heard of it",
         || {
             let response = idle.get("/").unwrap();
             assert_eq!(response.text(), old.pid().to_string());

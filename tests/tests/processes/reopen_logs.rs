@@ -31,7 +31,7 @@ fn all_processes_open_their_logs_again() {
             fs::rename(file(name), file(name).with_extension("log.1")).unwrap();
         }
         running.signal(Signal::USR1);
-        // Nobody asks for anything: the access log is there before its first line.
+        // Without a request: the access log exists before its first line.
         wait_until("the logs are opened again", || {
             text(&server_log).contains("opened again") && file("access.log").exists()
         });
@@ -106,7 +106,7 @@ fn the_log_file_may_be_set_in_the_configuration_file() {
     let program = probe("-w 1 --bad-start panic").directory(directory.path());
     let (code, output) = program.arg("-c").arg(&config).run();
     assert_eq!(code, Some(1));
-    // Why it does not start is told at both places.
+    // The reason why it does not start is in both places.
     assert!(
         output.contains("error: probe: worker 0 could not start: panicked: no settings"),
         "{output}"

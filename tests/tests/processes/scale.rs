@@ -15,7 +15,7 @@ fn workers_come_and_go_one_by_one() {
         .iter()
         .map(|one| one.pid().to_string())
         .collect();
-    wait_until("an answer of every worker", || {
+    wait_until("a response of every worker", || {
         let pid = Client::connect(address).get("/").unwrap().text();
         pids.retain(|one| *one != pid);
         pids.is_empty()
@@ -39,7 +39,7 @@ fn a_worker_that_goes_finishes_what_it_runs() {
             .send("GET /sleep/500 HTTP/1.1\r\nhost: test\r\n\r\n")
             .unwrap();
     }
-    // All are accepted: what comes later is answered.
+    // All are accepted: later requests are served.
     assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
     running.signal(Signal::TTOU);
     for mut client in clients {
@@ -70,6 +70,6 @@ fn the_signals_do_not_halt_a_worker() {
         worker.signal(signal);
     }
     let _ = running.wait_for_count("only the supervisor reloads, upgrades and scales", 3);
-    let answer = Client::connect(address).get("/").unwrap().text();
-    assert_eq!(answer, worker.pid().to_string());
+    let response = Client::connect(address).get("/").unwrap().text();
+    assert_eq!(response, worker.pid().to_string());
 }

@@ -83,7 +83,7 @@ fn the_service_manager_hears_that_the_server_is_well() {
             while manager.hear() != "WATCHDOG=1" {}
         }
 
-        // Somebody else is asked.
+        // The variable names another process.
         let manager = Manager::new();
         let program = manager.start(probe(&format!("-w {workers}")));
         let program = program

@@ -1,4 +1,4 @@
-//! Signals that nobody expects, and processes that nobody waits for.
+//! Unexpected signals, and orphans.
 
 use std::{fs, process::Command};
 
@@ -65,7 +65,7 @@ fn what_a_worker_starts_ignores_no_signal() {
     assert_eq!(mask(&masks, "SigBlk:"), 0);
 }
 
-/// Children of this process that have ended and that nobody waits for.
+/// The zombies among the children of this process.
 fn zombies(process: &Process) -> usize {
     let children = process.children();
     let state = |child: &Process| {
@@ -97,7 +97,7 @@ fn leaves_no_orphans(running: &Running, supervisor: &Process) {
         let mut client = Client::connect(address);
         client
             .get("/")
-            .is_ok_and(|answer| answer.text() != pid || answer.status == 200)
+            .is_ok_and(|response| response.text() != pid || response.status == 200)
     });
     wait_until("the end of the worker", || zombies(supervisor) == 0);
 }

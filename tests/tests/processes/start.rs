@@ -171,7 +171,7 @@ fn workers_hold_no_terminal_and_a_group_of_their_own() {
     assert_eq!(group, worker.to_string());
 }
 
-/// So many threads and processes of one user, whom nothing else runs as.
+/// The number of threads and processes of a user without other processes.
 #[test]
 fn a_thread_that_the_system_refuses_is_an_error_of_the_start() {
     if !rustix::process::geteuid().is_root() {

@@ -16,7 +16,7 @@ fn send(address: std::net::SocketAddr, request: &str) -> Client {
 }
 
 #[test]
-fn requests_in_flight_are_answered() {
+fn requests_in_flight_are_completed() {
     for (workers, signal) in [(4, Signal::TERM), (4, Signal::INT), (0, Signal::TERM)] {
         let mut running = probe(&format!("-w {workers}")).start();
         let address = running.ready();
@@ -27,7 +27,7 @@ fn requests_in_flight_are_answered() {
         running.signal(signal);
         running.wait_for("stopping");
         for mut client in clients {
-            let response = client.response().expect("an answer");
+            let response = client.response().expect("a response");
             assert_eq!(response.status, 200);
             assert_eq!(response.header("connection"), Some("close"));
         }
@@ -56,7 +56,7 @@ fn new_connections_are_refused_while_it_drains() {
         }
     };
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-    assert!(!client.has_answer(), "refused only at the end");
+    assert!(!client.has_response(), "refused only at the end");
     assert_eq!(client.response().unwrap().status, 200);
     assert_eq!(running.exit().code(), Some(0));
 }

@@ -1,4 +1,4 @@
-//! A server whose workers start as they are told.
+//! A server whose workers start as a file says.
 
 use std::{fs, net::SocketAddr};
 

@@ -18,10 +18,10 @@ const UPGRADES: &str = "STRESS_UPGRADES";
 /// Milliseconds that a worker takes to build its service.
 const BUILD: &str = "STRESS_BUILD_MS";
 
-/// Seconds of the tests that go on for a time.
+/// Seconds of the tests that run for a time.
 const SECONDS: &str = "STRESS_SECONDS";
 
-/// One: no request may be answered this much later than without the change.
+/// One: no response may come this much later than without the change.
 const LATENCY: &str = "STRESS_LATENCY";
 const LATER: Duration = Duration::from_millis(200);
 
@@ -29,7 +29,7 @@ const LATER: Duration = Duration::from_millis(200);
 struct Loaded {
     running: Running,
     load: Load,
-    /// The longest wait for an answer while nothing was done to the server.
+    /// The longest wait for a response while nothing was done to the server.
     usual: Duration,
     workers: usize,
     /// Of the socket: a worker of the server before may still listen at its own.
@@ -71,10 +71,10 @@ impl Loaded {
         workers_become(&self.running, self.workers);
         let seen = self.load.stop();
         println!(
-            "{} workers, {what}: {} answers of {} workers, {} of them the last of a connection, \
+            "{} workers, {what}: {} responses of {} workers, {} of them the last of a connection, \
              the longest after {:?}, and after {:?} before",
             self.workers,
-            seen.answers,
+            seen.responses,
             seen.pids.len(),
             seen.last,
             seen.longest,
@@ -82,7 +82,7 @@ impl Loaded {
         );
         seen.assert_nothing_failed();
         if stress(LATENCY, 0) != 0 {
-            assert!(seen.longest < self.usual + LATER, "an answer came late");
+            assert!(seen.longest < self.usual + LATER, "a response came late");
         }
         let log = self.running.log().join("\n");
         assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
@@ -139,10 +139,12 @@ fn workers_that_are_worn_out_lose_no_request() {
             let reason = format!("reason=\"{setting}: ");
             let _ = loaded.running.wait_for_count(&reason, workers);
             wait_until("the end of the time", || started.elapsed() >= time);
-            // The load goes on, and so do the replacements: only what is answered counts.
+            // Load and replacements continue: only responses count.
             let seen = loaded.load.stop();
-            let (answers, pids) = (seen.answers, seen.pids.len());
-            println!("{workers} workers, {setting} {value}: {answers} answers of {pids} workers");
+            let (responses, pids) = (seen.responses, seen.pids.len());
+            println!(
+                "{workers} workers, {setting} {value}: {responses} responses of {pids} workers"
+            );
             seen.assert_nothing_failed();
             assert!(pids > workers, "{pids} workers");
         }
@@ -175,8 +177,8 @@ fn only_what_a_killed_worker_ran_fails() {
         wait_until("the time of the next kill", || Instant::now() >= next);
         next = Instant::now() + Duration::from_millis(300);
         wait_until("a worker that serves is killed", || {
-            let answer = Client::try_connect(address).and_then(|mut client| client.get("/"));
-            let Ok(pid) = answer.map(|answer| answer.text()) else {
+            let response = Client::try_connect(address).and_then(|mut client| client.get("/"));
+            let Ok(pid) = response.map(|response| response.text()) else {
                 return false;
             };
             let workers = running.workers();
@@ -194,8 +196,8 @@ fn only_what_a_killed_worker_ran_fails() {
     let seen = load.stop();
     let failures = seen.failures.len();
     println!(
-        "{kills} kills: {} answers, {failures} failures; grown by {grown} bytes",
-        seen.answers
+        "{kills} kills: {} responses, {failures} failures; grown by {grown} bytes",
+        seen.responses
     );
     for failure in &seen.failures {
         let refused = failure.contains("ConnectionRefused");

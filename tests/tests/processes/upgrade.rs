@@ -10,7 +10,7 @@ fn successor(running: &Running) -> Process {
     Process::open(field(&line, "pid").parse().unwrap()).unwrap()
 }
 
-/// Begins an upgrade whose worker waits to be told to go on.
+/// Begins an upgrade whose worker waits for a file.
 fn successor_that_waits(told: &Told) -> Process {
     told.tell("wait");
     told.running.signal(Signal::USR2);
@@ -146,7 +146,7 @@ fn the_death_of_the_old_one_in_the_middle_leaves_the_new_one() {
     for worker in before {
         assert!(worker.ends_within(PATIENCE) || worker.pid() == successor.pid());
     }
-    // In the queue, until somebody serves again.
+    // In the queue, until a server runs again.
     let mut client = Client::connect(address);
     client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
     told.tell("go");

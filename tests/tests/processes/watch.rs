@@ -9,7 +9,7 @@ use tests::{Client, Process, Running};
 
 use crate::{field, probe, wait_until, workers_become};
 
-/// The paths of the changes that were told so far, at least so many.
+/// The paths of the reported changes, at least this many.
 fn changes(running: &Running, count: usize) -> Vec<String> {
     let lines = running.wait_for_count("file changed", count);
     lines.iter().map(|line| field(line, "path")).collect()
@@ -101,7 +101,7 @@ fn a_broken_version_leaves_the_old_workers_until_the_next_change() {
 }
 
 #[test]
-fn old_code_does_not_answer_for_long() {
+fn old_code_does_not_serve_for_long() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("views.py");
     let running = probe("-w 1 --graceful-timeout 10000")
@@ -123,7 +123,7 @@ fn old_code_does_not_answer_for_long() {
     wait_until("the new code", || {
         running.client().get("/").unwrap().text() != old
     });
-    assert!(!endless.has_answer(), "a request that runs may finish");
+    assert!(!endless.has_response(), "a request that runs may finish");
     fs::write(&file, "3").unwrap();
     reloaded(&running, 2);
     assert!(endless.response().is_err(), "but not for ever");
@@ -156,7 +156,7 @@ fn what_cannot_be_watched_is_refused() {
     let (code, output) = probe("-w 0 --reload").run();
     assert_eq!(code, Some(2));
     assert!(
-        output.contains("workers is 0, so there is none"),
+        output.contains("workers is 0, so there is no worker"),
         "{output}"
     );
     let (code, output) = probe("-w 1 --reload-dir /nowhere").run();

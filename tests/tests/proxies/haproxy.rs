@@ -25,7 +25,7 @@ fn start(servers: &[Address]) -> Option<Proxy> {
     let config = deployed(
         "haproxy/haproxy.cfg",
         &[
-            // Nobody reads its standard output here.
+            // Its standard output is not read.
             ("log stdout", "log stderr"),
             ("user haproxy", &format!("uid {}", getuid().as_raw())),
             ("group haproxy", &format!("gid {}", getgid().as_raw())),
@@ -88,6 +88,6 @@ fn servers_that_restart_one_after_another_are_not_missed() {
             assert!(log.contains(&line), "no {line:?} in\n{log}");
         }
     }
-    // Nobody was sent to a closed door.
+    // No request was sent to a closed server.
     assert!(!log.contains(" web app/"), "{log}");
 }

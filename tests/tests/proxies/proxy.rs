@@ -10,14 +10,14 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Waits until it answers.
+    /// Waits until it responds.
     pub(crate) fn new(running: Running, port: Port, directory: TempDir) -> Self {
         let proxy = Self {
             running,
             port,
             _directory: directory,
         };
-        wait_until("an answer through the proxy", || {
+        wait_until("a response through the proxy", || {
             let client = Client::try_connect(proxy.port.address());
             client
                 .and_then(|mut client| client.get("/"))
@@ -31,7 +31,7 @@ impl Proxy {
         Address::Tcp(self.port.address())
     }
 
-    /// The worker that answers a request on a fresh connection.
+    /// The worker that serves a request on a fresh connection.
     pub(crate) fn pid(&self) -> String {
         Client::connect(self.port.address())
             .get("/")
@@ -39,7 +39,7 @@ impl Proxy {
             .text()
     }
 
-    /// What it has told of errors and of servers that come and go.
+    /// Its log of errors and of servers that come and go.
     pub(crate) fn log(&self) -> String {
         self.running.log().join("\n")
     }

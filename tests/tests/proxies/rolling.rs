@@ -10,7 +10,7 @@ type Start = fn(&[Address]) -> Option<Proxy>;
 
 const CLIENTS: usize = 18;
 
-/// One server is reloaded over and over, over TCP and over a Unix socket. Gives what the proxy has told.
+/// One server is reloaded over and over, over TCP and over a Unix socket. Returns the log of the proxy.
 pub(crate) fn reloads(start: Start) -> Option<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
@@ -36,28 +36,28 @@ pub(crate) fn reloads(start: Start) -> Option<String> {
             server.signal(Signal::HUP);
             let _ = server.wait_for_count(" reloaded ", count);
         }
-        // The last generation has answered, too.
-        answered_by(&proxy, &server);
+        // The last generation has responded, too.
+        responded_by(&proxy, &server);
         let seen = load.stop();
         println!(
-            "{workers} workers: {} answers of {} workers, the longest after {:?}",
-            seen.answers,
+            "{workers} workers: {} responses of {} workers, the longest after {:?}",
+            seen.responses,
             seen.pids.len(),
             seen.longest
         );
         seen.assert_nothing_failed();
-        let answered = |pid: &&String| seen.pids.contains(*pid);
-        let answered = generations.iter().filter(answered).count();
+        let responded = |pid: &&String| seen.pids.contains(*pid);
+        let responded = generations.iter().filter(responded).count();
         assert!(
-            answered > reloads,
-            "{answered} of {generations:?} have answered"
+            responded > reloads,
+            "{responded} of {generations:?} have responded"
         );
         log += &proxy.log();
     }
     Some(log)
 }
 
-/// Each of two servers is stopped and started again, one after the other. Gives what the proxy has told.
+/// Each of two servers is stopped and started again, one after the other. Returns the log of the proxy.
 pub(crate) fn restarts(start: Start) -> Option<String> {
     let places = [(), ()].map(|()| (tempfile::tempdir().unwrap(), Port::take()));
     let server = |(directory, port): &(TempDir, Port)| {
@@ -74,29 +74,29 @@ pub(crate) fn restarts(start: Start) -> Option<String> {
     let load = Load::start(CLIENTS, &[proxy.address()]);
     for _ in 0..stress("STRESS_RESTARTS", 1) {
         for (running, place) in servers.iter_mut().zip(&places) {
-            answered_by(&proxy, running);
+            responded_by(&proxy, running);
             running.signal(Signal::TERM);
             assert_eq!(running.exit().code(), Some(0));
             let log = running.log().join("\n");
             assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
             *running = server(place);
             // So the proxy knows that it is back.
-            answered_by(&proxy, running);
+            responded_by(&proxy, running);
         }
     }
     let seen = load.stop();
     println!(
-        "{} answers, the longest after {:?}",
-        seen.answers, seen.longest
+        "{} responses, the longest after {:?}",
+        seen.responses, seen.longest
     );
     seen.assert_nothing_failed();
     Some(proxy.log())
 }
 
-/// Waits until a worker of this server has answered through the proxy.
-fn answered_by(proxy: &Proxy, server: &Running) {
+/// Waits until a worker of this server has responded through the proxy.
+fn responded_by(proxy: &Proxy, server: &Running) {
     let pids: HashSet<_> = pids(server).into_iter().collect();
-    wait_until("an answer of the server", || pids.contains(&proxy.pid()));
+    wait_until("a response of the server", || pids.contains(&proxy.pid()));
 }
 
 fn pids(server: &Running) -> Vec<String> {

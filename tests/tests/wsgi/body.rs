@@ -1,4 +1,4 @@
-//! The body of a request: when it is asked for, and what becomes of one that nobody reads.
+//! The body of a request: when it is read, and what happens to one that is not read.
 
 use tests::Client;
 
@@ -30,7 +30,7 @@ fn a_client_that_waits_is_told_to_go_on_at_the_first_read_and_not_before() {
     client.send(head(expect)).unwrap();
     let (status, headers) = client.head().unwrap();
     assert!(status == 100 && headers.is_empty());
-    assert!(!client.has_answer());
+    assert!(!client.has_response());
     client.send("hello").unwrap();
     assert_eq!(client.response().unwrap().text(), "5 bytes\n");
     assert_eq!(client.get("/squares?to=1").unwrap().status, 200);
@@ -85,7 +85,7 @@ fn a_body_that_nobody_reads_is_no_request() {
                 .and_then(|()| client.send("GET /elsewhere HTTP/1.1\r\nhost: test\r\n\r\n"));
             assert_eq!(client.response().unwrap().status, 403);
             if let Ok(next) = client.response() {
-                assert_eq!(next.status, 404, "the request in the body was answered");
+                assert_eq!(next.status, 404, "the request in the body was responded");
             }
         }
     }

@@ -6,7 +6,7 @@ mod response;
 
 use tests::{Running, program};
 
-/// On so many threads; 0 is the event loop.
+/// On this many threads; 0 is the event loop.
 fn start(threads: usize, options: &[&str]) -> Running {
     let mut program = program("wsgi-app")
         .args("-b 127.0.0.1:0 -w 1 --thread-workers")

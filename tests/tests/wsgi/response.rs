@@ -109,7 +109,7 @@ fn each_piece_is_on_the_wire_before_the_next_is_asked_for() {
         // The application waits for the next line while the client has this one.
         for text in ["two\n", "three\n", "four\n"] {
             assert!(!client.chunk().unwrap().is_empty());
-            assert!(!client.has_answer(), "there is nothing to give");
+            assert!(!client.has_response(), "there is nothing to give");
             news.write_all(text.as_bytes()).unwrap();
         }
         assert_eq!(client.chunk().unwrap(), b"four\n");

@@ -26,7 +26,7 @@ use tower_wsgi::{
     wait_for_body::WaitForBodyLayer,
 };
 
-/// Held requests wait here; nobody waits longer than this.
+/// The longest time that a request is held.
 const LONGEST: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
@@ -94,7 +94,7 @@ pub(crate) fn build(
         .build()
 }
 
-/// What is answered on the event loop.
+/// What the event loop responds to.
 fn control(pool: &BlockingPool, gate: &Gate, path: &str) -> ControlFlow<Response<Body>> {
     match path {
         "/stats" => {

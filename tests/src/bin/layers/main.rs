@@ -13,7 +13,7 @@ use tower_wsgi::blocking::BlockingPool;
 
 /// The layers, for tests.
 #[derive(Parser)]
-struct Cli {
+struct LayersCli {
     #[command(flatten)]
     server: cli::Args,
 
@@ -27,7 +27,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = LayersCli::parse();
     cli.server.init_logging();
     if cli.axum {
         return match serve(router(&BlockingPool::new(2).max_queued(cli.max_queued))) {

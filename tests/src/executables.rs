@@ -1,3 +1,5 @@
+//! The programs that tests start: those of the workspace, and those that are installed on the machine.
+
 use std::{
     collections::HashSet,
     env,
@@ -6,13 +8,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::Program;
+use crate::{Program, skip};
 
-/// The program of an example, built when it is first asked for, with the profile of the tests.
+/// A program of the workspace, built at its first use with the profile of the tests.
 ///
 /// # Panics
 ///
-/// When it cannot be built.
+/// If it cannot be built.
 #[must_use]
 pub fn program(package: &str) -> Program {
     static BUILT: Mutex<Option<HashSet<String>>> = Mutex::new(None);
@@ -46,4 +48,22 @@ fn build(package: &str, directory: &Path) {
         status.as_ref().is_ok_and(std::process::ExitStatus::success),
         "cannot build {package}: {status:?}"
     );
+}
+
+/// A program of the machine, if it is installed. Otherwise the test must be [skipped](skip).
+///
+/// # Panics
+///
+/// If it is not installed, and the variable `CI` is `true`.
+#[must_use]
+pub fn installed(name: &str) -> Option<Program> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Debian installs servers there; only root has it in its path.
+    let directories = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let mut files = directories.map(|directory| directory.join(name));
+    let found = files.find(|file| file.is_file());
+    if found.is_none() {
+        skip(&format!("{name} is not installed"));
+    }
+    found.map(Program::new)
 }
