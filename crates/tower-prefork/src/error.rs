@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tower_serve::internal::with_causes;
 
-/// Why a server could not start or go on: the error of [`Server::try_run`](crate::Server::try_run) and its like.
+/// Why a server could not start or keep running: the error of [`Server::try_run`](crate::Server::try_run) and its like.
 ///
 /// Its text is a sentence for the operator, which says what to do. Further lines, as of a traceback, may follow it.
 #[derive(Debug)]
@@ -31,12 +31,12 @@ impl Error {
         Self::new(ErrorKind::Config, text)
     }
 
-    /// The server cannot start, or cannot go on.
+    /// The server cannot start, or cannot keep running.
     pub(crate) fn start(text: impl Into<String>) -> Self {
         Self::new(ErrorKind::Start, text)
     }
 
-    /// A worker cannot start, or cannot go on.
+    /// A worker cannot start, or cannot keep running.
     pub(crate) fn worker(text: impl Into<String>) -> Self {
         Self::new(ErrorKind::Worker, text)
     }

@@ -7,24 +7,48 @@
 //!  └─ …
 //! ```
 //!
-//! A worker is the same program started again. When one dies, its waiting connections go to its
-//! siblings, and another takes its place. [`Server`] tells how to use it, and what happens at
-//! start, stop and failure; [`Supervisor`] runs several servers under one supervisor.
+//! A worker is the same program, executed again. When one dies, the connections that wait in the listeners' queues go to its
+//! siblings, and another one is started. [`Server`] serves one application, and documents what happens at start, reload,
+//! stop and failure. [`Supervisor`] runs several servers.
+//!
+//! ```console
+//! $ cargo add tower-prefork --features cli
+//! $ cargo add axum
+//! ```
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use axum::{Router, routing::get};
+//! use tower_prefork::{BoxError, Server, Workers};
+//!
+//! fn main() -> ExitCode {
+//!     Server::new("hello")
+//!         .bind("127.0.0.1:8000")
+//!         .workers(Workers::Count(4))
+//!         .service(|_worker| async {
+//!             Ok::<_, BoxError>(Router::new().route("/", get(|| async { "hello" })))
+//!         })
+//!         .run()
+//! }
+//! ```
+//!
+//! A service with blocking code runs it on a pool of threads, such as `BlockingPool` of the crate `tower-blocking`. With
+//! [`worker.monitor(&pool)`](WorkerContext::monitor) the server finds stuck jobs, and shows the pool in `ctl status`.
 //!
 //! # Features
 //!
-//! | feature | what it brings |
+//! | feature | what it adds |
 //! |---|---|
-//! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log; `cli::Ctl`: the command that talks to it while it runs |
+//! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log; `cli::Ctl`: the command that controls a running server |
 //! | `config-file` | `Server::config_file`: settings from a TOML file; part of `cli` |
 //! | `tls` | `Config::tls`: HTTPS; part of `cli` |
-//! | `watch` | `Config::watch`: a reload whenever a file changes, for development; part of `cli` |
+//! | `watch` | `Config::watch`: a reload when a file changes, for development; part of `cli` |
 //!
 //! # Platform
 //!
 //! Linux, 5.3 or later.
 
-// A print panics when standard error is gone, and waits when it is full: see `server_log`.
+// A print panics if standard error is closed, and blocks if it is full: see `server_log`.
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -15,8 +15,8 @@ use tower_serve::{BoxError, HttpService};
 
 /// One application on its addresses, served by its own worker processes.
 ///
-/// [`run`](Self::run) belongs first in `main`: a worker is the same program started again with
-/// the same arguments, so what stands before `run` is done in every process.
+/// Call [`run`](Self::run) first in `main`: a worker is the same program, executed again with the same arguments, so the
+/// code before `run` is executed in every process.
 ///
 /// ```no_run
 /// use axum::{Router, routing::get};
@@ -36,89 +36,86 @@ use tower_serve::{BoxError, HttpService};
 ///
 /// # Start
 ///
-/// The server is ready when all of its workers are; then the addresses are logged. When one
-/// cannot start, the others are ended, the reason is printed to standard error as one line, and
-/// the exit code is not 0.
+/// The server is ready when all of its workers are ready; then the addresses are logged. If a worker cannot start, the
+/// others are ended, the reason is printed to standard error, and the exit code is not 0.
 ///
 /// # Signals
 ///
-/// | signal | what happens |
+/// | signal | effect |
 /// |---|---|
-/// | `SIGTERM`, `SIGINT` | after the [delay](Config::shutdown_delay), which is none by default, the listeners close, running requests finish, connections that the kernel has queued are served; what is left at the [deadline](Config::graceful_timeout) is cut |
-/// | the same again, or `SIGQUIT` | all ends at once |
+/// | `SIGTERM`, `SIGINT` | after the [delay](Config::shutdown_delay), which is none by default, the listeners close, running requests finish, and connections that the kernel has queued are served. Requests that still run at the [deadline](Config::graceful_timeout) are cut |
+/// | the same again, or `SIGQUIT` | the program exits at once |
 /// | `SIGHUP` | the configuration is read again and the workers are [replaced](#reload); no request fails |
 /// | `SIGUSR2` | a new supervisor [takes over](#upgrade); no request fails |
-/// | `SIGUSR1` | the files of the logs are opened again, in all processes |
-/// | `SIGTTIN`, `SIGTTOU` | one worker more, one less, of each server; the next reload goes back to what is configured |
+/// | `SIGUSR1` | all processes open their log files again |
+/// | `SIGTTIN`, `SIGTTOU` | adds or removes one worker of each server; the next reload restores the configured number |
 ///
-/// A worker that gets `SIGTERM` or `SIGQUIT` itself does the same and is replaced, and one that gets `SIGUSR1` opens its
-/// own files again; it ignores the others, as does a program with 0 workers. When the supervisor dies, its workers drain and end.
+/// A worker that itself gets `SIGTERM` or `SIGQUIT` drains or exits, and is replaced. One that gets `SIGUSR1` opens its log
+/// files again. It ignores the other signals, as does a program with 0 workers. When the supervisor dies, its workers drain
+/// and exit.
 ///
 /// # Reload
 ///
-/// At `SIGHUP` the workers are replaced one after another. A new worker is this program executed
-/// again, found as it was at the start: another binary at its path is picked up, also where a
-/// symbolic link now leads elsewhere.
+/// At `SIGHUP` the workers are replaced one after another. A new worker is this program, executed again and found as at the
+/// start: if its file was replaced, or a symbolic link in its path has changed, the new program is executed.
 ///
-/// Before that the supervisor goes through the settings again: the configuration file, and the closures of
-/// [`configure`](Self::configure). What is wrong is refused as a whole, with a line in the log, and everything
-/// stays as it is. Otherwise new addresses are listened on, and those that are gone are closed once the workers
-/// are replaced; where the server listens already the socket stays, with what waits in its queue. A worker that
-/// dies later is started with the settings that were accepted, whatever the file says by then. The settings of
-/// the program ([`ProgramConfig`](crate::ProgramConfig)) are those of its start.
+/// Before that, the supervisor reads the settings again: the configuration file, and the closures of
+/// [`configure`](Self::configure). Invalid settings are refused as a whole, with a line in the log, and nothing changes.
+/// Otherwise the server listens on new addresses, and closes those that are not configured any more when the workers are
+/// replaced. The sockets of the other addresses are kept, with their queued connections. A worker that dies later is started
+/// with the settings that were accepted, even if the file has changed. The settings of the program
+/// ([`ProgramConfig`](crate::ProgramConfig)) do not change.
 ///
-/// The old worker serves until the new one is ready. Then it leaves new connections to the
-/// others, finishes its requests, and ends within the [deadline](Config::graceful_timeout). The
-/// last response of each connection says `Connection: close`; a connection that is idle may have
-/// one more request for 5 seconds (for half of the deadline, if that is less). So while a reload
-/// goes on, there may be two processes for each worker, and never more: the next reload waits for
-/// a process that still drains.
+/// The old worker serves until the new one is ready. Then it leaves new connections to the others, finishes its requests,
+/// and exits within the [deadline](Config::graceful_timeout). The last response of each connection has
+/// `Connection: close`. An idle connection stays open for one more request for 5 seconds, or half of the deadline if that is
+/// less. During a reload there may be two processes for each worker, but never more: the next reload waits for a process
+/// that still drains.
 ///
-/// When a new worker cannot start, the old one goes on, the reload ends there, and the log says
-/// why; if it was the first, the settings before the reload hold again. A `SIGHUP` during the start or during a reload is one more reload afterwards, however many
-/// come. A stop ends a reload at once, and the deadline is the same for old and new workers.
+/// If a new worker cannot start, the old one keeps serving, the reload ends, and the log has the reason. If it was the first
+/// worker, the previous settings are restored. Any number of `SIGHUP`s during the start or a reload cause one more reload
+/// afterwards. A stop ends a reload at once, and the deadline is the same for old and new workers.
 ///
 /// # Upgrade
 ///
-/// At `SIGUSR2` the program is executed again, as at its start, and gets the listeners. When all of the new
-/// workers are ready, the new supervisor takes over the pid file and the control socket, and the old one retires
-/// its workers and ends with code 0. When the new one ends before, or is not ready within the longest
-/// [`start_timeout`](Config::start_timeout) and 10 seconds, it is killed and the old one goes on. When the old one
-/// dies meanwhile, the new one goes on. A program that is process 1 of its container refuses: the container would
-/// end with it.
+/// At `SIGUSR2` the program is executed again, as at its start, and gets the listeners. When all of the new workers are
+/// ready, the new supervisor takes over the pid file and the control socket; the old one retires its workers and exits with
+/// code 0. If the new one ends before that, or is not ready within the longest [`start_timeout`](Config::start_timeout) and
+/// 10 seconds, it is killed and the old one keeps serving. If the old one dies meanwhile, the new one continues. A program
+/// that is process 1 of its container refuses an upgrade, because the container would end with it.
 ///
-/// # Worn-out and stuck workers
+/// # Recycled and stuck workers
 ///
-/// A worker that has had its [`max_requests`](Config::max_requests), [`max_lifetime`](Config::max_lifetime) or
-/// [`max_rss`](Config::max_rss), or on a thread of which a job is past the
-/// [`request_timeout`](crate::Http::request_timeout), is replaced as in a reload, one of a server at a time. One
-/// whose event loop is stuck for the [`heartbeat_timeout`](Config::heartbeat_timeout) cannot drain: it is killed.
+/// A worker is replaced, as in a reload but one of a server at a time, when it has reached its
+/// [`max_requests`](Config::max_requests), [`max_lifetime`](Config::max_lifetime) or [`max_rss`](Config::max_rss), or when a
+/// job that no client waits for has run for longer than the [`request_timeout`](crate::Http::request_timeout). A worker whose
+/// event loop is stuck for the [`heartbeat_timeout`](Config::heartbeat_timeout) cannot drain, and is killed.
 ///
 /// # systemd
 ///
-/// Sockets that are passed to the program (`LISTEN_FDS`, as by a `.socket` unit) take the place of the addresses
-/// that are configured. They must be stream sockets that listen. In a program with several servers each has the
-/// name of its server (`FileDescriptorName=`); a server without one binds its own addresses. A reload and an
-/// upgrade keep them. At a stop they are not closed, as systemd holds them: a new connection waits for the next
-/// start. Their files are systemd's to remove.
+/// Sockets that are passed to the program (`LISTEN_FDS`, for example of a `.socket` unit) replace the configured addresses.
+/// They must be listening stream sockets. In a program with several servers each has the name of its server
+/// (`FileDescriptorName=`); a server without such a socket binds its own addresses. The sockets are kept in a reload and an
+/// upgrade. They are not closed at a stop, because systemd holds them: a new connection waits for the next start. systemd
+/// removes their files.
 ///
-/// With `Type=notify` systemd hears (`NOTIFY_SOCKET`) when all workers are ready, of reloads and of stops, which
-/// process is the main one after an upgrade (set `NotifyAccess=all`), and, if `WatchdogSec=` is set, in half of
-/// that time that the supervisor is well.
+/// With `Type=notify` systemd is notified (`NOTIFY_SOCKET`) when all workers are ready, of reloads and stops, and which
+/// process is the main process after an upgrade (set `NotifyAccess=all`). If `WatchdogSec=` is set, the supervisor feeds the
+/// watchdog at half of that time.
 ///
 /// # Names of the processes
 ///
-/// With a server `shop`, `top` and `ps -o comm` show `sho: supervisor` and `shop: worker 2`: the kernel keeps
-/// 15 bytes, and the role is never cut. Of several servers the supervisor has the first one's name. `ps -o args`
-/// shows `shop: worker 2` and the arguments for a worker, and the command line as it was for the supervisor.
+/// With a server `shop`, `top` and `ps -o comm` show `sho: supervisor` and `shop: worker 2`: the kernel keeps 15 bytes, and
+/// the role is never cut. If there are several servers, the supervisor has the name of the first one. `ps -o args` shows
+/// `shop: worker 2` and the arguments for a worker, and the original command line for the supervisor.
 ///
 /// # Exit codes
 ///
 /// | code | meaning |
 /// |---|---|
-/// | 0 | stopped by a signal, also when the deadline cut requests: a line in the log counts them |
-/// | 1 | could not start: an address is taken, a file cannot be opened, a service cannot be built |
-/// | 2 | what was configured makes no sense: an address that is none, a number out of its limits, a configuration file that cannot be read |
+/// | 0 | stopped by a signal, even if the deadline cut requests; the log has their number |
+/// | 1 | the server could not start: an address is in use, a file cannot be opened, a service cannot be built |
+/// | 2 | the settings are invalid: a malformed address, a number out of its range, a configuration file that cannot be read |
 #[derive(Debug)]
 #[must_use = "a server does nothing until it runs"]
 pub struct Server {
@@ -141,40 +138,40 @@ impl Server {
         }
     }
 
-    /// Listens on one more address. Without any it is `127.0.0.1:8000`.
+    /// Listens on one more address. The default is `127.0.0.1:8000`.
     ///
-    /// | form | where |
+    /// | form | address |
     /// |---|---|
     /// | `HOST:PORT` | an IPv4 address, or all addresses of a name |
     /// | `[IPV6]:PORT` | an IPv6 address, and IPv6 only |
     /// | `:PORT` | every address of this machine, IPv4 and IPv6 |
     /// | `PORT` | `127.0.0.1` |
     /// | an IP address, `localhost` | port 8000 |
-    /// | `unix:PATH` | a Unix socket. A file that a dead program left is replaced; the file is removed at the end |
+    /// | `unix:PATH` | a Unix socket. A file that a dead program has left is replaced; the file is removed at the end |
     ///
-    /// Port 0 takes a free port; the log says which. `http://` and `tcp://` before an address, and `//` after
-    /// `unix:`, say nothing more. The permissions of a Unix socket are [`Config::socket_mode`]; abstract sockets,
-    /// which have none, are refused.
+    /// Port 0 takes a free port, which is logged. `http://` and `tcp://` before an address, and `//` after `unix:`, have no
+    /// effect. The permissions of a Unix socket are [`Config::socket_mode`]. Abstract sockets, which have no permissions, are
+    /// refused.
     pub fn bind(self, address: impl Into<String>) -> Self {
         let address = address.into();
         self.configure(move |config| config.bind.push(address.clone()))
     }
 
-    /// How many worker processes there are. Default: [`Workers::Auto`].
+    /// The number of worker processes. Default: [`Workers::Auto`].
     pub fn workers(self, workers: Workers) -> Self {
         self.configure(move |config| config.workers = workers)
     }
 
-    /// Threads for blocking work in each worker, or 0 for a service that does not block. Default: 10. See [`Config::thread_workers`].
+    /// The number of threads for blocking work in each worker, or 0 for a service that does not block. Default: 10. See
+    /// [`Config::thread_workers`].
     pub fn thread_workers(self, threads: usize) -> Self {
         self.configure(move |config| config.thread_workers = threads)
     }
 
-    /// Changes any other setting. What is set later goes over what was set before.
+    /// Changes any other setting. Later changes override earlier ones.
     ///
-    /// Workers receive the settings from their supervisor. So `change` is called in the supervisor
-    /// alone, at the start and again at each [reload](Self#reload), each time on the settings of the
-    /// sources before it.
+    /// Workers get the settings from their supervisor. So `change` is only called in the supervisor, at the start and again at
+    /// each [reload](Self#reload), each time with the settings that precede it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -189,7 +186,7 @@ impl Server {
         self
     }
 
-    /// Lets a file override what was set before: a table of TOML without others in it.
+    /// Reads a TOML file, whose settings override earlier ones. It has no tables.
     ///
     /// ```toml
     /// bind = ["127.0.0.1:8000", "unix:/run/shop.sock"]
@@ -240,24 +237,24 @@ impl Server {
     }
 
     /// Lets the [configuration file](Self::config_file) have settings of the program's own, declared by
-    /// [`settings!`](crate::settings!). What is wrong is refused with its line, at the start and at a
-    /// [reload](Self#reload). A worker finds what the file says in its [settings](crate::Config::file_settings).
+    /// [`settings!`](crate::settings!). Invalid ones are refused with their line, at the start and at a [reload](Self#reload). A
+    /// worker finds the values in its [settings](crate::Config::file_settings).
     #[cfg(feature = "config-file")]
     pub fn file_settings<S: crate::settings::Settings>(mut self) -> Self {
         self.sources.file_settings::<S>();
         self
     }
 
-    /// Reads the environment variables by which hosting platforms configure a server, for settings that no other
-    /// source gives: with `PORT` the address is `0.0.0.0:$PORT`, and `WEB_CONCURRENCY` is the number of workers.
-    /// An empty variable counts as not set; one that is not a number is refused.
+    /// Uses the environment variables of hosting platforms for settings that have no other value: the address is
+    /// `0.0.0.0:$PORT`, and the number of workers is `$WEB_CONCURRENCY`. An empty variable is ignored; one that is no number is
+    /// refused.
     pub fn platform_variables(mut self) -> Self {
         self.sources.platform();
         self
     }
 
-    /// Lets the configuration file of the command line, and then the environment and the command
-    /// line itself, override what was set before.
+    /// Applies the configuration file of the command line, and then the environment and the command line itself. They override
+    /// earlier settings.
     #[cfg(feature = "cli")]
     pub fn args(mut self, args: &crate::cli::Args) -> Self {
         if let Some(path) = &args.config {
@@ -267,11 +264,11 @@ impl Server {
         self
     }
 
-    /// Calls `hook` in the supervisor at each step of a worker process: to count deaths, to warn somebody.
+    /// Calls `hook` in the supervisor at each step of a worker process, for example to count deaths or to send an alert.
     ///
-    /// It runs on the supervisor's only thread, which waits for it: hand over what takes its time. A panic is
-    /// logged, and nothing else. What happens inside of a worker is told there: see
-    /// [`WorkerContext::on_step`](crate::WorkerContext::on_step) and [`WorkerContext::on_connection`](crate::WorkerContext::on_connection).
+    /// It runs on the supervisor's only thread, so work that takes time belongs on another thread. A panic is logged. For the
+    /// steps inside a worker there are [`WorkerContext::on_step`](crate::WorkerContext::on_step) and
+    /// [`WorkerContext::on_connection`](crate::WorkerContext::on_connection).
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -292,11 +289,10 @@ impl Server {
         self
     }
 
-    /// What to serve. `make` is called once in each worker, before it accepts; it may block.
+    /// Sets the service. `make` is called once in each worker, before the worker accepts connections; it may block.
     ///
-    /// The service is cloned for each connection. The requests carry a
-    /// [`ConnectInfo`](crate::ConnectInfo) in their extensions. An error or a panic of `make` is an error
-    /// of the start.
+    /// The service is cloned for each connection. Requests have a [`ConnectInfo`](crate::ConnectInfo) in their extensions. If
+    /// `make` returns an error or panics, the start fails.
     pub fn service<M, F, S, E>(mut self, make: M) -> Self
     where
         M: FnOnce(WorkerContext) -> F + 'static,
@@ -308,10 +304,10 @@ impl Server {
         self
     }
 
-    /// What the program is doing, from now on: for those of its own threads that wait for it, as tests do.
+    /// The phase of the server, for example for a test that waits until it is ready.
     ///
-    /// It is told in the process that the program was started as: the supervisor, or the one that serves. In a
-    /// worker nothing is; [`WorkerContext::phases`] is for that.
+    /// It changes in the main process of the program: the supervisor, or the process that serves with 0 workers. In a worker,
+    /// use [`WorkerContext::phases`].
     #[must_use]
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.phases.subscribe()

@@ -389,7 +389,7 @@ mod tests {
         ];
         let first = bind(&addresses, 16, 0o660, &Bound::default()).unwrap();
         let port = ports_of_tcp(&first);
-        // The client waits in the queue of a socket that goes on.
+        // The client waits in the queue of a socket that is kept.
         let client = UnixStream::connect(&path).unwrap();
         let other = Address::Name("localhost".into(), 0);
         let [tcp, unix] = addresses;

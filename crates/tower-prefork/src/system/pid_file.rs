@@ -19,7 +19,7 @@ const LONGEST: u64 = 64;
 
 /// A file with the id of this process. It is removed on drop, unless another process has replaced it.
 ///
-/// The process holds a lock on the file until it ends, in whatever way. So a file without a lock is stale, even if another
+/// The process holds a lock on the file until it ends. So a file without a lock is stale, even if another
 /// process has the same id by now.
 ///
 /// The file is written under another name, locked, and then moved to its path. So a reader never finds half of a number, and

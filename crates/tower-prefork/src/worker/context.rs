@@ -61,7 +61,7 @@ impl WorkerContext {
     /// Monitors a pool of threads of the service. The server asks it for its [`PoolStats`](crate::PoolStats) on the
     /// event loop about once a second. A service with several pools monitors each of them.
     ///
-    /// The figures appear in `ctl status`. A job that nobody waits for any more is considered stuck when it has run for
+    /// The figures appear in `ctl status`. A job that no client waits for any more is considered stuck when it has run for
     /// longer than the [`request_timeout`](crate::Http::request_timeout): it is logged, and the worker is replaced. The
     /// old worker exits when its other requests are done, or at the [deadline](crate::Config::graceful_timeout). With 0
     /// workers the job is only logged.

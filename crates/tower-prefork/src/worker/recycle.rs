@@ -79,7 +79,7 @@ const CHECK: Duration = Duration::from_secs(1);
 /// How often to check while there are such jobs.
 const CHECK_CLOSELY: Duration = Duration::from_millis(250);
 
-/// Finds stuck jobs: those that nobody waits for and that have run for longer than the request timeout.
+/// Finds stuck jobs: those that no client waits for and that have run for longer than the request timeout.
 #[derive(Debug)]
 pub(super) struct StuckJobs {
     worker: WorkerContext,
@@ -113,7 +113,7 @@ impl StuckJobs {
                     path = job.path,
                     age_s = job.since.elapsed().as_secs_f64(),
                     thread = job.thread,
-                    "stuck job: nobody waits for it, and it occupies a thread"
+                    "stuck job: no client waits for it, and it occupies a thread"
                 );
             }
             if let Some(job) = jobs.into_iter().next() {
@@ -126,7 +126,7 @@ impl StuckJobs {
         }
     }
 
-    /// The stuck jobs that were not reported yet, and when to check again. Jobs that nobody waits for count as lost threads.
+    /// The stuck jobs that were not reported yet, and when to check again. Jobs that no client waits for count as lost threads.
     fn check(&mut self) -> (Vec<StuckJob>, Duration) {
         let mut jobs = self.worker.pool_stats().stuck;
         if self.load.set_lost(jobs.len()) {
