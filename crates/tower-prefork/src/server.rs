@@ -260,7 +260,8 @@ impl Server {
         if let Some(path) = &args.config {
             self = self.config_file(path);
         }
-        self.sources.give(args.server.clone(), args.program.clone());
+        self.sources
+            .override_with(args.server.clone(), args.program.clone());
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Config, ProgramConfig, settings::Given};
+use crate::{Config, ProgramConfig, settings::Overrides};
 
 /// The options of a server, to flatten into a clap program.
 ///
@@ -27,11 +27,11 @@ pub struct Args {
 
     /// The settings of the server.
     #[command(flatten)]
-    pub server: Given<Config>,
+    pub server: Overrides<Config>,
 
     /// The settings of the whole program.
     #[command(flatten)]
-    pub program: Given<ProgramConfig>,
+    pub program: Overrides<ProgramConfig>,
 }
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
         #[derive(Parser)]
         struct Cli {
             #[command(flatten)]
-            shop: Given<Shop>,
+            shop: Overrides<Shop>,
         }
 
         #[test]

@@ -14,7 +14,7 @@ use crate::{
     Config, LogStream, ProgramConfig,
     config::{File, LogFormat},
     control, server_log,
-    settings::Given,
+    settings::Overrides,
     system::open_standard_streams,
 };
 
@@ -64,11 +64,11 @@ impl Args {
         let accepted = match (control::announced_config(), self.config.as_deref()) {
             (Some(message), _) => {
                 let config = Config::from_message(message).unwrap_or_default();
-                Given::of(&*config.program)
+                Overrides::of(&*config.program)
             }
             // A wrong file is an error of the start, which follows.
             (None, Some(path)) => File::read(path, None).unwrap_or_default().program,
-            (None, None) => Given::default(),
+            (None, None) => Overrides::default(),
         };
         accepted.apply(&mut config);
         self.program.apply(&mut config);

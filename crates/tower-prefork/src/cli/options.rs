@@ -6,9 +6,9 @@ use clap::{
     error::Error,
 };
 
-use crate::settings::{Given, Kind, Setting, Settings, Value};
+use crate::settings::{Kind, Overrides, Setting, Settings, Value};
 
-impl<S: Settings> Args for Given<S> {
+impl<S: Settings> Args for Overrides<S> {
     fn augment_args(command: Command) -> Command {
         let defaults = S::default();
         let command = command.next_help_heading(S::HEADING);
@@ -20,11 +20,11 @@ impl<S: Settings> Args for Given<S> {
     }
 }
 
-impl<S: Settings> FromArgMatches for Given<S> {
+impl<S: Settings> FromArgMatches for Overrides<S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let mut given = Self::default();
-        given.update_from_arg_matches(matches)?;
-        Ok(given)
+        let mut overrides = Self::default();
+        overrides.update_from_arg_matches(matches)?;
+        Ok(overrides)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -57,7 +57,7 @@ fn option<S: Settings>(setting: &'static Setting<S>, defaults: &S) -> Arg {
     let mut option = Arg::new(setting.name)
         .long(setting.option())
         .env(setting.variable())
-        .value_name(setting.placeholder())
+        .value_name(setting.value_name())
         .value_parser(parser(setting))
         .help(help);
     if let Some(short) = setting.short {

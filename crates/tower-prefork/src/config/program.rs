@@ -7,7 +7,7 @@ use super::ResolvedConfig;
 use super::log::{LOG_FORMATS, LogFormat, log_level};
 use crate::{
     listener::socket_path,
-    settings::{Given, InvalidSetting, Kind, Scope, Settings, Value},
+    settings::{InvalidSetting, Kind, Overrides, Scope, Settings, Value},
 };
 
 crate::settings! {
@@ -27,7 +27,7 @@ crate::settings! {
         pub pid_file: Option<PathBuf> = None, {
             kind: Kind::Path,
             scope: Scope::Program,
-            placeholder: Some("FILE"),
+            value_name: Some("FILE"),
         };
 
         /// Unix socket for the `ctl` command
@@ -67,8 +67,8 @@ crate::settings! {
         pub user: Option<String> = None, {
             kind: Kind::Name,
             scope: Scope::Program,
-            placeholder: Some("USER"),
-            without: "the same",
+            value_name: Some("USER"),
+            unset: "the same",
         };
 
         /// Group that the workers run in, when started by root
@@ -77,8 +77,8 @@ crate::settings! {
         pub group: Option<String> = None, {
             kind: Kind::Name,
             scope: Scope::Program,
-            placeholder: Some("GROUP"),
-            without: "the user's",
+            value_name: Some("GROUP"),
+            unset: "the user's",
         };
 
         /// File mode creation mask, in octal (for example 027)
@@ -87,7 +87,7 @@ crate::settings! {
         pub umask: Option<u32> = None, {
             kind: Kind::Mode,
             scope: Scope::Program,
-            without: "unchanged",
+            unset: "unchanged",
         };
 
         /// Format of the lines of the log
@@ -95,7 +95,7 @@ crate::settings! {
         pub(crate) log_format: Option<LogFormat> = None, {
             kind: Kind::Choice(LOG_FORMATS),
             scope: Scope::Program,
-            without: "text",
+            unset: "text",
         };
 
         /// File for the log, which SIGUSR1 opens again; "-" is standard error
@@ -103,8 +103,8 @@ crate::settings! {
         pub(crate) log_file: Option<PathBuf> = None, {
             kind: Kind::Path,
             scope: Scope::Program,
-            placeholder: Some("FILE"),
-            without: "-",
+            value_name: Some("FILE"),
+            unset: "-",
         };
 
         /// What is logged: off, error (or critical), warn (or warning), info, debug or trace, also for parts of the
@@ -113,11 +113,14 @@ crate::settings! {
         pub(crate) log_level: Option<String> = None, {
             kind: Kind::Parsed(log_level),
             scope: Scope::Program,
-            placeholder: Some("FILTER"),
-            without: "info",
+            value_name: Some("FILTER"),
+            unset: "info",
         };
     }
 }
+
+/// The settings that a reload changes, for the workers.
+const RELOADED: [&str; 3] = ["log_format", "log_file", "log_level"];
 
 /// What a program sets for itself.
 #[derive(Default)]
@@ -171,44 +174,50 @@ impl ProgramConfig {
         )
     }
 
-    /// Checks what only a supervisor can do.
+    /// Checks that there is a supervisor for the settings that need one.
     fn check_with(&self, servers: &[ResolvedConfig]) -> Result<(), InvalidSetting> {
         if !servers.iter().any(ResolvedConfig::is_standalone) {
             return Ok(());
         }
+        let invalid = |setting, problem: &str| {
+            let problem = problem.to_owned();
+            Err(InvalidSetting { setting, problem })
+        };
         if self.control_socket.is_some() {
-            return Err(InvalidSetting { setting: "control_socket", problem: "control_socket is given and workers is 0, so there is no supervisor to serve it; choose 1 or more \
-                 workers, or no control socket".into() });
+            return invalid(
+                "control_socket",
+                "control_socket is given and workers is 0, so there is no supervisor to serve it; choose 1 or more \
+                 workers, or no control socket",
+            );
         }
         for (setting, value) in [("user", &self.user), ("group", &self.group)] {
             if value.is_some() {
-                return Err(InvalidSetting { setting, problem: "user and group are those of the workers, and workers is 0; choose 1 or more, or start the \
-                     program as that user".into() });
+                return invalid(
+                    setting,
+                    "user and group are those of the workers, and workers is 0; choose 1 or more, or start the \
+                     program as that user",
+                );
             }
         }
         Ok(())
     }
 
-    /// Whether the settings are the same that only a new start can change.
-    pub(crate) fn is_same_start(&self, other: &Self) -> bool {
-        let start = |config: &Self| {
-            (
-                config.pid_file.clone(),
-                config.control_socket.clone(),
-                config.user.clone(),
-                config.group.clone(),
-                config.umask,
-            )
-        };
-        start(self) == start(other)
+    /// The settings that differ from those of the start, and that only a new start changes.
+    pub(crate) fn needs_start(&self, start: &Self) -> Vec<&'static str> {
+        let settings = Self::TABLE.iter();
+        settings
+            .filter(|setting| !RELOADED.contains(&setting.name))
+            .filter(|setting| (setting.get)(self) != (setting.get)(start))
+            .map(|setting| setting.name)
+            .collect()
     }
 }
 
 /// What the servers say for the program. The error is a sentence for the operator: two of them differ.
 fn agreed<'a>(
-    servers: impl IntoIterator<Item = &'a Given<ProgramConfig>>,
-) -> Result<Given<ProgramConfig>, String> {
-    let mut agreed = Given::default();
+    servers: impl IntoIterator<Item = &'a Overrides<ProgramConfig>>,
+) -> Result<Overrides<ProgramConfig>, String> {
+    let mut agreed = Overrides::default();
     for given in servers {
         for (name, value) in given.iter() {
             if agreed.get(name).is_some_and(|other| other != value) {
@@ -227,14 +236,14 @@ fn agreed<'a>(
 mod tests {
     use super::*;
 
-    fn with_pid_file(path: &str) -> Given<ProgramConfig> {
+    fn with_pid_file(path: &str) -> Overrides<ProgramConfig> {
         let setting = ProgramConfig::find("pid_file").unwrap();
-        let mut given = Given::default();
+        let mut given = Overrides::default();
         given.insert(setting, setting.parse(path).unwrap());
         given
     }
 
-    fn pid_file(servers: &[Given<ProgramConfig>]) -> Result<Option<PathBuf>, String> {
+    fn pid_file(servers: &[Overrides<ProgramConfig>]) -> Result<Option<PathBuf>, String> {
         let mut config = ProgramConfig::default();
         agreed(servers)?.apply(&mut config);
         Ok(config.pid_file)
@@ -243,8 +252,8 @@ mod tests {
     #[test]
     fn one_server_may_set_what_belongs_to_the_program() {
         assert_eq!(pid_file(&[]), Ok(None));
-        assert_eq!(pid_file(&[Given::default()]), Ok(None));
-        let servers = [Given::default(), with_pid_file("a"), with_pid_file("a")];
+        assert_eq!(pid_file(&[Overrides::default()]), Ok(None));
+        let servers = [Overrides::default(), with_pid_file("a"), with_pid_file("a")];
         assert_eq!(pid_file(&servers), Ok(Some("a".into())));
     }
 
@@ -252,7 +261,7 @@ mod tests {
     fn servers_that_differ_are_refused() {
         let servers = [
             with_pid_file("a"),
-            Given::default(),
+            Overrides::default(),
             with_pid_file("b"),
             with_pid_file("a"),
         ];

@@ -6,7 +6,7 @@ use tower_serve::InvalidSetting;
 
 use crate::{
     listener::{self, Address, Bound, MAX_LISTENERS},
-    settings::Given,
+    settings::Overrides,
 };
 
 /// What the settings of a server have come to.
@@ -16,7 +16,7 @@ pub(crate) struct ResolvedConfig {
     pub(crate) config: Config,
     pub(super) addresses: Vec<Address>,
     /// What the server's file and command line say for the program.
-    pub(super) program: Given<ProgramConfig>,
+    pub(super) program: Overrides<ProgramConfig>,
     pub(super) provenance: Provenance,
 }
 

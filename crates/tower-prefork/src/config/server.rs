@@ -9,7 +9,7 @@ use tower_serve::{AccessLog, AccessLogFormat, Http};
 use super::{ProgramConfig, Workers};
 use crate::settings::{Field, Kind, Value};
 #[cfg(feature = "config-file")]
-use crate::settings::{Given, Settings};
+use crate::settings::{Overrides, Settings};
 
 /// Where a server listens by default.
 pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
@@ -39,8 +39,8 @@ crate::settings! {
         pub bind: Vec<String> = Vec::new(), {
             kind: Kind::Names,
             short: Some('b'),
-            placeholder: Some("ADDRESS"),
-            without: DEFAULT_ADDRESS,
+            value_name: Some("ADDRESS"),
+            unset: DEFAULT_ADDRESS,
         };
 
         /// Worker processes: a number, or "auto" for one per core; 0 serves in one process, for debugging
@@ -109,7 +109,7 @@ crate::settings! {
         /// [`max_requests`](Self::max_requests) count it as any other request.
         pub readiness_path: Option<String> = None, {
             kind: Kind::Text,
-            placeholder: Some("PATH"),
+            value_name: Some("PATH"),
             check: |path| match path {
                 Value::Text(path) if path.starts_with('/') => Ok(()),
                 _ => Err("choose a path that begins with \"/\"".into()),
@@ -124,13 +124,13 @@ crate::settings! {
         /// Time after which a worker is replaced, up to a tenth less by chance
         pub max_lifetime: Option<Duration> = None, {
             kind: Kind::Duration(Duration::from_secs(1)..=LONGEST),
-            without: "never",
+            unset: "never",
         };
 
         /// Resident memory of a worker, such as 512M, above which it is replaced
         pub max_rss: Option<u64> = None, {
             kind: Kind::Size(1 << 20..=u64::MAX),
-            without: "never",
+            unset: "never",
         };
 
         /// Permissions of Unix sockets, in octal; the umask does not change them. With a user and a group the sockets belong
@@ -172,7 +172,7 @@ crate::settings! {
         #[cfg(feature = "tls")]
         tls_certificate, {
             kind: Kind::Path,
-            placeholder: Some("FILE"),
+            value_name: Some("FILE"),
             get: |config| path_value(&config.tls.as_ref()?.certificate),
             set: |config, path| {
                 config.tls_or_empty().certificate = PathBuf::from_value(path)?;
@@ -184,7 +184,7 @@ crate::settings! {
         #[cfg(feature = "tls")]
         tls_key, {
             kind: Kind::Path,
-            placeholder: Some("FILE"),
+            value_name: Some("FILE"),
             get: |config| path_value(&config.tls.as_ref()?.key),
             set: |config, path| {
                 config.tls_or_empty().key = PathBuf::from_value(path)?;
@@ -219,7 +219,7 @@ crate::settings! {
         /// Replace the workers when a file in the current directory changes, for development
         #[cfg(feature = "watch")]
         reload, {
-            without: "off",
+            unset: "off",
             get: |config| Some(Value::Flag(true)).filter(|_| !config.watch.is_empty()),
             set: |config, flag| {
                 config.watch = match bool::from_value(flag)? {
@@ -235,16 +235,16 @@ crate::settings! {
         #[cfg(feature = "watch")]
         reload_dir at watch, {
             kind: Kind::Paths,
-            placeholder: Some("DIRECTORY"),
-            without: "the current directory",
+            value_name: Some("DIRECTORY"),
+            unset: "the current directory",
         };
 
         /// File for the access log, a line for each request. It is created again after it was renamed; "-" is
         /// standard output
         access_log, {
             kind: Kind::Path,
-            placeholder: Some("FILE"),
-            without: "no access log",
+            value_name: Some("FILE"),
+            unset: "no access log",
             get: |config| path_value(&config.access_log.as_ref()?.path),
             set: |config, path| {
                 let before = config.access_log.take().map(|log| log.format);
@@ -258,7 +258,7 @@ crate::settings! {
         /// Format of the access log: those of Apache, or one JSON object a line
         access_log_format, {
             kind: Kind::Choice(ACCESS_LOG_FORMATS),
-            without: "combined",
+            unset: "combined",
             // That of a log which is set later is kept apart.
             get: |config| match &config.access_log {
                 Some(log) => log.format.to_value(),
@@ -323,15 +323,15 @@ impl Config {
     /// What the configuration file says for the [settings of the program's own](crate::Server::file_settings).
     #[cfg(feature = "config-file")]
     #[must_use]
-    pub fn file_settings<S: Settings>(&self) -> Given<S> {
-        let mut given = Given::default();
+    pub fn file_settings<S: Settings>(&self) -> Overrides<S> {
+        let mut overrides = Overrides::default();
         for setting in S::TABLE {
             let value = self.own.get(setting.name);
             if let Some(value) = value.and_then(|value| super::wire::decode(setting, value)) {
-                given.insert(setting, value);
+                overrides.insert(setting, value);
             }
         }
-        given
+        overrides
     }
 
     /// Directories whose files are watched.

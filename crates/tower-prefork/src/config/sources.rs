@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     listener::Address,
-    settings::{Given, InvalidSetting, Settings},
+    settings::{InvalidSetting, Overrides, Settings},
 };
 
 /// Where a server has its settings from: a later source goes over an earlier one.
@@ -36,9 +36,9 @@ enum ConfigSource {
     Change(Box<dyn Fn(&mut Config)>),
     /// The command line and its environment, or what a program says in the same form.
     #[cfg(feature = "cli")]
-    Given {
-        server: Given<Config>,
-        program: Given<ProgramConfig>,
+    Overrides {
+        server: Overrides<Config>,
+        program: Overrides<ProgramConfig>,
     },
     #[cfg(feature = "config-file")]
     File(PathBuf),
@@ -55,8 +55,13 @@ impl ConfigSources {
     }
 
     #[cfg(feature = "cli")]
-    pub(crate) fn give(&mut self, server: Given<Config>, program: Given<ProgramConfig>) {
-        self.sources.push(ConfigSource::Given { server, program });
+    pub(crate) fn override_with(
+        &mut self,
+        server: Overrides<Config>,
+        program: Overrides<ProgramConfig>,
+    ) {
+        self.sources
+            .push(ConfigSource::Overrides { server, program });
     }
 
     #[cfg(feature = "config-file")]
@@ -90,13 +95,13 @@ impl ConfigSources {
             config.workers = workers;
         }
         #[cfg_attr(not(feature = "config-file"), allow(unused_mut))]
-        let mut program = Given::default();
+        let mut program = Overrides::default();
         let mut provenance = Provenance::default();
         for source in &self.sources {
             match source {
                 ConfigSource::Change(change) => provenance.forget_changed(&mut config, change),
                 #[cfg(feature = "cli")]
-                ConfigSource::Given {
+                ConfigSource::Overrides {
                     server,
                     program: of_program,
                 } => {
@@ -264,9 +269,9 @@ mod tests {
     #[cfg(feature = "cli")]
     fn giving(name: &str, text: &str, mut sources: ConfigSources) -> ConfigSources {
         let setting = ProgramConfig::find(name).unwrap();
-        let mut given = Given::default();
+        let mut given = Overrides::default();
         given.insert(setting, setting.parse(text).unwrap());
-        sources.give(Given::default(), given);
+        sources.override_with(Overrides::default(), given);
         sources
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use tower_serve::Tls;
 
 use super::{Config, ProgramConfig};
-use crate::settings::{Input, Kind, Setting, Settings, Value};
+use crate::settings::{Kind, RawValue, Setting, Settings, Value};
 
 /// The key of the values that the file has for keys of the program's own.
 const OWN: &str = "own";
@@ -109,19 +109,19 @@ pub(super) fn encode<S: Settings>(setting: &Setting<S>, value: Value) -> Json {
 
 /// The value of JSON that [`encode`] has made, or `None` for any other.
 pub(super) fn decode<S: Settings>(setting: &Setting<S>, json: &Json) -> Option<Value> {
-    setting.read(input(json)).ok()
+    setting.read(raw_value(json)).ok()
 }
 
-fn input(json: &Json) -> Input {
+fn raw_value(json: &Json) -> RawValue {
     match json {
-        Json::Bool(flag) => Input::Flag(*flag),
-        Json::String(text) => Input::Text(text.clone()),
+        Json::Bool(flag) => RawValue::Flag(*flag),
+        Json::String(text) => RawValue::Text(text.clone()),
         Json::Number(number) => match number.as_u64() {
-            Some(number) => Input::Integer(number),
-            None => Input::OtherNumber(number.to_string()),
+            Some(number) => RawValue::Integer(number),
+            None => RawValue::OtherNumber(number.to_string()),
         },
-        Json::Array(items) => Input::List(items.iter().map(input).collect()),
-        Json::Null | Json::Object(_) => Input::Other,
+        Json::Array(items) => RawValue::List(items.iter().map(raw_value).collect()),
+        Json::Null | Json::Object(_) => RawValue::Other,
     }
 }
 

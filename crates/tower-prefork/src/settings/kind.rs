@@ -44,7 +44,7 @@ pub enum Kind {
 /// A value as a source of settings has it, before it is known to be of the right kind.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Input {
+pub enum RawValue {
     /// True or false.
     Flag(bool),
     /// A whole number that is not negative.
@@ -73,16 +73,16 @@ impl Kind {
                 let number = text.parse().map_err(|_| WHOLE_NUMBER)?;
                 // `u64` would also take a sign.
                 let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-                Input::Integer(Some(number).filter(|_| is_plain).ok_or(WHOLE_NUMBER)?)
+                RawValue::Integer(Some(number).filter(|_| is_plain).ok_or(WHOLE_NUMBER)?)
             }
             Self::Mode => return units::mode(text).map(|mode| Value::Number(mode.into())),
-            Self::Flag => Input::Flag(!is_false(text)),
+            Self::Flag => RawValue::Flag(!is_false(text)),
             Self::Path if text.is_empty() => return Err("expected a path".into()),
             Self::Paths | Self::Names => {
-                let items = text.split(',').map(|item| Input::Text(item.to_owned()));
-                Input::List(items.collect())
+                let items = text.split(',').map(|item| RawValue::Text(item.to_owned()));
+                RawValue::List(items.collect())
             }
-            _ => Input::Text(text.to_owned()),
+            _ => RawValue::Text(text.to_owned()),
         };
         self.read(input)
     }
@@ -92,36 +92,36 @@ impl Kind {
     /// # Errors
     ///
     /// When the input is of another form. The error is a sentence for the operator.
-    pub fn read(&self, input: Input) -> Result<Value, String> {
+    pub fn read(&self, input: RawValue) -> Result<Value, String> {
         match self {
             Self::Number(_) => match input {
-                Input::Integer(number) | Input::Octal(number) => Ok(Value::Number(number)),
+                RawValue::Integer(number) | RawValue::Octal(number) => Ok(Value::Number(number)),
                 _ => Err(WHOLE_NUMBER.into()),
             },
             Self::Duration(_) => {
                 let text = match input {
-                    Input::Integer(seconds) | Input::Octal(seconds) => seconds.to_string(),
-                    Input::Text(text) | Input::OtherNumber(text) => text,
+                    RawValue::Integer(seconds) | RawValue::Octal(seconds) => seconds.to_string(),
+                    RawValue::Text(text) | RawValue::OtherNumber(text) => text,
                     // It is none.
                     _ => String::new(),
                 };
                 units::duration(&text).map(Value::Duration)
             }
             Self::Size(_) => match input {
-                Input::Integer(bytes) | Input::Octal(bytes) => Ok(Value::Number(bytes)),
-                Input::Text(text) => units::size(&text).map(Value::Number),
+                RawValue::Integer(bytes) | RawValue::Octal(bytes) => Ok(Value::Number(bytes)),
+                RawValue::Text(text) => units::size(&text).map(Value::Number),
                 _ => units::size("").map(Value::Number),
             },
             Self::Mode => match input {
-                Input::Octal(mode) => Some(mode),
-                Input::Text(text) => units::mode(&text).ok().map(u64::from),
+                RawValue::Octal(mode) => Some(mode),
+                RawValue::Text(text) => units::mode(&text).ok().map(u64::from),
                 // It would be decimal.
                 _ => None,
             }
             .map(Value::Number)
             .ok_or_else(|| "expected an octal number in quotes, such as \"027\"".into()),
             Self::Flag => match input {
-                Input::Flag(flag) => Ok(Value::Flag(flag)),
+                RawValue::Flag(flag) => Ok(Value::Flag(flag)),
                 _ => Err("expected true or false".into()),
             },
             Self::Path => path(input).map(Value::Text),
@@ -236,7 +236,7 @@ impl Kind {
     }
 
     /// What the help calls a value.
-    pub(super) fn placeholder(&self) -> &'static str {
+    pub(super) fn value_name(&self) -> &'static str {
         match self {
             Self::Number(_) | Self::NumberOrAuto(_) => "NUMBER",
             Self::Duration(_) => "DURATION",
@@ -257,14 +257,14 @@ impl Kind {
     }
 }
 
-fn text(input: Input) -> Result<String, String> {
+fn text(input: RawValue) -> Result<String, String> {
     match input {
-        Input::Text(text) => Ok(text),
+        RawValue::Text(text) => Ok(text),
         _ => Err("expected a text in quotes".into()),
     }
 }
 
-fn path(input: Input) -> Result<String, String> {
+fn path(input: RawValue) -> Result<String, String> {
     let path = text(input)?;
     if path.is_empty() {
         return Err("expected a path; leave the key out for none".into());
@@ -272,18 +272,18 @@ fn path(input: Input) -> Result<String, String> {
     Ok(path)
 }
 
-fn name(input: Input) -> Result<String, String> {
+fn name(input: RawValue) -> Result<String, String> {
     match input {
-        Input::Text(text) => Ok(text),
-        Input::Integer(number) | Input::Octal(number) => Ok(number.to_string()),
+        RawValue::Text(text) => Ok(text),
+        RawValue::Integer(number) | RawValue::Octal(number) => Ok(number.to_string()),
         _ => Err("expected a text in quotes, or a number".into()),
     }
 }
 
 /// One value, or several.
-fn several(input: Input, one: fn(Input) -> Result<String, String>) -> Result<Value, String> {
+fn several(input: RawValue, one: fn(RawValue) -> Result<String, String>) -> Result<Value, String> {
     let items = match input {
-        Input::List(items) => items.into_iter().map(one).collect::<Result<_, _>>()?,
+        RawValue::List(items) => items.into_iter().map(one).collect::<Result<_, _>>()?,
         input => vec![one(input)?],
     };
     Ok(Value::List(items))
@@ -370,11 +370,14 @@ mod tests {
 
     #[test]
     fn a_number_of_a_file_is_no_mode_unless_it_is_octal() {
-        assert_eq!(Kind::Mode.read(Input::Octal(0o27)), Ok(Value::Number(0o27)));
-        assert!(Kind::Mode.read(Input::Integer(27)).is_err());
-        assert!(NUMBER.read(Input::Text("5".into())).is_err());
         assert_eq!(
-            DURATION.read(Input::OtherNumber("0.5".into())),
+            Kind::Mode.read(RawValue::Octal(0o27)),
+            Ok(Value::Number(0o27))
+        );
+        assert!(Kind::Mode.read(RawValue::Integer(27)).is_err());
+        assert!(NUMBER.read(RawValue::Text("5".into())).is_err());
+        assert_eq!(
+            DURATION.read(RawValue::OtherNumber("0.5".into())),
             Ok(Value::Duration(Duration::from_millis(500)))
         );
     }

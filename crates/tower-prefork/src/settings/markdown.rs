@@ -17,7 +17,7 @@ pub fn markdown<S: Settings>() -> String {
             "| `{}`{} | {} | {} | {} | {} |",
             setting.name,
             short.unwrap_or_default(),
-            setting.placeholder().to_lowercase(),
+            setting.value_name().to_lowercase(),
             setting.default_text(&defaults),
             setting.kind.range().unwrap_or_default(),
             setting.help(),

@@ -9,7 +9,7 @@
 //! settings of its own in the same form:
 //!
 //! ```
-//! use tower_prefork::settings::{Given, Kind, Settings};
+//! use tower_prefork::settings::{Overrides, Kind, Settings};
 //!
 //! tower_prefork::settings! {
 //!     /// What can be set for the shop.
@@ -24,28 +24,28 @@
 //! }
 //!
 //! let setting = Shop::find("page_size").unwrap();
-//! let mut given = Given::<Shop>::default();
-//! given.insert(setting, setting.parse("50").unwrap());
+//! let mut overrides = Overrides::<Shop>::default();
+//! overrides.insert(setting, setting.parse("50").unwrap());
 //!
 //! let mut shop = Shop::default();
-//! given.apply(&mut shop);
+//! overrides.apply(&mut shop);
 //! assert_eq!((shop.page_size, shop.pictures), (50, None));
 //!
 //! assert_eq!(setting.variable(), "SHOP_PAGE_SIZE");
 //! assert_eq!(setting.parse("many").unwrap_err(), "expected a whole number, 0 or more");
 //! ```
 
-mod given;
 mod kind;
 mod markdown;
+mod overrides;
 mod setting;
 mod table;
 mod units;
 mod value;
 
-pub use given::Given;
-pub use kind::{Input, Kind};
+pub use kind::{Kind, RawValue};
 pub use markdown::{check_markdown, markdown};
+pub use overrides::Overrides;
 pub use setting::{Scope, Setting};
 pub use table::Settings;
 #[cfg(feature = "config-file")]

@@ -2,7 +2,7 @@
 
 use tower_serve::InvalidSetting;
 
-use super::{Input, Kind, Settings, Value};
+use super::{Kind, RawValue, Settings, Value};
 
 /// Who has a value of his own of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub struct Setting<S: 'static> {
     /// The short option.
     pub short: Option<char>,
     /// What the help calls a value, where the kind does not say it well.
-    pub placeholder: Option<&'static str>,
+    pub value_name: Option<&'static str>,
     /// What the help shows as the default where the default is no value.
-    pub without: &'static str,
+    pub unset: &'static str,
     /// Checks what the kind does not: a text, for example. The error is a sentence for the operator.
     pub check: fn(&Value) -> Result<(), String>,
     /// Changes the setting.
@@ -51,8 +51,8 @@ impl<S> Setting<S> {
             kind: Kind::Flag,
             scope: Scope::Server,
             short: None,
-            placeholder: None,
-            without: "none",
+            value_name: None,
+            unset: "none",
             check: |_| Ok(()),
             set: |_, _| Ok(()),
             get: |_| None,
@@ -87,13 +87,13 @@ impl<S: Settings> Setting<S> {
     pub fn default_text(&self, defaults: &S) -> String {
         let value = (self.get)(defaults).map(|value| self.kind.show(&value));
         let value = value.filter(|text| !text.is_empty());
-        value.unwrap_or_else(|| self.without.to_owned())
+        value.unwrap_or_else(|| self.unset.to_owned())
     }
 
     /// What the help calls a value.
     #[must_use]
-    pub fn placeholder(&self) -> &'static str {
-        self.placeholder.unwrap_or_else(|| self.kind.placeholder())
+    pub fn value_name(&self) -> &'static str {
+        self.value_name.unwrap_or_else(|| self.kind.value_name())
     }
 
     /// Reads a value from a text: of an option, or of an environment variable.
@@ -110,7 +110,7 @@ impl<S: Settings> Setting<S> {
     /// # Errors
     ///
     /// When it is of another form. The error is a sentence for the operator.
-    pub fn read(&self, input: Input) -> Result<Value, String> {
+    pub fn read(&self, input: RawValue) -> Result<Value, String> {
         self.kind.read(input).and_then(|value| self.fits(value))
     }
 

@@ -145,7 +145,7 @@ macro_rules! settings {
 
 #[cfg(test)]
 mod tests {
-    use crate::settings::{Given, Input, Kind, Settings, Value};
+    use crate::settings::{Kind, Overrides, RawValue, Settings, Value};
 
     crate::settings! {
         /// What can be set for a shop.
@@ -184,11 +184,11 @@ mod tests {
             "page_size is 0; choose a number from 1 to 100"
         );
         // What a text, a file and a program give.
-        let mut given = Given::default();
-        given.insert(setting, setting.parse("50").unwrap());
-        given.apply(&mut shop);
+        let mut overrides = Overrides::default();
+        overrides.insert(setting, setting.parse("50").unwrap());
+        overrides.apply(&mut shop);
         assert_eq!(shop.page_size, 50);
-        assert_eq!(setting.read(Input::Integer(7)), Ok(Value::Number(7)));
+        assert_eq!(setting.read(RawValue::Integer(7)), Ok(Value::Number(7)));
         // The documentation.
         assert_eq!(setting.help(), "Number of goods on a page");
         assert_eq!(setting.option(), "page-size");

@@ -27,10 +27,12 @@ impl SupervisorLoop {
         if all.iter().any(ResolvedConfig::is_standalone) {
             return Err("workers is 0, which requires a restart".into());
         }
-        if !program.is_same_start(&self.config) {
+        let settings = program.needs_start(&self.config);
+        if !settings.is_empty() {
+            let settings = settings.join(", ");
             tracing::warn!(
-                "pid_file, control_socket, user, group and umask are unchanged; \
-                 changing them requires a restart or an upgrade"
+                settings,
+                "settings are unchanged; changing them requires a restart or an upgrade"
             );
         }
         let mut next = Vec::new();

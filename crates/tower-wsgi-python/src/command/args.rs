@@ -207,9 +207,9 @@ mod tests {
         assert_eq!(parsed.application_args.env, variables);
         let mut settings = Settings::default();
         parsed.options.apply(&mut settings);
-        let script_name = settings.given.wsgi.get("script_name");
+        let script_name = settings.command_line.wsgi.get("script_name");
         assert_eq!(script_name, Some(&Value::Text("/x".into())));
-        assert_eq!(settings.given.wsgi.get("max_body"), None);
+        assert_eq!(settings.command_line.wsgi.get("max_body"), None);
         let parsed = serve("tower-wsgi site:app --max-body 10M");
         let max_body = parsed.options.wsgi.get("max_body");
         assert_eq!(max_body, Some(&Value::Number(10 << 20)));
@@ -230,9 +230,9 @@ mod tests {
     fn the_file_of_the_command_line_overrides_the_programs() {
         let file = |line: &str| {
             let mut settings = Settings::default();
-            settings.given.server.config = Some("program.toml".into());
+            settings.command_line.server.config = Some("program.toml".into());
             serve(line).options.apply(&mut settings);
-            settings.given.server.config.unwrap()
+            settings.command_line.server.config.unwrap()
         };
         assert_eq!(file("tower-wsgi a:b"), PathBuf::from("program.toml"));
         assert_eq!(file("tower-wsgi a:b -c x.toml"), PathBuf::from("x.toml"));

@@ -135,7 +135,7 @@ fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     let setup = ServerSetup {
         name: name(
             application.as_deref(),
-            settings.given.server.config.as_deref(),
+            settings.command_line.server.config.as_deref(),
         ),
         settings,
         load: Box::new(move |py, config| {

@@ -11,7 +11,7 @@ use pyo3::{
 };
 use tower_prefork::{
     Config, ProgramConfig, Server, cli,
-    settings::{self, Given, Input, Kind, Setting, Settings as _, Value},
+    settings::{self, Kind, Overrides, RawValue, Setting, Settings as _, Value},
 };
 
 use super::{
@@ -31,15 +31,15 @@ pub(super) struct Options {
     pub(super) server: cli::Args,
 
     #[command(flatten)]
-    pub(super) wsgi: Given<WsgiConfig>,
+    pub(super) wsgi: Overrides<WsgiConfig>,
 }
 
 impl Options {
     /// Sets these options as those of the command line. Without a configuration file, that of the program stays.
     pub(super) fn apply(self, settings: &mut Settings) {
-        let file = settings.given.server.config.take();
-        settings.given = self;
-        let config = &mut settings.given.server.config;
+        let file = settings.command_line.server.config.take();
+        settings.command_line = self;
+        let config = &mut settings.command_line.server.config;
         *config = config.take().or(file);
     }
 }
@@ -50,7 +50,7 @@ pub(super) struct Settings {
     /// The settings of the program.
     program: Options,
     /// The command line, which overrides the configuration file, which overrides the program.
-    pub(super) given: Options,
+    pub(super) command_line: Options,
     /// Whether to ignore the addresses of the command line and the file, which belong to another server.
     pub(super) only_own_addresses: bool,
     /// How the command imports its application.
@@ -66,7 +66,7 @@ impl Default for Settings {
         }
         Self {
             program,
-            given: Options::default(),
+            command_line: Options::default(),
             only_own_addresses: false,
             application_args: None,
         }
@@ -78,7 +78,7 @@ impl Settings {
     pub(super) fn server(&self, name: &str) -> Server {
         let server = Server::new(name)
             .args(&self.program.server)
-            .args(&self.given.server);
+            .args(&self.command_line.server);
         let mut server = server.file_settings::<WsgiConfig>();
         if let Some(args) = &self.application_args {
             server = application::file_keys(server);
@@ -100,13 +100,15 @@ impl Settings {
         let mut config = WsgiConfig::default();
         self.program.wsgi.apply(&mut config);
         file.file_settings().apply(&mut config);
-        self.given.wsgi.apply(&mut config);
+        self.command_line.wsgi.apply(&mut config);
         config
     }
 
     /// Starts the log.
     pub(super) fn init_logging(&self) {
-        self.given.server.init_logging_over(&self.program.server);
+        self.command_line
+            .server
+            .init_logging_over(&self.program.server);
     }
 
     pub(super) fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<Self> {
@@ -128,7 +130,7 @@ impl Settings {
 
     fn set(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         if name == "config" {
-            self.given.server.config = Some(value.extract()?);
+            self.command_line.server.config = Some(value.extract()?);
             return Ok(());
         }
         let Options { server, wsgi } = &mut self.program;
@@ -162,14 +164,14 @@ fn nearest(name: &str) -> Option<&'static str> {
 
 /// Gives the setting of this name a value. Returns whether there is one.
 fn give<S: settings::Settings>(
-    given: &mut Given<S>,
+    overrides: &mut Overrides<S>,
     name: &str,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     let Some(setting) = S::find(name) else {
         return Ok(false);
     };
-    given.insert(setting, read(setting, value)?);
+    overrides.insert(setting, read(setting, value)?);
     Ok(true)
 }
 
@@ -177,9 +179,9 @@ fn read<S: settings::Settings>(
     setting: &'static Setting<S>,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<Value> {
-    let input = input(&setting.kind, value)?;
-    let is_other = input == Input::Other;
-    setting.read(input).map_err(|error| {
+    let raw_value = raw_value(&setting.kind, value)?;
+    let is_other = raw_value == RawValue::Other;
+    setting.read(raw_value).map_err(|error| {
         if is_other {
             PyTypeError::new_err(format!("{error}, not {}", type_name(value)))
         } else {
@@ -189,38 +191,38 @@ fn read<S: settings::Settings>(
 }
 
 /// A value of Python, as settings read it.
-fn input(kind: &Kind, value: &Bound<'_, PyAny>) -> PyResult<Input> {
+fn raw_value(kind: &Kind, value: &Bound<'_, PyAny>) -> PyResult<RawValue> {
     if value.is_instance_of::<PyString>() {
-        return Ok(Input::Text(value.extract()?));
+        return Ok(RawValue::Text(value.extract()?));
     }
     if value.is_instance_of::<PyBool>() {
-        return Ok(Input::Flag(value.extract()?));
+        return Ok(RawValue::Flag(value.extract()?));
     }
     if value.is_instance_of::<PyInt>() {
         return Ok(match (value.extract(), kind) {
             // A number such as `0o660` is an integer like any other.
-            (Ok(number), Kind::Mode) => Input::Octal(number),
-            (Ok(number), _) => Input::Integer(number),
-            (Err(_), _) => Input::OtherNumber(value.str()?.to_string()),
+            (Ok(number), Kind::Mode) => RawValue::Octal(number),
+            (Ok(number), _) => RawValue::Integer(number),
+            (Err(_), _) => RawValue::OtherNumber(value.str()?.to_string()),
         });
     }
     if value.is_instance_of::<PyFloat>() {
         // In Rust's format, which has no exponent.
-        return Ok(Input::OtherNumber(value.extract::<f64>()?.to_string()));
+        return Ok(RawValue::OtherNumber(value.extract::<f64>()?.to_string()));
     }
     if let Ok(path) = value.extract::<PathBuf>() {
         return Ok(match path.into_os_string().into_string() {
-            Ok(path) => Input::Text(path),
+            Ok(path) => RawValue::Text(path),
             Err(_) => return Err(PyValueError::new_err("expected a path in UTF-8")),
         });
     }
     if kind.is_list()
         && let Ok(items) = value.try_iter()
     {
-        let items = items.map(|item| input(kind, &item?));
-        return Ok(Input::List(items.collect::<PyResult<_>>()?));
+        let items = items.map(|item| raw_value(kind, &item?));
+        return Ok(RawValue::List(items.collect::<PyResult<_>>()?));
     }
-    Ok(Input::Other)
+    Ok(RawValue::Other)
 }
 
 /// Adds the settings to a dictionary, by name: durations as seconds, sizes as bytes, `None` where there is none.
@@ -266,13 +268,13 @@ mod tests {
         assert_eq!(watched(&["z"], Some("x")), paths(&["z"]));
     }
 
-    fn wsgi(values: &[(&str, &str)]) -> Given<WsgiConfig> {
-        let mut given = Given::default();
+    fn wsgi(values: &[(&str, &str)]) -> Overrides<WsgiConfig> {
+        let mut overrides = Overrides::default();
         for (name, text) in values {
             let setting = WsgiConfig::find(name).unwrap();
-            given.insert(setting, setting.parse(text).unwrap());
+            overrides.insert(setting, setting.parse(text).unwrap());
         }
-        given
+        overrides
     }
 
     #[test]
@@ -284,7 +286,7 @@ mod tests {
             ("strict", "true"),
             ("max_spooled", "3"),
         ]);
-        settings.given.wsgi = wsgi(&[("max_body", "2")]);
+        settings.command_line.wsgi = wsgi(&[("max_body", "2")]);
         let config = settings.wsgi(&Config::default());
         assert_eq!((&*config.script_name, config.max_body), ("/a", 2));
         assert_eq!(
@@ -292,7 +294,7 @@ mod tests {
             (3, 4 << 30)
         );
         assert!(config.strict);
-        settings.given.wsgi = wsgi(&[("strict", "false")]);
+        settings.command_line.wsgi = wsgi(&[("strict", "false")]);
         assert!(!settings.wsgi(&Config::default()).strict);
         let config = Settings::default().wsgi(&Config::default());
         assert_eq!((&*config.script_name, config.max_body), ("", 1 << 30));

@@ -13,7 +13,7 @@ tower_prefork::settings! {
         pub(super) script_name: String = String::new(), {
             kind: Kind::Text,
             scope: Scope::Application,
-            placeholder: Some("PATH"),
+            value_name: Some("PATH"),
         };
 
         /// Maximum size of a request body; the response to a larger one is 413

@@ -5,20 +5,20 @@ use std::{collections::BTreeMap, path::Path};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    input::input,
     own::OwnKey,
+    raw_value::raw_value,
     read::{line, read},
 };
 use crate::{
     config::{Config, ProgramConfig},
-    settings::{Given, Setting, Settings},
+    settings::{Overrides, Setting, Settings},
 };
 
 /// What a configuration file says.
 #[derive(Debug, Default)]
 pub(crate) struct File {
-    pub(crate) server: Given<Config>,
-    pub(crate) program: Given<ProgramConfig>,
+    pub(crate) server: Overrides<Config>,
+    pub(crate) program: Overrides<ProgramConfig>,
     /// The values of keys of the program's own.
     pub(in crate::config) own: BTreeMap<String, serde_json::Value>,
     /// The lines of each setting's values.
@@ -69,8 +69,8 @@ impl File {
         table: &DeTable<'_>,
         line: &impl Fn(usize) -> usize,
         invalid: &impl Fn(usize, String) -> String,
-    ) -> Result<Given<S>, String> {
-        let mut given = Given::default();
+    ) -> Result<Overrides<S>, String> {
+        let mut overrides = Overrides::default();
         for setting in S::TABLE {
             let Some(value) = table.get(setting.name) else {
                 continue;
@@ -79,14 +79,16 @@ impl File {
                 DeValue::Array(items) => items.iter().map(|item| line(item.span().start)).collect(),
                 _ => vec![line(value.span().start)],
             };
-            let read = setting.read(input(value.get_ref())).map_err(|problem| {
-                let problem = format!("{}: {problem}", setting.name);
-                invalid(line(value.span().start), problem)
-            })?;
-            given.insert(setting, read);
+            let read = setting
+                .read(raw_value(value.get_ref()))
+                .map_err(|problem| {
+                    let problem = format!("{}: {problem}", setting.name);
+                    invalid(line(value.span().start), problem)
+                })?;
+            overrides.insert(setting, read);
             self.lines.insert(setting.name, lines);
         }
-        Ok(given)
+        Ok(overrides)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Settings from a TOML file, each with the line that it stands in.
 
 mod document;
-mod input;
 mod own;
+mod raw_value;
 mod read;
 
 pub(crate) use document::File;

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use toml::de::DeValue;
 
-use super::input::{input, json};
+use super::raw_value::{json, raw_value};
 use crate::{
     config::wire::encode,
     settings::{Setting, Settings},
@@ -39,7 +39,7 @@ impl OwnKey {
     /// The key of a setting.
     pub(in crate::config) fn of<S: Settings>(setting: &'static Setting<S>) -> Self {
         let read = |value: &DeValue<'_>| {
-            let value = setting.read(input(value))?;
+            let value = setting.read(raw_value(value))?;
             Ok(encode(setting, value))
         };
         Self {

@@ -3,28 +3,28 @@
 use serde_json::Value as Json;
 use toml::de::DeValue;
 
-use crate::settings::Input;
+use crate::settings::RawValue;
 
 /// A value for a setting.
-pub(super) fn input(value: &DeValue<'_>) -> Input {
+pub(super) fn raw_value(value: &DeValue<'_>) -> RawValue {
     match value {
-        DeValue::String(text) => Input::Text(text.to_string()),
-        DeValue::Boolean(flag) => Input::Flag(*flag),
+        DeValue::String(text) => RawValue::Text(text.to_string()),
+        DeValue::Boolean(flag) => RawValue::Flag(*flag),
         DeValue::Integer(number) => {
             match (
                 u64::from_str_radix(number.as_str(), number.radix()),
                 number.radix(),
             ) {
-                (Ok(number), 8) => Input::Octal(number),
-                (Ok(number), _) => Input::Integer(number),
-                (Err(_), _) => Input::OtherNumber(number.to_string()),
+                (Ok(number), 8) => RawValue::Octal(number),
+                (Ok(number), _) => RawValue::Integer(number),
+                (Err(_), _) => RawValue::OtherNumber(number.to_string()),
             }
         }
-        DeValue::Float(number) => Input::OtherNumber(number.as_str().to_owned()),
+        DeValue::Float(number) => RawValue::OtherNumber(number.as_str().to_owned()),
         DeValue::Array(items) => {
-            Input::List(items.iter().map(|item| input(item.get_ref())).collect())
+            RawValue::List(items.iter().map(|item| raw_value(item.get_ref())).collect())
         }
-        DeValue::Datetime(_) | DeValue::Table(_) => Input::Other,
+        DeValue::Datetime(_) | DeValue::Table(_) => RawValue::Other,
     }
 }
 

@@ -1,63 +1,63 @@
-//! What one source of settings gives: the command line, a file, a program.
+//! The settings that one source overrides: the command line, a file, a program.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use super::{Setting, Settings, Value};
 
-/// The settings of `S` that one source gives, each with its value.
+/// The settings of `S` that one source overrides, each with its value.
 ///
 /// With the feature `cli` this is a clap `Args`: the options of `S`, each of which is an environment variable as well.
-pub struct Given<S> {
+pub struct Overrides<S> {
     values: BTreeMap<&'static str, Value>,
     settings: PhantomData<fn() -> S>,
 }
 
-impl<S: Settings> Given<S> {
+impl<S: Settings> Overrides<S> {
     /// The settings that have a value.
     #[cfg(feature = "cli")]
     pub(crate) fn of(settings: &S) -> Self {
-        let mut given = Self::default();
+        let mut overrides = Self::default();
         for setting in S::TABLE {
             if let Some(value) = (setting.get)(settings) {
-                given.insert(setting, value);
+                overrides.insert(setting, value);
             }
         }
-        given
+        overrides
     }
 
-    /// Gives a setting this value.
+    /// Overrides a setting with this value.
     pub fn insert(&mut self, setting: &'static Setting<S>, value: Value) {
         self.values.insert(setting.name, value);
     }
 
-    /// The value of the setting of this name, if it is given.
+    /// The value of the setting of this name, if it is overridden.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name)
     }
 
-    /// Changes the settings that are given, and leaves the others as they are.
+    /// Changes the settings that are overridden, and leaves the others as they are.
     pub fn apply(&self, settings: &mut S) {
         for setting in S::TABLE {
             if let Some(value) = self.values.get(setting.name) {
-                // The source has had the setting read it, and so it fits.
+                // It fits, because the setting has read it.
                 let _ = (setting.set)(settings, value.clone());
             }
         }
     }
 
-    /// Gives what `other` gives; that goes over what is given already.
+    /// Adds the overrides of a source that takes precedence.
     pub fn extend(&mut self, other: Self) {
         self.values.extend(other.values);
     }
 
-    /// The names of the settings that are given, with their values.
+    /// The names of the settings that are overridden, with their values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.values.iter().map(|(name, value)| (*name, value))
     }
 }
 
-impl<S> Clone for Given<S> {
+impl<S> Clone for Overrides<S> {
     fn clone(&self) -> Self {
         Self {
             values: self.values.clone(),
@@ -66,7 +66,7 @@ impl<S> Clone for Given<S> {
     }
 }
 
-impl<S> Default for Given<S> {
+impl<S> Default for Overrides<S> {
     fn default() -> Self {
         Self {
             values: BTreeMap::new(),
@@ -75,7 +75,7 @@ impl<S> Default for Given<S> {
     }
 }
 
-impl<S> fmt::Debug for Given<S> {
+impl<S> fmt::Debug for Overrides<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.values.fmt(f)
     }
