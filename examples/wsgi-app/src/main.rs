@@ -64,10 +64,10 @@ fn service(worker: &WorkerContext, news: PathBuf) -> impl HttpService + use<> {
         // The event loop cannot wait for a body while the application reads it.
         return Either::Left(WaitForBodyLayer::new(1 << 30).layer(wsgi));
     }
-    // On a thread it can; a client that sends slowly holds the thread then.
+    // A thread can wait. A client that sends slowly holds the thread then, which this layer allows.
     let pool = BlockingPool::new(threads);
     worker.monitor(&pool);
-    Either::Right(BlockingLayer::new(&pool).layer(wsgi))
+    Either::Right(BlockingLayer::streaming(&pool).layer(wsgi))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl BlockingPool {
     ///
     /// The function is queued at once. It counts as a job like a request of a [`BlockingLayer`](super::BlockingLayer):
     /// `max_queued` and `queue_timeout` apply to it. If the future is dropped while the function is queued, the function
-    /// does not run. A panic of the function unwinds into the future.
+    /// does not run. A panic of the function unwinds into the future. The function runs in the current span of `tracing`.
     ///
     /// # Errors
     ///
@@ -59,11 +59,13 @@ impl BlockingPool {
         T: Send + 'static,
     {
         let request = RequestInfo::of_function::<F>();
+        let span = tracing::Span::current();
         submit(self, request, |sender| {
             Box::new(move |admission| {
                 let Some(sender) = admit(sender, admission) else {
                     return;
                 };
+                let function = || span.in_scope(function);
                 let reply = match catch_unwind(AssertUnwindSafe(function)) {
                     Ok(output) => Reply::Output(output),
                     Err(panic) => Reply::Panic(panic),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{Body, BoxError};
 
-/// ResponseEdits the responses of the service below. See the [module docs](super).
+/// Edits the responses of the service below. See the [module docs](super).
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ResponseMiddlewareLayer {
@@ -49,7 +49,7 @@ impl<S> Layer<S> for ResponseMiddlewareLayer {
     }
 }
 
-/// ResponseEdits the responses of a service. See the [module docs](super).
+/// Edits the responses of a service. See the [module docs](super).
 #[derive(Clone, Debug)]
 pub struct EditResponse<S> {
     pub(super) inner: S,

@@ -99,13 +99,13 @@ pub(crate) fn router() -> Router {
     )
     .merge(on_router().layer(edit));
 
-    let threads = BlockingLayer::new(&BlockingPool::new(2));
+    let pool = BlockingPool::new(2);
     let wsgi = places(
-        boxed(threads.layer(WsgiService::new(wsgi_echo))),
+        boxed(BlockingLayer::streaming(&pool).layer(WsgiService::new(wsgi_echo))),
         boxed(
             ServiceBuilder::new()
                 .layer(WaitForBodyLayer::new(1 << 20))
-                .layer(threads)
+                .layer(BlockingLayer::new(&pool))
                 .service(WsgiService::new(wsgi_echo)),
         ),
     );
