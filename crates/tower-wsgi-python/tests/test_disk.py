@@ -136,7 +136,7 @@ def test_readers_that_take_nothing_make_room_for_others(
             readers.enter_context(Reader(server.url, "/1024"))
         # Without room for it, it would wait for half a minute, and get 503.
         assert client.get(f"{server.url}/0").status_code == 200
-    server.wait_for_log("clients that took nothing of their response for a second were cut")
+    server.wait_for_log("clients that read nothing of their response for a second were cut")
 
 
 def test_unfinished_uploads_share_the_disk(start: Callable[..., Served], tmp_path: Path) -> None:
