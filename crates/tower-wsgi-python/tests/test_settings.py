@@ -107,7 +107,7 @@ def test_the_help_has_the_defaults_of_the_command(capfd: pytest.CaptureFixture[s
     assert _native.command(["tower-wsgi", "--help"]) == 0
     shown = " ".join(capfd.readouterr().out.split())
     for text in [
-        "for applications that never wait [default: 5]",
+        "[default: 5]",
         "[default: 127.0.0.1:8000, or 0.0.0.0:$PORT where PORT is set]",
         "[default: auto, or $WEB_CONCURRENCY where that is set]",
         "HOST:PORT, [IPV6]:PORT, :PORT",

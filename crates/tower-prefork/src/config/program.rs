@@ -7,7 +7,7 @@ use super::ResolvedConfig;
 use super::log::{LOG_FORMATS, LogFormat, log_level};
 use crate::{
     listener::socket_path,
-    settings::{InvalidSetting, Kind, Overrides, Scope, Settings, Value},
+    settings::{InvalidSetting, Kind, Overrides, Settings, Value},
 };
 
 crate::settings! {
@@ -26,7 +26,6 @@ crate::settings! {
         /// without removing it is replaced. Its directory must be one that the supervisor may write to.
         pub pid_file: Option<PathBuf> = None, {
             kind: Kind::Path,
-            scope: Scope::Program,
             value_name: Some("FILE"),
         };
 
@@ -51,7 +50,6 @@ crate::settings! {
         /// `scale` and `restart` take a `"server"`, by its name, where the program has several.
         pub control_socket: Option<PathBuf> = None, {
             kind: Kind::Path,
-            scope: Scope::Program,
             check: |path| match path {
                 Value::Text(path) => socket_path(path).map_err(str::to_owned),
                 _ => Ok(()),
@@ -66,7 +64,6 @@ crate::settings! {
         /// and the directory that it is started in must be ones that the user can reach.
         pub user: Option<String> = None, {
             kind: Kind::Name,
-            scope: Scope::Program,
             value_name: Some("USER"),
             unset: "the same",
         };
@@ -76,7 +73,6 @@ crate::settings! {
         /// A name or a number.
         pub group: Option<String> = None, {
             kind: Kind::Name,
-            scope: Scope::Program,
             value_name: Some("GROUP"),
             unset: "the user's",
         };
@@ -86,7 +82,6 @@ crate::settings! {
         /// It is set before any file is created.
         pub umask: Option<u32> = None, {
             kind: Kind::Mode,
-            scope: Scope::Program,
             unset: "unchanged",
         };
 
@@ -94,7 +89,6 @@ crate::settings! {
         #[cfg(feature = "cli")]
         pub(crate) log_format: Option<LogFormat> = None, {
             kind: Kind::Choice(LOG_FORMATS),
-            scope: Scope::Program,
             unset: "text",
         };
 
@@ -102,7 +96,6 @@ crate::settings! {
         #[cfg(feature = "cli")]
         pub(crate) log_file: Option<PathBuf> = None, {
             kind: Kind::Path,
-            scope: Scope::Program,
             value_name: Some("FILE"),
             unset: "-",
         };
@@ -112,7 +105,6 @@ crate::settings! {
         #[cfg(feature = "cli")]
         pub(crate) log_level: Option<String> = None, {
             kind: Kind::Parsed(log_level),
-            scope: Scope::Program,
             value_name: Some("FILTER"),
             unset: "info",
         };

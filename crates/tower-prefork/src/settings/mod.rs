@@ -46,7 +46,7 @@ mod value;
 pub use kind::{Kind, RawValue};
 pub use markdown::{check_markdown, markdown};
 pub use overrides::Overrides;
-pub use setting::{Scope, Setting};
+pub use setting::Setting;
 pub use table::Settings;
 #[cfg(feature = "config-file")]
 pub use table::nearest;

@@ -4,18 +4,6 @@ use tower_serve::InvalidSetting;
 
 use super::{Kind, RawValue, Settings, Value};
 
-/// Who has a value of his own of a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Scope {
-    /// The program: there is one value.
-    Program,
-    /// Each server of the program.
-    Server,
-    /// Each application.
-    Application,
-}
-
 /// A setting of the struct `S`. [`settings!`](crate::settings!) makes it.
 #[derive(Clone, Debug)]
 pub struct Setting<S: 'static> {
@@ -25,8 +13,6 @@ pub struct Setting<S: 'static> {
     pub documentation: &'static [&'static str],
     /// What its values are.
     pub kind: Kind,
-    /// Whose it is.
-    pub scope: Scope,
     /// The short option.
     pub short: Option<char>,
     /// What the help calls a value, where the kind does not say it well.
@@ -49,7 +35,6 @@ impl<S> Setting<S> {
             name,
             documentation,
             kind: Kind::Flag,
-            scope: Scope::Server,
             short: None,
             value_name: None,
             unset: "none",

@@ -1,6 +1,6 @@
 //! The settings of the WSGI part of a server.
 
-use tower_prefork::settings::{Kind, Scope};
+use tower_prefork::settings::Kind;
 
 /// A size without a limit.
 const ANY_SIZE: Kind = Kind::Size(0..=u64::MAX);
@@ -12,30 +12,28 @@ tower_prefork::settings! {
         /// Path at which the application is mounted: its `SCRIPT_NAME`
         pub(super) script_name: String = String::new(), {
             kind: Kind::Text,
-            scope: Scope::Application,
             value_name: Some("PATH"),
         };
 
         /// Maximum size of a request body; the response to a larger one is 413
-        pub(super) max_body: u64 = 1 << 30, { kind: ANY_SIZE, scope: Scope::Application };
+        pub(super) max_body: u64 = 1 << 30, { kind: ANY_SIZE };
 
         /// Maximum size of the temporary files of all responses of a worker; at the limit, threads wait for their
         /// clients
-        pub(super) max_spooled: usize = 1 << 30, { kind: ANY_SIZE, scope: Scope::Application };
+        pub(super) max_spooled: usize = 1 << 30, { kind: ANY_SIZE };
 
         /// Maximum size of the temporary file of one response; at the limit, its thread waits for the client
         pub(super) max_spooled_response: usize = 64 << 20, {
             kind: ANY_SIZE,
-            scope: Scope::Application,
         };
 
         /// Maximum size of the temporary files of all request bodies of a worker; at the limit, the response to a
         /// large request is 503
-        pub(super) max_spooled_bodies: usize = 4 << 30, { kind: ANY_SIZE, scope: Scope::Application };
+        pub(super) max_spooled_bodies: usize = 4 << 30, { kind: ANY_SIZE };
 
         /// Follow PEP 3333 exactly: hop-by-hop header fields, header fields that are not a list of tuples, and a
         /// status without a reason are errors
-        pub(super) strict: bool = false, { kind: Kind::Flag, scope: Scope::Application };
+        pub(super) strict: bool = false, { kind: Kind::Flag };
     }
 }
 
