@@ -4,14 +4,12 @@
 //! carry file descriptors. A process that was started with such a socket finds it as its standard input. When one side
 //! dies, the other reads the end of the stream.
 
-mod channel;
 mod messages;
 mod socket;
 
-pub(crate) use channel::Channel;
 #[cfg(feature = "cli")]
 pub(crate) use messages::announced_config;
 pub(crate) use messages::{
     MARKER, RecycleReason, ToSupervisor, ToWorker, WorkerStats, check_config_size,
 };
-pub(crate) use socket::Socket;
+pub(crate) use socket::{Channel, Socket};

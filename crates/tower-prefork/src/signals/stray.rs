@@ -1,4 +1,4 @@
-//! Signals that have no meaning for a server, and would end the process without a word.
+//! Unexpected signals, which would end the process without a word, and the names of signals.
 
 use std::{
     fs,
@@ -12,7 +12,6 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::signal_name;
 use crate::server_log::WarnLimit;
 
 /// The signals that other processes, or a timer, may send. Those by which the kernel ends a process (a fault, `SIGXCPU`)
@@ -76,6 +75,42 @@ pub(crate) fn ignore_stray_signals(runtime: &Runtime) -> io::Result<()> {
     let _inside = runtime.enter();
     drop(runtime.spawn(StraySignals::catch()?.warn()));
     Ok(())
+}
+
+/// The first of the real-time signals that programs may use.
+const SIGRTMIN: i32 = 34;
+const SIGRTMAX: i32 = 64;
+
+/// The name of a signal, as operators know it.
+pub(crate) fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        16 => "SIGSTKFLT",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        26 => "SIGVTALRM",
+        27 => "SIGPROF",
+        29 => "SIGIO",
+        30 => "SIGPWR",
+        31 => "SIGSYS",
+        SIGRTMIN..=SIGRTMAX => return format!("SIGRTMIN+{}", signal - SIGRTMIN),
+        _ => return format!("signal {signal}"),
+    };
+    name.into()
 }
 
 /// A bit for each signal that is ignored or caught, the first one for number 1.

@@ -145,7 +145,7 @@ fn handle_signals(shutdown: ShutdownHandle, stop_request: StopRequest) -> io::Re
     let runtime = runtime::build(0)?;
     let signals = runtime.block_on(async { Signals::new(stop_request) })?;
     threads::start("signals", move || {
-        runtime.block_on(shutdown.handle_signals(signals))
+        runtime.block_on(shutdown.handle_signals(signals));
     })
 }
 
