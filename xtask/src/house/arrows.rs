@@ -18,7 +18,7 @@ pub(super) struct Order {
     modules: Vec<String>,
 }
 
-/// The lists in the document: blocks fenced by "```modules CRATE", one module a line, its first word.
+/// The lists in the document: fenced blocks of the language `modules CRATE`, one module a line, its first word.
 pub(super) fn orders(document: &str) -> Vec<Order> {
     let mut orders: Vec<Order> = Vec::new();
     let mut is_open = false;

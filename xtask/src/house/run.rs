@@ -26,7 +26,7 @@ pub(crate) fn words() -> Result<(), Failure> {
     let findings = files.iter().filter(is_prose);
     let findings = findings.flat_map(|file| phrases::check(&file.path, &file.text, &list));
     let findings = Exceptions::read()?.apply(findings.collect(), &["word"]);
-    report(&findings, true)
+    report(&findings)
 }
 
 fn has_prose(path: &str) -> bool {
@@ -73,7 +73,7 @@ pub(crate) fn house() -> Result<(), Failure> {
     let kinds = [
         "name", "head", "arrow", "modules", "crate", "package", "path",
     ];
-    report(&Exceptions::read()?.apply(findings, &kinds), true)
+    report(&Exceptions::read()?.apply(findings, &kinds))
 }
 
 /// Whether the file is source: of a crate, or of the Python package.
@@ -88,17 +88,25 @@ fn is_document(file: &&File) -> bool {
     path.ends_with(".md") && path != "CHANGELOG.md" && !path.starts_with("benches/results/")
 }
 
-/// Prints the findings and their counts. Findings are no failure while the tree is being cleaned.
-fn report(findings: &[Finding], only_reports: bool) -> Result<(), Failure> {
+/// Prints the findings and their counts. Any is a failure.
+fn report(findings: &[Finding]) -> Result<(), Failure> {
+    if findings.is_empty() {
+        return Ok(());
+    }
     for finding in findings {
         println!("{finding}");
     }
     print!("{}", counts(findings));
-    if findings.is_empty() || only_reports {
-        return Ok(());
-    }
     Err(Failure(format!(
-        "{} findings; write as they say, or allow one with its reason in xtask/exceptions.txt",
-        findings.len()
+        "{} to correct; an exception needs a reason in xtask/exceptions.txt",
+        plural(findings.len())
     )))
+}
+
+fn plural(count: usize) -> String {
+    if count == 1 {
+        "1 finding".to_owned()
+    } else {
+        format!("{count} findings")
+    }
 }

@@ -32,7 +32,7 @@ pub(super) fn check(krate: &Crate) -> Vec<Finding> {
 }
 
 /// The types that `code` defines, but for the associated types of traits.
-fn definitions<'a>(code: &[Token<'a>]) -> Vec<(&'a str, usize)> {
+pub(super) fn definitions<'a>(code: &[Token<'a>]) -> Vec<(&'a str, usize)> {
     let mut found = Vec::new();
     // For each open bracket: whether it is the body of an `impl` or a trait.
     let mut bodies: Vec<bool> = Vec::new();

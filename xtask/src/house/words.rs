@@ -4,6 +4,8 @@ use std::fs;
 
 use super::finding::Finding;
 use super::prose::{self, Segment};
+use super::source::{code, tokens};
+use super::types;
 use crate::command::{Failure, root};
 
 const FILE: &str = "xtask/words.txt";
@@ -26,7 +28,7 @@ enum Scope {
     Prose,
     /// There, and as a word of a name: `first_answer`, `AnswerBody`.
     Everywhere,
-    /// As the whole name of a type: `Polite`.
+    /// As the name of a type that is defined: `Polite`.
     Name,
 }
 
@@ -79,23 +81,28 @@ fn phrase(line: &str) -> Option<Phrase> {
 
 /// All places of `phrases` in the text of `file`.
 pub(super) fn check(file: &str, text: &str, phrases: &[Phrase]) -> Vec<Finding> {
-    let segments = prose::segments(file, text);
-    let names = prose::names(file, text);
+    let prose = prose::segments(file, text);
+    let names: Vec<_> = prose::names(file, text)
+        .iter()
+        .map(|name| prose::spelled(name.text, name.line))
+        .collect();
+    let tokens = if file.ends_with(".rs") {
+        tokens(text)
+    } else {
+        Vec::new()
+    };
+    let types = types::definitions(&code(&tokens));
     let mut findings = Vec::new();
     for phrase in phrases {
-        let lines = match phrase.scope {
-            Scope::Prose => in_prose(phrase, &segments),
+        let lines: Vec<usize> = match phrase.scope {
+            Scope::Prose => in_prose(phrase, &prose),
             Scope::Everywhere => {
-                let mut lines = in_prose(phrase, &segments);
-                let spelled = names
-                    .iter()
-                    .map(|name| prose::spelled(name.text, name.line));
-                lines.extend(in_prose(phrase, &spelled.collect::<Vec<_>>()));
-                lines
+                let lines = [in_prose(phrase, &prose), in_prose(phrase, &names)];
+                lines.concat()
             }
             Scope::Name => {
-                let same = names.iter().filter(|name| name.text == phrase.text);
-                same.map(|name| name.line).collect()
+                let same = types.iter().filter(|(name, _)| *name == phrase.text);
+                same.map(|(_, line)| *line).collect()
             }
         };
         findings.extend(lines.into_iter().map(|line| phrase.finding(file, line)));
@@ -186,14 +193,16 @@ mod tests {
 
     #[test]
     fn names_are_split_into_words() {
-        let text = "fn first_answer() -> AnswerBody { place(Place) }\nlet answered = \"Place\";";
+        let text = "fn first_answer() -> AnswerBody { place() }\nlet answered = 1;";
         let answer = "word \"answer*\"".to_owned();
-        let expected = [
-            (1, answer.clone()),
-            (1, "word \"Place\"".to_owned()),
-            (2, answer),
-        ];
+        let expected = [(1, answer.clone()), (2, answer)];
         assert_eq!(lines("a.rs", text), expected);
+    }
+
+    #[test]
+    fn a_name_is_rejected_where_the_type_is_defined() {
+        let text = "use a::Place;\nstruct Place;\nenum A { Place }";
+        assert_eq!(lines("a.rs", text), [(2, "word \"Place\"".to_owned())]);
     }
 
     #[test]
