@@ -23,8 +23,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// The same while the worker stops.
 const LINGER_IN_DRAIN: Duration = Duration::from_millis(500);
 
-/// How much of that is thrown away: a client that sends all of a large upload before it looks for an
-/// answer should still see it.
+/// The number of bytes that are discarded meanwhile: a client that sends all of a large upload before it reads the
+/// response should still get it.
 const LINGER_BYTES: usize = 256 << 20;
 
 const BUFFER: usize = 64 << 10;
@@ -46,7 +46,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// Whether the response broke off by itself.
+    /// Whether the response failed on the side of the server.
     pub(super) fn is_failure(&self) -> bool {
         match self {
             Self::Panic => true,

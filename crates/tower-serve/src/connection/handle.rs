@@ -18,10 +18,10 @@ use crate::access_log::Record;
 /// Only the connection's own task locks it, so the lock is never contended. There is one because hyper's parts may move to
 /// another thread together with the task.
 #[derive(Clone, Debug)]
-pub(super) struct ConnectionHandle(Arc<Inner>);
+pub(super) struct ConnectionHandle(Arc<ConnectionCell>);
 
 #[derive(Debug)]
-struct Inner {
+struct ConnectionCell {
     load: Load,
     input: ClientInput,
     runtime: Handle,
@@ -33,7 +33,7 @@ impl ConnectionHandle {
     /// A new connection, of which `input` says whether the client can still send something.
     pub(super) fn new(input: ClientInput, load: Load, first_deadline: Instant) -> Self {
         let entry = Arc::new(ConnectionEntry::new(load.millis(Instant::now())));
-        Self(Arc::new(Inner {
+        Self(Arc::new(ConnectionCell {
             load,
             input,
             runtime: Handle::current(),

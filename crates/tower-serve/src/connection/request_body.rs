@@ -62,9 +62,9 @@ const FORBIDDEN_TRAILERS: [HeaderName; 31] = [
 ///
 /// A body that does not arrive whole ends in a [`std::io::Error`], never as if it were complete. Its kind says why:
 ///
-/// * [`TimedOut`](io::ErrorKind::TimedOut): the client sent nothing for the body time-out;
-/// * [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the client closed the connection;
-/// * [`InvalidData`](io::ErrorKind::InvalidData): the chunked coding is malformed (RFC 9112 section 7.1).
+/// * [`TimedOut`](std::io::ErrorKind::TimedOut): the client sent nothing for the body time-out;
+/// * [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof): the client closed the connection;
+/// * [`InvalidData`](std::io::ErrorKind::InvalidData): the chunked coding is malformed (RFC 9112 section 7.1).
 ///
 /// A service that then fails with any error makes the server respond with 408 in the first case and with 400 in the
 /// others. The connection closes after the response in every case.
@@ -76,7 +76,7 @@ const FORBIDDEN_TRAILERS: [HeaderName; 31] = [
 pub struct RequestBody {
     /// Until the end was seen.
     guard: Option<BodyGuard>,
-    timer: Option<Box<Timer>>,
+    timer: Option<Box<BodyTimer>>,
 }
 
 impl RequestBody {
@@ -100,7 +100,7 @@ impl RequestBody {
         let timer = self.timer.get_or_insert_with(|| {
             // The body may be read on a thread that knows of no runtime.
             let _context = guard.runtime().enter();
-            Box::new(Timer::new(guard.timeout()))
+            Box::new(BodyTimer::new(guard.timeout()))
         });
         ready!(timer.poll_expired(cx));
         self.timer = None;
@@ -174,14 +174,14 @@ fn remove_forbidden(trailers: &mut HeaderMap) {
 }
 
 /// Expires when nothing restarted it for its time.
-struct Timer {
+struct BodyTimer {
     timeout: Duration,
     deadline: Instant,
     // It fires late rather than being moved with every frame.
     sleep: Pin<Box<Sleep>>,
 }
 
-impl Timer {
+impl BodyTimer {
     fn new(timeout: Duration) -> Self {
         let deadline = Instant::now() + timeout;
         Self {

@@ -19,20 +19,20 @@ pin_project! {
     /// The request counts as running until this is dropped, which hyper does at its end.
     pub(super) struct ResponseBody<B> {
         #[pin]
-        content: Content<B>,
+        content: ResponseContent<B>,
         exchange: ExchangeGuard,
     }
 }
 
 pin_project! {
     #[project = ContentProj]
-    enum Content<B> {
+    enum ResponseContent<B> {
         Service { #[pin] body: B, error: Option<BoxError> },
         Server { text: Option<Bytes> },
     }
 }
 
-impl<B: Body> Content<B> {
+impl<B: Body> ResponseContent<B> {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Service { body, error } => error.is_none() && body.is_end_stream(),
@@ -44,14 +44,14 @@ impl<B: Body> Content<B> {
 impl<B> ResponseBody<B> {
     pub(super) fn service(body: B, exchange: ExchangeGuard) -> Self {
         Self {
-            content: Content::Service { body, error: None },
+            content: ResponseContent::Service { body, error: None },
             exchange,
         }
     }
 
     pub(super) fn of_server(text: Bytes, exchange: ExchangeGuard) -> Self {
         Self {
-            content: Content::Server { text: Some(text) },
+            content: ResponseContent::Server { text: Some(text) },
             exchange,
         }
     }
@@ -139,8 +139,8 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Service { body, .. } => body.size_hint(),
-            Content::Server { text } => {
+            ResponseContent::Service { body, .. } => body.size_hint(),
+            ResponseContent::Server { text } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
         }

@@ -13,13 +13,13 @@ use crate::{Http, access_log::Log};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-type Drain = watch::Receiver<Option<Duration>>;
+type DrainSignal = watch::Receiver<Option<Duration>>;
 
 /// What the connections of one server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) http: Http,
-    pub(super) drain: Drain,
+    pub(super) drain: DrainSignal,
     pub(super) load: Load,
     pub(super) access_log: Option<Log>,
     pub(super) readiness: Option<Readiness>,
@@ -34,7 +34,7 @@ impl Shared {
     /// is longer than a year.
     pub(crate) fn new(
         mut http: Http,
-        drain: Drain,
+        drain: DrainSignal,
         load: Load,
         access_log: Option<Log>,
         readiness: Option<Readiness>,
@@ -77,7 +77,10 @@ impl Shared {
 }
 
 /// Waits until connections are to close, or are to in another time than the `known` one.
-pub(super) async fn drained(mut drain: Drain, known: Option<Duration>) -> (Duration, Drain) {
+pub(super) async fn drained(
+    mut drain: DrainSignal,
+    known: Option<Duration>,
+) -> (Duration, DrainSignal) {
     let idle = drain.wait_for(|idle| *idle != known).await;
     if let Ok(Some(idle)) = idle.map(|idle| *idle) {
         return (idle, drain);
@@ -88,13 +91,13 @@ pub(super) async fn drained(mut drain: Drain, known: Option<Duration>) -> (Durat
 
 /// Whether [`drained`] has to be polled, which costs more than this check.
 pub(super) struct DrainCheck {
-    drain: Drain,
+    drain: DrainSignal,
     /// The task that is woken.
     waker: Option<Waker>,
 }
 
 impl DrainCheck {
-    pub(super) fn new(drain: Drain) -> Self {
+    pub(super) fn new(drain: DrainSignal) -> Self {
         Self { drain, waker: None }
     }
 

@@ -44,8 +44,8 @@ pub(super) enum AfterBody {
     Close,
 }
 
-/// Whether the connection takes the first piece of a body that the service does not read. When that is all, the client
-/// has nothing more to send, which hyper does not show.
+/// Whether the connection takes the first piece of a body that the service does not read. If that is the whole body, the
+/// client has nothing more to send, which hyper does not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prefetch {
     /// It does not: the body is large, the client would be asked for it, or the service reads it.
