@@ -120,14 +120,15 @@ where
     type Future = Exchange<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let asks = request.headers().contains_key(header::EXPECT);
-        let (timeout, runtime) = (self.shared.http.body_timeout, self.handle.runtime());
-        let begin = |body| Arc::new(SharedBody::new(body, asks, timeout, runtime.clone()));
-        let has_body = !request.body().is_end_stream();
+        let body_asks = (!request.body().is_end_stream())
+            .then(|| request.headers().contains_key(header::EXPECT));
         let mut body = None;
         // First, so that the rest of a refused body is accounted for.
         let mut request = request.map(|incoming| {
-            body = has_body.then(|| begin(incoming));
+            body = body_asks.map(|asks| {
+                let (timeout, runtime) = (self.shared.http.body_timeout, self.handle.runtime());
+                Arc::new(SharedBody::new(incoming, asks, timeout, runtime.clone()))
+            });
             RequestBody::new(body.clone())
         });
         let is_http10 = request.version() < Version::HTTP_11;

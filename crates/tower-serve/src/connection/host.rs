@@ -18,15 +18,15 @@ pub(super) fn is_valid(value: &[u8]) -> bool {
 
 /// Where the registered name that `value` begins with ends; an IPv4 address is one, too.
 fn end_of_name(value: &[u8]) -> usize {
+    let is_in_name = |byte: &&u8| IN_NAME[usize::from(**byte)];
     let mut end = 0;
-    while let Some(byte) = value.get(end) {
-        end += match byte {
-            byte if IN_NAME[usize::from(*byte)] => 1,
-            b'%' if is_escaped(&value[end..]) => 3,
-            _ => break,
+    loop {
+        end += value[end..].iter().take_while(is_in_name).count();
+        if !is_escaped(&value[end..]) {
+            return end;
         }
+        end += 3;
     }
-    end
 }
 
 fn is_escaped(value: &[u8]) -> bool {

@@ -44,6 +44,7 @@ struct Counters {
 
 impl Load {
     /// Counters at zero. [`enough`](Self::enough) resolves after `limit` requests; 0 is no limit.
+    #[must_use]
     pub fn new(limit: u64) -> Self {
         Self(Arc::new(Counters {
             connections: AtomicUsize::new(0),
@@ -62,16 +63,19 @@ impl Load {
     }
 
     /// The open connections.
+    #[must_use]
     pub fn connections(&self) -> usize {
         self.0.connections.load(Relaxed)
     }
 
     /// The requests since the start.
+    #[must_use]
     pub fn total(&self) -> u64 {
         self.0.began.load(Relaxed)
     }
 
     /// The running requests: from the call of the service to the end of the response body.
+    #[must_use]
     pub fn requests(&self) -> usize {
         // In this order: one that begins and ends in between is not counted twice.
         let ended = self.0.ended.load(Relaxed);
@@ -79,6 +83,7 @@ impl Load {
     }
 
     /// The running requests, connections that have not sent their first request yet, and threads that are lost.
+    #[must_use]
     pub fn busy(&self) -> usize {
         self.requests() + self.0.fresh.load(Relaxed) + self.lost()
     }
@@ -107,11 +112,13 @@ impl Load {
     }
 
     /// Sets the number of threads with jobs whose response is not waited for. Returns whether it was lower before.
+    #[must_use]
     pub fn set_lost(&self, threads: usize) -> bool {
         self.0.lost.swap(threads, Relaxed) < threads
     }
 
     /// The number of threads with jobs whose response is not waited for.
+    #[must_use]
     pub fn lost(&self) -> usize {
         self.0.lost.load(Relaxed)
     }
@@ -145,6 +152,7 @@ impl Load {
 
     /// Makes room for new connections: closes up to `places` idle ones, and returns how many. If none is idle, the next
     /// response is the last on its connection.
+    #[must_use]
     pub fn make_room(&self, places: usize) -> usize {
         let closed = self.0.table.close_idle(places, self.millis(Instant::now()));
         if closed == 0 && !self.has_surplus() {

@@ -118,7 +118,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let Some(guard) = &this.guard else {
+        let Some(guard) = &mut this.guard else {
             return Poll::Ready(None);
         };
         let Poll::Ready(event) = guard.poll_event(cx) else {

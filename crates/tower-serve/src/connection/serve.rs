@@ -120,6 +120,10 @@ struct Connection<IO: 'static, S: HttpService> {
     shared: Arc<Shared>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "in a box, an idle connection would be an allocation more, and an active one a jump"
+)]
 enum State<IO: 'static, S: HttpService> {
     /// The client sends requests, or is about to.
     Active(Protocol<IO, S>),

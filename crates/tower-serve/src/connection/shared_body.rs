@@ -141,14 +141,16 @@ impl SharedBody {
         self.is_chunked && self.after() != Some(AfterBody::NextRequest)
     }
 
-    /// Whether its reader is done. Otherwise `waker` is woken when it is.
-    pub(super) fn poll_done(&self, waker: &Waker) -> bool {
+    /// What its reader has left it in, and what may follow it, if the reader is done. Otherwise `waker` is woken when it is.
+    pub(super) fn poll_done(&self, waker: &Waker) -> Option<(BodyState, AfterBody)> {
         let mut inner = self.lock();
-        let is_done = inner.after.is_some();
-        if !is_done {
-            inner.wake_when_done(waker);
+        match inner.after {
+            Some(after) => Some((inner.state, after)),
+            None => {
+                inner.wake_when_done(waker);
+                None
+            }
         }
-        is_done
     }
 
     /// Whether the client has nothing more to send of it. Otherwise `waker` is woken when the reader is done.
@@ -274,30 +276,58 @@ pub(super) enum BodyEvent {
 
 /// A request's body that its reader has not seen the end of.
 #[derive(Debug)]
-pub(super) struct BodyGuard(Arc<SharedBody>);
+pub(super) struct BodyGuard {
+    body: Arc<SharedBody>,
+    is_done: bool,
+}
 
 impl BodyGuard {
     pub(super) fn new(body: Arc<SharedBody>) -> Self {
-        Self(body)
+        let is_done = false;
+        Self { body, is_done }
     }
 
     pub(super) fn timeout(&self) -> Duration {
-        self.0.timeout
+        self.body.timeout
     }
 
     /// The event loop of the connection.
     pub(super) fn runtime(&self) -> &Handle {
-        &self.0.runtime
+        &self.body.runtime
     }
 
     /// Bytes that were not given yet, if that is known.
     pub(super) fn rest(&self) -> Option<u64> {
-        self.0.lock().rest()
+        self.body.lock().rest()
     }
 
     /// Waits for more of the body. After its end, or an error, the guard has nothing more to do.
-    pub(super) fn poll_event(&self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
-        let mut inner = self.0.lock();
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
+        let event = self.body.poll_event(cx);
+        self.is_done = match &event {
+            Poll::Pending => false,
+            Poll::Ready(BodyEvent::Data { is_last, .. }) => *is_last,
+            Poll::Ready(_) => true,
+        };
+        event
+    }
+
+    /// The client has not sent more in time.
+    pub(super) fn time_out(mut self) -> io::Error {
+        self.is_done = true;
+        let mut inner = self.body.lock();
+        inner.finish(BodyState::TimedOut, AfterBody::Close);
+        let timeout = self.body.timeout;
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("the request body timed out: the client sent nothing of it for {timeout:?}"),
+        )
+    }
+}
+
+impl SharedBody {
+    fn poll_event(&self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
+        let mut inner = self.lock();
         let inner = &mut *inner;
         inner.prefetch = Prefetch::Never;
         let polled = match (inner.prefetched.take(), &mut inner.incoming) {
@@ -341,26 +371,15 @@ impl BodyGuard {
             },
         )
     }
-
-    /// The client has not sent more in time.
-    pub(super) fn time_out(self) -> io::Error {
-        let mut inner = self.0.lock();
-        inner.finish(BodyState::TimedOut, AfterBody::Close);
-        let timeout = self.0.timeout;
-        io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("the request body timed out: the client sent nothing of it for {timeout:?}"),
-        )
-    }
 }
 
 /// The reader wants no more.
 impl Drop for BodyGuard {
     fn drop(&mut self) {
-        let mut inner = self.0.lock();
-        if inner.after.is_some() {
+        if self.is_done {
             return;
         }
+        let mut inner = self.body.lock();
         // hyper may yet find the end of a chunked one, but then trailers before it are missed.
         let after = match inner.rest().is_some_and(|rest| rest <= SMALL) {
             true => AfterBody::NextRequest,

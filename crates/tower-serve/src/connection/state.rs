@@ -178,13 +178,16 @@ impl ConnectionState {
         if self.exchanges != 0 {
             return true;
         }
-        let mut is_busy = self
-            .body
-            .as_ref()
-            .is_some_and(|body| !body.poll_done(waker));
+        let mut is_busy = false;
+        match self.body.as_ref().map(|body| body.poll_done(waker)) {
+            Some(None) => is_busy = true,
+            // Nothing is to be remembered of it.
+            Some(Some((BodyState::Complete, AfterBody::NextRequest))) => self.body = None,
+            Some(Some(_)) | None => {}
+        }
         if !self.earlier_bodies.is_empty() {
             for body in mem::take(&mut self.earlier_bodies) {
-                if body.poll_done(waker) {
+                if body.poll_done(waker).is_some() {
                     self.settle(&body);
                 } else {
                     is_busy = true;

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_worker_with_a_stuck_thread_accepts_few_and_late() {
         let load = Load::new(0);
-        load.set_lost(1);
+        assert!(load.set_lost(1));
         assert_eq!(AcceptBackoff::new(&load, 99), DEGRADED);
     }
 }
