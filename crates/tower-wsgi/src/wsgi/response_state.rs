@@ -242,3 +242,69 @@ impl ResponseState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(length: Option<&str>) -> Result<Head, StartError> {
+        Head::parse(
+            b"200 OK",
+            length.map(|length| ("content-length", length)).into_iter(),
+        )
+    }
+
+    fn buffering(length: Option<&str>, is_head: bool) -> ResponseState {
+        ResponseState::buffering(head(length).unwrap(), is_head)
+    }
+
+    #[test]
+    fn only_the_first_start_counts_also_when_it_fails() {
+        let mut state = ResponseState::new();
+        let failed = Head::parse(b"no status", [("x", "y")]);
+        assert!(matches!(state.start(failed), Err(StartError::Status(_))));
+        assert_eq!(state.start(head(None)), Err(StartError::CalledTwice));
+        assert!(matches!(state.begin(false), Beginning::NotStarted));
+        assert_eq!(state.restart(head(None)), Ok(true));
+        assert!(matches!(state.begin(false), Beginning::Head { .. }));
+        assert_eq!(state.restart(head(None)), Ok(false), "it is sent");
+    }
+
+    #[test]
+    fn a_failed_start_leaves_nothing_to_write_to() {
+        let mut state = ResponseState::new();
+        state.start(head(None)).unwrap();
+        state.refuse();
+        let error = state.take_head_to_write().unwrap_err();
+        assert!(error.to_string().contains("start_response has failed"));
+        state.restart(head(None)).unwrap();
+        assert!(state.take_head_to_write().unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_buffered_is_within_the_length_and_the_limit() {
+        let mut state = buffering(Some("3"), false);
+        assert_eq!(state.buffer(Bytes::from("ab")).unwrap(), None);
+        assert_eq!(state.buffer(Bytes::from("cd")).unwrap(), Some(Truncated));
+        assert_eq!(state.take_buffered().unwrap(), "abc");
+        assert!(state.take_buffered().is_none());
+
+        let mut state = buffering(None, false);
+        state.buffer(vec![0; MAX_BUFFERED].into()).unwrap();
+        assert!(state.buffer(Bytes::from("x")).is_err());
+
+        let mut state = buffering(None, true);
+        assert_eq!(state.buffer(Bytes::from("ab")).unwrap(), None);
+        assert!(state.take_buffered().is_none(), "a HEAD has no body");
+    }
+
+    #[test]
+    fn nothing_is_written_after_the_end() {
+        let mut state = buffering(None, false);
+        state.finish().unwrap();
+        let error = state.buffer(Bytes::from("x")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(state.take_head_to_write().unwrap().is_none());
+        assert!(matches!(state.begin(false), Beginning::NotStarted));
+    }
+}
