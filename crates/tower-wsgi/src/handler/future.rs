@@ -94,11 +94,10 @@ impl<Fut> ResponseFuture<Fut> {
         edits: Option<ResponseEdits>,
         future: Fut,
     ) -> Self {
-        let stage = Stage::Calling { future };
         Self {
             context,
             edits,
-            stage,
+            stage: Stage::Calling { future },
         }
     }
 
@@ -107,22 +106,20 @@ impl<Fut> ResponseFuture<Fut> {
         edits: Option<ResponseEdits>,
         response: Response<Body>,
     ) -> Self {
-        let stage = Stage::Responded {
-            response: Some(response),
-        };
         Self {
             context,
             edits,
-            stage,
+            stage: Stage::Responded {
+                response: Some(response),
+            },
         }
     }
 
     pub(super) fn waiting(context: RequestContext, future: EditFuture<'static>) -> Self {
-        let stage = Stage::Waiting { future };
         Self {
             context,
             edits: None,
-            stage,
+            stage: Stage::Waiting { future },
         }
     }
 }

@@ -21,7 +21,8 @@ pub struct ResponseBody<C>(Kind<C>);
 enum Kind<C> {
     /// No code of the application is left to run.
     Plain(Body),
-    Chunks(Chunks<C>),
+    /// Boxed, so that a response with a plain body, as most are, is small when it is moved.
+    Chunks(Box<Chunks<C>>),
 }
 
 impl<C> ResponseBody<C> {
@@ -30,7 +31,7 @@ impl<C> ResponseBody<C> {
     }
 
     pub(super) fn chunks(chunks: Chunks<C>) -> Self {
-        Self(Kind::Chunks(chunks))
+        Self(Kind::Chunks(Box::new(chunks)))
     }
 }
 

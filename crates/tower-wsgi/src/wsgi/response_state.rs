@@ -237,7 +237,10 @@ impl ResponseState {
 
     /// Ends the response where it is: a body that is being written breaks off.
     pub(super) fn abort(&mut self) {
-        if let Self::Streaming { writer, .. } = mem::replace(self, Self::Ended) {
+        if !matches!(self, Self::Streaming { .. }) {
+            // Not replaced: the state is large, and this is the path of most responses.
+            *self = Self::Ended;
+        } else if let Self::Streaming { writer, .. } = mem::replace(self, Self::Ended) {
             writer.fail("the application did not finish the response".into());
         }
     }
