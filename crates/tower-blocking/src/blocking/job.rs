@@ -38,11 +38,23 @@ pub(super) struct StartedJob {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RequestInfo {
     pub(super) method: Method,
-    target: Option<PathAndQuery>,
-    /// In the place of the path, if there is no request.
-    function: &'static str,
+    target: JobTarget,
     /// If the server provides it.
     client: Option<ClientInput>,
+}
+
+/// What a job is for. As large as a path alone, since jobs are moved.
+#[derive(Clone, Debug)]
+enum JobTarget {
+    Path(PathAndQuery),
+    /// The name of the function of a job that is for no request.
+    Function(&'static str),
+}
+
+impl Default for JobTarget {
+    fn default() -> Self {
+        Self::Function("")
+    }
 }
 
 impl RequestInfo {
@@ -51,8 +63,10 @@ impl RequestInfo {
         let connection = request.extensions().get::<ConnectInfo>();
         Self {
             method: request.method().clone(),
-            target: request.uri().path_and_query().cloned(),
-            function: "",
+            target: match request.uri().path_and_query() {
+                Some(target) => JobTarget::Path(target.clone()),
+                None => JobTarget::default(),
+            },
             client: connection.map(|connection| connection.input().clone()),
         }
     }
@@ -60,7 +74,7 @@ impl RequestInfo {
     /// A job that is for no request is known by the name of its function.
     pub(super) fn of_function<F>() -> Self {
         Self {
-            function: type_name::<F>(),
+            target: JobTarget::Function(type_name::<F>()),
             ..Self::default()
         }
     }
@@ -76,9 +90,10 @@ impl RequestInfo {
     }
 
     pub(super) fn path(&self) -> &str {
-        self.target
-            .as_ref()
-            .map_or(self.function, PathAndQuery::path)
+        match &self.target {
+            JobTarget::Path(target) => target.path(),
+            JobTarget::Function(name) => name,
+        }
     }
 }
 
@@ -123,5 +138,15 @@ impl Drop for Ticket {
         if idle {
             shared.idle.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_no_larger_than_a_path() {
+        assert_eq!(size_of::<JobTarget>(), size_of::<Option<PathAndQuery>>());
     }
 }
