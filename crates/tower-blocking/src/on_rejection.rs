@@ -9,7 +9,8 @@ use crate::{Body, BoxError, Rejection};
 
 /// The hook of a layer that makes the response to a rejection.
 #[derive(Clone, Default)]
-pub(crate) struct OnRejection(Option<Arc<Respond>>);
+// One pointer, as services and futures that hold it are moved.
+pub(crate) struct OnRejection(Option<Arc<Box<Respond>>>);
 
 type Respond = dyn Fn(Rejection) -> Response<Body> + Send + Sync;
 
@@ -20,9 +21,9 @@ impl OnRejection {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self(Some(Arc::new(move |rejection| {
+        Self(Some(Arc::new(Box::new(move |rejection| {
             respond(rejection).map(Body::new)
-        })))
+        }))))
     }
 
     pub(crate) fn respond(&self, rejection: Rejection) -> Response<Body> {

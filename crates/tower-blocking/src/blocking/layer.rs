@@ -5,6 +5,7 @@ use std::{
     fmt,
     ops::ControlFlow,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -178,7 +179,7 @@ impl<S> Layer<S> for BlockingLayer {
     fn layer(&self, inner: S) -> Self::Service {
         Blocking {
             inner,
-            settings: self.settings.clone(),
+            settings: Arc::new(self.settings.clone()),
         }
     }
 }
@@ -187,7 +188,8 @@ impl<S> Layer<S> for BlockingLayer {
 #[derive(Clone, Debug)]
 pub struct Blocking<S> {
     inner: S,
-    settings: BlockingSettings,
+    // One pointer, since services are cloned and moved.
+    settings: Arc<BlockingSettings>,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Blocking<S>

@@ -19,7 +19,7 @@ use http_body_util::BodyExt as _;
 use super::{
     BlockingPool,
     block_on::block_on,
-    job::{Job, RequestInfo, Ticket, Work},
+    job::{Job, RequestInfo, Ticket},
     pipe::{PipeBudget, pipe},
     reply::{EarlyReply, EarlyResponse, ReplyReceiver, ReplySender, ReplySlot, reply},
 };
@@ -60,19 +60,19 @@ impl BlockingPool {
     {
         let request = RequestInfo::of_function::<F>();
         let span = tracing::Span::current();
-        submit(self, request, |sender| {
-            Box::new(move |admission| {
-                let Some(sender) = admit(sender, admission) else {
-                    return;
-                };
-                let function = || span.in_scope(function);
-                let reply = match catch_unwind(AssertUnwindSafe(function)) {
-                    Ok(output) => Reply::Output(output),
-                    Err(panic) => Reply::Panic(panic),
-                };
-                send_or_log(&sender, reply);
-            })
-        })
+        let (sender, receiver) = reply(self.pipe_budget());
+        let work = Box::new(move |admission| {
+            let Some(sender) = admit(sender, admission) else {
+                return;
+            };
+            let function = || span.in_scope(function);
+            let reply = match catch_unwind(AssertUnwindSafe(function)) {
+                Ok(output) => Reply::Output(output),
+                Err(panic) => Reply::Panic(panic),
+            };
+            send_or_log(&sender, reply);
+        });
+        submit(self, Job { request, work }, receiver)
     }
 }
 
@@ -94,45 +94,39 @@ where
     E: Send + 'static,
 {
     let span = tracing::Span::current();
-    let job = submit(pool, request, |sender| {
-        Box::new(move |admission| {
-            let Some(sender) = admit(sender, admission) else {
-                return;
-            };
-            span.in_scope(|| {
-                let send = |outcome| sender.send(Reply::Output(outcome));
-                let early = || EarlyResponse::new(sender.slot());
-                match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work(&early))))) {
-                    Ok(Ok(ControlFlow::Break(response))) => {
-                        send_response(response, sender.budget(), |response| {
-                            send(Ok(ControlFlow::Break(response)))
-                        });
-                    }
-                    Ok(Ok(ControlFlow::Continue(request))) => {
-                        send(Ok(ControlFlow::Continue(request)));
-                    }
-                    Ok(Err(error)) => {
-                        send(Err(error));
-                    }
-                    Err(panic) => send_or_log(&sender, Reply::Panic(panic)),
+    let (sender, receiver) = reply(pool.pipe_budget());
+    let work = Box::new(move |admission| {
+        let Some(sender) = admit(sender, admission) else {
+            return;
+        };
+        span.in_scope(|| {
+            let send = |outcome| sender.send(Reply::Output(outcome));
+            let early = || EarlyResponse::new(sender.slot());
+            match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work(&early))))) {
+                Ok(Ok(ControlFlow::Break(response))) => {
+                    send_response(response, sender.budget(), |response| {
+                        send(Ok(ControlFlow::Break(response)))
+                    });
                 }
-            });
-        })
+                Ok(Ok(ControlFlow::Continue(request))) => {
+                    send(Ok(ControlFlow::Continue(request)));
+                }
+                Ok(Err(error)) => {
+                    send(Err(error));
+                }
+                Err(panic) => send_or_log(&sender, Reply::Panic(panic)),
+            }
+        });
     });
+    let job = submit(pool, Job { request, work }, receiver);
     RequestFuture {
         job,
         on_rejection: OnRejection::default(),
     }
 }
 
-fn submit<T>(
-    pool: &BlockingPool,
-    request: RequestInfo,
-    work: impl FnOnce(ReplySender<Reply<T>>) -> Work,
-) -> JobFuture<T> {
-    let (sender, receiver) = reply(pool.pipe_budget());
-    let work = work(sender);
-    let state = match pool.submit(Job { request, work }) {
+fn submit<T>(pool: &BlockingPool, job: Job, receiver: ReplyReceiver<Reply<T>>) -> JobFuture<T> {
+    let state = match pool.submit(job) {
         Ok(ticket) => JobState::Submitted(receiver, ticket),
         Err((_, rejection)) => JobState::Refused(rejection),
     };
@@ -182,25 +176,29 @@ enum JobState<T> {
     Refused(Rejection),
 }
 
+impl<T> JobFuture<T> {
+    fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<Reply<T>> {
+        match &mut self.state {
+            JobState::Submitted(receiver, ticket) => {
+                let reply = ready!(receiver.poll(cx));
+                ticket.done();
+                // Without a reply, the job was dropped with its runtime.
+                Poll::Ready(reply.unwrap_or(Reply::Refused(Rejection::Draining)))
+            }
+            JobState::Refused(rejection) => Poll::Ready(Reply::Refused(*rejection)),
+        }
+    }
+}
+
 impl<T> Future for JobFuture<T> {
     type Output = Result<T, Rejection>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = match &mut self.state {
-            JobState::Submitted(receiver, ticket) => {
-                let reply = ready!(receiver.poll(cx));
-                ticket.done();
-                reply
-            }
-            JobState::Refused(rejection) => Some(Reply::Refused(*rejection)),
-        };
-        Poll::Ready(match reply {
-            Some(Reply::Output(output)) => Ok(output),
-            Some(Reply::Panic(panic)) => resume_unwind(panic),
-            Some(Reply::Refused(rejection)) => Err(rejection),
-            // The job was dropped with its runtime.
-            None => Err(Rejection::Draining),
-        })
+        match ready!(self.poll_reply(cx)) {
+            Reply::Output(output) => Poll::Ready(Ok(output)),
+            Reply::Panic(panic) => resume_unwind(panic),
+            Reply::Refused(rejection) => Poll::Ready(Err(rejection)),
+        }
     }
 }
 
@@ -227,11 +225,14 @@ impl<P, E> Future for RequestFuture<P, E> {
     type Output = Outcome<P, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = ready!(Pin::new(&mut self.job).poll(cx));
-        Poll::Ready(outcome.unwrap_or_else(|rejection| {
-            let response = self.on_rejection.respond(rejection);
-            Ok(ControlFlow::Break(response))
-        }))
+        match ready!(self.job.poll_reply(cx)) {
+            Reply::Output(outcome) => Poll::Ready(outcome),
+            Reply::Panic(panic) => resume_unwind(panic),
+            Reply::Refused(rejection) => {
+                let response = self.on_rejection.respond(rejection);
+                Poll::Ready(Ok(ControlFlow::Break(response)))
+            }
+        }
     }
 }
 
