@@ -46,7 +46,6 @@ impl PythonApp {
     }
 
     /// Settings for an application.
-    #[must_use]
     pub fn builder() -> PythonAppBuilder {
         PythonAppBuilder::default()
     }
