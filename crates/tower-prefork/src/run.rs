@@ -166,3 +166,26 @@ impl Server {
         Supervisor::new().server(self).try_run()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[test]
+    fn invalid_settings_are_an_error_that_is_returned() {
+        let error = Supervisor::new().try_run().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no server; add one with Supervisor::server"
+        );
+        assert!(error.is_config() && !error.is_in_worker());
+
+        let server = Server::new("shop").bind("nowhere");
+        let server = server.service(|_| async { Ok::<_, Infallible>(axum::Router::new()) });
+        let error = server.try_run().unwrap_err();
+        assert!(error.is_config(), "{error}");
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
+}
