@@ -108,8 +108,8 @@ def test_the_help_has_the_defaults_of_the_command(capfd: pytest.CaptureFixture[s
     shown = " ".join(capfd.readouterr().out.split())
     for text in [
         "[default: 5]",
-        "[default: 127.0.0.1:8000, or 0.0.0.0:$PORT where PORT is set]",
-        "[default: auto, or $WEB_CONCURRENCY where that is set]",
+        "[default: 127.0.0.1:8000, or 0.0.0.0:$PORT if PORT is set]",
+        "[default: auto, or $WEB_CONCURRENCY if that is set]",
         "HOST:PORT, [IPV6]:PORT, :PORT",
         "[env: TOWER_WSGI_MAX_BODY=]",
     ]:
