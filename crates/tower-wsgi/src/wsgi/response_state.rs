@@ -251,10 +251,7 @@ mod tests {
     use super::*;
 
     fn head(length: Option<&str>) -> Result<Head, StartError> {
-        Head::parse(
-            b"200 OK",
-            length.map(|length| ("content-length", length)).into_iter(),
-        )
+        Head::parse(b"200 OK", length.map(|length| ("content-length", length)))
     }
 
     fn buffering(length: Option<&str>, is_head: bool) -> ResponseState {
