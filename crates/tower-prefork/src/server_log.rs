@@ -193,7 +193,7 @@ impl ProcessLog {
         } else if let Some(writer) = &self.writer {
             writer.add(|lines| lines.extend_from_slice(bytes));
             if SERVING.load(Relaxed) == 0 {
-                writer.flush_within(LAST_LINES);
+                let _ = writer.flush_within(LAST_LINES);
             }
         } else if self.has_room() {
             self.write_now(bytes);
@@ -204,7 +204,7 @@ impl ProcessLog {
         if std::process::id() == self.pid
             && let Some(writer) = &self.writer
         {
-            writer.flush_within(LAST_LINES);
+            let _ = writer.flush_within(LAST_LINES);
         }
     }
 

@@ -14,6 +14,7 @@ pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()>
 }
 
 /// Why a thread or process could not be started, and what to do.
+#[must_use]
 pub fn refused(what: &str, error: &io::Error) -> String {
     if error.raw_os_error() == Some(Errno::AGAIN.raw_os_error()) {
         return format!(

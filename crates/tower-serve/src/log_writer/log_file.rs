@@ -38,6 +38,7 @@ pub struct LogFile {
 
 impl LogFile {
     /// Opens the file. If that fails, [`write`](Self::write) tries again.
+    #[must_use]
     pub fn new(target: Target) -> Self {
         let sink = target.open().ok();
         Self {
@@ -47,6 +48,7 @@ impl LogFile {
     }
 
     /// Opens the file when there is something to write.
+    #[must_use]
     pub fn later(target: Target) -> Self {
         Self {
             target,
@@ -65,6 +67,7 @@ impl LogFile {
     }
 
     /// Whether a write of any length stays in one piece.
+    #[must_use]
     pub fn is_regular(&self) -> bool {
         let file_type = self.sink.as_ref().and_then(|sink| sink.file_type().ok());
         file_type == Some(FileType::RegularFile)

@@ -32,6 +32,7 @@ enum Destination {
 
 impl Target {
     /// `-` is standard output.
+    #[must_use]
     pub fn access_log(path: &Path) -> Self {
         Self {
             name: "access log",
@@ -40,6 +41,7 @@ impl Target {
     }
 
     /// `-` is standard error.
+    #[must_use]
     pub fn server_log(path: &Path) -> Self {
         Self {
             name: SERVER_LOG,
@@ -48,6 +50,7 @@ impl Target {
     }
 
     /// Standard output, for text that the application prints.
+    #[must_use]
     pub fn stdout() -> Self {
         Self {
             name: "standard output",
@@ -56,6 +59,7 @@ impl Target {
     }
 
     /// Standard error.
+    #[must_use]
     pub fn stderr() -> Self {
         Self {
             name: SERVER_LOG,
@@ -64,11 +68,13 @@ impl Target {
     }
 
     /// Whether it is standard output.
+    #[must_use]
     pub fn is_stdout(&self) -> bool {
         self.destination == Destination::Stdout
     }
 
     /// Whether it is standard error.
+    #[must_use]
     pub fn is_stderr(&self) -> bool {
         self.destination == Destination::Stderr
     }

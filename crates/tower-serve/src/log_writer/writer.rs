@@ -54,11 +54,13 @@ impl LineWriter {
 
     /// Waits until the lines that were added are written, and returns whether they are. After a log has taken nothing
     /// for this time, the next call does not wait until it takes something again.
+    #[must_use]
     pub fn flush_within(&self, time: Duration) -> bool {
         self.0.flush_within(time)
     }
 
     /// Ends the log: waits until the last line is written, and returns whether it is.
+    #[must_use]
     pub fn close_within(&self, time: Duration) -> bool {
         self.0.close();
         self.0.finishes_within(time)
