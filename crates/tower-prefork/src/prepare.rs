@@ -51,7 +51,7 @@ pub(crate) fn bind(
 
 /// Checks that the settings of a server fit into the message to its workers.
 fn check_size(resolved: &ResolvedConfig) -> Result<(), String> {
-    check_config_size(resolved.server(), resolved.config.to_message()?)
+    check_config_size(resolved.server(), resolved.config.to_message())
 }
 
 /// Opens the log files of a server again, in this process. If the workers run as another user, it is made the owner of the

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 #[cfg(feature = "tls")]
 use serde_json::json;
 use serde_json::{Map, Value as Json};
@@ -22,30 +21,28 @@ const OWN: &str = "own";
 #[cfg(feature = "tls")]
 const PEM: &str = "tls_pem";
 
-/// The settings of a worker in a message.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-struct WireConfig(Map<String, Json>);
-
-impl From<&Config> for WireConfig {
-    fn from(config: &Config) -> Self {
+impl Config {
+    /// The settings in a message to a worker.
+    pub(crate) fn to_message(&self) -> Json {
         let mut wire = Map::new();
-        encode_all(config, &mut wire);
-        encode_all(&*config.program, &mut wire);
-        if !config.own.is_empty() {
-            let own = config.own.clone();
+        encode_all(self, &mut wire);
+        encode_all(&*self.program, &mut wire);
+        if !self.own.is_empty() {
+            let own = self.own.clone();
             wire.insert(OWN.into(), Json::Object(own.into_iter().collect()));
         }
         #[cfg(feature = "tls")]
-        if let Some((certificate, key)) = config.tls.as_ref().and_then(Tls::contents) {
+        if let Some((certificate, key)) = self.tls.as_ref().and_then(Tls::contents) {
             wire.insert(PEM.into(), json!([certificate, key]));
         }
-        Self(wire)
+        Json::Object(wire)
     }
-}
 
-impl From<WireConfig> for Config {
-    fn from(WireConfig(mut wire): WireConfig) -> Self {
+    /// The settings in a message of the supervisor.
+    pub(crate) fn from_message(message: Json) -> Result<Self, &'static str> {
+        let Json::Object(mut wire) = message else {
+            return Err("the settings in the supervisor's message are no JSON object");
+        };
         let mut config = Self::default();
         decode_all(&wire, &mut config);
         let mut program = ProgramConfig::default();
@@ -60,20 +57,7 @@ impl From<WireConfig> for Config {
         {
             tls.set_contents(certificate, key);
         }
-        config
-    }
-}
-
-impl Config {
-    /// The settings in a message to a worker. The error is a sentence for the operator.
-    pub(crate) fn to_message(&self) -> Result<Json, String> {
-        serde_json::to_value(WireConfig::from(self))
-            .map_err(|error| format!("cannot send the settings to a worker: {error}"))
-    }
-
-    /// The settings in a message of the supervisor.
-    pub(crate) fn from_message(message: Json) -> Result<Self, serde_json::Error> {
-        serde_json::from_value::<WireConfig>(message).map(Self::from)
+        Ok(config)
     }
 }
 
@@ -129,13 +113,15 @@ fn raw_value(json: &Json) -> RawValue {
 mod tests {
     use std::time::Duration;
 
+    use serde_json::json;
+
     use super::*;
     use crate::{AccessLog, AccessLogFormat, Workers};
 
     /// What a worker gets of the settings of its supervisor.
     fn sent(config: &Config) -> Config {
-        let text = serde_json::to_string(&WireConfig::from(config)).unwrap();
-        serde_json::from_str::<WireConfig>(&text).unwrap().into()
+        let text = config.to_message().to_string();
+        Config::from_message(text.parse().unwrap()).unwrap()
     }
 
     fn values<S: Settings>(settings: &S) -> Vec<(&'static str, Option<Value>)> {
@@ -173,8 +159,7 @@ mod tests {
 
     #[test]
     fn a_supervisor_of_another_version_knows_other_settings() {
-        let wire: WireConfig = serde_json::from_str(r#"{"max_headers":7,"new":1}"#).unwrap();
-        let config = Config::from(wire);
+        let config = Config::from_message(json!({"max_headers": 7, "new": 1})).unwrap();
         assert_eq!(config.http.max_headers, 7);
         assert_eq!(config.backlog, Config::default().backlog);
     }

@@ -71,7 +71,7 @@ impl Process {
         let start = ToWorker::Start {
             server: server.name.clone(),
             slot,
-            config: setup.config.to_message().map_err(io::Error::other)?,
+            config: setup.config.to_message(),
             passed: passed_bits(&bound.listeners),
         };
         let fds: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
