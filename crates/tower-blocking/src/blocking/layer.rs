@@ -30,11 +30,6 @@ use crate::{Body, BoxError, Rejection, on_rejection::OnRejection};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BlockingLayer {
-    settings: BlockingSettings,
-}
-
-#[derive(Clone, Debug)]
-struct BlockingSettings {
     pool: BlockingPool,
     request_bodies: RequestBodies,
     on_rejection: OnRejection,
@@ -58,11 +53,9 @@ impl BlockingLayer {
     /// [`streaming`](Self::streaming) allows it.
     pub fn new(pool: &BlockingPool) -> Self {
         Self {
-            settings: BlockingSettings {
-                pool: pool.clone(),
-                request_bodies: RequestBodies::Arrived,
-                on_rejection: OnRejection::default(),
-            },
+            pool: pool.clone(),
+            request_bodies: RequestBodies::Arrived,
+            on_rejection: OnRejection::default(),
         }
     }
 
@@ -72,7 +65,7 @@ impl BlockingLayer {
     /// be trusted.
     pub fn streaming(pool: &BlockingPool) -> Self {
         let mut layer = Self::new(pool);
-        layer.settings.request_bodies = RequestBodies::Streaming;
+        layer.request_bodies = RequestBodies::Streaming;
         layer
     }
 
@@ -98,7 +91,7 @@ impl BlockingLayer {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.settings.on_rejection = OnRejection::new(respond);
+        self.on_rejection = OnRejection::new(respond);
         self
     }
 }
@@ -110,25 +103,9 @@ impl From<&BlockingPool> for BlockingLayer {
 }
 
 impl BlockingLayer {
-    /// Runs a request on the pool with the settings of this layer, for `tower-wsgi`.
+    /// Runs a request on the pool: its work, its future, and its response body. `tower-wsgi` uses it, too.
     #[doc(hidden)]
     pub fn run<B, F, Fut, R, P, E>(&self, request: Request<B>, work: F) -> RequestFuture<P, E>
-    where
-        B: http_body::Body + Send + 'static,
-        F: FnOnce(Request<B>, &dyn Fn() -> EarlyResponse) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<ControlFlow<Response<R>, P>, E>>,
-        R: http_body::Body,
-        R::Error: Into<BoxError>,
-        P: Send + 'static,
-        E: Send + 'static,
-    {
-        self.settings.run(request, work)
-    }
-}
-
-impl BlockingSettings {
-    /// Runs a request on the pool: its work, its future, and its response body.
-    fn run<B, F, Fut, R, P, E>(&self, request: Request<B>, work: F) -> RequestFuture<P, E>
     where
         B: http_body::Body + Send + 'static,
         F: FnOnce(Request<B>, &dyn Fn() -> EarlyResponse) -> Fut + Send + 'static,
@@ -179,7 +156,7 @@ impl<S> Layer<S> for BlockingLayer {
     fn layer(&self, inner: S) -> Self::Service {
         Blocking {
             inner,
-            settings: Arc::new(self.settings.clone()),
+            layer: Arc::new(self.clone()),
         }
     }
 }
@@ -189,7 +166,7 @@ impl<S> Layer<S> for BlockingLayer {
 pub struct Blocking<S> {
     inner: S,
     // One pointer, since services are cloned and moved.
-    settings: Arc<BlockingSettings>,
+    layer: Arc<BlockingLayer>,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Blocking<S>
@@ -212,7 +189,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let inner = self.inner.clone();
-        let job = self.settings.run(request, move |mut request, early| {
+        let job = self.layer.run(request, move |mut request, early| {
             request.extensions_mut().insert(early());
             Oneshot::new(inner, request).map_ok(ControlFlow::Break)
         });
