@@ -1,21 +1,10 @@
 //! Splits Python source into tokens, as far as the checks need it: comments, strings, names.
 
-use super::source::{Kind, Token};
+use super::source::{Kind, Token, tokens_by};
 
 /// The comments, strings and names of `source`.
 pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
-    let (mut rest, mut line) = (source, 1);
-    while let Some(first) = rest.chars().next() {
-        let (kind, length) = token(rest, first);
-        let (text, after) = rest.split_at(length);
-        if let Some(kind) = kind {
-            tokens.push(Token { kind, text, line });
-        }
-        line += text.matches('\n').count();
-        rest = after;
-    }
-    tokens
+    tokens_by(source, token)
 }
 
 /// Whether the file says what it is for: its first statement is a string.

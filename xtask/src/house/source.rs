@@ -39,6 +39,15 @@ impl Token<'_> {
 
 /// All tokens of `source`.
 pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
+    tokens_by(source, token)
+}
+
+/// The tokens of a source of any language. `token` returns the kind and the length of the first one; no kind for what is
+/// left out.
+pub(super) fn tokens_by(
+    source: &str,
+    token: impl Fn(&str, char) -> (Option<Kind>, usize),
+) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let (mut rest, mut line) = (source, 1);
     while let Some(first) = rest.chars().next() {
