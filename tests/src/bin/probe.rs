@@ -134,7 +134,9 @@ fn print_phases(mut phases: watch::Receiver<Phase>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.expect("a runtime").block_on(async {
             while phases.changed().await.is_ok() {
-                eprintln!("phase {:?}", *phases.borrow_and_update());
+                // In one piece: a log line could come between two.
+                let line = format!("phase {:?}\n", *phases.borrow_and_update());
+                let _ = io::stderr().write_all(line.as_bytes());
             }
         });
     });
