@@ -4,7 +4,7 @@
 pub use crate::blocking::{
     block_on::block_on,
     pipe::{BodyReader, BodyWriter, SendError},
-    reply::EarlyResponse,
+    reply::{DeferredResponse, EarlyResponse},
     run::RequestFuture,
     thread::is_pool_thread,
     thread_guard::release_while,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use tower_wsgi::{
     BoxError,
-    wsgi::{self, Application},
+    wsgi::{self, Application, Reply},
 };
 
 use crate::{
@@ -73,11 +73,12 @@ impl Application for Callable {
         &self,
         mut environ: wsgi::Environ,
         start_response: wsgi::StartResponse,
-    ) -> Result<Chunks, BoxError> {
+    ) -> Result<Reply<Chunks>, BoxError> {
         // By reference: the request is large.
         let environ = &mut environ;
         Python::attach(|py| {
             self.call_attached(py, environ, start_response)
+                .map(Reply::Chunks)
                 .map_err(|error| self.errors.report(py, &error))
         })
     }

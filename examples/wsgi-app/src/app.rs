@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Method;
 use tower_wsgi::{
     BoxError,
-    wsgi::{Application, Environ, StartResponse},
+    wsgi::{Application, Environ, Reply, StartResponse},
 };
 
 const TEXT: [(&str, &str); 1] = [("content-type", "text/plain; charset=utf-8")];
@@ -30,9 +30,9 @@ impl Application for App {
         &self,
         mut environ: Environ,
         start_response: StartResponse,
-    ) -> Result<Self::Chunks, BoxError> {
+    ) -> Result<Reply<Self::Chunks>, BoxError> {
         let method = environ.method().clone();
-        match &*environ.path_info() {
+        let chunks: Response = match &*environ.path_info() {
             b"/" => about(&environ, &start_response),
             b"/squares" => squares(&environ, &start_response),
             b"/report" => report(&environ, &start_response),
@@ -49,7 +49,8 @@ impl Application for App {
                 start_response.start("404 Not Found", TEXT)?;
                 Ok(one("There is nothing at this address.\n"))
             }
-        }
+        };
+        chunks.map(Reply::Chunks)
     }
 }
 

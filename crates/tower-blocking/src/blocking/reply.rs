@@ -2,6 +2,7 @@
 
 use std::{
     fmt, mem,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -142,10 +143,16 @@ impl<T> Drop for ReplyReceiver<T> {
     }
 }
 
+/// A response for which no thread waits: the task that waits for the reply of the job polls it.
+pub type DeferredResponse = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
 /// A slot that takes a response before its job has ended.
 pub(super) trait EarlyReply: Send + Sync {
     /// Returns whether the response is awaited.
     fn send_response(&self, response: Response<Body>) -> bool;
+
+    /// Returns whether the response is awaited.
+    fn defer_response(&self, response: DeferredResponse) -> bool;
 
     /// For the body of the response.
     fn pipe_budget(&self) -> &PipeBudget;
@@ -168,6 +175,12 @@ impl EarlyResponse {
         // The job continues.
         deferred_wakes::flush();
         is_awaited
+    }
+
+    /// Leaves the response to the task that waits for it, so that the job can end before it is there. The future is
+    /// dropped when the client leaves. Returns whether the response is awaited.
+    pub fn defer(&self, response: DeferredResponse) -> bool {
+        self.0.defer_response(response)
     }
 
     /// A response body of `size` that is written on this thread and read on the event loop.

@@ -21,7 +21,9 @@ use super::{
     block_on::block_on,
     job::{Job, RequestInfo, Ticket},
     pipe::{PipeBudget, pipe},
-    reply::{EarlyReply, EarlyResponse, ReplyReceiver, ReplySender, ReplySlot, reply},
+    reply::{
+        DeferredResponse, EarlyReply, EarlyResponse, ReplyReceiver, ReplySender, ReplySlot, reply,
+    },
 };
 use crate::{Body, BoxError, Rejection, on_rejection::OnRejection, rejection::application_failed};
 
@@ -79,6 +81,13 @@ impl BlockingPool {
 /// The result of a request: a response, or the request again from a handler that leaves it to the next one.
 type Outcome<P, E> = Result<ControlFlow<Response<Body>, P>, E>;
 
+/// What the job of a request sends.
+enum RequestReply<P, E> {
+    Outcome(Outcome<P, E>),
+    /// The job has left the response to its task.
+    Deferred(DeferredResponse),
+}
+
 /// Runs `work`, its future and its response body on the pool. `work` gets a function that makes an [`EarlyResponse`].
 pub(super) fn run_request<F, Fut, R, P, E>(
     pool: &BlockingPool,
@@ -100,7 +109,7 @@ where
             return;
         };
         span.in_scope(|| {
-            let send = |outcome| sender.send(Reply::Output(outcome));
+            let send = |outcome| sender.send(Reply::Output(RequestReply::Outcome(outcome)));
             let early = || EarlyResponse::new(sender.slot());
             match catch_unwind(AssertUnwindSafe(|| block_on(pin!(work(&early))))) {
                 Ok(Ok(ControlFlow::Break(response))) => {
@@ -120,7 +129,7 @@ where
     });
     let job = submit(pool, Job { request, work }, receiver);
     RequestFuture {
-        job,
+        state: RequestState::Job(job),
         on_rejection: OnRejection::default(),
     }
 }
@@ -154,9 +163,14 @@ fn send_or_log<T>(sender: &ReplySender<Reply<T>>, reply: Reply<T>) {
     }
 }
 
-impl<P: Send, E: Send> EarlyReply for ReplySlot<Reply<Outcome<P, E>>> {
+impl<P: Send, E: Send> EarlyReply for ReplySlot<Reply<RequestReply<P, E>>> {
     fn send_response(&self, response: Response<Body>) -> bool {
-        self.send(Reply::Output(Ok(ControlFlow::Break(response))))
+        let outcome = Ok(ControlFlow::Break(response));
+        self.send(Reply::Output(RequestReply::Outcome(outcome)))
+    }
+
+    fn defer_response(&self, response: DeferredResponse) -> bool {
+        self.send(Reply::Output(RequestReply::Deferred(response)))
     }
 
     fn pipe_budget(&self) -> &PipeBudget {
@@ -210,8 +224,14 @@ impl<T> fmt::Debug for JobFuture<T> {
 
 /// The outcome of a request. A rejection becomes a response.
 pub struct RequestFuture<P, E> {
-    job: JobFuture<Outcome<P, E>>,
+    state: RequestState<P, E>,
     on_rejection: OnRejection,
+}
+
+enum RequestState<P, E> {
+    Job(JobFuture<RequestReply<P, E>>),
+    /// The job has ended, and its thread is free.
+    Deferred(DeferredResponse),
 }
 
 impl<P, E> RequestFuture<P, E> {
@@ -225,12 +245,24 @@ impl<P, E> Future for RequestFuture<P, E> {
     type Output = Outcome<P, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match ready!(self.job.poll_reply(cx)) {
-            Reply::Output(outcome) => Poll::Ready(outcome),
-            Reply::Panic(panic) => resume_unwind(panic),
-            Reply::Refused(rejection) => {
-                let response = self.on_rejection.respond(rejection);
-                Poll::Ready(Ok(ControlFlow::Break(response)))
+        loop {
+            let job = match &mut self.state {
+                RequestState::Job(job) => job,
+                RequestState::Deferred(response) => {
+                    let response = ready!(response.as_mut().poll(cx));
+                    return Poll::Ready(Ok(ControlFlow::Break(response)));
+                }
+            };
+            match ready!(job.poll_reply(cx)) {
+                Reply::Output(RequestReply::Outcome(outcome)) => return Poll::Ready(outcome),
+                Reply::Output(RequestReply::Deferred(response)) => {
+                    self.state = RequestState::Deferred(response);
+                }
+                Reply::Panic(panic) => resume_unwind(panic),
+                Reply::Refused(rejection) => {
+                    let response = self.on_rejection.respond(rejection);
+                    return Poll::Ready(Ok(ControlFlow::Break(response)));
+                }
             }
         }
     }

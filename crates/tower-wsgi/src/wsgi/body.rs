@@ -3,7 +3,8 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use http_body::{Frame, SizeHint};
 
 use super::{
     head::{ContentLengthBudget, Truncated},
-    shared_response::ResponseGuard,
+    shared_response::{ResponseGuard, SharedResponse},
 };
 use crate::{Body, BoxError};
 
@@ -38,10 +39,7 @@ impl<C> ResponseBody<C> {
 // The application's iterator is never pinned.
 impl<C> Unpin for ResponseBody<C> {}
 
-impl<C> http_body::Body for ResponseBody<C>
-where
-    C: Iterator<Item = Result<Bytes, BoxError>>,
-{
+impl<C: Pieces> http_body::Body for ResponseBody<C> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -80,6 +78,25 @@ impl<C> fmt::Debug for ResponseBody<C> {
 
 type Piece = Result<Bytes, BoxError>;
 
+/// What an application returns: an iterator, which is always ready, or a stream.
+pub trait Pieces {
+    /// The next piece, which may be empty.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>>;
+
+    /// Whether it is known that no other piece follows.
+    fn is_last(&self) -> bool;
+}
+
+impl<C: Iterator<Item = Piece>> Pieces for C {
+    fn poll_piece(&mut self, _: &mut Context<'_>) -> Poll<Option<Piece>> {
+        Poll::Ready(self.next())
+    }
+
+    fn is_last(&self) -> bool {
+        self.size_hint().1 == Some(0)
+    }
+}
+
 /// The pieces that an application returns, and those that it writes while it is iterated over.
 pub(super) struct Chunks<C> {
     response: ResponseGuard,
@@ -95,7 +112,7 @@ pub(super) struct Chunks<C> {
     pauses: bool,
 }
 
-impl<C: Iterator<Item = Piece>> Chunks<C> {
+impl<C: Pieces> Chunks<C> {
     pub(super) fn new(response: ResponseGuard, chunks: C) -> Self {
         Self {
             response,
@@ -108,28 +125,36 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
         }
     }
 
+    pub(super) fn response(&self) -> &Arc<SharedResponse> {
+        &self.response.0
+    }
+
     /// The next piece that is not empty: what was written comes before what was returned after it.
-    pub(super) fn next(&mut self) -> Option<Piece> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         if let Some(piece) = self.later.take() {
-            return Some(piece);
+            return Poll::Ready(Some(piece));
         }
         loop {
             if let Some(written) = self.response.0.take_buffered() {
-                return Some(Ok(written));
+                return Poll::Ready(Some(Ok(written)));
             }
             if self.is_over {
-                return None;
+                return Poll::Ready(None);
             }
-            let next = self.chunks.next();
+            self.response.0.wake_on_write(cx.waker());
+            let Poll::Ready(next) = self.chunks.poll_piece(cx) else {
+                let written = self.response.0.take_buffered();
+                return written.map_or(Poll::Pending, |written| Poll::Ready(Some(Ok(written))));
+            };
             self.is_over = !matches!(next, Some(Ok(_)));
             if matches!(&next, Some(Ok(piece)) if piece.is_empty()) {
                 continue;
             }
             let Some(written) = self.response.0.take_buffered() else {
-                return next;
+                return Poll::Ready(next);
             };
             self.later = next;
-            return Some(Ok(written));
+            return Poll::Ready(Some(Ok(written)));
         }
     }
 
@@ -150,7 +175,7 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
     /// list does. An iterator that had to be asked may have work to do when it is closed, for which the client does
     /// not have to wait.
     pub(super) fn take_whole(&mut self) -> Option<Bytes> {
-        let says_so = !self.is_over && self.chunks.size_hint().1 == Some(0);
+        let says_so = !self.is_over && self.chunks.is_last();
         let is_last = self.later.is_none() && says_so;
         let length = self.first.as_ref().map_or(0, Bytes::len) as u64;
         if !is_last || self.size_hint().exact() != Some(length) {
@@ -161,14 +186,14 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         // A pool's thread passes each piece to the event loop. On the event loop itself, the server sends it now.
-        if std::mem::take(&mut self.pauses) && self.response.0.early.is_none() {
+        if std::mem::take(&mut self.pauses) && !self.response.0.waits() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let next = match self.first.take() {
             Some(first) => Some(Ok(first)),
             None if self.budget.is_complete() => None,
-            None => self.next(),
+            None => ready!(self.poll_next(cx)),
         };
         let mut piece = match next {
             Some(Ok(piece)) => piece,
@@ -208,7 +233,7 @@ impl<C: Iterator<Item = Piece>> Chunks<C> {
     }
 
     fn has_no_more(&self) -> bool {
-        self.later.is_none() && (self.is_over || self.chunks.size_hint().1 == Some(0))
+        self.later.is_none() && (self.is_over || self.chunks.is_last())
     }
 }
 

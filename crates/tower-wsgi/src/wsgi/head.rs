@@ -3,7 +3,10 @@
 use std::{error::Error, fmt};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_LENGTH};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH, UPGRADE},
+};
 use http_body::SizeHint;
 use hyper::ext::ReasonPhrase;
 
@@ -56,15 +59,17 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// `may_switch` says that the connection may change its protocol.
     pub(super) fn parse<K, V>(
         status: &[u8],
         headers: impl IntoIterator<Item = (K, V)>,
+        may_switch: bool,
     ) -> Result<Self, StartError>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        let (status, reason) = parse_status(status)?;
+        let (status, reason) = parse_status(status, may_switch)?;
         let mut head = Self {
             status,
             reason,
@@ -91,7 +96,17 @@ impl Head {
 
     /// Whether a response with this status may have a body (RFC 9110 section 6.4.1).
     pub(super) fn allows_body(&self) -> bool {
-        ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status)
+        ![
+            StatusCode::SWITCHING_PROTOCOLS,
+            StatusCode::NO_CONTENT,
+            StatusCode::NOT_MODIFIED,
+        ]
+        .contains(&self.status)
+    }
+
+    /// Whether a field that concerns only the connection belongs to this response.
+    fn allows_hop_by_hop(&self, field: &HeaderName) -> bool {
+        self.status == StatusCode::SWITCHING_PROTOCOLS && [CONNECTION, UPGRADE].contains(field)
     }
 
     pub(super) fn respond<B>(self, body: B) -> Response<B> {
@@ -111,7 +126,7 @@ impl Head {
         };
         let field = HeaderName::from_bytes(name).map_err(|_| error(Problem::Name))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| error(Problem::Value))?;
-        if hop_by_hop(field.as_str().as_bytes()).is_some() {
+        if hop_by_hop(field.as_str().as_bytes()).is_some() && !self.allows_hop_by_hop(&field) {
             return Err(error(Problem::HopByHop));
         }
         if field == CONTENT_LENGTH {
@@ -126,14 +141,18 @@ impl Head {
 }
 
 /// `999 Message here`: three digits, a space, a reason that may be empty.
-fn parse_status(status: &[u8]) -> Result<(StatusCode, Option<ReasonPhrase>), StartError> {
+fn parse_status(
+    status: &[u8],
+    may_switch: bool,
+) -> Result<(StatusCode, Option<ReasonPhrase>), StartError> {
     let error = || StartError::Status(lossy(status));
     let (code, rest) = status.split_at_checked(3).ok_or_else(error)?;
     let code = StatusCode::from_bytes(code).map_err(|_| error())?;
     let Some((b' ', reason)) = rest.split_first() else {
         return Err(error());
     };
-    if code.is_informational() {
+    let switches = may_switch && code == StatusCode::SWITCHING_PROTOCOLS;
+    if code.is_informational() && !switches {
         return Err(error());
     }
     if code.canonical_reason().map(str::as_bytes) == Some(reason) {
@@ -275,7 +294,7 @@ mod tests {
     use super::*;
 
     fn parse(status: &[u8], headers: &[(&str, &str)]) -> Result<Head, StartError> {
-        Head::parse(status, headers.iter().copied())
+        Head::parse(status, headers.iter().copied(), false)
     }
 
     #[test]
@@ -330,7 +349,7 @@ mod tests {
         let values: Vec<_> = head.headers.get_all("set-cookie").iter().collect();
         assert_eq!(values, ["a=1", "b=2"]);
         let bytes = [(&b"x"[..], &b"\xe9"[..])];
-        let head = Head::parse(b"200 OK", bytes).unwrap();
+        let head = Head::parse(b"200 OK", bytes, false).unwrap();
         assert_eq!(head.headers["x"].as_bytes(), b"\xe9");
 
         let bad = [
@@ -379,7 +398,7 @@ mod tests {
     #[test]
     fn more_fields_than_can_be_kept_are_an_error() {
         let headers = (0..40_000).map(|n| (format!("x-{n}"), ""));
-        let error = Head::parse(b"200 OK", headers).unwrap_err();
+        let error = Head::parse(b"200 OK", headers, false).unwrap_err();
         assert!(error.to_string().contains("one too many"), "{error}");
     }
 

@@ -125,25 +125,31 @@
 
 mod application;
 mod body;
+mod deferred;
 mod environ;
+mod failure;
 mod file;
 mod head;
 mod input;
+mod respond;
 mod response_state;
 #[cfg(feature = "axum")]
 mod router;
 mod service;
 mod shared_response;
+mod start_response;
 pub mod testing;
 mod variables;
 
 pub use self::{
-    application::{Application, StartResponse, Write},
+    application::{Application, IntoReply, Reply},
     body::ResponseBody,
+    deferred::Deferred,
     environ::Environ,
     head::{Problem, StartError, hop_by_hop},
     input::Input,
-    service::WsgiService,
+    service::{WsgiFuture, WsgiService},
+    start_response::{StartResponse, Write},
     variables::Variable,
 };
 

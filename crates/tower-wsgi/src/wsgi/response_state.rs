@@ -13,6 +13,9 @@ use super::{
 /// The limit of what `write` buffers until the application returns, where it cannot be sent earlier: on the event loop.
 const MAX_BUFFERED: usize = 8 << 20;
 
+/// The number of buffered bytes of a deferred response from which on its application is to wait.
+const HIGH_MARK: usize = 64 << 10;
+
 /// How far a response has come.
 ///
 /// ```text
@@ -141,6 +144,24 @@ impl ResponseState {
         }
     }
 
+    /// From now on nothing is written on a thread of a pool. Returns what sends the part that was, and what is left of its
+    /// `Content-Length`.
+    pub(super) fn defer(&mut self) -> Option<(BodyWriter, ContentLengthBudget)> {
+        let Self::Streaming { budget, .. } = self else {
+            return None;
+        };
+        let rest = Self::Buffering {
+            head: None,
+            has_body: true,
+            budget: *budget,
+            buffer: Vec::new(),
+        };
+        match mem::replace(self, rest) {
+            Self::Streaming { writer, budget } => Some((writer, budget)),
+            _ => None,
+        }
+    }
+
     /// The application has returned.
     pub(super) fn returned(&mut self) -> Returned {
         match self {
@@ -188,7 +209,11 @@ impl ResponseState {
     }
 
     /// Keeps a piece for the service.
-    pub(super) fn buffer(&mut self, mut piece: Bytes) -> io::Result<Option<Truncated>> {
+    pub(super) fn buffer(
+        &mut self,
+        mut piece: Bytes,
+        is_deferred: bool,
+    ) -> io::Result<Option<Truncated>> {
         match self {
             Self::Buffering {
                 has_body: false, ..
@@ -196,10 +221,17 @@ impl ResponseState {
             Self::Buffering { budget, buffer, .. } => {
                 let truncated = budget.take(&mut piece);
                 if buffer.len() + piece.len() > MAX_BUFFERED {
-                    return Err(io::Error::other(format!(
-                        "more than {MAX_BUFFERED} bytes were written before the application has returned; \
-                         run it on a thread, or let it return them"
-                    )));
+                    return Err(io::Error::other(if is_deferred {
+                        format!(
+                            "more than {MAX_BUFFERED} bytes were written before the client has read them; \
+                             wait for room after each write"
+                        )
+                    } else {
+                        format!(
+                            "more than {MAX_BUFFERED} bytes were written before the application has returned; \
+                             run it on a thread, or let it return them"
+                        )
+                    }));
                 }
                 buffer.extend_from_slice(&piece);
                 Ok(truncated)
@@ -217,6 +249,23 @@ impl ResponseState {
             Self::Buffering { buffer, .. } if !buffer.is_empty() => Some(mem::take(buffer).into()),
             _ => None,
         }
+    }
+
+    /// Whether the buffer of a deferred response has room for a piece, or is not used any more.
+    pub(super) fn has_room(&self) -> bool {
+        !matches!(self, Self::Buffering { buffer, .. } if buffer.len() >= HIGH_MARK)
+    }
+
+    /// Whether the head is final, and no body follows it.
+    pub(super) fn is_bodiless(&self) -> bool {
+        matches!(
+            self,
+            Self::Buffering {
+                head: Some(_),
+                has_body: false,
+                ..
+            }
+        )
     }
 
     /// Whether `write` has sent all bytes of the `Content-Length`.
@@ -251,7 +300,11 @@ mod tests {
     use super::*;
 
     fn head(length: Option<&str>) -> Result<Head, StartError> {
-        Head::parse(b"200 OK", length.map(|length| ("content-length", length)))
+        Head::parse(
+            b"200 OK",
+            length.map(|length| ("content-length", length)),
+            false,
+        )
     }
 
     fn buffering(length: Option<&str>, is_head: bool) -> ResponseState {
@@ -261,7 +314,7 @@ mod tests {
     #[test]
     fn only_the_first_start_counts_also_when_it_fails() {
         let mut state = ResponseState::new();
-        let failed = Head::parse(b"no status", [("x", "y")]);
+        let failed = Head::parse(b"no status", [("x", "y")], false);
         assert!(matches!(state.start(failed), Err(StartError::Status(_))));
         assert_eq!(state.start(head(None)), Err(StartError::CalledTwice));
         assert!(matches!(state.begin(false), Beginning::NotStarted));
@@ -284,17 +337,20 @@ mod tests {
     #[test]
     fn what_is_buffered_is_within_the_length_and_the_limit() {
         let mut state = buffering(Some("3"), false);
-        assert_eq!(state.buffer(Bytes::from("ab")).unwrap(), None);
-        assert_eq!(state.buffer(Bytes::from("cd")).unwrap(), Some(Truncated));
+        assert_eq!(state.buffer(Bytes::from("ab"), false).unwrap(), None);
+        assert_eq!(
+            state.buffer(Bytes::from("cd"), false).unwrap(),
+            Some(Truncated)
+        );
         assert_eq!(state.take_buffered().unwrap(), "abc");
         assert!(state.take_buffered().is_none());
 
         let mut state = buffering(None, false);
-        state.buffer(vec![0; MAX_BUFFERED].into()).unwrap();
-        assert!(state.buffer(Bytes::from("x")).is_err());
+        state.buffer(vec![0; MAX_BUFFERED].into(), false).unwrap();
+        assert!(state.buffer(Bytes::from("x"), false).is_err());
 
         let mut state = buffering(None, true);
-        assert_eq!(state.buffer(Bytes::from("ab")).unwrap(), None);
+        assert_eq!(state.buffer(Bytes::from("ab"), false).unwrap(), None);
         assert!(state.take_buffered().is_none(), "a HEAD has no body");
     }
 
@@ -302,7 +358,7 @@ mod tests {
     fn nothing_is_written_after_the_end() {
         let mut state = buffering(None, false);
         state.finish().unwrap();
-        let error = state.buffer(Bytes::from("x")).unwrap_err();
+        let error = state.buffer(Bytes::from("x"), false).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         assert!(state.take_head_to_write().unwrap().is_none());
         assert!(matches!(state.begin(false), Beginning::NotStarted));

@@ -2,31 +2,26 @@
 
 use std::{
     convert::Infallible,
-    error::Error,
     fmt,
-    future::{Ready, ready},
-    io,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
-use http::{Request, Response, uri::PathAndQuery};
-use tower_blocking::internal::{EarlyResponse, application_failed};
+use http::{Request, Response};
+use tower_blocking::internal::{DeferredResponse, EarlyResponse};
 use tower_service::Service;
 
 use super::{
-    Application, Environ, Input, ResponseBody, StartResponse,
-    body::{Chunks, warn_of_excess},
+    Application, Deferred, Environ, Input, ResponseBody,
+    body::Chunks,
+    deferred::DeferredHead,
     environ::Server,
-    file::FileBody,
-    head::Truncated,
-    response_state::{Beginning, Returned},
+    failure::FailedRequest,
+    respond::{Responded, already_sent, respond},
     shared_response::{ResponseGuard, SharedResponse},
 };
 use crate::{Body, BoxError};
-
-const NOT_STARTED: &str = "the application returned without a successful call of start_response";
 
 /// An [`Application`] as a service. See the [module docs](super).
 pub struct WsgiService<A> {
@@ -95,7 +90,7 @@ where
 {
     type Response = Response<ResponseBody<A::Chunks>>;
     type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+    type Future = WsgiFuture<A::Chunks>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -105,25 +100,16 @@ where
         let (mut parts, body) = request.into_parts();
         let early = parts.extensions.remove::<EarlyResponse>();
         let shared = SharedResponse::new(&parts.method, early);
-        let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
+        let request = FailedRequest::new(&parts);
         let environ = Environ::new(parts, Input::new(body), Arc::clone(&self.server));
-        let response = respond(&*self.application, environ, &shared).unwrap_or_else(|error| {
-            if shared.is_client_gone() && is_broken_pipe(&*error) {
-                tracing::debug!(
-                    error = &*error as &dyn Error,
-                    "a response body was not sent to its end",
-                );
-            } else {
-                tracing::error!(
-                    error = &*error as &dyn Error,
-                    %method,
-                    path = target.as_ref().map_or("", PathAndQuery::path),
-                    "the application failed",
-                );
+        WsgiFuture(match respond(&*self.application, environ, &shared) {
+            Ok(Responded::Now(response)) => FutureState::Ready(Some(response)),
+            Ok(Responded::Later(guard, deferred)) => defer(guard, deferred, request),
+            Err(error) => {
+                let response = request.fail(&shared, &*error);
+                FutureState::Ready(Some(response.map(ResponseBody::plain)))
             }
-            application_failed().map(ResponseBody::plain)
-        });
-        ready(Ok(response))
+        })
     }
 }
 
@@ -144,133 +130,60 @@ impl<A> fmt::Debug for WsgiService<A> {
     }
 }
 
-/// Calls the application, and asks for its first piece, with which the head is sent.
-fn respond<A: Application>(
-    application: &A,
-    environ: Environ,
-    response: &Arc<SharedResponse>,
-) -> Result<Response<ResponseBody<A::Chunks>>, BoxError> {
-    let guard = ResponseGuard(Arc::clone(response));
-    let chunks = application.call(environ, StartResponse::new(response))?;
-    let returned = response.returned();
-    if let Returned::File(file) = returned {
-        drop(chunks);
-        return send_file(response, file);
-    }
-    let mut chunks = Chunks::new(guard, chunks);
-    let first = match returned {
-        Returned::Nothing => None,
-        _ => next(response, &mut chunks)?,
-    };
-    let (mut head, has_body, was_written) = match response.begin() {
-        Beginning::NotStarted => return Err(NOT_STARTED.into()),
-        Beginning::Streaming => return write(response, first, chunks),
-        Beginning::Head {
-            head,
-            has_body,
-            was_written,
-        } => (head, has_body, was_written),
-    };
-    let budget = head.budget();
-    let is_empty = first.is_none();
-    chunks.begin(first, budget);
-    if !has_body {
-        // The length of what was written is not known.
-        let length = chunks.size_hint().exact();
-        let length = length.filter(|_| !is_empty && !was_written);
-        length.inspect(|length| head.announce(*length));
-        chunks.discard();
-    } else if is_empty {
-        budget.end()?;
-    } else if budget.is_complete() {
-        // The server does not poll a body of this length.
-        warn_of_excess();
-        chunks.discard();
-    }
-    let body = match chunks.take_whole() {
-        Some(whole) => ResponseBody::plain(whole.into()),
-        None => ResponseBody::chunks(chunks),
-    };
-    Ok(head.respond(body))
+/// The response of a [`WsgiService`]. It is ready at once, unless the application has [deferred](super::Deferred) its
+/// response and the service does not run on a pool of threads.
+#[must_use]
+pub struct WsgiFuture<C>(FutureState<C>);
+
+enum FutureState<C> {
+    Ready(Option<Response<ResponseBody<C>>>),
+    Deferred(DeferredResponse),
 }
 
-/// The next piece. An error after all that the `Content-Length` says was written is logged, and is the end.
-fn next<C>(response: &SharedResponse, chunks: &mut Chunks<C>) -> Result<Option<Bytes>, BoxError>
-where
-    C: Iterator<Item = Result<Bytes, BoxError>>,
-{
-    match chunks.next().transpose() {
-        Err(error) if response.is_complete() => {
-            tracing::error!(
-                error = &*error as &dyn Error,
-                "the application failed after its whole response",
-            );
-            Ok(None)
+impl<C> Future for WsgiFuture<C> {
+    type Output = Result<Response<ResponseBody<C>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            FutureState::Ready(response) => {
+                let response = response.take();
+                Poll::Ready(Ok(response.expect("future polled after completion")))
+            }
+            FutureState::Deferred(response) => {
+                let response = response.as_mut().poll(cx);
+                response.map(|response| Ok(response.map(ResponseBody::plain)))
+            }
         }
-        next => next,
     }
 }
 
-fn send_file<C>(
-    response: &SharedResponse,
-    mut file: FileBody,
-) -> Result<Response<ResponseBody<C>>, BoxError> {
-    let Beginning::Head {
-        mut head, has_body, ..
-    } = response.begin()
-    else {
-        return Err(NOT_STARTED.into());
-    };
-    if let Some(length) = head.content_length {
-        file.limit(length)?;
+impl<C> fmt::Debug for WsgiFuture<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsgiFuture").finish_non_exhaustive()
     }
-    if !has_body {
-        head.announce(file.len());
-        return Ok(head.respond(ResponseBody::plain(Body::empty())));
+}
+
+/// Leaves a response to the event loop: as the rest of one that was begun, in place of the job's response, or to this
+/// future.
+fn defer<C>(
+    guard: ResponseGuard,
+    mut deferred: Deferred,
+    request: FailedRequest,
+) -> FutureState<C> {
+    let response = Arc::clone(&guard.0);
+    let continued = deferred.take_writer();
+    let mut chunks = Chunks::new(guard, deferred);
+    if let Some((writer, budget)) = continued {
+        chunks.begin(None, budget);
+        writer.continue_with(Body::new(ResponseBody::chunks(chunks)));
+        return FutureState::Ready(Some(already_sent()));
     }
-    let body = Body::new(file);
+    let head = Box::pin(DeferredHead::new(chunks, request));
     match &response.early {
-        // The event loop reads the file, without a thread of the pool.
         Some(early) => {
-            early.send(head.respond(body));
-            Ok(already_sent())
+            early.defer(head);
+            FutureState::Ready(Some(already_sent()))
         }
-        None => Ok(head.respond(ResponseBody::plain(body))),
+        None => FutureState::Deferred(head),
     }
-}
-
-/// `write` has sent the head: what the application has returned is written as well.
-fn write<C>(
-    response: &SharedResponse,
-    first: Option<Bytes>,
-    mut chunks: Chunks<C>,
-) -> Result<Response<ResponseBody<C>>, BoxError>
-where
-    C: Iterator<Item = Result<Bytes, BoxError>>,
-{
-    let mut piece = first;
-    while let Some(bytes) = piece {
-        if let Some(Truncated) = response.write(bytes)? {
-            warn_of_excess();
-        }
-        piece = if response.is_complete() {
-            None
-        } else {
-            next(response, &mut chunks)?
-        };
-    }
-    // Before the application is closed: the client does not have to wait for that.
-    response.finish()?;
-    drop(chunks);
-    Ok(already_sent())
-}
-
-/// The result of a job that has sent its response early. It is dropped.
-fn already_sent<C>() -> Response<ResponseBody<C>> {
-    Response::new(ResponseBody::plain(Body::empty()))
-}
-
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let own = error.downcast_ref().map(io::Error::kind);
-    own == Some(io::ErrorKind::BrokenPipe) || error.source().is_some_and(is_broken_pipe)
 }

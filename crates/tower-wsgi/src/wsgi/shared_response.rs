@@ -3,19 +3,20 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use http::Method;
 use http_body::Frame;
-use tower_blocking::internal::{EarlyResponse, SendError, release_while};
+use tower_blocking::internal::{BodyWriter, EarlyResponse, SendError, release_while};
 
 use super::{
     file::FileBody,
-    head::{Head, StartError, Truncated},
+    head::{ContentLengthBudget, Head, StartError, Truncated},
     response_state::{Beginning, ResponseState, Returned},
 };
 use crate::Body;
@@ -28,8 +29,12 @@ pub(super) struct SharedResponse {
     has_buffered: AtomicBool,
     /// Whether a piece could not be written because the client has left.
     is_client_gone: AtomicBool,
-    /// Where `write` sends the head; `None` on the event loop.
+    /// Whether the request's connection may change its protocol.
+    may_switch: AtomicBool,
+    /// Where `write` sends the head, on a thread of a pool; `None` on the event loop.
     pub(super) early: Option<EarlyResponse>,
+    /// Set when the response is deferred.
+    deferral: OnceLock<Box<Deferral>>,
     is_head: bool,
 }
 
@@ -39,7 +44,9 @@ impl SharedResponse {
             state: Mutex::new(ResponseState::new()),
             has_buffered: AtomicBool::new(false),
             is_client_gone: AtomicBool::new(false),
+            may_switch: AtomicBool::new(false),
             early,
+            deferral: OnceLock::new(),
             is_head: method == Method::HEAD,
         })
     }
@@ -53,6 +60,60 @@ impl SharedResponse {
             Err(TryLockError::WouldBlock) => {
                 release_while(|| self.state.lock().unwrap_or_else(PoisonError::into_inner))
             }
+        }
+    }
+
+    /// Whether `write` may wait for the client.
+    pub(super) fn waits(&self) -> bool {
+        self.early.is_some() && self.deferral.get().is_none()
+    }
+
+    pub(super) fn allow_switch(&self) {
+        self.may_switch.store(true, Relaxed);
+    }
+
+    pub(super) fn may_switch(&self) -> bool {
+        self.may_switch.load(Relaxed)
+    }
+
+    /// From now on `write` does not wait. Returns what sends the part that was written before, and what is left of its
+    /// `Content-Length`.
+    pub(super) fn defer(&self) -> Option<(BodyWriter, ContentLengthBudget)> {
+        let mut state = self.state();
+        self.deferral.get_or_init(Box::default);
+        state.defer()
+    }
+
+    /// Wakes the task when something is written to a deferred response.
+    pub(super) fn wake_on_write(&self, waker: &Waker) {
+        if let Some(deferral) = self.deferral.get() {
+            deferral.written.set(waker);
+        }
+    }
+
+    /// Ready if a deferred response has room for a piece, and if the response is not deferred.
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let Some(deferral) = self.deferral.get() else {
+            return Poll::Ready(());
+        };
+        deferral.room.set(cx.waker());
+        if self.state().has_room() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Whether the head is final, and no body follows it.
+    pub(super) fn is_bodiless(&self) -> bool {
+        self.state().is_bodiless()
+    }
+
+    /// Ends the response where it is.
+    fn abort(&self) {
+        self.state().abort();
+        if let Some(deferral) = self.deferral.get() {
+            deferral.room.wake();
         }
     }
 
@@ -87,7 +148,12 @@ impl SharedResponse {
         }
         let mut state = self.state();
         self.has_buffered.store(false, Relaxed);
-        state.take_buffered()
+        let written = state.take_buffered();
+        drop(state);
+        if let Some(deferral) = self.deferral.get() {
+            deferral.room.wake();
+        }
+        written
     }
 
     /// Sends a piece, as far as the `Content-Length` allows.
@@ -100,8 +166,13 @@ impl SharedResponse {
             self.begin_to_write(&mut state, head)?;
         }
         let ResponseState::Streaming { writer, budget } = &mut *state else {
-            let truncated = state.buffer(piece)?;
+            let deferral = self.deferral.get();
+            let truncated = state.buffer(piece, deferral.is_some())?;
             self.has_buffered.store(true, Relaxed);
+            drop(state);
+            if let Some(deferral) = deferral {
+                deferral.written.wake();
+            }
             return Ok(truncated);
         };
         let truncated = budget.take(&mut piece);
@@ -118,7 +189,7 @@ impl SharedResponse {
     /// The head is sent, where that is possible before the application returns.
     fn begin_to_write(&self, state: &mut ResponseState, head: Head) -> io::Result<()> {
         let has_body = !self.is_head && head.allows_body();
-        let Some(early) = self.early.as_ref().filter(|_| has_body) else {
+        let Some(early) = self.early.as_ref().filter(|_| has_body && self.waits()) else {
             *state = ResponseState::buffering(head, self.is_head);
             return Ok(());
         };
@@ -155,6 +226,36 @@ pub(super) struct ResponseGuard(pub(super) Arc<SharedResponse>);
 
 impl Drop for ResponseGuard {
     fn drop(&mut self) {
-        self.0.state().abort();
+        self.0.abort();
+    }
+}
+
+/// Who waits for what in a deferred response.
+#[derive(Default)]
+struct Deferral {
+    /// The task of the response, for something to be written.
+    written: WakerSlot,
+    /// The application, for room in the buffer.
+    room: WakerSlot,
+}
+
+/// The waker of the one that waits.
+#[derive(Default)]
+struct WakerSlot(Mutex<Option<Waker>>);
+
+impl WakerSlot {
+    fn set(&self, new: &Waker) {
+        let mut waker = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *waker {
+            Some(waker) => waker.clone_from(new),
+            None => *waker = Some(new.clone()),
+        }
+    }
+
+    fn wake(&self) {
+        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }

@@ -14,7 +14,7 @@ use http_body::SizeHint;
 
 use super::{reader::BodyReader, stalls::StalledWriters, writer::BodyWriter};
 use crate::{
-    BoxError,
+    Body, BoxError,
     budget::{Budget, ByteLimit, Reservation},
     spool::{self, Spool},
 };
@@ -112,6 +112,8 @@ pub(super) struct PipeState {
     /// A writer waits until the reader has taken more. Notifying it costs a system call.
     pub(super) is_writer_waiting: bool,
     pub(super) trailers: Option<HeaderMap>,
+    /// The body that continues this one after its end.
+    pub(super) rest: Option<Body>,
     pub(super) end: Option<Result<(), BoxError>>,
     pub(super) waker: Option<Waker>,
     pub(super) is_reader_gone: bool,
@@ -147,6 +149,7 @@ impl PipeState {
             taken: 0,
             is_writer_waiting: false,
             trailers: None,
+            rest: None,
             end: None,
             waker: None,
             is_reader_gone: false,
@@ -205,7 +208,10 @@ impl PipeState {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.memory.is_empty() && self.unread() == 0 && self.trailers.is_none()
+        self.memory.is_empty()
+            && self.unread() == 0
+            && self.trailers.is_none()
+            && self.rest.is_none()
     }
 }
 

@@ -11,13 +11,15 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::buffer::{Pipe, PipeState};
-use crate::{BoxError, spool::Reading};
+use crate::{BoxError, body, spool::Reading};
 
 /// The reading end of a pipe: a response body.
 pub struct BodyReader {
     pipe: Arc<Pipe>,
     reading: Option<Reading>,
     remaining: Option<u64>,
+    /// What continues the body, after all that was written.
+    rest: Option<body::Body>,
 }
 
 impl BodyReader {
@@ -26,6 +28,7 @@ impl BodyReader {
             pipe,
             reading: None,
             remaining,
+            rest: None,
         }
     }
 }
@@ -66,8 +69,12 @@ impl Body for BodyReader {
             pipe,
             reading,
             remaining,
+            rest,
         } = self.get_mut();
         loop {
+            if let Some(rest) = rest {
+                return Pin::new(rest).poll_frame(cx);
+            }
             if let Some(read) = reading {
                 let result = ready!(read.as_mut().poll(cx));
                 *reading = None;
@@ -87,6 +94,10 @@ impl Body for BodyReader {
             }
             if let Some(end) = &mut state.end {
                 std::mem::replace(end, Ok(()))?;
+                *rest = state.rest.take();
+                if rest.is_some() {
+                    continue;
+                }
                 let trailers = state.trailers.take();
                 return Poll::Ready(trailers.map(|fields| Ok(Frame::trailers(fields))));
             }
@@ -96,11 +107,17 @@ impl Body for BodyReader {
     }
 
     fn is_end_stream(&self) -> bool {
+        if let Some(rest) = &self.rest {
+            return rest.is_end_stream();
+        }
         let state = self.pipe.state();
         self.reading.is_none() && state.is_empty() && matches!(state.end, Some(Ok(())))
     }
 
     fn size_hint(&self) -> SizeHint {
+        if let Some(rest) = &self.rest {
+            return rest.size_hint();
+        }
         self.remaining
             .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
@@ -111,7 +128,9 @@ impl Drop for BodyReader {
         let mut state = self.pipe.state();
         state.is_reader_gone = true;
         state.forget();
+        let rest = state.rest.take();
         notify_writer(&self.pipe, state);
+        drop(rest);
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     stalls::{MIN_STALL, StallGuard},
 };
 use crate::{
-    BoxError,
+    Body, BoxError,
     blocking::thread_guard::release_while,
     spool::{self, Spool},
 };
@@ -174,6 +174,19 @@ impl BodyWriter {
     /// The body is complete.
     pub fn finish(self) {
         self.end(Ok(()));
+    }
+
+    /// The body continues with `rest`, which the event loop reads. No thread waits for it.
+    pub fn continue_with(self, rest: Body) {
+        let mut state = self.pipe.state();
+        if state.is_reader_gone {
+            drop(state);
+            // Dropped without the lock: it is code of the application.
+            return drop(rest);
+        }
+        state.rest = Some(rest);
+        state.end.get_or_insert(Ok(()));
+        wake(state);
     }
 
     /// The body ends with an error.
