@@ -16,7 +16,7 @@ use tower_wsgi::{
 
 use crate::{
     callable::Callable,
-    executor::{Executor, ResponseFuture},
+    executor::{self, Executor, ResponseFuture, WebSocketPool},
     load,
     load_error::LoadError,
     pool_threads, validate,
@@ -25,6 +25,9 @@ use crate::{
 /// Maximum time for a whole request body to arrive. A server has a shorter timeout for a client that stalls.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
+/// Maximum time that a WebSocket request waits for a thread while others, whose sockets are not open yet, have them all.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A Python WSGI application as a tower service.
 ///
 /// See the [crate documentation](crate) for what it does, and what the client sees. Clones share the application and
@@ -32,6 +35,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Debug)]
 pub struct PythonApp {
     executor: Executor,
+    websockets: Option<WebSocketPool>,
 }
 
 impl PythonApp {
@@ -82,7 +86,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.executor.call(request)
+        self.executor.call(request, self.websockets.as_mut())
     }
 }
 
@@ -103,6 +107,7 @@ where
 #[must_use = "`load` makes the service"]
 pub struct PythonAppBuilder {
     thread_workers: usize,
+    websocket_threads: usize,
     max_body: u64,
     max_spooled: usize,
     max_spooled_response: usize,
@@ -116,6 +121,7 @@ impl Default for PythonAppBuilder {
     fn default() -> Self {
         Self {
             thread_workers: 5,
+            websocket_threads: 100,
             max_body: 1 << 30,
             max_spooled: 1 << 30,
             max_spooled_response: 64 << 20,
@@ -132,6 +138,16 @@ impl PythonAppBuilder {
     /// fastest choice for an application that never blocks.
     pub fn thread_workers(mut self, threads: usize) -> Self {
         self.thread_workers = threads;
+        self
+    }
+
+    /// The number of threads that call the application with WebSocket requests, 100 by default: `GET` requests with
+    /// `Upgrade: websocket` on a server that can upgrade connections. They have threads of their own, also with 0
+    /// `thread_workers`, since libraries such as flask-sock hold a thread for as long as the socket is open. The threads
+    /// are started on demand. The response to a request beyond this number of open sockets is 503. With 0, WebSocket
+    /// requests are requests like any other, and applications find no socket.
+    pub fn websocket_threads(mut self, threads: usize) -> Self {
+        self.websocket_threads = threads;
         self
     }
 
@@ -224,9 +240,7 @@ impl PythonAppBuilder {
                  others"
             );
         }
-        Ok(PythonApp {
-            executor: self.executor(callable),
-        })
+        Ok(self.service(callable))
     }
 
     fn callable(
@@ -242,23 +256,41 @@ impl PythonAppBuilder {
         Ok(callable)
     }
 
-    fn executor(self, callable: Callable) -> Executor {
+    fn service(&self, callable: Callable) -> PythonApp {
         let wsgi = WsgiService::new(callable)
             .script_name(&self.script_name)
             .multiprocess(self.multiprocess);
         let wait_for_body = WaitForBodyLayer::new(self.max_body)
             .timeout(BODY_TIMEOUT)
             .disk_budget(self.max_spooled_bodies);
-        let threads = self.thread_workers;
-        if threads == 0 {
-            return Executor::inline(wsgi, &wait_for_body);
+        let websockets = match self.websocket_threads {
+            0 => None,
+            threads => {
+                // A handshake may wait for others, but not for the end of a socket: that may take hours.
+                let pool = self.pool(threads, "websocket").queue_timeout(QUEUE_TIMEOUT);
+                let wsgi = wsgi.clone();
+                Some(executor::websockets(wsgi, &wait_for_body, &pool, threads))
+            }
+        };
+        let executor = match self.thread_workers {
+            0 => Executor::inline(wsgi, &wait_for_body),
+            threads => {
+                let pool = self.pool(threads, "worker-thread");
+                Executor::blocking(wsgi, &wait_for_body, pool, threads)
+            }
+        };
+        PythonApp {
+            executor,
+            websockets,
         }
-        let pool = BlockingPool::new(threads)
+    }
+
+    fn pool(&self, threads: usize, name: &str) -> BlockingPool {
+        BlockingPool::new(threads)
             .max_spooled(self.max_spooled)
             .max_spooled_response(self.max_spooled_response)
-            .thread_name("worker-thread")
+            .thread_name(name)
             .thread_stack_size(pool_threads::stack_size())
-            .thread_guard(pool_threads::attach);
-        Executor::blocking(wsgi, &wait_for_body, pool, threads)
+            .thread_guard(pool_threads::attach)
     }
 }

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyList};
 use tower_wsgi::{
     BoxError,
     wsgi::{self, Application, Reply},
 };
 
 use crate::{
-    chunks::Chunks, environ::EnvironBuilder, exception::WsgiErrors, file_wrapper::FileWrapper,
-    start_response::StartResponse, validate,
+    chunks::Chunks,
+    environ::EnvironBuilder,
+    exception::WsgiErrors,
+    file_wrapper::FileWrapper,
+    start_response::StartResponse,
+    validate,
+    websocket::{Outcome, UpgradeOffer, is_end_of_socket},
 };
 
 /// A WSGI application written in Python.
@@ -64,6 +69,28 @@ impl Callable {
         }
         Chunks::new(iterable, &self.errors)
     }
+
+    /// The same for a WebSocket request. If its response was sent because of what the application wrote to its socket, what
+    /// it returns is discarded, and so is an exception by which a library says that the socket is closed.
+    fn call_with_offer(
+        &self,
+        py: Python<'_>,
+        environ: &mut wsgi::Environ,
+        start_response: &wsgi::StartResponse,
+        offer: &UpgradeOffer,
+    ) -> PyResult<Chunks> {
+        let result = self.call_attached(py, environ, start_response.clone());
+        match (offer.end(py), result) {
+            (Outcome::Ordinary, result) => return result,
+            (Outcome::Responded, Ok(chunks)) => drop(chunks),
+            (Outcome::Responded, Err(error)) if is_end_of_socket(py, &error) => {}
+            (Outcome::Responded, Err(error)) => return Err(error),
+        }
+        // No task waits for it, but a response has to be started.
+        let unused = BoxError::from("the response was sent by a socket");
+        let _ = start_response.restart::<&str, &str, _>("204 No Content", [], unused);
+        Chunks::new(PyList::empty(py).into_any(), &self.errors)
+    }
 }
 
 impl Application for Callable {
@@ -76,8 +103,13 @@ impl Application for Callable {
     ) -> Result<Reply<Chunks>, BoxError> {
         // By reference: the request is large.
         let environ = &mut environ;
+        let offer = environ.extensions().get::<UpgradeOffer>().cloned();
         Python::attach(|py| {
-            self.call_attached(py, environ, start_response)
+            let result = match &offer {
+                None => self.call_attached(py, environ, start_response),
+                Some(offer) => self.call_with_offer(py, environ, &start_response, offer),
+            };
+            result
                 .map(Reply::Chunks)
                 .map_err(|error| self.errors.report(py, &error))
         })

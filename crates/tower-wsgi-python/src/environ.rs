@@ -20,7 +20,11 @@ use tower_wsgi::{
     wsgi::{Environ, Input, Variable},
 };
 
-use crate::{environ_template::Templates, native_string::decode};
+use crate::{
+    environ_template::Templates,
+    native_string::decode,
+    websocket::{ApplicationSocket, UpgradeOffer},
+};
 
 /// The maximum number of cached names of unusual header fields.
 const MAX_CACHED_NAMES: usize = 1024;
@@ -142,6 +146,10 @@ impl EnvironBuilder {
         }
         let input = mem::replace(environ.input(), BufferedBody::default().into());
         dict.set_item(intern!(py, "wsgi.input"), self.input(py, input)?)?;
+        if let Some(offer) = environ.extensions().get::<UpgradeOffer>() {
+            let socket = Bound::new(py, ApplicationSocket::new(offer))?;
+            dict.set_item(intern!(py, "gunicorn.socket"), socket)?;
+        }
         Ok(dict)
     }
 

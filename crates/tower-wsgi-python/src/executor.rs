@@ -33,10 +33,27 @@ use tower_wsgi::{
     wsgi::WsgiService,
 };
 
-use crate::callable::Callable;
+use crate::{
+    callable::Callable,
+    websocket::{WebSocketFuture, WebSockets, offer_upgrade},
+};
 
 type InlineService = WsgiService<Callable>;
 type BlockingService = Blocking<WsgiService<Callable>>;
+
+/// Where WebSocket requests run: on a pool of their own, so that open sockets never hold the threads of other requests.
+pub(crate) type WebSocketPool = WebSockets<WaitForBody<BlockingService>>;
+
+/// Runs WebSocket requests on the threads of `pool`, each of which may have an open socket.
+pub(crate) fn websockets(
+    wsgi: WsgiService<Callable>,
+    wait_for_body: &WaitForBodyLayer,
+    pool: &BlockingPool,
+    threads: usize,
+) -> WebSocketPool {
+    let blocking = BlockingLayer::new(pool).layer(wsgi.multithread(true));
+    WebSockets::new(wait_for_body.layer(blocking), threads)
+}
 
 /// An application, and where it runs.
 #[derive(Clone)]
@@ -70,13 +87,25 @@ impl Executor {
         }
     }
 
-    pub(crate) fn call<B>(&mut self, request: Request<B>) -> ResponseFuture
+    /// Calls the application, with a WebSocket request on the pool for these.
+    pub(crate) fn call<B>(
+        &mut self,
+        mut request: Request<B>,
+        websockets: Option<&mut WebSocketPool>,
+    ) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
         let accept = request.headers().get(ACCEPT).cloned();
+        if let Some(pool) = websockets
+            && let Some(handshake) = offer_upgrade(&mut request)
+        {
+            let future = pool.call(request, handshake);
+            let state = State::WebSocket { future };
+            return ResponseFuture { state, accept };
+        }
         let state = match self {
             Self::Inline(service) => State::Inline {
                 future: service.call(request),
@@ -113,6 +142,7 @@ pin_project! {
     enum State {
         Inline { #[pin] future: wait_for_body::WaitForBodyFuture<InlineService> },
         Blocking { #[pin] future: wait_for_body::WaitForBodyFuture<BlockingService> },
+        WebSocket { #[pin] future: WebSocketFuture<wait_for_body::WaitForBodyFuture<BlockingService>> },
     }
 }
 
@@ -125,6 +155,7 @@ impl Future for ResponseFuture {
             // Attaching once here is much faster than at each step of the call.
             StateProj::Inline { future } => Python::attach(|_| future.poll(cx)),
             StateProj::Blocking { future } => future.poll(cx),
+            StateProj::WebSocket { future } => future.poll(cx),
         };
         if let Poll::Ready(Ok(response)) = &mut polled {
             ServerResponse::negotiate(this.accept.as_ref(), response);

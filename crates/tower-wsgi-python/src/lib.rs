@@ -66,6 +66,7 @@ mod pool_threads;
 mod scheduling;
 mod start_response;
 mod validate;
+mod websocket;
 
 pub use self::{
     app::{PythonApp, PythonAppBuilder},

@@ -67,3 +67,27 @@ class Shelf:
     """Where an application may lie, too."""
 
     application = staticmethod(where)
+
+
+def switches(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Takes the connection as a WebSocket library does, and sends back what it receives."""
+    path = environ["PATH_INFO"]
+    if path == "/no":
+        start_response("403 Forbidden", [("Content-Length", "0")])
+        return []
+    socket = environ.get("gunicorn.socket")
+    if socket is None:
+        start_response("200 OK", [])
+        return [b"no socket"]
+    if path == "/wrong":
+        socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    elif path == "/half":
+        socket.sendall(b"HTTP/1.1 101 Switching")
+    else:
+        head = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n"
+        socket.send(head + b"first")
+        while data := socket.recv(4096):
+            assert socket.send(data) == len(data)
+        socket.send(b"last")
+    # As a library does that expects gunicorn.
+    raise StopIteration

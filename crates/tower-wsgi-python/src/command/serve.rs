@@ -114,6 +114,7 @@ fn build(
         .max_spooled_bodies(wsgi.max_spooled_bodies)
         .strict(wsgi.strict)
         .thread_workers(config.thread_workers)
+        .websocket_threads(wsgi.websocket_threads)
         .build(callable.bind(py), name, &[("pulsar.cfg", cfg)])?;
     worker.monitor(&app);
     Ok(app)

@@ -15,6 +15,14 @@ tower_prefork::settings! {
             value_name: Some("PATH"),
         };
 
+        /// Number of threads for WebSocket connections, of which flask-sock and its like hold one each
+        ///
+        /// The response to a WebSocket request beyond it is 503. They are started on demand, and take no threads from other
+        /// requests. With 0, WebSocket requests are requests like any other.
+        pub(super) websocket_threads: usize = 100, {
+            kind: Kind::Number(0..=4096),
+        };
+
         /// Maximum size of a request body; the response to a larger one is 413
         pub(super) max_body: u64 = 1 << 30, { kind: ANY_SIZE };
 
