@@ -24,6 +24,14 @@ pub struct Http {
     ///
     /// If the service still occupies a thread for the request then, `tower-prefork` replaces the worker.
     pub request_timeout: Duration,
+    /// Maximum number of upgraded connections, such as WebSockets, and of requests that may become one; the client then gets
+    /// 503. Default: 900.
+    pub max_upgraded: usize,
+    /// Maximum time for which the client of an upgraded connection is silent; then the connection is cut. The client of a
+    /// WebSocket gets a ping after half of it, to which clients respond by themselves. With any other protocol, bytes of
+    /// the service count as well. The same time holds for a client that takes nothing of what is sent to it. Default: 60
+    /// seconds.
+    pub upgrade_idle_timeout: Duration,
     /// Maximum number of header fields of a request; the client then gets 431. Default: 100.
     pub max_headers: usize,
     /// Maximum size of a request head in bytes; the client then gets 431. Default: 64 KiB; at least 8 KiB.
@@ -38,6 +46,8 @@ impl Default for Http {
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(300),
+            max_upgraded: 900,
+            upgrade_idle_timeout: Duration::from_secs(60),
             max_headers: 100,
             max_header_size: 64 << 10,
         }

@@ -207,6 +207,16 @@ crate::settings! {
         /// Maximum time that a client may read nothing of its response
         write_timeout at http.write_timeout, { kind: Kind::Duration(MOMENT..=LONGEST) };
 
+        /// Maximum number of upgraded connections of a worker, such as WebSockets; further ones get 503. They count
+        /// among the connections, and are never closed for new ones
+        max_upgraded at http.max_upgraded, { kind: Kind::Number(0..=1 << 20) };
+
+        /// Maximum time that the client of an upgraded connection may be silent; that of a WebSocket gets a ping after
+        /// half of it
+        upgrade_idle_timeout at http.upgrade_idle_timeout, {
+            kind: Kind::Duration(MOMENT..=LONGEST),
+        };
+
         /// Maximum number of header fields of a request
         max_headers at http.max_headers, { kind: Kind::Number(1..=10_000) };
 

@@ -61,6 +61,8 @@ impl LineHead {
 pub(super) struct Outcome {
     pub(super) status: Option<StatusCode>,
     pub(super) bytes: u64,
+    /// Bytes from the client, at the end of an upgraded connection.
+    pub(super) received: Option<u64>,
     pub(super) duration: Duration,
     pub(super) aborted: bool,
 }
@@ -162,6 +164,7 @@ impl LineFormat {
         let Outcome {
             status,
             bytes,
+            received,
             duration,
             aborted,
         } = outcome;
@@ -172,6 +175,10 @@ impl LineFormat {
                 put_number(out, status);
                 out.extend_from_slice(b",\"bytes\":");
                 put_number(out, bytes);
+                if let Some(received) = received {
+                    out.extend_from_slice(b",\"received\":");
+                    put_number(out, received);
+                }
                 out.extend_from_slice(b",\"duration_us\":");
                 put_number(out, duration.as_micros());
                 out.extend_from_slice(b",\"aborted\":");
@@ -188,6 +195,13 @@ impl LineFormat {
             }
         }
         out.extend_from_slice(rest);
+        if let Some(received) = received
+            && self.format != AccessLogFormat::Json
+        {
+            let duration = duration.as_secs_f64();
+            let more = format!(" received={received} duration={duration:.3}");
+            out.extend_from_slice(more.as_bytes());
+        }
         out.extend_from_slice(self.end.as_bytes());
     }
 
@@ -286,6 +300,7 @@ mod tests {
         let outcome = Outcome {
             status: StatusCode::from_u16(status).ok(),
             bytes: 5,
+            received: None,
             duration: Duration::from_micros(1234),
             aborted: status == 0,
         };
@@ -343,6 +358,7 @@ mod tests {
         let outcome = Outcome {
             status: Some(StatusCode::NO_CONTENT),
             bytes: 0,
+            received: None,
             duration: Duration::ZERO,
             aborted: false,
         };
@@ -485,6 +501,7 @@ mod tests {
         let outcome = Outcome {
             status: None,
             bytes: u64::MAX,
+            received: None,
             duration: Duration::MAX,
             aborted: false,
         };

@@ -20,5 +20,5 @@ mod request;
 mod setting;
 mod timestamp;
 
-pub(crate) use record::{Client, Log, Record};
+pub(crate) use record::{Client, Log, Record, UpgradeLine};
 pub use setting::{AccessLog, AccessLogFormat};

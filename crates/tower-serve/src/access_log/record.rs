@@ -87,6 +87,20 @@ impl Client {
         self.record(Some(request.into()), used)
     }
 
+    /// Prepares the line for the end of the connection, if the request leads to an upgrade.
+    pub(crate) fn upgrade<B>(&self, request: &Request<B>) -> UpgradeLine {
+        let mut head = LineHead::default();
+        let request = LoggedRequest::from(request).upgraded();
+        self.log
+            .format()
+            .head(&mut head, &self.remote, Some(request));
+        UpgradeLine {
+            log: self.log.clone(),
+            head,
+            began: Instant::now(),
+        }
+    }
+
     /// Begins the record of a request that could not be parsed, from what the client has sent.
     pub(crate) fn refused_request(&self, sent: &[u8]) -> Box<Record> {
         self.record(LoggedRequest::of_sent(sent), None)
@@ -103,6 +117,28 @@ impl Client {
         let mut record = self.record(None, None);
         record.set_response(status, Some(0), 0);
         record.sent();
+    }
+}
+
+/// The line for the end of an upgraded connection.
+#[derive(Debug)]
+pub(crate) struct UpgradeLine {
+    log: Log,
+    head: LineHead,
+    began: Instant,
+}
+
+impl UpgradeLine {
+    /// Writes the line, with the bytes that the service has sent, and those that it has received.
+    pub(crate) fn write(mut self, sent: u64, received: u64, aborted: bool) {
+        let outcome = Outcome {
+            status: Some(StatusCode::SWITCHING_PROTOCOLS),
+            bytes: sent,
+            received: Some(received),
+            duration: self.began.elapsed(),
+            aborted,
+        };
+        self.log.write(&mut self.head, outcome);
     }
 }
 
@@ -224,6 +260,7 @@ impl Record {
         let outcome = Outcome {
             status: self.response.as_ref().map(|it| it.status),
             bytes: self.bytes,
+            received: None,
             duration: self.began.map_or(Duration::ZERO, |began| began.elapsed()),
             aborted,
         };

@@ -10,6 +10,8 @@ pub(super) enum LoggedRequest<'a> {
         uri: &'a Uri,
         version: Version,
         headers: &'a HeaderMap,
+        /// In place of the version: the protocol to which the connection was upgraded.
+        protocol: Option<&'a [u8]>,
     },
     /// The request line of one that could not be parsed.
     Line {
@@ -26,6 +28,7 @@ impl<'a, B> From<&'a Request<B>> for LoggedRequest<'a> {
             uri: request.uri(),
             version: request.version(),
             headers: request.headers(),
+            protocol: None,
         }
     }
 }
@@ -55,6 +58,18 @@ impl<'a> LoggedRequest<'a> {
             target,
             version,
         })
+    }
+
+    /// The upgraded connection that the request has led to.
+    pub(super) fn upgraded(mut self) -> Self {
+        if let Self::Request {
+            headers, protocol, ..
+        } = &mut self
+        {
+            let asked = headers.get(header::UPGRADE).map(HeaderValue::as_bytes);
+            *protocol = asked;
+        }
+        self
     }
 
     pub(super) fn is_head(self) -> bool {
@@ -104,6 +119,10 @@ impl<'a> LoggedRequest<'a> {
 
     pub(super) fn version(self) -> &'a [u8] {
         match self {
+            Self::Request {
+                protocol: Some(protocol),
+                ..
+            } => protocol,
             Self::Request { version, .. } if version == Version::HTTP_10 => b"HTTP/1.0",
             Self::Request { .. } => b"HTTP/1.1",
             Self::Line { version, .. } => version,

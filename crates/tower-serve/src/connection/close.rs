@@ -14,6 +14,7 @@ use super::{
     handle::{ConnectionHandle, ExchangeGuard},
     io::Io,
     server_response::to_bytes,
+    upgrade::UpgradeEnd,
 };
 use crate::{Http, error::error_text};
 
@@ -43,6 +44,8 @@ pub(super) enum End {
     RoomNeeded,
     /// The client has left.
     Gone,
+    /// It was upgraded.
+    Upgraded(UpgradeEnd),
 }
 
 impl End {
@@ -51,7 +54,11 @@ impl End {
         match self {
             Self::Panic => true,
             Self::Http(result) => result.as_ref().is_err_and(hyper::Error::is_user),
-            Self::FramingUnknown | Self::TimedOut(_) | Self::RoomNeeded | Self::Gone => false,
+            Self::FramingUnknown
+            | Self::TimedOut(_)
+            | Self::RoomNeeded
+            | Self::Gone
+            | Self::Upgraded(_) => false,
         }
     }
 }
@@ -71,6 +78,8 @@ pub(super) enum Closing<IO: 'static> {
         end: End,
         is_sending: bool,
     },
+    /// Nothing is left to close.
+    Closed,
 }
 
 /// Closes a connection as its end asks for.
@@ -97,6 +106,7 @@ pub(super) async fn close<IO>(
             end,
             is_sending,
         } => close_after(end, &mut io, is_sending, handle, is_draining).await,
+        Closing::Closed => {}
     }
 }
 
@@ -162,12 +172,18 @@ async fn close_after<IO>(
 {
     match end {
         // A client that has not learned of the end yet may be sending its next request.
-        End::Http(Ok(())) | End::TimedOut(TimeoutKind::Request) | End::RoomNeeded
+        End::Http(Ok(()))
+        | End::TimedOut(TimeoutKind::Request)
+        | End::RoomNeeded
+        | End::Upgraded(UpgradeEnd::Finished)
             if (is_sending || is_draining) && !handle.input().is_closed() =>
         {
             linger(io.inner_mut(), is_draining).await;
         }
-        End::Http(Ok(())) | End::TimedOut(TimeoutKind::Request) | End::RoomNeeded => {
+        End::Http(Ok(()))
+        | End::TimedOut(TimeoutKind::Request)
+        | End::RoomNeeded
+        | End::Upgraded(UpgradeEnd::Finished) => {
             shut_down(io.inner_mut()).await;
         }
         End::FramingUnknown => linger(io.inner_mut(), is_draining).await,
@@ -193,7 +209,14 @@ async fn close_after<IO>(
             let error = error.source().unwrap_or(&error);
             tracing::debug!(error = error_text(error), "the client has gone");
         }
-        End::Gone => {}
+        End::Gone | End::Upgraded(UpgradeEnd::Gone) => {}
+        End::Upgraded(UpgradeEnd::Idle) => {
+            tracing::debug!("the client of an upgraded connection is silent; it is cut");
+        }
+        End::Upgraded(UpgradeEnd::Stalled) => {
+            tracing::debug!("the client of an upgraded connection takes nothing; it is cut");
+            handle.lock().reset_on_close();
+        }
         End::Panic => fail(io.inner_mut(), is_sending, is_draining, handle).await,
         End::TimedOut(TimeoutKind::Write) => {
             tracing::debug!("the client takes nothing of its response; the connection is cut");

@@ -11,9 +11,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, Version, header};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use http_body::Body;
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -27,6 +27,7 @@ use super::{
     response_body::ResponseBody,
     server_response::{Renderer, RequestSummary},
     shared_body::{BodyState, SharedBody},
+    upgrade::UpgradeOffer,
 };
 use crate::{BoxError, access_log::Client};
 
@@ -86,9 +87,7 @@ impl<S> ExchangeService<S> {
         request: &mut Request<RequestBody>,
         is_framing_unknown: bool,
         has_fragment: bool,
-    ) -> Result<RequestSummary, NoResponse> {
-        // No other protocol is offered, so the service should not wait for one.
-        request.extensions_mut().remove::<OnUpgrade>();
+    ) -> Result<(RequestSummary, Option<Box<UpgradeOffer>>), NoResponse> {
         if let Some(refusal) = self.refusal {
             return Err(NoResponse::Refused(refusal));
         }
@@ -103,8 +102,11 @@ impl<S> ExchangeService<S> {
         if let Some(report) = readiness.and_then(|readiness| readiness.report(request)) {
             return Err(NoResponse::Readiness(report));
         }
+        let log = self.access_log.as_ref();
+        let upgrade = UpgradeOffer::of_request(request, &self.shared, log);
+        let upgrade = upgrade.map_err(NoResponse::Refused)?;
         request.extensions_mut().insert(self.connection.clone());
-        Ok(summary)
+        Ok((summary, upgrade))
     }
 }
 
@@ -117,7 +119,7 @@ where
 {
     type Response = Response<ResponseBody<B>>;
     type Error = Infallible;
-    type Future = Exchange<S, S::Future>;
+    type Future = Exchange<S, S::Future, B>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let body_asks = (!request.body().is_end_stream())
@@ -144,19 +146,22 @@ where
         if let Some(log) = &self.access_log {
             guard.set_record(log.request(&request, used_record));
         }
-        let (summary, stage) = match self.admit(&mut request, is_framing_unknown, has_fragment) {
-            Ok(summary) => {
+        let admitted = self.admit(&mut request, is_framing_unknown, has_fragment);
+        let (summary, upgrade, stage) = match admitted {
+            Ok((summary, upgrade)) => {
                 let service = self.service.clone();
                 let request = Some(request);
-                (summary, Stage::Waiting { service, request })
+                (summary, upgrade, Stage::Waiting { service, request })
             }
             Err(reason) => {
+                let summary = RequestSummary::of(&request);
                 let reason = Some(reason);
-                (RequestSummary::of(&request), Stage::Refused { reason })
+                (summary, None, Stage::Refused { reason })
             }
         };
         Exchange {
             stage,
+            upgrade,
             body,
             summary,
             renderer: self.shared.hooks.renderer().clone(),
@@ -216,9 +221,11 @@ impl ResponseDeadline {
 
 pin_project! {
     /// A request and its response's head. It never fails: what goes wrong becomes a response.
-    pub(super) struct Exchange<S, F> {
+    pub(super) struct Exchange<S, F, B> {
         #[pin]
-        stage: Stage<S, F>,
+        stage: Stage<S, F, B>,
+        // Until the service has accepted it.
+        upgrade: Option<Box<UpgradeOffer>>,
         // Of the request, if it has one.
         body: Option<Arc<SharedBody>>,
         // Of the request, for a response of the server itself.
@@ -231,16 +238,18 @@ pin_project! {
 
 pin_project! {
     #[project = StageProj]
-    enum Stage<S, F> {
+    enum Stage<S, F, B> {
         // Until the service is ready.
         Waiting { service: S, request: Option<Request<RequestBody>> },
         Running { #[pin] future: F },
+        // The service has responded with 101, and the connection prepares hyper for it.
+        Switching { response: Option<Response<B>> },
         Refused { reason: Option<NoResponse> },
         Done,
     }
 }
 
-impl<S, B> Future for Exchange<S, S::Future>
+impl<S, B> Future for Exchange<S, S::Future, B>
 where
     S: Service<Request<RequestBody>, Response = Response<B>>,
     S::Error: Into<BoxError>,
@@ -255,6 +264,18 @@ where
         let result = catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_response(cx)))
             .unwrap_or_else(|panic| Poll::Ready(Err(NoResponse::Panic(panic))));
         let result = match (result, this.guard.as_ref()) {
+            (Poll::Ready(Ok(response)), Some(guard)) if is_switch(&response) => {
+                if let Some(offer) = this.upgrade.take() {
+                    guard
+                        .handle()
+                        .lock()
+                        .begin_upgrade(offer.accepted(&response));
+                    let response = Some(response);
+                    this.stage.set(Stage::Switching { response });
+                    return Poll::Pending;
+                }
+                Ok(response)
+            }
             (Poll::Ready(result), _) => result,
             (Poll::Pending, guard) => {
                 let handle = guard.expect(POLLED_AFTER_END).handle();
@@ -279,9 +300,13 @@ where
     }
 }
 
+fn is_switch<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
 const POLLED_AFTER_END: &str = "a future is not polled after its end";
 
-impl<S, B> Stage<S, S::Future>
+impl<S, B> Stage<S, S::Future, B>
 where
     S: Service<Request<RequestBody>, Response = Response<B>>,
     S::Error: Into<BoxError>,
@@ -302,6 +327,9 @@ where
                     return future
                         .poll(cx)
                         .map_err(|error| NoResponse::Error(error.into()));
+                }
+                StageProj::Switching { response } => {
+                    return Poll::Ready(Ok(response.take().expect(POLLED_AFTER_END)));
                 }
                 StageProj::Refused { reason } => {
                     return Poll::Ready(Err(reason.take().expect(POLLED_AFTER_END)));

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::StatusCode;
 use tokio::{runtime::Handle, time::Instant};
 use tower_server_info::{ClientInput, ConnectInfo};
 
@@ -154,6 +155,11 @@ impl ExchangeGuard {
     /// The service did not respond in time, and is dropped.
     pub(super) fn set_timed_out(&self) {
         self.handle.load().request_given_up();
+    }
+
+    /// Whether a response with this status makes the connection leave HTTP.
+    pub(super) fn switches_protocols(&self, status: StatusCode) -> bool {
+        status == StatusCode::SWITCHING_PROTOCOLS && self.handle.lock().is_upgrading()
     }
 
     /// Whether its response, which is about to be sent, is the last of the connection. `ends_with_connection`: nothing

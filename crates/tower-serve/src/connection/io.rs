@@ -59,6 +59,15 @@ impl<IO> Io<IO> {
         &self.unread
     }
 
+    pub(super) fn handle(&self) -> &ConnectionHandle {
+        &self.handle
+    }
+
+    /// Whether a write was not done since the connection is about to be upgraded.
+    pub(super) fn is_upgrading(&self) -> bool {
+        self.handle.lock().is_upgrading()
+    }
+
     pub(super) fn inner_mut(&mut self) -> &mut IO {
         &mut self.inner
     }
@@ -66,6 +75,18 @@ impl<IO> Io<IO> {
     /// Whether the client has sent something that was not read, also when the event loop has not heard of it yet.
     pub(super) fn has_unread(&self) -> bool {
         has_unread(&self.inner)
+    }
+
+    /// Whether a read is done, by what is kept or at the end of the input.
+    fn has_kept_or_ended(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread[..length]);
+            self.unread.advance(length);
+            return true;
+        }
+        // Asked again after the end, TLS may give an error.
+        self.handle.input().is_closed()
     }
 
     /// For a client that sends no more.
@@ -79,6 +100,24 @@ impl<IO> Io<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> Io<IO> {
+    /// Reads what the client of an upgraded connection sends, which is no business of the connection's state.
+    pub(super) fn poll_read_upgraded(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.has_kept_or_ended(buf) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let has_more = matches!(read, Poll::Ready(Ok(())) if buf.filled().len() > before);
+        if read.is_ready() && !has_more {
+            self.handle.input().close();
+        }
+        read
+    }
+
     /// Reads what the client sends, to be read again. That is nothing at its end.
     pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut bytes = [const { MaybeUninit::uninit() }; AHEAD];
@@ -127,6 +166,8 @@ impl<IO: AsyncRead + Unpin> Io<IO> {
                 return Poll::Pending;
             }
             WriteStep::Discard => return Poll::Ready(Ok(length)),
+            // For `Transport` to do.
+            WriteStep::Upgrade => return Poll::Pending,
         }
         let written = write(Pin::new(&mut self.inner), cx);
         match &written {
@@ -161,14 +202,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Io<IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.unread.is_empty() {
-            let length = this.unread.len().min(buf.remaining());
-            buf.put_slice(&this.unread[..length]);
-            this.unread.advance(length);
-            return Poll::Ready(Ok(()));
-        }
-        // Asked again after the end, TLS may give an error.
-        if this.handle.input().is_closed() {
+        if this.has_kept_or_ended(buf) {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();

@@ -38,6 +38,10 @@ struct Counters {
     lost: AtomicUsize,
     /// Connections that are to close with their next response.
     surplus: AtomicUsize,
+    /// Requests that may be upgraded and have no response yet, and upgraded connections.
+    upgrading: AtomicUsize,
+    upgraded: AtomicUsize,
+    upgraded_total: AtomicU64,
     began_at: Instant,
     table: ConnectionTable,
 }
@@ -57,6 +61,9 @@ impl Load {
             no_connections: Notify::new(),
             lost: AtomicUsize::new(0),
             surplus: AtomicUsize::new(0),
+            upgrading: AtomicUsize::new(0),
+            upgraded: AtomicUsize::new(0),
+            upgraded_total: AtomicU64::new(0),
             began_at: Instant::now(),
             table: ConnectionTable::default(),
         }))
@@ -86,6 +93,29 @@ impl Load {
     #[must_use]
     pub fn busy(&self) -> usize {
         self.requests() + self.0.fresh.load(Relaxed) + self.lost()
+    }
+
+    /// The upgraded connections that are open. Their requests have ended with the response 101.
+    #[must_use]
+    pub fn upgraded(&self) -> usize {
+        self.0.upgraded.load(Relaxed)
+    }
+
+    /// The connections that were upgraded since the start.
+    #[must_use]
+    pub fn upgraded_total(&self) -> u64 {
+        self.0.upgraded_total.load(Relaxed)
+    }
+
+    /// A permit for a request that may be upgraded, if less than `max` are given out.
+    pub(super) fn try_upgrade(&self, max: usize) -> Option<UpgradePermit> {
+        let one_more = |now: usize| (now < max).then_some(now + 1);
+        let upgrading = &self.0.upgrading;
+        upgrading.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        Some(UpgradePermit {
+            load: self.clone(),
+            is_upgraded: false,
+        })
     }
 
     /// Waits until the limit of requests is reached; once.
@@ -201,6 +231,32 @@ impl Load {
     /// Its response was sent, or will not be.
     pub(super) fn request_ended(&self) {
         self.0.ended.fetch_add(1, Relaxed);
+    }
+}
+
+/// The permit of a request that may be upgraded, and of the connection if it is.
+#[derive(Debug)]
+pub(super) struct UpgradePermit {
+    load: Load,
+    is_upgraded: bool,
+}
+
+impl UpgradePermit {
+    /// The connection is upgraded.
+    pub(super) fn set_upgraded(&mut self) {
+        if !std::mem::replace(&mut self.is_upgraded, true) {
+            self.load.0.upgraded.fetch_add(1, Relaxed);
+            self.load.0.upgraded_total.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Drop for UpgradePermit {
+    fn drop(&mut self) {
+        self.load.0.upgrading.fetch_sub(1, Relaxed);
+        if self.is_upgraded {
+            self.load.0.upgraded.fetch_sub(1, Relaxed);
+        }
     }
 }
 

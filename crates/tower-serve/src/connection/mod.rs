@@ -18,6 +18,7 @@
 //! | `respond`, `refusal`, `server_response` | from the service's result to the response; each cause for which the server responds itself, and how |
 //! | `response_body` | the response's body, at whose end the exchange ends; a broken one never looks whole |
 //! | `close` | a close that does not destroy the last response, and one that does; the response to a request that hyper could not read |
+//! | `upgrade` | a connection that leaves HTTP by a response 101 |
 //! | `http_service`, `events` | what the user gives: a service, and hooks |
 //!
 //! `Content-Length` together with `Transfer-Encoding`: hyper takes the length out of the request before the service could
@@ -62,6 +63,7 @@ mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 pub use events::{ConnectionHooks, ConnectionStep};
 pub use http_service::HttpService;

@@ -35,6 +35,8 @@ pub(super) enum WriteStep {
     Defer,
     /// Never write them: the connection writes a response of its own.
     Discard,
+    /// Write them to the socket of an upgraded connection.
+    Upgrade,
 }
 
 /// What has happened since the event loop has come to this connection. A response to what was read in this turn is written
@@ -117,6 +119,13 @@ impl Output {
         if is_whole && self.content == Content::Response {
             self.content = Content::Nothing;
         }
+    }
+
+    /// hyper writes nothing more here.
+    pub(super) fn end(&mut self) {
+        self.content = Content::Nothing;
+        self.is_blocked = false;
+        self.coalescing = WriteCoalescing::NothingRead;
     }
 
     /// Whether hyper has refused a request that has yet to be responded to.

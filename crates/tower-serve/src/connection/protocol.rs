@@ -12,7 +12,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{close::End, exchange::ExchangeService, handle::ConnectionHandle, io::Io};
+use super::{
+    close::End, exchange::ExchangeService, handle::ConnectionHandle, io::Io, upgrade::Transport,
+};
 use crate::{Http, HttpService, error::panic_text};
 
 /// hyper's default; to name it costs an allocation per request.
@@ -23,7 +25,9 @@ const LARGE_BUFFER: usize = 512 << 10;
 
 /// hyper, which reads requests from the client and writes the responses of their exchanges.
 pub(super) enum Protocol<IO: 'static, S: HttpService> {
-    Http1(http1::Connection<TokioIo<Io<IO>>, ExchangeService<S>>),
+    Http1(http1::Connection<TokioIo<Transport<IO>>, ExchangeService<S>>),
+    /// The same, about to write a response 101. hyper keeps an upgradeable connection at no other end.
+    Switching(http1::UpgradeableConnection<TokioIo<Transport<IO>>, ExchangeService<S>>),
 }
 
 /// What hyper was given, and what it has read.
@@ -35,7 +39,7 @@ pub(super) struct Parts<IO: 'static, S> {
 
 impl<IO, S> Protocol<IO, S>
 where
-    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
     pub(super) fn new(io: Io<IO>, service: ExchangeService<S>, http: &Http) -> Self {
@@ -50,7 +54,8 @@ where
         if http.max_headers != DEFAULT_MAX_HEADERS {
             builder.max_headers(http.max_headers);
         }
-        Self::Http1(builder.serve_connection(TokioIo::new(io), service))
+        let io = TokioIo::new(Transport::Http(io));
+        Self::Http1(builder.serve_connection(io, service))
     }
 
     /// Lets hyper work until it is done with the connection. A panic that gets through it comes from a response body, or is
@@ -60,8 +65,11 @@ where
         handle: &ConnectionHandle,
         cx: &mut Context<'_>,
     ) -> Poll<End> {
-        let Self::Http1(http) = self;
         let poll = catch_unwind(AssertUnwindSafe(|| {
+            let http = match self {
+                Self::Http1(http) => http,
+                Self::Switching(http) => return Pin::new(http).poll(cx),
+            };
             let poll = Pin::new(&mut *http).poll(cx);
             if matches!(poll, Poll::Ready(Ok(()))) && handle.lock().output.has_unwritten() {
                 // After a request for an upgrade, hyper is done before it has written everything. It continues when it is
@@ -82,13 +90,31 @@ where
         }
     }
 
-    pub(super) fn into_parts(self) -> Parts<IO, S> {
-        let Self::Http1(http) = self;
-        let http = http.into_parts();
-        Parts {
-            io: http.io.into_inner(),
+    /// Prepares hyper for a response 101.
+    pub(super) fn switching(self) -> Self {
+        match self {
+            Self::Http1(http) => Self::Switching(http.with_upgrades()),
+            Self::Switching(_) => self,
+        }
+    }
+
+    pub(super) fn is_switching(&self) -> bool {
+        matches!(self, Self::Switching(_))
+    }
+
+    /// `None` if the connection was upgraded: the service has the IO.
+    pub(super) fn into_parts(self) -> Option<Parts<IO, S>> {
+        let http = match self {
+            Self::Http1(http) => http.into_parts(),
+            Self::Switching(http) => http.into_parts()?,
+        };
+        let Transport::Http(io) = http.io.into_inner() else {
+            return None;
+        };
+        Some(Parts {
+            io,
             service: http.service,
             read: http.read_buf,
-        }
+        })
     }
 }

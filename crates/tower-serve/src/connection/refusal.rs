@@ -1,7 +1,12 @@
 //! The causes for which the server responds in place of the service, each with its status and its sentence.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use tower_server_info::ServerResponse;
+
+/// When a client may try again for which there is no room.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the server responds in place of the service. To add a cause, add a variant and its row in
 /// [`parts`](Self::parts).
@@ -42,6 +47,9 @@ pub(super) enum Refusal {
     SeveralContentTypes,
     TransferCoding,
     Expectation,
+
+    /// The worker has its `max_upgraded`.
+    TooManyUpgraded,
 
     // The request body.
     BodyTimeout,
@@ -136,6 +144,10 @@ impl Refusal {
                 StatusCode::EXPECTATION_FAILED,
                 "The only expectation supported is 100-continue.",
             ),
+            Self::TooManyUpgraded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The server has too many upgraded connections, such as WebSockets.",
+            ),
             Self::BodyTimeout => (
                 StatusCode::REQUEST_TIMEOUT,
                 "The request body did not arrive in time.",
@@ -190,7 +202,11 @@ impl Refusal {
 
 impl From<Refusal> for ServerResponse {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.status(), refusal.message())
+        let response = Self::new(refusal.status(), refusal.message());
+        match refusal {
+            Refusal::TooManyUpgraded => response.retry_after(RETRY_AFTER),
+            _ => response,
+        }
     }
 }
 

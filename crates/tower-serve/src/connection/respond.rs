@@ -39,8 +39,12 @@ pub(super) fn respond<B: Body>(
     body: BodyState,
 ) -> Response<ResponseBody<B>> {
     let refusal = match result {
+        Ok(response) if exchange.switches_protocols(response.status()) => {
+            // It has no body.
+            return response.map(|_| ResponseBody::of_server(None, exchange));
+        }
         Ok(response) if response.status().is_informational() => {
-            // hyper offers no way to send an interim response, nor to switch protocols here.
+            // hyper offers no way to send an interim response, and the client has not asked for another protocol.
             let error = format!("the service responded with status {}", response.status());
             of_error(&*BoxError::from(error), body)
         }
@@ -63,7 +67,7 @@ pub(super) fn respond<B: Body>(
             if exchange.is_last(false) {
                 close(&mut response);
             }
-            return response.map(|body| ResponseBody::of_server(body, exchange));
+            return response.map(|body| ResponseBody::of_server(Some(body), exchange));
         }
         Err(NoResponse::Refused(refusal)) => {
             let status = refusal.status().as_u16();
@@ -87,7 +91,7 @@ pub(super) fn respond<B: Body>(
     };
     let mut response = renderer.render(&refusal.into(), Some(request));
     close(&mut response);
-    response.map(|body| ResponseBody::of_server(body, exchange))
+    response.map(|body| ResponseBody::of_server(Some(body), exchange))
 }
 
 /// What an error of the service means to the client, whose request body may be the cause.

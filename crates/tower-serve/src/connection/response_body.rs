@@ -49,9 +49,9 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(super) fn of_server(text: Bytes, exchange: ExchangeGuard) -> Self {
+    pub(super) fn of_server(text: Option<Bytes>, exchange: ExchangeGuard) -> Self {
         Self {
-            content: ResponseContent::Server { text: Some(text) },
+            content: ResponseContent::Server { text },
             exchange,
         }
     }

@@ -27,6 +27,7 @@ use super::{
     shared::{DrainCheck, drained},
     shared_body::BodyState,
     table::WaitsFor,
+    upgrade::UpgradedConnection,
 };
 use crate::{HttpService, error::error_text};
 
@@ -133,6 +134,8 @@ enum State<IO: 'static, S: HttpService> {
         io: Io<IO>,
         service: ExchangeService<S>,
     },
+    /// hyper has given it to the service.
+    Upgraded(Box<UpgradedConnection<IO>>),
     Ended,
 }
 
@@ -148,9 +151,20 @@ where
         loop {
             let polled = match &mut self.state {
                 State::Active(protocol) => protocol.poll_end(handle, cx),
+                State::Upgraded(upgraded) => {
+                    let timeout = self.shared.http.upgrade_idle_timeout;
+                    let is_draining = self.deadlines.is_draining();
+                    let timer = &mut handle.lock().timer;
+                    let end = upgraded.poll_end(timeout, is_draining, timer, cx);
+                    return end.map(End::Upgraded);
+                }
                 State::Idle { .. } | State::Ended => Poll::Pending,
             };
-            let state = &mut *handle.lock();
+            let mut state = handle.lock();
+            if state.is_upgrading() && polled.is_pending() && switch(&mut self.state) {
+                continue;
+            }
+            let state = &mut *state;
             if state.output.end_turn() && polled.is_pending() {
                 return Poll::Pending;
             }
@@ -198,12 +212,16 @@ where
         let is_cut = handle.lock().has_more_to_write();
         let parts = match mem::replace(&mut self.state, State::Ended) {
             State::Active(protocol) => protocol.into_parts(),
-            State::Idle { io, service } => Parts {
+            State::Idle { io, service } => Some(Parts {
                 io,
                 service,
                 read: Bytes::new(),
-            },
+            }),
+            State::Upgraded(upgraded) => return Some(end_upgraded(*upgraded, end)),
             State::Ended => unreachable!("a connection that has ended is not polled"),
+        };
+        let Some(parts) = parts else {
+            return self.begin_upgraded();
         };
         let Parts {
             mut io,
@@ -276,6 +294,18 @@ where
         }
     }
 
+    /// The service has the connection from now on.
+    fn begin_upgraded(&mut self) -> Option<Closing<IO>> {
+        let upgrade = self.guard.handle().lock().take_upgrade();
+        match upgrade.and_then(UpgradedConnection::begin) {
+            Some(upgraded) => {
+                self.state = State::Upgraded(Box::new(upgraded));
+                None
+            }
+            None => Some(Closing::Closed),
+        }
+    }
+
     fn await_head(&mut self, io: Io<IO>, service: ExchangeService<S>) {
         self.deadlines.set_head_begun();
         self.guard.handle().set_waiting(WaitsFor::RestOfHead);
@@ -295,6 +325,39 @@ where
             exchange: service.refused(&sent),
             sent,
         }
+    }
+}
+
+/// Prepares hyper for a response 101. Returns whether it was not.
+fn switch<IO, S>(state: &mut State<IO, S>) -> bool
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    match mem::replace(state, State::Ended) {
+        State::Active(protocol) if !protocol.is_switching() => {
+            *state = State::Active(protocol.switching());
+            true
+        }
+        other => {
+            *state = other;
+            false
+        }
+    }
+}
+
+/// Takes the socket back from the service.
+fn end_upgraded<IO>(upgraded: UpgradedConnection<IO>, end: End) -> Closing<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match upgraded.into_io() {
+        Some(io) => Closing::Ended {
+            io,
+            end,
+            is_sending: true,
+        },
+        None => Closing::Closed,
     }
 }
 

@@ -46,6 +46,7 @@ impl Shared {
             &mut http.body_timeout,
             &mut http.write_timeout,
             &mut http.request_timeout,
+            &mut http.upgrade_idle_timeout,
         ] {
             // `Instant` cannot represent a time far beyond it.
             *time = YEAR.min(*time);

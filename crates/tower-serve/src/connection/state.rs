@@ -1,6 +1,6 @@
 //! The state of one connection: what its socket, its exchanges and their bodies have come to.
 
-use std::{mem, sync::Arc, task::Waker};
+use std::{any::Any, mem, sync::Arc, task::Waker};
 
 use http::{Method, Uri};
 use tokio::time::Instant;
@@ -10,6 +10,7 @@ use super::{
     output::{Output, WriteStep},
     received::Received,
     shared_body::{AfterBody, BodyState, SharedBody},
+    upgrade::Upgrade,
 };
 use crate::access_log::Record;
 
@@ -33,6 +34,8 @@ pub(super) struct ConnectionState {
     keep_alive: KeepAlive,
     received: Received,
     last_record: LastRecord,
+    /// Once the service has responded with 101 to a request that may be upgraded.
+    upgrade: Option<Box<Upgrade>>,
     /// Of all deadlines: those of the connection, and that of the response.
     pub(super) timer: Timer,
 }
@@ -76,6 +79,7 @@ impl ConnectionState {
             keep_alive: KeepAlive::Open,
             received: Received::default(),
             last_record: LastRecord::None,
+            upgrade: None,
             timer: Timer::new(first_deadline),
         }
     }
@@ -223,6 +227,9 @@ impl ConnectionState {
 
     /// hyper is about to write.
     pub(super) fn begin_write(&mut self, connections: usize) -> WriteStep {
+        if self.upgrade.is_some() {
+            return WriteStep::Upgrade;
+        }
         self.output.begin_write(self.exchanges == 0, connections)
     }
 
@@ -261,6 +268,32 @@ impl ConnectionState {
         if matches!(self.last_record, LastRecord::Sent(_)) {
             self.last_record = LastRecord::None;
         }
+    }
+
+    // ===== an upgrade =====
+
+    /// The service has responded with 101, which hyper is about to get.
+    pub(super) fn begin_upgrade(&mut self, upgrade: Upgrade) {
+        self.upgrade = Some(Box::new(upgrade));
+    }
+
+    /// Whether the response that is being made is a 101 to a request that may be upgraded.
+    pub(super) fn is_upgrading(&self) -> bool {
+        self.upgrade.is_some()
+    }
+
+    /// hyper writes the head of that response to `socket`, which takes all of it. Whether the protocol is WebSocket.
+    pub(super) fn set_upgraded(&mut self, socket: Arc<dyn Any + Send + Sync>) -> bool {
+        self.output.end();
+        let Some(upgrade) = &mut self.upgrade else {
+            return false;
+        };
+        upgrade.set_socket(socket)
+    }
+
+    /// hyper has given the connection to the service.
+    pub(super) fn take_upgrade(&mut self) -> Option<Upgrade> {
+        self.upgrade.take().map(|upgrade| *upgrade)
     }
 
     // ===== its end =====

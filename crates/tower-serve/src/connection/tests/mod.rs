@@ -15,6 +15,7 @@ mod response_deadline;
 mod timeouts;
 #[cfg(feature = "tls")]
 mod tls;
+mod upgrade;
 
 use std::{
     convert::Infallible,

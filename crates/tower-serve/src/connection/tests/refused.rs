@@ -514,28 +514,3 @@ async fn the_http_2_preface() {
     client.ended().await;
     assert_eq!(count.get(), 0);
 }
-
-#[tokio::test(start_paused = true)]
-async fn an_upgrade_is_not_offered() {
-    let server = Server::new();
-    let mut client = server.connect(service_fn(async |request: Request<RequestBody>| {
-        let offered = request
-            .extensions()
-            .get::<hyper::upgrade::OnUpgrade>()
-            .is_some();
-        Ok::<_, Infallible>(Response::new(offered.to_string()))
-    }));
-    for protocol in ["h2c", "websocket"] {
-        client
-            .send(format!(
-                "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n\r\n"
-            ))
-            .await;
-        let response = client.response().await;
-        assert_eq!(
-            (response.status, response.text()),
-            (200, "false"),
-            "{protocol}"
-        );
-    }
-}
