@@ -37,6 +37,8 @@ pub struct PoolStats {
     pub finished: u64,
     /// The number of jobs that the pool has refused since it was created.
     pub refused: u64,
+    /// The number of tasks on an event loop of the application, which hold no thread.
+    pub tasks: usize,
     /// The age of the oldest running job.
     pub oldest: Option<Duration>,
     /// The running jobs whose response is no longer waited for.
@@ -96,6 +98,7 @@ impl Sum for PoolStats {
             sum.queued += pool.queued;
             sum.finished += pool.finished;
             sum.refused += pool.refused;
+            sum.tasks += pool.tasks;
             sum.oldest = sum.oldest.max(pool.oldest);
             sum.stuck.extend(pool.stuck);
             sum

@@ -15,11 +15,13 @@ use tower_wsgi::{
 };
 
 use crate::{
-    callable::Callable,
+    callable::{Callable, LoopCallable},
+    event_loop::{self, EventLoop},
     executor::{self, Executor, ResponseFuture, WebSocketPool},
     load,
     load_error::LoadError,
-    pool_threads, validate,
+    pool_threads,
+    validate::{self, CallKind},
 };
 
 /// Maximum time for a whole request body to arrive. A server has a shorter timeout for a client that stalls.
@@ -61,13 +63,15 @@ impl PythonApp {
     }
 }
 
-/// Monitoring by the server that the application runs in. On the event loop there are no threads to monitor.
+/// Monitoring by the server that the application runs in: the threads of its pool, and the tasks of the Python event
+/// loop.
 impl From<&PythonApp> for PoolMonitor {
     fn from(app: &PythonApp) -> Self {
-        match app.executor.pool() {
-            Some(pool) => pool.into(),
-            None => Self::new(PoolStats::default),
-        }
+        let app = app.clone();
+        Self::new(move || {
+            let pool = app.executor.pool().map(BlockingPool::stats);
+            pool.into_iter().chain([event_loop::stats()]).sum()
+        })
     }
 }
 
@@ -230,6 +234,11 @@ impl PythonAppBuilder {
         let checked = self.callable(callable, variables);
         let checked = checked.and_then(|callable| Ok((callable, validate::monkey_patch(py)?)));
         let (callable, monkey_patch) = checked.map_err(|error| LoadError::new(py, name, &error))?;
+        if callable.kind() == CallKind::Asynchronous {
+            let event_loop = EventLoop::asyncio(py);
+            let event_loop = event_loop.map_err(|error| LoadError::new(py, name, &error))?;
+            return Ok(self.asynchronous(callable, event_loop));
+        }
         if let Some(call) = monkey_patch {
             if self.thread_workers > 0 {
                 return Err(LoadError::refused(name, &validate::greenlets_refused(call)));
@@ -240,7 +249,7 @@ impl PythonAppBuilder {
                  others"
             );
         }
-        Ok(self.service(callable))
+        Ok(self.blocking_or_inline(callable))
     }
 
     fn callable(
@@ -256,13 +265,28 @@ impl PythonAppBuilder {
         Ok(callable)
     }
 
-    fn service(&self, callable: Callable) -> PythonApp {
-        let wsgi = WsgiService::new(callable)
+    fn service<A>(&self, application: A) -> WsgiService<A> {
+        WsgiService::new(application)
             .script_name(&self.script_name)
-            .multiprocess(self.multiprocess);
-        let wait_for_body = WaitForBodyLayer::new(self.max_body)
+            .multiprocess(self.multiprocess)
+    }
+
+    fn wait_for_body(&self) -> WaitForBodyLayer {
+        WaitForBodyLayer::new(self.max_body)
             .timeout(BODY_TIMEOUT)
-            .disk_budget(self.max_spooled_bodies);
+            .disk_budget(self.max_spooled_bodies)
+    }
+
+    fn asynchronous(&self, callable: Callable, event_loop: &EventLoop) -> PythonApp {
+        let wsgi = self.service(LoopCallable::new(callable, event_loop));
+        PythonApp {
+            executor: Executor::event_loop(wsgi, &self.wait_for_body()),
+            websockets: None,
+        }
+    }
+
+    fn blocking_or_inline(&self, callable: Callable) -> PythonApp {
+        let (wsgi, wait_for_body) = (self.service(callable), self.wait_for_body());
         let websockets = match self.websocket_threads {
             0 => None,
             threads => {

@@ -4,18 +4,17 @@ use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 use pyo3::{
-    exceptions::PyTypeError,
     intern,
     prelude::*,
-    pybacked::PyBackedBytes,
     types::{PyBytes, PyIterator, PyList, PyTuple},
 };
 use tower_wsgi::BoxError;
 
-use crate::exception::{WsgiErrors, type_name};
-
-/// The maximum size of a piece that is copied. A larger one keeps its Python object until it is sent.
-const MAX_COPIED: usize = 16 * 1024;
+use crate::{
+    event_loop::EventLoop,
+    exception::WsgiErrors,
+    piece::{is_awaitable, iterate, to_bytes},
+};
 
 /// The pieces of a response body. Dropping it closes the application's iterable.
 pub(crate) struct Chunks {
@@ -42,7 +41,9 @@ impl Chunks {
         let py = iterable.py();
         // Lists and tuples have no `close`.
         let iterable = match iterable.cast_into_exact::<PyList>() {
-            Ok(list) if list.len() == 1 => return Self::single(&list.get_item(0)?, errors),
+            Ok(list) if list.len() == 1 && is_bytes(&list.get_item(0)?) => {
+                return Self::single(&list.get_item(0)?, errors);
+            }
             Ok(list) => {
                 return Ok(Self::without_close(
                     Remaining::List(0, list.unbind()),
@@ -52,7 +53,9 @@ impl Chunks {
             Err(other) => other.into_inner(),
         };
         let iterable = match iterable.cast_into_exact::<PyTuple>() {
-            Ok(tuple) if tuple.len() == 1 => return Self::single(&tuple.get_item(0)?, errors),
+            Ok(tuple) if tuple.len() == 1 && is_bytes(&tuple.get_item(0)?) => {
+                return Self::single(&tuple.get_item(0)?, errors);
+            }
             Ok(tuple) => {
                 return Ok(Self::without_close(
                     Remaining::Tuple(0, tuple.unbind()),
@@ -65,24 +68,7 @@ impl Chunks {
         let mut chunks = Self::only_to_close(iterable, errors);
         if let Some(iterable) = &chunks.to_close {
             let iterable = iterable.bind(py);
-            refuse_asynchronous(iterable)?;
-            let iterator = iterable.try_iter().map_err(|error| {
-                if !error.is_instance_of::<PyTypeError>(py) {
-                    return error;
-                }
-                PyTypeError::new_err(format!(
-                    "the application returned {}, which is not an iterable of bytes{}",
-                    type_name(iterable),
-                    if iterable.is_callable() {
-                        "; it is callable: if the application is a factory, write it with \
-                         parentheses, as in mysite:create_app(), and if it returned a response, \
-                         return response(environ, start_response)"
-                    } else {
-                        ""
-                    }
-                ))
-            })?;
-            chunks.remaining = Remaining::Iterator(iterator.unbind());
+            chunks.remaining = Remaining::Iterator(iterate(iterable)?.unbind());
         }
         Ok(chunks)
     }
@@ -94,6 +80,14 @@ impl Chunks {
             remaining: Remaining::Nothing,
             errors: Arc::clone(errors),
         }
+    }
+
+    /// A body of one piece that is not the application's.
+    pub(crate) fn of_text(text: &'static str, errors: &Arc<WsgiErrors>) -> Self {
+        Self::without_close(
+            Remaining::Single(Bytes::from_static(text.as_bytes())),
+            errors,
+        )
     }
 
     fn single(item: &Bound<'_, PyAny>, errors: &Arc<WsgiErrors>) -> PyResult<Self> {
@@ -128,6 +122,11 @@ impl Chunks {
             self.remaining = Remaining::Nothing;
             return Ok(None);
         };
+        if !is_bytes(&item) && is_awaitable(&item)? {
+            // This thread waits, as it does for any other piece of this iterable.
+            let piece = EventLoop::asyncio(py)?.wait_for(&item)?;
+            return to_bytes(&piece).map(Some);
+        }
         to_bytes(&item).map(Some)
     }
 
@@ -143,51 +142,8 @@ impl Chunks {
     }
 }
 
-/// An error if the application has returned an awaitable: a finished future would be iterated as an empty body, and a
-/// coroutine would never run.
-fn refuse_asynchronous(result: &Bound<'_, PyAny>) -> PyResult<()> {
-    if !is_asynchronous(result)? {
-        return Ok(());
-    }
-    Err(PyTypeError::new_err(format!(
-        "the application returned {}, which is asynchronous: a WSGI application returns an iterable of \
-         bytes; serve an asynchronous application with an ASGI server",
-        type_name(result)
-    )))
-}
-
-fn is_asynchronous(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let (py, class) = (object.py(), object.get_type());
-    if class.getattr_opt(intern!(py, "__await__"))?.is_some() {
-        return Ok(true);
-    }
-    // An object that supports both protocols, such as Django's streaming responses, is a valid iterable.
-    Ok(class.getattr_opt(intern!(py, "__aiter__"))?.is_some()
-        && class.getattr_opt(intern!(py, "__iter__"))?.is_none())
-}
-
-fn to_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
-    let bytes = item.cast::<PyBytes>().map_err(|_| {
-        let hint = if item.is_instance_of::<pyo3::types::PyString>() {
-            "; encode it"
-        } else if is_asynchronous(item).unwrap_or(false) {
-            // Otherwise the interpreter warns about a coroutine that was never awaited.
-            if let Ok(Some(close)) = item.getattr_opt(intern!(item.py(), "close")) {
-                let _ = close.call0();
-            }
-            "; asynchronous pieces need an ASGI server"
-        } else {
-            ""
-        };
-        PyTypeError::new_err(format!(
-            "the application yielded {} as a piece of its body, not bytes{hint}",
-            type_name(item)
-        ))
-    })?;
-    if bytes.as_bytes().len() <= MAX_COPIED {
-        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
-    }
-    Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())))
+fn is_bytes(item: &Bound<'_, PyAny>) -> bool {
+    item.is_instance_of::<PyBytes>()
 }
 
 impl Iterator for Chunks {

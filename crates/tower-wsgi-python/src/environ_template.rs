@@ -11,7 +11,7 @@ use std::{
 use pyo3::{intern, prelude::*, types::PyDict, types::PyString};
 use tower_wsgi::wsgi::Environ;
 
-use crate::{file_wrapper::FileWrapper, native_string::decode};
+use crate::{event_loop::EventLoop, file_wrapper::FileWrapper, native_string::decode};
 
 /// The maximum number of server templates. A server has few addresses.
 const MAX_SERVERS: usize = 16;
@@ -230,6 +230,12 @@ impl Connection {
     #[getter]
     fn server_address(&self) -> Option<(String, u16)> {
         host_and_port(self.local)
+    }
+
+    /// The event loop of this process, as pulsar's connections have it. It is made if there is none.
+    #[getter]
+    fn _loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(EventLoop::asyncio(py)?.object(py).clone())
     }
 
     fn __repr__(&self) -> String {

@@ -1,17 +1,21 @@
 //! Where an application runs: an executor takes a request, calls the application, iterates over the response,
 //! closes it, and gives the response to the event loop.
 //!
-//! There are two:
+//! There are three:
 //!
 //! | executor | for | waits by |
 //! |---|---|---|
 //! | [`Executor::Inline`] | callables that never block | not at all: it runs on the event loop |
+//! | [`Executor::EventLoop`] | `async def` | awaiting, on a Python [event loop](crate::event_loop) |
 //! | [`Executor::Blocking`] | all others | blocking a thread of a [`BlockingPool`] |
 //!
-//! This module is the only one that knows which one it is. Another executor (an asyncio event loop, a greenlet hub)
-//! is a variant of [`Executor`] and of the state of [`ResponseFuture`]. It gets each request below `WaitForBody`, so the
-//! whole body has arrived, and calls the same [`Callable`]; the environ, `start_response` and the rules for pieces do not
-//! depend on it. It must never make the event loop wait for the interpreter's lock.
+//! This module is the only one that knows which one it is. Another executor is a variant of [`Executor`] and of the state
+//! of [`ResponseFuture`]. It gets each request below `WaitForBody`, so the whole body has arrived, and calls the same
+//! [`Callable`]; the environ, `start_response` and the rules for pieces do not depend on it. It must never make the
+//! server's event loop wait for the interpreter's lock.
+//!
+//! What an application returns on one of the other executors may be asynchronous as well: then it is left to the Python
+//! event loop, and the thread of the pool is free.
 
 use std::{
     convert::Infallible,
@@ -34,11 +38,12 @@ use tower_wsgi::{
 };
 
 use crate::{
-    callable::Callable,
+    callable::{Callable, LoopCallable},
     websocket::{WebSocketFuture, WebSockets, offer_upgrade},
 };
 
 type InlineService = WsgiService<Callable>;
+type LoopService = WsgiService<LoopCallable>;
 type BlockingService = Blocking<WsgiService<Callable>>;
 
 /// Where WebSocket requests run: on a pool of their own, so that open sockets never hold the threads of other requests.
@@ -59,6 +64,7 @@ pub(crate) fn websockets(
 #[derive(Clone)]
 pub(crate) enum Executor {
     Inline(WaitForBody<InlineService>),
+    EventLoop(WaitForBody<LoopService>),
     Blocking(WaitForBody<BlockingService>, BlockingPool),
 }
 
@@ -66,6 +72,14 @@ impl Executor {
     /// Runs on the event loop.
     pub(crate) fn inline(wsgi: WsgiService<Callable>, wait_for_body: &WaitForBodyLayer) -> Self {
         Self::Inline(wait_for_body.layer(wsgi.multithread(false)))
+    }
+
+    /// Runs on a Python event loop.
+    pub(crate) fn event_loop(
+        wsgi: WsgiService<LoopCallable>,
+        wait_for_body: &WaitForBodyLayer,
+    ) -> Self {
+        Self::EventLoop(wait_for_body.layer(wsgi.multithread(false)))
     }
 
     /// Runs on the threads of a pool.
@@ -82,7 +96,7 @@ impl Executor {
     /// The pool, if it runs on one.
     pub(crate) fn pool(&self) -> Option<&BlockingPool> {
         match self {
-            Self::Inline(_) => None,
+            Self::Inline(_) | Self::EventLoop(_) => None,
             Self::Blocking(_, pool) => Some(pool),
         }
     }
@@ -110,6 +124,9 @@ impl Executor {
             Self::Inline(service) => State::Inline {
                 future: service.call(request),
             },
+            Self::EventLoop(service) => State::EventLoop {
+                future: service.call(request),
+            },
             Self::Blocking(service, _) => State::Blocking {
                 future: service.call(request),
             },
@@ -122,6 +139,7 @@ impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inline(_) => f.write_str("Inline"),
+            Self::EventLoop(_) => f.write_str("EventLoop"),
             Self::Blocking(_, pool) => f.debug_tuple("Blocking").field(pool).finish(),
         }
     }
@@ -141,6 +159,7 @@ pin_project! {
     #[project = StateProj]
     enum State {
         Inline { #[pin] future: wait_for_body::WaitForBodyFuture<InlineService> },
+        EventLoop { #[pin] future: wait_for_body::WaitForBodyFuture<LoopService> },
         Blocking { #[pin] future: wait_for_body::WaitForBodyFuture<BlockingService> },
         WebSocket { #[pin] future: WebSocketFuture<wait_for_body::WaitForBodyFuture<BlockingService>> },
     }
@@ -154,6 +173,7 @@ impl Future for ResponseFuture {
         let mut polled = match this.state.project() {
             // Attaching once here is much faster than at each step of the call.
             StateProj::Inline { future } => Python::attach(|_| future.poll(cx)),
+            StateProj::EventLoop { future } => future.poll(cx),
             StateProj::Blocking { future } => future.poll(cx),
             StateProj::WebSocket { future } => future.poll(cx),
         };

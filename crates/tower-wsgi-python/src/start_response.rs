@@ -1,5 +1,7 @@
 //! The callables `start_response` and `write` of PEP 3333 as Python objects.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use http::StatusCode;
 use pyo3::{
@@ -9,14 +11,22 @@ use pyo3::{
 };
 use tower_wsgi::wsgi;
 
-use crate::{attach::AttachGuard, exception::type_name, header_fields, native_string::Latin1};
+use crate::{
+    attach::AttachGuard,
+    event_loop::{EventLoop, PieceSender},
+    exception::type_name,
+    header_fields,
+    native_string::Latin1,
+};
 
 /// The callable that starts a response.
 #[pyclass(frozen, module = "tower_wsgi")]
 pub(crate) struct StartResponse {
     pub(crate) inner: wsgi::StartResponse,
     /// Whether to follow PEP 3333 exactly, without the leniency of gunicorn.
-    pub(crate) strict: bool,
+    strict: bool,
+    /// Set when a task of an event loop responds.
+    task: OnceLock<(EventLoop, PieceSender)>,
 }
 
 #[pymethods]
@@ -24,28 +34,45 @@ impl StartResponse {
     // The parameters have the names of gunicorn and wsgiref.
     #[pyo3(signature = (status, headers, exc_info=None))]
     fn __call__(
-        &self,
-        py: Python<'_>,
+        this: &Bound<'_, Self>,
         status: &Bound<'_, PyAny>,
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Write> {
-        self.call(status, headers, exc_info)
-            .unwrap_or_else(|invalid| {
-                detached(py, self.inner.waits(), || self.inner.refuse());
-                Err(invalid)
-            })
+        let inner = &this.get().inner;
+        let write = this.get().call(status, headers, exc_info);
+        let write = write.unwrap_or_else(|invalid| {
+            detached(this.py(), inner.waits(), || inner.refuse());
+            Err(invalid)
+        })?;
+        Ok(Write {
+            inner: write,
+            start_response: this.clone().unbind(),
+        })
     }
 }
 
 impl StartResponse {
+    pub(crate) fn new(inner: wsgi::StartResponse, strict: bool) -> Self {
+        Self {
+            inner,
+            strict,
+            task: OnceLock::new(),
+        }
+    }
+
+    /// From now on a task of an event loop responds. What is written becomes one of its pieces.
+    pub(crate) fn defer(&self, event_loop: &EventLoop, sender: PieceSender) {
+        let _ = self.task.set((event_loop.clone(), sender));
+    }
+
     /// The outer error is that of an invalid argument, the inner one that of the call.
     fn call(
         &self,
         status: &Bound<'_, PyAny>,
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<PyResult<Write>> {
+    ) -> PyResult<PyResult<wsgi::Write>> {
         let py = status.py();
         let status = Latin1::new(status, "the status")?;
         let (fields, error) = if self.strict {
@@ -64,12 +91,13 @@ impl StartResponse {
             _ => None,
         };
         let status = completed.as_deref().unwrap_or(status.as_ref());
+        // The head is sent with the first piece.
+        let has_begun = self.task.get().is_some_and(|(_, sender)| sender.has_sent());
         let write = detached(py, self.inner.waits(), || match error {
+            Some(error) if has_begun => Err(Raised(error)),
             None => self.inner.start(status, fields).map_err(Raised::from),
             Some(error) => self.inner.restart(status, fields, Raised(error)),
         });
-        let strict = self.strict;
-        let write = write.map(|inner| Write { inner, strict });
         Ok(write.map_err(|Raised(error)| error))
     }
 }
@@ -127,26 +155,31 @@ impl From<wsgi::StartError> for Raised {
 #[pyclass(frozen, module = "tower_wsgi")]
 pub(crate) struct Write {
     inner: wsgi::Write,
-    strict: bool,
+    start_response: Py<StartResponse>,
 }
 
 #[pymethods]
 impl Write {
     /// `force` is an argument of pulsar. It has no effect: data is always sent at once.
+    ///
+    /// On an event loop it never waits. Where the client has not taken 64 KiB, it returns an awaitable that is done when
+    /// there is room.
     #[pyo3(signature = (data, force=None))]
-    fn __call__(
+    fn __call__<'py>(
         &self,
-        py: Python<'_>,
-        data: &Bound<'_, PyAny>,
-        force: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        if self.strict && force.is_some() {
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        force: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let start_response = self.start_response.get();
+        let strict = start_response.strict;
+        if strict && force.is_some() {
             return Err(PyTypeError::new_err("write takes one argument"));
         }
         let data = if let Ok(bytes) = data.cast::<PyBytes>() {
             Bytes::copy_from_slice(bytes.as_bytes())
         } else if let Ok(bytes) = data.cast::<PyByteArray>()
-            && !self.strict
+            && !strict
         {
             bytes.to_vec().into()
         } else {
@@ -155,7 +188,11 @@ impl Write {
                 type_name(data)
             )));
         };
-        detached(py, self.inner.waits(), || self.inner.write(data)).map_err(Into::into)
+        if let Some((event_loop, sender)) = start_response.task.get() {
+            return event_loop.write(py, sender, data);
+        }
+        detached(py, self.inner.waits(), || self.inner.write(data))?;
+        Ok(None)
     }
 }
 

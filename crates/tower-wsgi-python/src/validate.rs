@@ -14,11 +14,17 @@ const VARARGS: u32 = 0x04;
 const COROUTINE: u32 = 0x80;
 const ASYNC_GENERATOR: u32 = 0x200;
 
-const ASYNCHRONOUS: &str = "the application is asynchronous (async def, ASGI), and this is a WSGI server: name the \
-     WSGI application (Django's is in wsgi.py), or serve it with an ASGI server";
+/// Where an application has to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallKind {
+    /// On a thread that it may block.
+    Blocking,
+    /// On the event loop: it is an `async def`.
+    Asynchronous,
+}
 
 /// An error if the callable cannot be called with an environ and `start_response`; it says what to do.
-pub(crate) fn check_signature(callable: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn check_signature(callable: &Bound<'_, PyAny>) -> PyResult<CallKind> {
     if !callable.is_callable() {
         return Err(PyTypeError::new_err(format!(
             "the application is not callable: its type is {}",
@@ -27,24 +33,27 @@ pub(crate) fn check_signature(callable: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     // A signature that cannot be inspected shows at the first call.
     let Ok(Some(function)) = Signature::of(callable) else {
-        return Ok(());
+        return Ok(CallKind::Blocking);
     };
-    if function.flags & (COROUTINE | ASYNC_GENERATOR) != 0 {
-        return Err(PyTypeError::new_err(ASYNCHRONOUS));
-    }
     let Signature {
-        required, accepted, ..
+        required,
+        accepted,
+        is_asynchronous,
     } = function;
     if required <= 2 && accepted >= 2 {
-        return Ok(());
+        return Ok(if is_asynchronous {
+            CallKind::Asynchronous
+        } else {
+            CallKind::Blocking
+        });
     }
-    Err(PyTypeError::new_err(if required == 0 {
+    Err(PyTypeError::new_err(if required == 3 {
+        "the application takes three arguments, as an ASGI application does, and this is a WSGI server: name the WSGI \
+         application (Django's is in wsgi.py), or serve it with an ASGI server"
+            .to_owned()
+    } else if required == 0 {
         "the application takes no arguments, but a WSGI application takes two, environ and start_response: if it is a \
          factory, write it with parentheses, as in mysite:create_app()"
-            .to_owned()
-    } else if required == 3 {
-        "the application takes three arguments, as an ASGI application does: a WSGI application takes two, \
-         environ and start_response"
             .to_owned()
     } else {
         let count = if accepted < 2 { accepted } else { required };
@@ -58,7 +67,8 @@ pub(crate) fn check_signature(callable: &Bound<'_, PyAny>) -> PyResult<()> {
 
 /// The signature of a function that is written in Python.
 struct Signature {
-    flags: u32,
+    /// Whether a call returns a coroutine or an asynchronous generator.
+    is_asynchronous: bool,
     /// The minimum number of positional arguments of a call.
     required: usize,
     /// The maximum number of positional arguments of a call.
@@ -78,6 +88,10 @@ impl Signature {
             let is_function = function.is_exact_instance_of::<PyFunction>();
             return is_function.then(|| Self::read(&function, 1)).transpose();
         }
+        let functools = callable.py().import("functools")?;
+        if callable.is_exact_instance(&functools.getattr("partial")?) {
+            return Self::of_partial(callable);
+        }
         // Calling a class creates an instance, over which the server iterates.
         let (class, name) = match callable.cast_exact::<PyType>() {
             Ok(class) => (class.clone(), "__init__"),
@@ -91,9 +105,24 @@ impl Signature {
         let is_objects = |name| Ok::<_, PyErr>(class.getattr(name)?.is(&object.getattr(name)?));
         let takes_nothing = name == "__init__" && is_objects(name)? && is_objects("__new__")?;
         Ok(takes_nothing.then_some(Self {
-            flags: 0,
+            is_asynchronous: false,
             required: 0,
             accepted: 0,
+        }))
+    }
+
+    /// The signature of what a `functools.partial` leaves open.
+    fn of_partial(partial: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let Some(inner) = Self::of(&partial.getattr("func")?)? else {
+            return Ok(None);
+        };
+        let bound = partial.getattr("args")?.len()?;
+        // Which parameters its keywords bind is not looked at: a call with wrong arguments shows that.
+        let keywords = partial.getattr("keywords")?.len()?;
+        Ok(Some(Self {
+            required: inner.required.saturating_sub(bound + keywords),
+            accepted: inner.accepted.saturating_sub(bound),
+            ..inner
         }))
     }
 
@@ -109,7 +138,7 @@ impl Signature {
             defaults.len()?
         };
         Ok(Self {
-            flags,
+            is_asynchronous: flags & (COROUTINE | ASYNC_GENERATOR) != 0,
             required: accepted.saturating_sub(optional).saturating_sub(bound),
             accepted: if flags & VARARGS == 0 {
                 accepted.saturating_sub(bound)

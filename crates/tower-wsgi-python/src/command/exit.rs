@@ -14,7 +14,7 @@ use pyo3::{
 
 use tower_prefork::LogStream;
 
-use crate::validate;
+use crate::{event_loop, validate};
 
 /// Exits as Python does, except that it does not finalize the interpreter, which a thread that is stuck in the
 /// application could block or crash: threads are joined until the deadline, exit functions run, garbage is collected,
@@ -27,6 +27,8 @@ pub(super) fn exit(py: Python<'_>, code: u8, deadline: Option<Instant>) -> PyRes
         signal.call_method1("signal", arguments)?;
     }
     let deadline = deadline.unwrap_or_else(Instant::now);
+    // Its tasks and the application's threads may wait for each other.
+    event_loop::begin_stop(py, deadline);
     match join_threads(py, deadline.saturating_duration_since(Instant::now())) {
         Ok(running) if running.is_empty() => {}
         Ok(running) => tracing::warn!(
@@ -36,6 +38,7 @@ pub(super) fn exit(py: Python<'_>, code: u8, deadline: Option<Instant>) -> PyRes
         // A function that the application has registered with `threading` has failed.
         Err(error) => error.write_unraisable(py, None),
     }
+    event_loop::wait_for_end(py, deadline);
     py.import("atexit")?.call_method0("_run_exitfuncs")?;
     // Objects of the pool's threads may be in reference cycles, such as Django's database connections, which are closed
     // when they are collected.

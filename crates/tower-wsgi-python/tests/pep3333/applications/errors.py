@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pep3333.applications.registry import TEXT, Closing, application
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
 ERRORS: dict[str, type[BaseException]] = {
     kind.__name__: kind
@@ -99,14 +99,9 @@ def gives(environ: Any, start_response: Any) -> Any:
     async def piece() -> bytes:
         return b"hello"
 
-    async def pieces() -> AsyncIterator[bytes]:
-        yield b"hello"
-
     made: dict[str, Any] = {
         "coroutine": piece,
-        "generator": pieces,
         "future": _future,
-        "list of coroutine": lambda: [piece()],
     }
     if (kind := environ["HTTP_X_WRONG"]) in made:
         return made[kind]()
