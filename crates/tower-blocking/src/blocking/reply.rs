@@ -151,8 +151,8 @@ pub(super) trait EarlyReply: Send + Sync {
     /// Returns whether the response is awaited.
     fn send_response(&self, response: Response<Body>) -> bool;
 
-    /// Returns whether the response is awaited.
-    fn defer_response(&self, response: DeferredResponse) -> bool;
+    /// Leaves the response to the task, if it is awaited.
+    fn defer_response(&self, response: DeferredResponse);
 
     /// For the body of the response.
     fn pipe_budget(&self) -> &PipeBudget;
@@ -178,9 +178,9 @@ impl EarlyResponse {
     }
 
     /// Leaves the response to the task that waits for it, so that the job can end before it is there. The future is
-    /// dropped when the client leaves. Returns whether the response is awaited.
-    pub fn defer(&self, response: DeferredResponse) -> bool {
-        self.0.defer_response(response)
+    /// dropped when the client leaves, or has left.
+    pub fn defer(&self, response: DeferredResponse) {
+        self.0.defer_response(response);
     }
 
     /// A response body of `size` that is written on this thread and read on the event loop.

@@ -169,8 +169,8 @@ impl<P: Send, E: Send> EarlyReply for ReplySlot<Reply<RequestReply<P, E>>> {
         self.send(Reply::Output(RequestReply::Outcome(outcome)))
     }
 
-    fn defer_response(&self, response: DeferredResponse) -> bool {
-        self.send(Reply::Output(RequestReply::Deferred(response)))
+    fn defer_response(&self, response: DeferredResponse) {
+        self.send(Reply::Output(RequestReply::Deferred(response)));
     }
 
     fn pipe_budget(&self) -> &PipeBudget {

@@ -43,6 +43,8 @@ type PieceStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 #[must_use = "a deferred response that is not returned breaks off"]
 pub struct Deferred {
     stream: PieceStream,
+    /// Whether the stream waits. Until it ends something may be written, also if it gives no more pieces.
+    is_pending: bool,
     /// Sends what was written before on a thread of a pool.
     writer: Option<(BodyWriter, ContentLengthBudget)>,
 }
@@ -52,7 +54,11 @@ impl Deferred {
         stream: PieceStream,
         writer: Option<(BodyWriter, ContentLengthBudget)>,
     ) -> Self {
-        Self { stream, writer }
+        Self {
+            stream,
+            is_pending: true,
+            writer,
+        }
     }
 
     /// What was written before, and what the `Content-Length` allows after it.
@@ -64,12 +70,14 @@ impl Deferred {
 impl Pieces for Deferred {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         let poll = || self.stream.as_mut().poll_next(cx);
-        catch_unwind(AssertUnwindSafe(poll))
-            .unwrap_or_else(|_| Poll::Ready(Some(Err("the application panicked".into()))))
+        let piece = catch_unwind(AssertUnwindSafe(poll))
+            .unwrap_or_else(|_| Poll::Ready(Some(Err("the application panicked".into()))));
+        self.is_pending = piece.is_pending();
+        piece
     }
 
     fn is_last(&self) -> bool {
-        self.stream.size_hint().1 == Some(0)
+        !self.is_pending && self.stream.size_hint().1 == Some(0)
     }
 }
 

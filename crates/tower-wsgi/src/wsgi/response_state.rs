@@ -144,7 +144,7 @@ impl ResponseState {
         }
     }
 
-    /// From now on nothing is written on a thread of a pool. Returns what sends the part that was, and what is left of its
+    /// From now on nothing is written on a thread of a pool. Returns what sends the part that was, and the rest of its
     /// `Content-Length`.
     pub(super) fn defer(&mut self) -> Option<(BodyWriter, ContentLengthBudget)> {
         let Self::Streaming { budget, .. } = self else {

@@ -76,7 +76,7 @@ impl SharedResponse {
         self.may_switch.load(Relaxed)
     }
 
-    /// From now on `write` does not wait. Returns what sends the part that was written before, and what is left of its
+    /// From now on `write` does not wait. Returns what sends the part that was written before, and the rest of its
     /// `Content-Length`.
     pub(super) fn defer(&self) -> Option<(BodyWriter, ContentLengthBudget)> {
         let mut state = self.state();

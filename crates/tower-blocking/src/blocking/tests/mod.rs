@@ -1,5 +1,6 @@
 //! The pool and its layer, with real threads.
 
+mod deferred;
 mod queue;
 mod refused;
 mod rejected;

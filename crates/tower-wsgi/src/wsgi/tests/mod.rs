@@ -1,6 +1,7 @@
 //! Tests of the whole service, on the event loop and on a pool.
 
 mod close;
+mod deferred;
 mod environ;
 mod file;
 mod input;

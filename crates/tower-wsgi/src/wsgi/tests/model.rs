@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use futures_util::stream::poll_fn;
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
@@ -89,6 +90,18 @@ impl Player {
             }
         }
     }
+
+    fn give(&mut self, steps: &[Step], given: &Given) -> Piece {
+        self.play(steps);
+        match *given {
+            Given::Error => Err("it failed".into()),
+            Given::Piece(count) => {
+                let text = bytes(self.given, count);
+                self.given += count;
+                Ok(Bytes::from(text))
+            }
+        }
+    }
 }
 
 fn application(script: Script) -> impl Application {
@@ -100,17 +113,30 @@ fn application(script: Script) -> impl Application {
         };
         player.play(&script.call);
         let pieces = script.pieces.clone().into_iter();
-        Ok::<_, BoxError>(pieces.map(move |(steps, given)| {
-            player.play(&steps);
-            match given {
-                Given::Error => Err("it failed".into()),
-                Given::Piece(count) => {
-                    let text = bytes(player.given, count);
-                    player.given += count;
-                    Ok(Bytes::from(text))
-                }
+        Ok::<_, BoxError>(pieces.map(move |(steps, given)| player.give(&steps, &given)))
+    }
+}
+
+/// The same, as a deferred response: each piece is pending first.
+fn deferring(script: Script) -> impl Application {
+    move |_: Environ, start_response: StartResponse| {
+        let mut player = Player {
+            start_response: start_response.clone(),
+            write: None,
+            given: 0,
+        };
+        player.play(&script.call);
+        let mut pieces = script.pieces.clone().into_iter();
+        let mut waits = true;
+        Ok::<_, BoxError>(start_response.defer(poll_fn(move |cx| {
+            waits = !waits;
+            if waits {
+                let piece = pieces.next();
+                return Poll::Ready(piece.map(|(steps, given)| player.give(&steps, &given)));
             }
-        }))
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })))
     }
 }
 
@@ -183,14 +209,17 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 proptest! {
     #[test]
     fn the_client_sees_what_pep_3333_says(script in script()) {
-        let seen = RUNTIME.block_on(get(application(script.clone())));
+        let chunks = RUNTIME.block_on(get(application(script.clone())));
+        let deferred = RUNTIME.block_on(get(deferring(script.clone())));
         let (status, body) = Model::default().see(&script);
-        prop_assert_eq!(seen.status, status);
-        if status == 500 && seen.headers.contains_key("content-type") {
-            // The server's own page.
-            prop_assert_eq!(body, Ok(String::new()));
-        } else {
-            prop_assert_eq!(seen.body, body);
+        for seen in [chunks, deferred] {
+            prop_assert_eq!(seen.status, status);
+            if status == 500 && seen.headers.contains_key("content-type") {
+                // The server's own page.
+                prop_assert_eq!(&body, &Ok(String::new()));
+            } else {
+                prop_assert_eq!(&seen.body, &body);
+            }
         }
     }
 }
