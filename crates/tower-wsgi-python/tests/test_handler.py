@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import io
 import pickle
 import sys
@@ -52,34 +51,6 @@ class TestChain:
         assert response.headers["content-length"] == "9"
 
     @pytest.mark.parametrize("response_middleware", [[], [lambda environ, response: None]])
-    @pytest.mark.parametrize("kind", ["coroutine", "Future", "async_generator"])
-    def test_an_asynchronous_result_is_an_error(self, kind: str, response_middleware: Any) -> None:
-        async def late() -> list[bytes]:
-            return []
-
-        async def pieces() -> AsyncIterator[bytes]:
-            yield b""
-
-        def done() -> asyncio.Future[None]:
-            loop = asyncio.new_event_loop()
-            future = loop.create_future()
-            future.set_result(None)
-            loop.close()
-            return future
-
-        made: dict[str, Any] = {"coroutine": late, "Future": done, "async_generator": pieces}
-
-        def application(environ: Any, start_response: Any) -> Any:
-            start_response("200 OK", [("Content-Type", "text/plain")])
-            return made[kind]()
-
-        request = environ()
-        response = call(wsgi.WsgiHandler([application], response_middleware), request)
-        assert response.code == 500
-        text = f"TypeError: a middleware returned {kind}, which is asynchronous"
-        assert text in request["wsgi.errors"].getvalue()
-
-    @pytest.mark.parametrize("response_middleware", [[], [lambda environ, response: None]])
     def test_what_can_be_iterated_both_ways_is_a_body(self, response_middleware: Any) -> None:
         class Stream:
             """As Django's `StreamingHttpResponse`."""
@@ -102,13 +73,6 @@ class TestChain:
             assert call(handler, environ()).body == b"piece"
             with LiveServer(handler) as server, urlopen(server.url, timeout=PATIENCE) as response:
                 assert response.read() == b"piece"
-
-    def test_response_middleware_that_is_asynchronous_is_an_error(self) -> None:
-        async def late(environ: Any, response: Any) -> None:
-            return None
-
-        with pytest.raises(TypeError, match="a response middleware returned coroutine"):
-            call(wsgi.WsgiHandler([hello], [late]), environ())  # type: ignore[list-item]
 
     def test_an_empty_response_is_a_response(self) -> None:
         def empty(environ: Any, start_response: Any) -> list[bytes]:

@@ -12,11 +12,11 @@
         wsgi.WSGIServer(hello).start()
 
 The names and their meaning are those of pulsar's ``pulsar.apps.wsgi``: to port a script, change its
-import. One thing is different: the server always waits for the body of a request and then calls the
-application on a thread of its pool. So nothing here is asynchronous, and `wait_for_body_middleware`
-and `middleware_in_executor` have no effect.
+import. One thing is different: the server always waits for the body of a request, so that
+`wait_for_body_middleware` has no effect, and calls the application on a thread of its pool, unless
+that is a coroutine function.
 
-Everything except `WSGIServer` and `arbiter` works with any WSGI server.
+Everything except `WSGIServer` and `arbiter` works with any WSGI server, if it is not asynchronous.
 """
 
 from tower_wsgi.wsgi.authorization import (

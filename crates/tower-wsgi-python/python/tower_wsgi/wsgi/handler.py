@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import TYPE_CHECKING, overload
 
+from tower_wsgi.wsgi.awaitables import Later, close, is_awaitable, resolve
 from tower_wsgi.wsgi.error_page import error_page
 from tower_wsgi.wsgi.errors import Http404
-from tower_wsgi.wsgi.exchange import Exchange, close
-from tower_wsgi.wsgi.middleware import wait_for_body_middleware
+from tower_wsgi.wsgi.exchange import Exchange
+from tower_wsgi.wsgi.middleware import call_link, wait_for_body_middleware
 from tower_wsgi.wsgi.response import WsgiResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from typing_extensions import Self
 
     from tower_wsgi.wsgi.exchange import ResponseMiddleware
 
-    Middleware = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes] | WsgiResponse | None]
+    Result = Iterable[bytes | Awaitable[bytes]] | AsyncIterable[bytes] | WsgiResponse | None
+    Middleware = Callable[[WSGIEnvironment, StartResponse], Result | Awaitable[Result]]
 
 
 class WsgiHandler:
@@ -33,6 +36,12 @@ class WsgiHandler:
     Each of ``response_middleware`` is called with the environ and a `WsgiResponse`, edits it, and
     may return another one to replace it. They are called in order, for the responses of all
     applications and for error responses.
+
+    Both may be ``async def``, or return an awaitable. The rest of the chain then runs on the event
+    loop of the process, and the call of the handler returns an awaitable, which only this server
+    takes. A middleware that blocks belongs in `middleware_in_executor` there. An asynchronous
+    response middleware cannot edit a response that is sent by the function that
+    ``start_response`` returns.
     """
 
     def __init__(
@@ -71,45 +80,69 @@ class WsgiHandler:
             raise
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        links = iter(self.middleware)
         try:
-            for middleware in self.middleware:
+            for middleware in links:
                 result = middleware(environ, start_response)
                 if result is not None:
-                    return settle(result, environ, start_response)
+                    return settle(result, environ, start_response, links)
             raise Http404
         except Exception as error:  # noqa: BLE001 -- the client gets a response in any case
             return _respond_to_error(environ, start_response, error)
 
 
 def settle(
-    result: Iterable[bytes] | WsgiResponse, environ: WSGIEnvironment, start_response: StartResponse
+    result: object,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    links: Iterator[Middleware],
 ) -> Iterable[bytes]:
-    """Return the body of a middleware's result, after sending the head of a `WsgiResponse`."""
+    """Return the body of a middleware's result, after sending the head of a `WsgiResponse`.
+
+    If the result is awaitable, so is the body: it awaits the result, and calls the other ``links``
+    if that is ``None``.
+    """
     kind = type(result)
     if kind is list or kind is tuple:
         return result  # type: ignore[return-value]
     if isinstance(result, WsgiResponse):
         return result(environ, start_response)
-    # An object that supports both protocols, such as Django's streams, is a valid iterable.
-    only_async = hasattr(kind, "__aiter__") and not hasattr(kind, "__iter__")
-    if hasattr(kind, "__await__") or only_async:
-        close(result)  # otherwise the interpreter warns about a coroutine that was never awaited
-        raise TypeError(
-            f"a middleware returned {kind.__name__}, which is asynchronous: a WSGI application "
-            "returns an iterable of bytes; serve an asynchronous application with an ASGI server"
-        )
-    return result
+    if is_awaitable(result):
+        later = _respond_later(result, environ, start_response, links)
+        return Later(later, result)  # type: ignore[return-value]
+    return result  # type: ignore[return-value]
+
+
+async def _respond_later(
+    result: object,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    links: Iterator[Middleware],
+) -> Iterable[bytes]:
+    try:
+        result = await resolve(result)
+        while result is None:
+            middleware = next(links, None)
+            if middleware is None:
+                raise Http404
+            result = await resolve(await call_link(middleware, environ, start_response))
+        return settle(result, environ, start_response, links)
+    except Exception as error:  # noqa: BLE001
+        return _respond_to_error(environ, start_response, error)
 
 
 def native_application(application: WSGIApplication) -> WSGIApplication:
     """Return the callable for the server, without middleware that has no effect in the server.
 
-    A chain of one application is as fast as the application alone.
+    A chain of one application is as fast as the application alone. A chain that begins with a
+    coroutine function is one, so that the server needs no thread to call it.
     """
-    if type(application) is not WsgiHandler or application.response_middleware:
+    if type(application) is not WsgiHandler:
         return application
     chain = [link for link in application.middleware if link is not wait_for_body_middleware]
-    if len(chain) != 1:
+    if chain and _is_coroutine_function(chain[0]):
+        return _coroutine_function(application)
+    if len(chain) != 1 or application.response_middleware:
         return application
     (only,) = chain
 
@@ -118,12 +151,24 @@ def native_application(application: WSGIApplication) -> WSGIApplication:
         try:
             result = only(environ, start_response)
             if result is not None:
-                return settle(result, environ, start_response)
+                return settle(result, environ, start_response, iter(()))
             raise Http404
         except Exception as error:  # noqa: BLE001
             return _respond_to_error(environ, start_response, error)
 
     return chain_of_one
+
+
+def _coroutine_function(handler: WsgiHandler) -> WSGIApplication:
+    async def chain(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return await resolve(handler(environ, start_response))
+
+    return chain  # type: ignore[return-value]
+
+
+def _is_coroutine_function(link: Middleware) -> bool:
+    call = type(link).__call__
+    return inspect.iscoroutinefunction(link) or inspect.iscoroutinefunction(call)
 
 
 def _respond_to_error(

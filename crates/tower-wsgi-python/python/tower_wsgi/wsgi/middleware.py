@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from weakref import WeakSet
 
 from tower_wsgi.wsgi.errors import HttpRedirect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_blocking: WeakSet[Any] = WeakSet()
+"""What `middleware_in_executor` was called with."""
 
 
 def wait_for_body_middleware(
@@ -24,12 +32,31 @@ def wait_for_body_middleware(
 
 
 def middleware_in_executor(middleware: WSGIApplication) -> WSGIApplication:
-    """Declare that ``middleware`` blocks. It has no effect, and returns ``middleware``.
+    """Declare that ``middleware`` blocks, and return it.
 
     The server calls every application on a thread of its pool, and iterates over its response and
-    closes it there too. The option ``--thread-workers`` sets the number of threads.
+    closes it there too. The option ``--thread-workers`` sets the number of threads. Only behind an
+    asynchronous middleware, where the chain runs on the event loop, it has an effect: there
+    ``middleware`` is called on another thread.
     """
+    with suppress(TypeError):  # an object that cannot be referred to
+        _blocking.add(middleware)
     return middleware
+
+
+async def call_link(
+    middleware: Callable[[WSGIEnvironment, StartResponse], object],
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+) -> object:
+    """Call a middleware on the event loop, or on another thread if it blocks."""
+    try:
+        blocks = middleware in _blocking
+    except TypeError:
+        blocks = False
+    if blocks:
+        return await asyncio.to_thread(middleware, environ, start_response)
+    return middleware(environ, start_response)
 
 
 def clean_path_middleware(

@@ -16,8 +16,8 @@ class WsgiResponse:
     """A response that response middleware can edit or replace. It is also a WSGI application.
 
     ``status_code`` is a number, or a whole status such as ``"200 Fine"``. ``content`` is text (sent
-    as UTF-8), bytes, or anything that a WSGI application may return. For text and bytes,
-    ``Content-Length`` is set.
+    as UTF-8), bytes, or anything that a WSGI application may return, also an asynchronous iterable.
+    For text and bytes, ``Content-Length`` is set.
     """
 
     status: str

@@ -6,8 +6,10 @@ import gzip
 import zlib
 from typing import TYPE_CHECKING
 
+from tower_wsgi.wsgi.awaitables import Later, is_async_iterable, is_awaitable, resolve
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -78,7 +80,11 @@ class GZipMiddleware:
             response.content = [content]
         elif response.content is not None:
             del headers["Content-Length"]
-            response.content = _compressed(response.content)
+            chunks = response.content
+            if is_async_iterable(chunks):
+                response.content = _compressed_stream(chunks)  # type: ignore[arg-type, assignment]
+            else:
+                response.content = _compressed(chunks)
         return response
 
     def _qualifies(self, response: WsgiResponse) -> bool:
@@ -115,7 +121,21 @@ def _add_vary(response: WsgiResponse) -> None:
 def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
     for chunk in chunks:
-        # Perhaps empty: a middleware yields one piece for each that it receives (PEP 3333).
+        if is_awaitable(chunk):
+            yield Later(_compressed_later(compressor, chunk), chunk)  # type: ignore[misc]
+        else:
+            # Perhaps empty: a middleware yields one piece for each that it receives (PEP 3333).
+            yield compressor.compress(chunk)
+    yield compressor.flush()
+
+
+async def _compressed_later(compressor: zlib._Compress, chunk: bytes) -> bytes:
+    return compressor.compress(await resolve(chunk))
+
+
+async def _compressed_stream(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
+    async for chunk in chunks:
         yield compressor.compress(chunk)
     yield compressor.flush()
 
