@@ -15,12 +15,12 @@ const RESULTS: &str = "benches/results";
 
 #[derive(clap::Args)]
 pub(crate) struct CompareArgs {
-    /// Measures only the rows of this group: rust, python or resources
-    #[arg(value_parser = ["rust", "python", "resources"])]
+    /// Measures only the rows of this group: rust, python, resources or asynchronous
+    #[arg(value_parser = ["rust", "python", "resources", "asynchronous"])]
     group: Option<String>,
 
     /// Measures only this row; may be repeated. The other rows keep their results
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=19))]
     row: Vec<u8>,
 
     /// Number of rounds for each server of a case

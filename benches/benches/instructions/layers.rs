@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use benches::{
+    HELLO,
     application::{application, with_all_variables},
     hello, request_with,
 };
@@ -12,8 +13,14 @@ use gungraun::{library_benchmark, library_benchmark_group};
 use http::{HeaderValue, Request, Response, header::SERVER, request::Parts};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use tokio::task::yield_now;
 use tower::Layer as _;
-use tower_wsgi::{Body, handler::WsgiHandler, wait_for_body::WaitForBodyLayer, wsgi::WsgiService};
+use tower_wsgi::{
+    Body, BoxError,
+    handler::WsgiHandler,
+    wait_for_body::WaitForBodyLayer,
+    wsgi::{Deferred, Environ, StartResponse, WsgiService},
+};
 
 use crate::{calls::Calls, jobs::jobs};
 
@@ -73,6 +80,18 @@ fn blocking(calls: Calls) -> Calls {
 #[library_benchmark]
 #[bench::application(Calls::of(WsgiService::new(application)))]
 #[bench::all_variables(Calls::of(WsgiService::new(with_all_variables)))]
+#[bench::deferred(Calls::of(WsgiService::new(deferred)))]
 fn wsgi(calls: Calls) -> Calls {
     calls.make()
+}
+
+/// The response of [`application`], in the next turn of the event loop.
+#[expect(clippy::needless_pass_by_value, reason = "it is an application")]
+fn deferred(_: Environ, start_response: StartResponse) -> Result<Deferred, BoxError> {
+    start_response.start("200 OK", [("content-type", "text/plain")])?;
+    let piece = async {
+        yield_now().await;
+        Ok(Bytes::from_static(HELLO.as_bytes()))
+    };
+    Ok(start_response.defer(stream::once(piece)))
 }

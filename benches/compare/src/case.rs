@@ -18,6 +18,8 @@ pub(crate) enum Group {
     Rust,
     /// Python applications
     Python,
+    /// Awaited responses and WebSocket connections
+    Asynchronous,
     /// The access log, connections, memory and start
     Resources,
 }
@@ -29,6 +31,8 @@ pub(crate) struct Case {
     pub(crate) kind: Kind,
     /// Where the target counts.
     pub(crate) judged: Mode,
+    /// It is measured in the other mode as well, which is only shown.
+    pub(crate) in_both_modes: bool,
     /// All of them have to be met. None: the case is only shown.
     pub(crate) targets: Vec<Target>,
     /// The first is the one whose ratio to each of the others is the result.
@@ -83,17 +87,31 @@ impl Case {
             name: name.into(),
             kind: Kind::Load,
             judged: Mode::Pinned,
+            in_both_modes: true,
             targets: Vec::new(),
             contenders: contenders.collect(),
         }
     }
 
+    /// Memory and start do not depend on the mode.
     pub(crate) fn kind(self, kind: Kind) -> Self {
-        Self { kind, ..self }
+        Self {
+            kind,
+            in_both_modes: kind == Kind::Load,
+            ..self
+        }
     }
 
     pub(crate) fn judged(self, judged: Mode) -> Self {
         Self { judged, ..self }
+    }
+
+    /// To save time.
+    pub(crate) fn in_one_mode(self) -> Self {
+        Self {
+            in_both_modes: false,
+            ..self
+        }
     }
 
     pub(crate) fn target(mut self, target: Target) -> Self {
@@ -101,11 +119,12 @@ impl Case {
         self
     }
 
-    /// The modes in which it is measured: memory and start do not depend on them.
+    /// The modes in which it is measured.
     pub(crate) fn modes(&self) -> Vec<Mode> {
-        match self.kind {
-            Kind::Load => vec![Mode::Pinned, Mode::Free],
-            Kind::Idle | Kind::Memory | Kind::Start => vec![self.judged],
+        if self.in_both_modes {
+            vec![Mode::Pinned, Mode::Free]
+        } else {
+            vec![self.judged]
         }
     }
 }

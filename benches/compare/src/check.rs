@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Failure, client, client::Response, load::Load};
+use crate::{
+    Failure, client,
+    client::Response,
+    load::{Load, Protocol},
+};
 
 /// A connection without a response within this time is not served.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,7 +26,7 @@ pub(crate) fn response(response: &Response, load: &Load) -> Result<(), Failure> 
     } else {
         load.response
     };
-    if response.status != 200 {
+    if response.status != load.status() {
         return Err(Failure(format!(
             "it responds with status {}",
             response.status
@@ -55,7 +59,7 @@ pub(crate) fn unserved(address: SocketAddr, load: &Load) -> usize {
         open.extend(sent);
     }
     let end = Instant::now() + PATIENCE;
-    let served = open.iter_mut().map(|stream| begins(stream, end));
+    let served = open.iter_mut().map(|stream| begins(stream, load, end));
     load.connections - served.filter(|begins| *begins).count()
 }
 
@@ -72,14 +76,20 @@ pub(crate) fn holds_back(address: SocketAddr, load: &Load) -> io::Result<bool> {
     Ok(since.elapsed() < PAUSE / 2)
 }
 
-fn begins(stream: &mut TcpStream, end: Instant) -> bool {
+fn begins(stream: &mut TcpStream, load: &Load, end: Instant) -> bool {
     // With no time left, connections whose response has already arrived still count.
     let left = end.saturating_duration_since(Instant::now());
     let left = left.max(Duration::from_millis(1));
-    let mut begin = [0; 12];
-    stream.set_read_timeout(Some(left)).is_ok()
-        && stream.read_exact(&mut begin).is_ok()
-        && begin.ends_with(b" 200")
+    if stream.set_read_timeout(Some(left)).is_err() {
+        return false;
+    }
+    match load.protocol {
+        Protocol::Http => {
+            let mut begin = [0; 12];
+            stream.read_exact(&mut begin).is_ok() && begin.ends_with(b" 200")
+        }
+        Protocol::WebSocket => client::skip_response(stream, load).is_ok(),
+    }
 }
 
 #[cfg(test)]

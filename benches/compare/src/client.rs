@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use crate::load::Load;
+use crate::{
+    load::{Load, Protocol},
+    websocket::{self, Sender},
+};
+
+pub(crate) use crate::websocket::connect;
 
 /// The parts of a response that are checked.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,18 +20,12 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// A connection that stays open, with no request on it yet.
-pub(crate) fn connect(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
-    Ok(stream)
-}
-
-/// The request of the load, written out.
+/// The request of the load, written out, or that for a WebSocket.
 pub(crate) fn send(stream: &mut TcpStream, load: &Load) -> io::Result<()> {
-    write(stream, load, "/", "")
+    match load.protocol {
+        Protocol::Http => write(stream, load, "/", ""),
+        Protocol::WebSocket => websocket::ask(stream),
+    }
 }
 
 /// The same for another path, on a connection of its own.
@@ -41,8 +40,17 @@ pub(crate) fn get(
     Ok(stream)
 }
 
-/// Reads the response to [`send`] up to the right body.
+/// Reads the response to [`send`] up to the right body. A WebSocket sends its first message, which has to come back.
 pub(crate) fn skip_response(stream: &mut TcpStream, load: &Load) -> io::Result<()> {
+    if load.protocol == Protocol::WebSocket {
+        let response = echo(stream, load)?;
+        let is_right = response.status == load.status() && response.body == load.posted();
+        return if is_right {
+            Ok(())
+        } else {
+            Err(io::Error::other("the message does not come back"))
+        };
+    }
     let mut bytes = Vec::new();
     let mut some = [0; 4096];
     while !bytes.ends_with(load.response) {
@@ -56,6 +64,11 @@ pub(crate) fn skip_response(stream: &mut TcpStream, load: &Load) -> io::Result<(
 
 /// Asks once, on a connection of its own.
 pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::Result<Response> {
+    if load.protocol == Protocol::WebSocket {
+        let mut stream = connect(address, patience)?;
+        send(&mut stream, load)?;
+        return echo(&mut stream, load);
+    }
     let mut stream = get(address, load, "/", patience)?;
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
@@ -67,6 +80,23 @@ pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::R
         let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
         io::Error::other(format!("this is no whole response: {begin:?}"))
     })
+}
+
+/// The response to [`send`] and, on a WebSocket, the first message that comes back.
+fn echo(stream: &mut TcpStream, load: &Load) -> io::Result<Response> {
+    let status = websocket::status(stream)?;
+    let mut body = Vec::new();
+    if status == load.status() {
+        let message = load.posted();
+        stream.write_all(&websocket::frame(&message, Sender::Client))?;
+        let right = websocket::frame(&message, Sender::Server);
+        body.resize(right.len(), 0);
+        stream.read_exact(&mut body)?;
+        if body == right {
+            body = message;
+        }
+    }
+    Ok(Response { status, body })
 }
 
 fn write(stream: &mut TcpStream, load: &Load, path: &str, more: &str) -> io::Result<()> {

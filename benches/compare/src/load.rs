@@ -1,6 +1,6 @@
-//! The load: `wrk`, which has one thread and holds its connections open.
+//! The load: `wrk`, or `websocket-load` of this package. Either has one thread and holds its connections open.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use serde::Deserialize;
 
@@ -8,6 +8,7 @@ use crate::{
     Failure,
     case::Mode,
     cores::{self, Side},
+    places::Places,
     server::cpu_seconds_of_ended_children,
 };
 
@@ -45,10 +46,11 @@ const BROWSER: [(&str, &str); 15] = [
 /// The request, and the number of connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
+    pub(crate) protocol: Protocol,
     pub(crate) connections: usize,
     /// The fields beside `Host`.
     pub(crate) headers: &'static [(&'static str, &'static str)],
-    /// The size of the request's body.
+    /// The size of the request's body, or of a message.
     pub(crate) body: Option<usize>,
     /// The body of the right response; empty if that is the body of the request.
     pub(crate) response: &'static [u8],
@@ -57,7 +59,15 @@ pub(crate) struct Load {
     pub(crate) blocks: usize,
 }
 
-/// The report of one round of `wrk`.
+/// What the connections carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http,
+    /// Each request is a message.
+    WebSocket,
+}
+
+/// The report of one round of `wrk` or of `websocket-load`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) requests: u64,
@@ -80,6 +90,7 @@ impl Load {
     /// `GET` over this many connections.
     pub(crate) fn get(connections: usize, response: &'static [u8]) -> Self {
         Self {
+            protocol: Protocol::Http,
             connections,
             headers: &[],
             body: None,
@@ -96,6 +107,14 @@ impl Load {
         }
     }
 
+    /// Text messages of this many bytes, which the server sends back.
+    pub(crate) fn messages(connections: usize, bytes: usize) -> Self {
+        Self {
+            protocol: Protocol::WebSocket,
+            ..Self::echo(connections, bytes)
+        }
+    }
+
     /// With a response in `blocks` blocks.
     pub(crate) fn in_blocks(self, blocks: usize) -> Self {
         Self { blocks, ..self }
@@ -109,7 +128,15 @@ impl Load {
         }
     }
 
-    /// The body of a request, as `load.lua` makes it.
+    /// The status of the right response.
+    pub(crate) fn status(&self) -> u16 {
+        match self.protocol {
+            Protocol::Http => 200,
+            Protocol::WebSocket => 101,
+        }
+    }
+
+    /// The body of a request, as `load.lua` makes it, or a message.
     pub(crate) fn posted(&self) -> Vec<u8> {
         vec![b'x'; self.body.unwrap_or_default()]
     }
@@ -120,25 +147,26 @@ impl Load {
         address: SocketAddr,
         duration: Duration,
         mode: Mode,
+        places: &Places,
     ) -> Result<Outcome, Failure> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
-        let mut wrk = cores::command(Path::new("wrk"), mode, Side::Load);
-        wrk.args(["-t", "1", "--script", script]);
-        wrk.arg(format!("-c{}", self.connections));
-        // Thousands of connections take a while to open.
-        let duration = duration.as_secs().max(1) * (1 + self.connections as u64 / 1000);
-        wrk.arg(format!("-d{duration}"));
-        for (name, value) in self.headers {
-            wrk.args(["-H", &format!("{name}: {value}")]);
-        }
-        wrk.arg(format!("http://{address}/")).arg("--");
-        wrk.args(self.body.map(|bytes| bytes.to_string()));
+        let seconds = duration.as_secs().max(1);
+        let (name, mut load) = match self.protocol {
+            Protocol::Http => ("wrk", self.wrk(address, seconds, mode)),
+            Protocol::WebSocket => {
+                let path = places.rust.join("websocket-load");
+                let mut load = cores::command(&path, mode, Side::Load);
+                let bytes = self.body.unwrap_or_default();
+                load.arg(address.to_string());
+                load.args(
+                    [self.connections as u64, seconds, bytes as u64].map(|it| it.to_string()),
+                );
+                ("websocket-load", load)
+            }
+        };
         let before = cpu_seconds_of_ended_children();
-        let output = wrk.output().map_err(|error| {
-            Failure(format!(
-                "`wrk`, Debian's package of this name, could not be started: {error}"
-            ))
-        })?;
+        let output = load
+            .output()
+            .map_err(|error| Failure(format!("`{name}` could not be started: {error}")))?;
         let cpu = cpu_seconds_of_ended_children() - before;
         let report = String::from_utf8_lossy(&output.stdout);
         let line = report.lines().find(|line| line.starts_with('{'));
@@ -146,10 +174,26 @@ impl Load {
             .and_then(|line| serde_json::from_str(line).ok())
             .ok_or_else(|| {
                 let said = String::from_utf8_lossy(&output.stderr);
-                Failure(format!("`wrk` reported nothing: {report}{said}"))
+                Failure(format!("`{name}` reported nothing: {report}{said}"))
             })?;
         outcome.busy = cpu * 1e6 / float(outcome.microseconds.max(1));
         Ok(outcome)
+    }
+
+    fn wrk(&self, address: SocketAddr, seconds: u64, mode: Mode) -> Command {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
+        let mut wrk = cores::command(Path::new("wrk"), mode, Side::Load);
+        wrk.args(["-t", "1", "--script", script]);
+        wrk.arg(format!("-c{}", self.connections));
+        // Thousands of connections take a while to open.
+        let seconds = seconds * (1 + self.connections as u64 / 1000);
+        wrk.arg(format!("-d{seconds}"));
+        for (name, value) in self.headers {
+            wrk.args(["-H", &format!("{name}: {value}")]);
+        }
+        wrk.arg(format!("http://{address}/")).arg("--");
+        wrk.args(self.body.map(|bytes| bytes.to_string()));
+        wrk
     }
 }
 

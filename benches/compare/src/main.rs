@@ -18,6 +18,7 @@ mod rows;
 mod server;
 mod stats;
 mod target;
+mod websocket;
 
 use std::{fmt, process::ExitCode};
 

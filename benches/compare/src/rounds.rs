@@ -63,7 +63,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     for number in &args.row {
         if !rows.iter().any(|row| row.number == *number) {
             return Err(Failure(format!(
-                "there is no row {number}: they are 1 to 16"
+                "there is no row {number}: they are 1 to {}",
+                rows.len()
             )));
         }
     }

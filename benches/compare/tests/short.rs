@@ -2,6 +2,7 @@
 //! The Python servers need not be there.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -150,4 +151,30 @@ fn the_load_counts_requests_and_processor_time() {
         assert!(stolen.parse::<f64>().is_ok_and(|stolen| stolen < 1.0));
         assert!(load_busy.parse::<f64>().is_ok_and(|busy| busy > 0.0));
     }
+}
+
+#[test]
+fn the_load_counts_messages_and_the_memory_of_idle_sockets() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let rounds = compare(directory.path(), &["--row", "19"]);
+    let lines = csv::Reader::from_reader(rounds.as_bytes()).into_deserialize();
+    let lines: Vec<HashMap<String, String>> = lines.collect::<Result<_, _>>().expect("a table");
+    let number = |line: &HashMap<String, String>, name| line[name].parse::<f64>().unwrap_or(-1.0);
+    for server in ["tower-prefork", "axum::serve"] {
+        let of = |case: &str, mode| {
+            let mut found = lines.iter().filter(|line| line["case"].ends_with(case));
+            found.find(|line| line["server"] == server && line["mode"] == mode)
+        };
+        let echo = of("echo", "free").expect("it is measured");
+        assert!(number(echo, "requests_per_second") > 0.0, "{rounds}");
+        assert_eq!(
+            [&echo["errors"], &echo["unserved"], &echo["note"]],
+            ["0", "0", ""]
+        );
+        let idle = of("axum's `ws`", "pinned").expect("it is measured");
+        assert_eq!([&idle["connections"], &idle["note"]], ["1000", ""]);
+        assert!(number(idle, "bytes_per_connection") >= 0.0, "{rounds}");
+    }
+    let table = fs::read_to_string(directory.path().join("results.md")).expect("a table");
+    assert!(table.contains("| server | messages/s |"), "{table}");
 }

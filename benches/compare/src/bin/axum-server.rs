@@ -1,6 +1,9 @@
 //! Servers on plain axum.
 //!
-//! usage: `axum-server serve|spawn-blocking THREADS PORT`
+//! usage: `axum-server serve|websocket|spawn-blocking THREADS PORT`
+
+#[path = "../websocket_echo.rs"]
+mod websocket_echo;
 
 use std::{env, error::Error};
 
@@ -15,17 +18,23 @@ const HELLO: &str = "Hello, world!";
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [case, threads, port] = &arguments[..] else {
-        return Err("usage: axum-server serve|spawn-blocking THREADS PORT".into());
+        return Err("usage: axum-server serve|websocket|spawn-blocking THREADS PORT".into());
     };
     match case.as_str() {
-        "serve" => serve(threads.parse()?, port.parse()?),
+        "serve" => serve(hello(), threads.parse()?, port.parse()?),
+        "websocket" => serve(websocket_echo::router(), threads.parse()?, port.parse()?),
         "spawn-blocking" => blocking(threads.parse()?, port.parse()?),
         other => Err(format!("there is no case {other:?}").into()),
     }
 }
 
-/// The first example of axum's documentation, on `threads` event loops.
-fn serve(threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
+/// The first example of axum's documentation.
+fn hello() -> Router {
+    Router::new().route("/", get(async || HELLO))
+}
+
+/// axum's own server, on `threads` event loops.
+fn serve(router: Router, threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(threads).enable_all().build()?;
     runtime.block_on(async {
@@ -34,7 +43,6 @@ fn serve(threads: usize, port: u16) -> Result<(), Box<dyn Error>> {
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
         });
-        let router = Router::new().route("/", get(async || HELLO));
         Ok(axum::serve(listener, router).await?)
     })
 }

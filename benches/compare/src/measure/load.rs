@@ -33,7 +33,9 @@ pub(super) fn measure(run: Run<'_>) -> Result<Vec<Record>, Failure> {
                 };
                 // The first second is slower: caches fill, and CPython specialises what it runs.
                 let warm_up = Duration::from_secs(1);
-                contender.load.run(server.address, warm_up, run.mode)?;
+                contender
+                    .load
+                    .run(server.address, warm_up, run.mode, run.places)?;
                 running.push(Running {
                     contender,
                     server,
@@ -72,7 +74,12 @@ impl Running<'_> {
     fn round(&self, run: Run<'_>, round: usize) -> Result<Record, Failure> {
         let load = &self.contender.load;
         let before = self.server.cpu_seconds();
-        let outcome = load.run(self.server.address, run.plan.duration(), run.mode)?;
+        let outcome = load.run(
+            self.server.address,
+            run.plan.duration(),
+            run.mode,
+            run.places,
+        )?;
         let cpu = self.server.cpu_seconds() - before;
         let memory = self.server.memory();
         let note = if outcome.is_too_short(load) {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::figures::{self, Rounds};
 use crate::{
-    case::{Case, Kind, Mode, Row},
-    load::float,
+    case::{Case, Contender, Kind, Mode, Row},
+    load::{Protocol, float},
     record::Record,
     stats::Summary,
     target::Figure,
@@ -26,7 +26,7 @@ pub(super) fn text(row: &Row, case: &Case, records: &[Record]) -> String {
             (Kind::Memory | Kind::Start, _) => "",
         };
         let _ = writeln!(text, "\n## {}: {}{place}\n", row.number, case.name);
-        text.push_str(head(case.kind));
+        text.push_str(&head(case));
         for server in &servers {
             let _ = writeln!(text, "{}", line(case.kind, server, &servers));
         }
@@ -34,8 +34,8 @@ pub(super) fn text(row: &Row, case: &Case, records: &[Record]) -> String {
     text
 }
 
-fn head(kind: Kind) -> &'static str {
-    match kind {
+fn head(case: &Case) -> String {
+    let head = match case.kind {
         Kind::Load => {
             "| server | requests/s | spread | CPU µs/request | spread | p50 ms | p99 ms | p99.9 ms | PSS MiB | load | stolen | ours: \
              throughput | ours: CPU | |\n\
@@ -48,6 +48,12 @@ fn head(kind: Kind) -> &'static str {
             "| worker of | RSS MiB | PSS MiB | ours: RSS | |\n| --- | ---: | ---: | ---: | --- |\n"
         }
         Kind::Start => "| server | ms | spread | ours | |\n| --- | ---: | --- | ---: | --- |\n",
+    };
+    let has_messages = |contender: &Contender| contender.load.protocol == Protocol::WebSocket;
+    if case.contenders.iter().any(has_messages) {
+        head.replace("request", "message")
+    } else {
+        head.to_owned()
     }
 }
 

@@ -14,11 +14,14 @@ missed, and [profiles](profiles) has what each hot path cost before the work on 
 
 * The load is `wrk` with one thread, over loopback. Every row is HTTP/1.1, which is what our server speaks. *Pinned*: the
   server on the first core, the load on the second. *Free*: both on all cores.
+* Over WebSocket the load is `websocket-load` of the package `compare`, which has one thread as well. Each of its connections
+  sends a text message of 100 bytes when it has the last one back, compares what came back with what was sent, and closes
+  the WebSocket at the end of the round. A message counts as a request.
 * All servers of a case run at the same time and the load goes to one after the other, round by round (A B A B …), so that
   a drift of the machine meets all of them. A ratio is that of two servers in the same round; the median of the rounds
   counts, and the spread is from the smallest to the largest. A second of load before the first round does not count.
 * Processor time is user and system of all the server's processes, from `/proc`, for each request of the round.
-* `wrk` has one thread, so it gives no more than one core can. Where it has used more than 90 % of a core with one of the two
+* The load has one thread, so it gives no more than one core can. Where it has used more than 90 % of a core with one of the two
   servers, the rate is the load's and not the server's: the ratio is that of the processor times, and the table says so.
   *Load* is what it has used.
 * On a virtual machine the host may give the processors to others meanwhile. Where it took more than 2 % of the machine's time
@@ -32,7 +35,8 @@ missed, and [profiles](profiles) has what each hot path cost before the work on 
 * All Python servers run on the same CPython, the newest of the machine, and serve the same file of
   `benches/compare/applications`. No server writes an access log, except in row 12. All checks and limits of ours are on.
 * Memory is resident memory (RSS) and its share where pages are shared (PSS), from `smaps_rollup`: of all processes of
-  a server under load, and of one worker where the row says so.
+  a server under load, and of one worker where the row says so. That of an idle connection is the growth of the resident
+  memory divided by the connections: each has had one response, or one message back, before it is idle.
 ";
 
 pub(super) fn text(places: &Places, rows: &[Row]) -> String {

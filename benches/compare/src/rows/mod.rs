@@ -1,5 +1,7 @@
 //! The rows of the table: the servers that are compared, and the targets.
 
+mod asgi;
+mod asynchronous;
 mod peers;
 mod python;
 mod resources;
@@ -15,6 +17,7 @@ pub(crate) fn rows(places: &Places) -> Vec<Row> {
     let mut rows = rust::rows(places);
     rows.extend(python::rows(places));
     rows.extend(resources::rows(places));
+    rows.extend(asynchronous::rows(places));
     rows
 }
 
@@ -37,7 +40,7 @@ mod tests {
     #[test]
     fn the_rows_are_numbered_in_order() {
         let numbers: Vec<_> = rows(&places()).iter().map(|row| row.number).collect();
-        assert_eq!(numbers, (1..=16).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=19).collect::<Vec<u8>>());
     }
 
     #[test]

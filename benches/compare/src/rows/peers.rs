@@ -187,7 +187,13 @@ impl<'a> Peers<'a> {
         )
     }
 
-    fn program(&self, name: &str, file: &str, arguments: &str, why: &'static str) -> Program {
+    pub(super) fn program(
+        &self,
+        name: &str,
+        file: &str,
+        arguments: &str,
+        why: &'static str,
+    ) -> Program {
         let path = self.places.python.join("bin").join(file);
         Program::new(name, path, arguments, why).with(self.application)
     }

@@ -79,6 +79,7 @@ fn many(name: &str, program: &Program) -> Case {
         name: name.to_owned(),
         kind: Kind::Load,
         judged: Mode::Pinned,
+        in_both_modes: true,
         targets: Vec::new(),
         contenders: vec![many, few],
     }

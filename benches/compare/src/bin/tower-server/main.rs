@@ -1,9 +1,11 @@
 //! Servers on our crates.
 //!
-//! usage: `tower-server handler|blocking|router COUNT PORT`
+//! usage: `tower-server handler|blocking|router|websocket COUNT PORT`
 
 mod layers;
 mod router;
+#[path = "../../websocket_echo.rs"]
+mod websocket_echo;
 
 use std::{env, error::Error};
 
@@ -16,7 +18,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     match case.as_str() {
         "handler" => layers::handler(port),
         "blocking" => layers::blocking(count, port),
-        "router" => router::router(count, port),
+        "router" => router::serve(router::hello, count, port),
+        "websocket" => router::serve(websocket_echo::router, count, port),
         other => Err(format!("there is no case {other:?}").into()),
     }
 }

@@ -23,13 +23,13 @@ pub(in crate::report) fn all(rows: &[Row], records: &[Record]) -> [(&'static str
 }
 
 fn throughput(rows: &[Row], records: &[Record]) -> String {
-    let better = "Requests a second, with the spread of the rounds: longer is better. Above some 130 k the load generator \
+    let better = "Requests or messages a second, with the spread of the rounds: longer is better. Above some 130 k the load generator \
                   is the limit: see the processor time.";
     under_load(Columns::new("Throughput", better), rows, records, &RATE)
 }
 
 fn processor(rows: &[Row], records: &[Record]) -> String {
-    let better = "Processor time for each request, user and system, of all the server's processes, with the spread of the \
+    let better = "Processor time for each request or message, user and system, of all the server's processes, with the spread of the \
                   rounds: shorter is better.";
     under_load(Columns::new("Processor time", better), rows, records, &CPU)
 }
