@@ -1,15 +1,17 @@
-//! Installs the programs that tests use: proxies, a service manager, a load generator.
+//! Installs the programs that tests use: proxies, a database, a service manager, a load generator.
 
 use std::env;
+use std::fs;
 use std::path::Path;
 
 use crate::command::{Failure, is_installed};
 use crate::debian::AptGet;
 
 /// Each program with its Debian package.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
+    ("postgres", "postgresql"),
     ("systemd-analyze", "systemd"),
     ("wrk", "wrk"),
 ];
@@ -17,7 +19,8 @@ const PROGRAMS: [(&str, &str); 4] = [
 /// Installs missing programs, if it is allowed to. Without a program its tests are skipped with a note; if the variable
 /// CI is `true`, they fail.
 pub(crate) fn set_up() -> Result<(), Failure> {
-    let missing = PROGRAMS.into_iter().filter(|(name, _)| !is_installed(name));
+    let is_missing = |name| !is_installed(name) && !is_below_postgresql(name);
+    let missing = PROGRAMS.into_iter().filter(|(name, _)| is_missing(name));
     let (names, packages): (Vec<_>, Vec<_>) = missing.unzip();
     if names.is_empty() {
         return Ok(());
@@ -35,7 +38,15 @@ pub(crate) fn set_up() -> Result<(), Failure> {
     }
 }
 
-/// Whether Debian would start an installed server on port 80, which would change the user's machine.
+/// Whether the program is in a directory of Debian's PostgreSQL, of which there is one for each version, and none in PATH.
+fn is_below_postgresql(program: &str) -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql");
+    let versions = versions.into_iter().flatten().flatten();
+    let mut files = versions.map(|version| version.path().join("bin").join(program));
+    files.any(|file| file.is_file())
+}
+
+/// Whether Debian would start an installed server, on port 80 or 5432, which would change the user's machine.
 fn would_serve() -> bool {
     let is_ci = env::var_os("CI").is_some_and(|ci| ci == "true");
     Path::new("/run/systemd/system").exists() && !is_ci
