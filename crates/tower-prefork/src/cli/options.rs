@@ -72,6 +72,9 @@ fn option<S: Settings>(setting: &'static Setting<S>, defaults: &S) -> Arg {
             .require_equals(true)
             .default_missing_value("true");
     }
+    if let Some(bare) = setting.bare {
+        option = option.num_args(0..=1).default_missing_value(bare);
+    }
     option
 }
 

@@ -16,7 +16,9 @@ pub enum Workers {
 }
 
 impl Workers {
-    pub(crate) fn count(self) -> usize {
+    /// The number: that of the CPUs which this process may use, for [`Auto`](Self::Auto).
+    #[must_use]
+    pub fn count(self) -> usize {
         match self {
             Self::Auto => available_parallelism().map_or(1, NonZeroUsize::get),
             Self::Count(count) => count,

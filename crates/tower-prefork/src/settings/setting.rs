@@ -19,6 +19,8 @@ pub struct Setting<S: 'static> {
     pub value_name: Option<&'static str>,
     /// What the help shows as the default where the default is no value.
     pub unset: &'static str,
+    /// The value of the option if it is given without one; by default it needs a value.
+    pub bare: Option<&'static str>,
     /// Checks what the kind does not: a text, for example. The error is a sentence for the operator.
     pub check: fn(&Value) -> Result<(), String>,
     /// Changes the setting.
@@ -38,6 +40,7 @@ impl<S> Setting<S> {
             short: None,
             value_name: None,
             unset: "none",
+            bare: None,
             check: |_| Ok(()),
             set: |_, _| Ok(()),
             get: |_| None,
