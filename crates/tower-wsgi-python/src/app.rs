@@ -18,6 +18,7 @@ use crate::{
     callable::{Callable, LoopCallable},
     event_loop::{self, EventLoop},
     executor::{self, Executor, ResponseFuture, WebSocketPool},
+    greenlets::{self, Greenlets},
     load,
     load_error::LoadError,
     pool_threads,
@@ -56,10 +57,10 @@ impl PythonApp {
         PythonAppBuilder::default()
     }
 
-    /// The figures of its pool of threads; `None` on the event loop.
+    /// The figures of its pool of threads, or of its greenlets; `None` on the event loop.
     #[must_use]
     pub fn stats(&self) -> Option<PoolStats> {
-        self.executor.pool().map(BlockingPool::stats)
+        self.executor.stats()
     }
 }
 
@@ -69,8 +70,10 @@ impl From<&PythonApp> for PoolMonitor {
     fn from(app: &PythonApp) -> Self {
         let app = app.clone();
         Self::new(move || {
-            let pool = app.executor.pool().map(BlockingPool::stats);
-            pool.into_iter().chain([event_loop::stats()]).sum()
+            [app.executor.stats(), Some(event_loop::stats())]
+                .into_iter()
+                .flatten()
+                .sum()
         })
     }
 }
@@ -112,6 +115,7 @@ where
 pub struct PythonAppBuilder {
     thread_workers: usize,
     websocket_threads: usize,
+    greenlets: usize,
     max_body: u64,
     max_spooled: usize,
     max_spooled_response: usize,
@@ -126,6 +130,7 @@ impl Default for PythonAppBuilder {
         Self {
             thread_workers: 5,
             websocket_threads: 100,
+            greenlets: 0,
             max_body: 1 << 30,
             max_spooled: 1 << 30,
             max_spooled_response: 64 << 20,
@@ -152,6 +157,17 @@ impl PythonAppBuilder {
     /// requests are requests like any other, and applications find no socket.
     pub fn websocket_threads(mut self, threads: usize) -> Self {
         self.websocket_threads = threads;
+        self
+    }
+
+    /// The number of greenlets that call the application in place of threads, 0 by default. All run on one thread, so an
+    /// application that waits for sockets (PostgreSQL, HTTP) serves as many requests at once; one that computes holds up all.
+    /// At the limit requests wait as for a thread: the response is 503 if 1024 of them wait, or one for 30 seconds.
+    ///
+    /// Needs the Python package gevent, which replaces blocking functions of the standard library before the application is
+    /// imported. Each greenlet may have its own connections to databases.
+    pub fn greenlets(mut self, greenlets: usize) -> Self {
+        self.greenlets = greenlets;
         self
     }
 
@@ -217,7 +233,15 @@ impl PythonAppBuilder {
     pub fn load(self, path: &str) -> Result<PythonApp, LoadError> {
         let prepared = load::prepare_interpreter();
         Python::attach(|py| {
-            let callable = prepared.and_then(|()| load::load(py, path));
+            let callable = prepared.and_then(|()| {
+                if self.greenlets == 0 {
+                    return load::load(py, path);
+                }
+                let hub = EventLoop::gevent(py)?;
+                let owned = path.to_owned();
+                let load = move |py: Python<'_>| load::load(py, &owned).map(Bound::unbind);
+                greenlets::load(py, hub, load)?.map(|callable| callable.into_bound(py))
+            });
             let callable = callable.map_err(|error| LoadError::new(py, path, &error))?;
             self.build(&callable, path, &[])
         })
@@ -234,6 +258,9 @@ impl PythonAppBuilder {
         let checked = self.callable(callable, variables);
         let checked = checked.and_then(|callable| Ok((callable, validate::monkey_patch(py)?)));
         let (callable, monkey_patch) = checked.map_err(|error| LoadError::new(py, name, &error))?;
+        if self.greenlets > 0 {
+            return self.build_on_greenlets(py, callable, name, monkey_patch);
+        }
         if callable.kind() == CallKind::Asynchronous {
             let event_loop = EventLoop::asyncio(py);
             let event_loop = event_loop.map_err(|error| LoadError::new(py, name, &error))?;
@@ -250,6 +277,32 @@ impl PythonAppBuilder {
             );
         }
         Ok(self.blocking_or_inline(callable))
+    }
+
+    fn build_on_greenlets(
+        self,
+        py: Python<'_>,
+        callable: Callable,
+        name: &str,
+        monkey_patch: Option<&str>,
+    ) -> Result<PythonApp, LoadError> {
+        if callable.kind() == CallKind::Asynchronous {
+            return Err(LoadError::refused(
+                name,
+                validate::ASYNCHRONOUS_ON_GREENLETS,
+            ));
+        }
+        if let Some(call) = monkey_patch.filter(|call| !call.starts_with("gevent")) {
+            return Err(LoadError::refused(name, &validate::greenlets_refused(call)));
+        }
+        let hub = EventLoop::gevent(py).map_err(|error| LoadError::new(py, name, &error))?;
+        let greenlets = Greenlets::new(hub, self.greenlets);
+        let service = self.service(greenlets.callable(callable));
+        Ok(PythonApp {
+            executor: Executor::greenlets(service, &self.wait_for_body(), greenlets),
+            // A socket for the application would have to switch greenlets.
+            websockets: None,
+        })
     }
 
     fn callable(

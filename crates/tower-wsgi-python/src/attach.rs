@@ -79,6 +79,12 @@ pub(crate) fn keep_thread_state() {
     }
 }
 
+/// Leaves the Python thread state of this thread, which is about to end, to the end of the process. A thread that has run
+/// greenlets cannot delete it: their library has deleted what it keeps for the thread before.
+pub(crate) fn leak_thread_state() {
+    THREAD_STATE.with(|thread| thread.detached.set(ptr::null_mut()));
+}
+
 impl Drop for AttachGuard {
     fn drop(&mut self) {
         THREAD_STATE.with(|thread| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::{
-    intern,
+    IntoPyObjectExt as _, intern,
     prelude::*,
     types::{PyDict, PyList, PyTuple},
 };
@@ -57,6 +57,28 @@ impl Callable {
     /// Sets a variable in the environ of every request. To be called before the first request.
     pub(crate) fn set(&self, py: Python<'_>, name: &str, value: &Py<PyAny>) -> PyResult<()> {
         self.environs.set(py, name, value)
+    }
+
+    /// The application and its arguments, to be called by a script.
+    pub(crate) fn arguments(
+        &self,
+        environ: &mut wsgi::Environ,
+        start_response: &Bound<'_, StartResponse>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = start_response.py();
+        let environ = self.environs.build(py, environ)?;
+        let arguments = (&self.callable, environ, start_response);
+        arguments.into_py_any(py)
+    }
+
+    /// Where its errors go.
+    pub(crate) fn errors(&self) -> &Arc<WsgiErrors> {
+        &self.errors
+    }
+
+    /// Whether it follows PEP 3333 exactly.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
     }
 
     /// Where it has to be called.
@@ -142,7 +164,7 @@ impl Callable {
     }
 
     /// The response when the event loop has no room, in place of one that the application has started.
-    fn too_busy(&self, start_response: &wsgi::StartResponse) -> Reply<Chunks> {
+    pub(crate) fn too_busy(&self, start_response: &wsgi::StartResponse) -> Reply<Chunks> {
         let rejection = Rejection::QueueFull;
         let status = rejection.status().to_string();
         let fields = [

@@ -1,12 +1,13 @@
 //! Where an application runs: an executor takes a request, calls the application, iterates over the response,
 //! closes it, and gives the response to the event loop.
 //!
-//! There are three:
+//! There are four:
 //!
 //! | executor | for | waits by |
 //! |---|---|---|
 //! | [`Executor::Inline`] | callables that never block | not at all: it runs on the event loop |
 //! | [`Executor::EventLoop`] | `async def` | awaiting, on a Python [event loop](crate::event_loop) |
+//! | [`Executor::Greenlets`] | blocking code on cooperative sockets (gevent) | switching greenlets |
 //! | [`Executor::Blocking`] | all others | blocking a thread of a [`BlockingPool`] |
 //!
 //! This module is the only one that knows which one it is. Another executor is a variant of [`Executor`] and of the state
@@ -28,7 +29,7 @@ use http::{HeaderValue, Request, Response, header::ACCEPT};
 use pin_project_lite::pin_project;
 use pyo3::Python;
 use tower_layer::Layer as _;
-use tower_server_info::ServerResponse;
+use tower_server_info::{PoolStats, ServerResponse};
 use tower_service::Service as _;
 use tower_wsgi::{
     Body, BoxError,
@@ -39,11 +40,14 @@ use tower_wsgi::{
 
 use crate::{
     callable::{Callable, LoopCallable},
+    gate::Gate,
+    greenlets::{GreenletCallable, Greenlets},
     websocket::{WebSocketFuture, WebSockets, offer_upgrade},
 };
 
 type InlineService = WsgiService<Callable>;
 type LoopService = WsgiService<LoopCallable>;
+type GreenletService = Gate<WsgiService<GreenletCallable>>;
 type BlockingService = Blocking<WsgiService<Callable>>;
 
 /// Where WebSocket requests run: on a pool of their own, so that open sockets never hold the threads of other requests.
@@ -65,6 +69,7 @@ pub(crate) fn websockets(
 pub(crate) enum Executor {
     Inline(WaitForBody<InlineService>),
     EventLoop(WaitForBody<LoopService>),
+    Greenlets(WaitForBody<GreenletService>, Greenlets),
     Blocking(WaitForBody<BlockingService>, BlockingPool),
 }
 
@@ -82,6 +87,17 @@ impl Executor {
         Self::EventLoop(wait_for_body.layer(wsgi.multithread(false)))
     }
 
+    /// Runs on greenlets.
+    pub(crate) fn greenlets(
+        wsgi: WsgiService<GreenletCallable>,
+        wait_for_body: &WaitForBodyLayer,
+        greenlets: Greenlets,
+    ) -> Self {
+        // They share one thread, but one request can see another one half done, as with threads.
+        let gate = greenlets.gate(wsgi.multithread(true));
+        Self::Greenlets(wait_for_body.layer(gate), greenlets)
+    }
+
     /// Runs on the threads of a pool.
     pub(crate) fn blocking(
         wsgi: WsgiService<Callable>,
@@ -93,11 +109,12 @@ impl Executor {
         Self::Blocking(wait_for_body.layer(blocking), pool)
     }
 
-    /// The pool, if it runs on one.
-    pub(crate) fn pool(&self) -> Option<&BlockingPool> {
+    /// The figures of its pool of threads, or of its greenlets.
+    pub(crate) fn stats(&self) -> Option<PoolStats> {
         match self {
             Self::Inline(_) | Self::EventLoop(_) => None,
-            Self::Blocking(_, pool) => Some(pool),
+            Self::Greenlets(_, greenlets) => Some(greenlets.stats()),
+            Self::Blocking(_, pool) => Some(pool.stats()),
         }
     }
 
@@ -127,6 +144,9 @@ impl Executor {
             Self::EventLoop(service) => State::EventLoop {
                 future: service.call(request),
             },
+            Self::Greenlets(service, _) => State::Greenlets {
+                future: service.call(request),
+            },
             Self::Blocking(service, _) => State::Blocking {
                 future: service.call(request),
             },
@@ -140,6 +160,7 @@ impl fmt::Debug for Executor {
         match self {
             Self::Inline(_) => f.write_str("Inline"),
             Self::EventLoop(_) => f.write_str("EventLoop"),
+            Self::Greenlets(..) => f.write_str("Greenlets"),
             Self::Blocking(_, pool) => f.debug_tuple("Blocking").field(pool).finish(),
         }
     }
@@ -160,6 +181,7 @@ pin_project! {
     enum State {
         Inline { #[pin] future: wait_for_body::WaitForBodyFuture<InlineService> },
         EventLoop { #[pin] future: wait_for_body::WaitForBodyFuture<LoopService> },
+        Greenlets { #[pin] future: wait_for_body::WaitForBodyFuture<GreenletService> },
         Blocking { #[pin] future: wait_for_body::WaitForBodyFuture<BlockingService> },
         WebSocket { #[pin] future: WebSocketFuture<wait_for_body::WaitForBodyFuture<BlockingService>> },
     }
@@ -174,6 +196,7 @@ impl Future for ResponseFuture {
             // Attaching once here is much faster than at each step of the call.
             StateProj::Inline { future } => Python::attach(|_| future.poll(cx)),
             StateProj::EventLoop { future } => future.poll(cx),
+            StateProj::Greenlets { future } => future.poll(cx),
             StateProj::Blocking { future } => future.poll(cx),
             StateProj::WebSocket { future } => future.poll(cx),
         };

@@ -59,6 +59,8 @@ mod event_loop;
 mod exception;
 mod executor;
 mod file_wrapper;
+mod gate;
+mod greenlets;
 mod header_fields;
 mod load;
 mod load_error;

@@ -15,6 +15,7 @@ use crate::{
     attach::AttachGuard,
     event_loop::{EventLoop, PieceSender},
     exception::type_name,
+    file_wrapper::FileWrapper,
     header_fields,
     native_string::Latin1,
 };
@@ -49,6 +50,13 @@ impl StartResponse {
             inner: write,
             start_response: this.clone().unbind(),
         })
+    }
+
+    /// Sends what the application has returned, if it is a file on disk in `wsgi.file_wrapper`. For the script that calls
+    /// an application on greenlets.
+    fn send_file(&self, body: &Bound<'_, PyAny>) -> bool {
+        let file = body.cast_exact::<FileWrapper>();
+        file.is_ok_and(|file| file.get().send(body.py(), &self.inner))
     }
 }
 

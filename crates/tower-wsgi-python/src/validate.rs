@@ -173,10 +173,19 @@ pub(crate) fn monkey_patch(py: Python<'_>) -> PyResult<Option<&'static str>> {
     Ok(None)
 }
 
+/// Why an `async def` cannot run on greenlets, and what to do.
+pub(crate) const ASYNCHRONOUS_ON_GREENLETS: &str = "it is asynchronous (async def), and greenlets run blocking applications: leave --greenlet out, so that it runs on \
+     asyncio's event loop";
+
 /// Why an application with greenlets cannot run on threads, and what to do.
 pub(crate) fn greenlets_refused(call: &str) -> String {
+    let use_greenlets = if call.starts_with("gevent") {
+        "use --greenlet, which runs it on gevent's hub, or "
+    } else {
+        ""
+    };
     format!(
         "it has replaced Python's threads by greenlets ({call}), which cannot run on the threads of this server: \
-         remove that call, or use --thread-workers 0, where each request blocks all others"
+         {use_greenlets}remove that call, or use --thread-workers 0, where each request blocks all others"
     )
 }

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
 };
 use tower_prefork::{
     Config, cli,
-    settings::{Kind, Setting, Settings as _},
+    settings::{Kind, Setting, Settings as _, Value},
 };
 
 use super::{
@@ -109,7 +110,11 @@ fn matches(
     argv: Vec<OsString>,
     tip: fn(&str) -> Option<&'static str>,
 ) -> Result<ArgMatches, u8> {
-    let error = match command.try_get_matches_from_mut(argv) {
+    let error = match command.try_get_matches_from_mut(bare_options(argv)) {
+        Ok(matches) if names_two_pools(&matches) => {
+            let text = "--greenlet and --thread-workers exclude each other: greenlets take the place of threads";
+            return Err(print(&command.error(ErrorKind::ArgumentConflict, text)));
+        }
         Ok(matches) => return Ok(matches),
         Err(error) => error,
     };
@@ -121,6 +126,36 @@ fn matches(
         return Err(print(&command.error(ErrorKind::UnknownArgument, text)));
     }
     Err(print(&error))
+}
+
+/// The command line, where an option whose number may be left out does not take the application, or an address, for it.
+fn bare_options(argv: Vec<OsString>) -> Vec<OsString> {
+    let options = WsgiConfig::TABLE.iter();
+    let bare = options.filter_map(|setting| Some((setting.option(), setting.bare?)));
+    let bare: Vec<_> = bare.collect();
+    let mut following = argv.clone().into_iter().skip(1);
+    let explicit = argv.into_iter().map(|argument| {
+        let next = following.next().unwrap_or_default();
+        let is_number = next.as_encoded_bytes().iter().all(u8::is_ascii_digit) && !next.is_empty();
+        let option = argument
+            .to_str()
+            .and_then(|argument| argument.strip_prefix("--"));
+        match bare.iter().find(|(name, _)| Some(&**name) == option) {
+            Some((name, value)) if !is_number => format!("--{name}={value}").into(),
+            _ => argument,
+        }
+    });
+    explicit.collect()
+}
+
+/// Whether the command line asks for greenlets and for a number of threads. An environment variable that does is
+/// overridden.
+fn names_two_pools(matches: &ArgMatches) -> bool {
+    let is_given = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+    let greenlets = matches.try_get_one::<Value>("greenlet");
+    let wants_greenlets =
+        greenlets.is_ok_and(|value| value.is_some_and(|value| *value != Value::Number(0)));
+    is_given("greenlet") && wants_greenlets && is_given("thread_workers")
 }
 
 /// Replaces help texts of `tower-prefork` that are different here.
@@ -174,8 +209,6 @@ fn print(error: &clap::Error) -> u8 {
 mod tests {
     use std::path::PathBuf;
 
-    use tower_prefork::settings::Value;
-
     use super::*;
     use crate::command::settings::Settings;
 
@@ -224,6 +257,24 @@ mod tests {
             Some(Value::Flag(false))
         );
         assert_eq!(serve("tower-wsgi -c x.toml").application, None);
+    }
+
+    #[test]
+    fn the_number_of_greenlets_may_be_left_out() {
+        let greenlets = |line: &str| serve(line).options.wsgi.get("greenlet").cloned();
+        for (line, number) in [
+            ("tower-wsgi site:app --greenlet", 100),
+            ("tower-wsgi --greenlet site:app", 100),
+            ("tower-wsgi --greenlet 7 site:app", 7),
+            ("tower-wsgi --greenlet=7 site:app", 7),
+            ("tower-wsgi --greenlet -w 2 site:app", 100),
+            ("tower-wsgi --greenlet 0 --thread-workers 3 site:app", 0),
+        ] {
+            assert_eq!(greenlets(line), Some(Value::Number(number)), "{line}");
+        }
+        assert_eq!(greenlets("tower-wsgi site:app"), None);
+        let both = "tower-wsgi site:app --greenlet --thread-workers 3";
+        assert_eq!(parse(argv(both)).err(), Some(2));
     }
 
     #[test]

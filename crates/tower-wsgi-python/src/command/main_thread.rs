@@ -239,6 +239,20 @@ impl MainThreadHandle {
         result.await.ok()
     }
 
+    /// The same for a thread of Python, which waits. `None` if the main thread has ended.
+    pub(super) fn call_and_wait<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(Python<'_>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, result) = mpsc::sync_channel(1);
+        self.send(Event::Call(Box::new(move |py| {
+            // The other end waits.
+            let _ = sender.send(call(py));
+        })));
+        py.detach(move || result.recv().ok())
+    }
+
     /// A guard to drop when the server has ended.
     pub(super) fn end_guard(&self) -> EndGuard {
         EndGuard(self.clone())

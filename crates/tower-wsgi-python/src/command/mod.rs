@@ -6,6 +6,7 @@
 mod application;
 mod args;
 mod exit;
+mod greenlets;
 mod heap;
 mod live_server;
 mod main_thread;

@@ -68,6 +68,7 @@ impl Server {
                     loaded.map_err(|error| LoadError::new(py, &name, &error).into())
                 }
             }),
+            is_program: true,
         }
     }
 }
@@ -141,6 +142,7 @@ fn command(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
         load: Box::new(move |py, config| {
             application::load(py, application.as_deref(), &application_args, config)
         }),
+        is_program: false,
     };
     serve::serve(py, vec![setup])
 }

@@ -19,7 +19,7 @@ use tower_prefork::{BoxError, Config, Server, Supervisor, WorkerContext, Workers
 use tower_wsgi::body::probe_temporary_directory;
 
 use super::{
-    exit, heap,
+    exit, greenlets, heap,
     main_thread::{MainThread, MainThreadHandle},
     settings::{Settings, add_to_dict},
     stdio,
@@ -34,6 +34,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+const MAIN_THREAD_ENDED: &str = "Python's main thread has ended";
+
 /// Loads the application of a worker.
 pub(super) type Load = Box<dyn FnOnce(Python<'_>, &Config) -> Result<Py<PyAny>, BoxError> + Send>;
 
@@ -44,6 +46,8 @@ pub(super) struct ServerSetup {
     pub(super) settings: Settings,
     /// Called once in each worker.
     pub(super) load: Load,
+    /// Whether the application is that of a program, which has imported it.
+    pub(super) is_program: bool,
 }
 
 /// The server of a setup. The application is loaded in Python's main thread, if there is a handle to that: an
@@ -53,12 +57,14 @@ pub(super) fn server(setup: ServerSetup, main_thread: Option<MainThreadHandle>) 
         name,
         settings,
         load,
+        is_program,
     } = setup;
     let server = settings.server(&name);
     server.service(move |worker| async move {
         probe_temporary_directory();
         heap::trim_periodically();
-        let on_event_loop = worker.config().thread_workers == 0;
+        let greenlets = settings.wsgi(worker.config()).greenlet;
+        let on_event_loop = worker.config().thread_workers == 0 && greenlets == 0;
         let app = match main_thread {
             Some(main_thread) => {
                 let is_first = {
@@ -67,11 +73,29 @@ pub(super) fn server(setup: ServerSetup, main_thread: Option<MainThreadHandle>) 
                     loaded.len() == 1
                 };
                 let handle = main_thread.clone();
-                let build = move |py: Python<'_>| {
-                    if is_first {
-                        // The process belongs to the server, and so do its standard streams.
-                        stdio::replace(py).map_err(|error| LoadError::new(py, &name, &error))?;
+                let prepare = {
+                    let name = name.clone();
+                    let worker = worker.clone();
+                    move |py: Python<'_>| {
+                        if is_first {
+                            // The process belongs to the server, and so do its standard streams.
+                            stdio::replace(py)
+                                .map_err(|error| LoadError::new(py, &name, &error))?;
+                        }
+                        set_title(py, &worker);
+                        let hub = (greenlets > 0).then(|| greenlets::hub(py, is_program));
+                        hub.transpose()
                     }
+                };
+                let hub = main_thread.call(prepare).await.ok_or(MAIN_THREAD_ENDED)??;
+                let load: Load = match hub {
+                    Some(hub) => {
+                        let loaded = greenlets::load(hub, load, &worker, &main_thread).await?;
+                        Box::new(|_, _| Ok(loaded))
+                    }
+                    None => load,
+                };
+                let build = move |py: Python<'_>| {
                     let app = build(py, load, &worker, &settings, &name)?;
                     if is_standalone(&worker) {
                         handle
@@ -81,9 +105,19 @@ pub(super) fn server(setup: ServerSetup, main_thread: Option<MainThreadHandle>) 
                     Ok::<_, BoxError>(app)
                 };
                 let built = main_thread.call(build).await;
-                built.ok_or("Python's main thread has ended")??
+                built.ok_or(MAIN_THREAD_ENDED)??
             }
-            None => Python::attach(|py| build(py, load, &worker, &settings, &name))?,
+            None => Python::attach(|py| {
+                set_title(py, &worker);
+                let load: Load = if greenlets == 0 {
+                    load
+                } else {
+                    let hub = greenlets::hub(py, is_program)?;
+                    let loaded = greenlets::load_blocking(py, hub, load, &worker)?;
+                    Box::new(|_, _| Ok(loaded))
+                };
+                build(py, load, &worker, &settings, &name)
+            })?,
         };
         if on_event_loop {
             attach::keep_thread_state();
@@ -99,11 +133,13 @@ fn build(
     settings: &Settings,
     name: &str,
 ) -> Result<PythonApp, BoxError> {
-    set_title(py, worker);
     let callable = load(py, worker.config())?;
     let config = worker.config();
     let wsgi = settings.wsgi(config);
     let cfg = cfg(py, worker, &wsgi).map_err(|error| LoadError::new(py, name, &error))?;
+    if wsgi.greenlet > 0 {
+        greenlets::log_connections(worker, wsgi.greenlet);
+    }
     let app = PythonApp::builder()
         // Even a single worker has a sibling while it is replaced.
         .multiprocess(!is_standalone(worker))
@@ -115,6 +151,7 @@ fn build(
         .strict(wsgi.strict)
         .thread_workers(config.thread_workers)
         .websocket_threads(wsgi.websocket_threads)
+        .greenlets(wsgi.greenlet)
         .build(callable.bind(py), name, &[("pulsar.cfg", cfg)])?;
     worker.monitor(&app);
     Ok(app)

@@ -34,7 +34,7 @@ const TIPS: &[(&[&str], &str)] = &[
     (
         &["--worker-class", "-k"],
         "there is one kind of worker, with a pool of threads; choose their number with \
-         --thread-workers",
+         --thread-workers, or use --greenlet in place of gevent",
     ),
     (
         &["--preload", "--preload-app"],

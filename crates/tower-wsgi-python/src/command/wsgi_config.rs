@@ -5,6 +5,9 @@ use tower_prefork::settings::Kind;
 /// A size without a limit.
 const ANY_SIZE: Kind = Kind::Size(0..=u64::MAX);
 
+/// The maximum number of greenlets of a worker. Each has a stack, and may have a connection to a database.
+const MAX_GREENLETS: u64 = 10_000;
+
 tower_prefork::settings! {
     /// The settings of the WSGI part of a server.
     #[derive(Clone, Debug)]
@@ -38,6 +41,15 @@ tower_prefork::settings! {
         /// Maximum size of the temporary files of all request bodies of a worker; at the limit, the response to a
         /// large request is 503
         pub(super) max_spooled_bodies: usize = 4 << 30, { kind: ANY_SIZE };
+
+        /// Number of greenlets of each worker that call the application, in place of threads; 100 if the option is
+        /// given without a number, 0 for threads. Needs gevent, the extra `tower-wsgi[greenlet]`
+        ///
+        /// They run on one thread. gevent's monkey patching comes before the application is imported.
+        pub(super) greenlet: usize = 0, {
+            kind: Kind::Number(0..=MAX_GREENLETS),
+            bare: Some("100"),
+        };
 
         /// Follow PEP 3333 exactly: hop-by-hop header fields, header fields that are not a list of tuples, and a
         /// status without a reason are errors

@@ -90,6 +90,9 @@ class Driver:
                 context = {"message": "a task has raised an exit", "exception": error}
                 loop.call_exception_handler(context)
 
+    def thread_ident(self) -> int:
+        return threading.get_ident()
+
     def respond(self, exchange: Any) -> Any:
         return self._task(exchange.context, _respond(exchange))
 

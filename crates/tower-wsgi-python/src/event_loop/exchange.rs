@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     exception::WsgiErrors,
+    gate::Place,
     piece::{is_awaitable, iterate, to_bytes},
 };
 
@@ -24,6 +25,7 @@ pub(super) struct NewExchange {
     pub(super) sender: PieceSender,
     pub(super) errors: Arc<WsgiErrors>,
     pub(super) permit: Permit,
+    pub(super) place: Option<Place>,
 }
 
 impl NewExchange {
@@ -42,8 +44,8 @@ pub(super) struct Exchange {
     sender: PieceSender,
     errors: Arc<WsgiErrors>,
     state: Arc<LoopState>,
-    /// Released when the task has ended, and with it this object.
-    _permit: Permit,
+    /// Released when the task has ended.
+    permit: Mutex<Option<(Permit, Option<Place>)>>,
 }
 
 impl Exchange {
@@ -58,7 +60,7 @@ impl Exchange {
             sender: new.sender,
             errors: new.errors,
             state: Arc::clone(state),
-            _permit: new.permit,
+            permit: Mutex::new(Some((new.permit, new.place))),
         }
     }
 
@@ -153,6 +155,12 @@ impl Exchange {
             return;
         }
         self.sender.fail(self.errors.report(py, &error));
+    }
+
+    /// The task has ended. The application may keep this object for longer, as a part of a traceback for example.
+    fn release(&self) {
+        let mut permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(permit.take());
     }
 
     /// The application has raised `error` when its body was closed.

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use pyo3::{
-    exceptions::{PyBrokenPipeError, PyRuntimeError},
+    exceptions::{PyBrokenPipeError, PyImportError, PyModuleNotFoundError, PyRuntimeError},
     intern,
     prelude::*,
     sync::PyOnceLock,
@@ -31,16 +31,26 @@ use super::{
     tasks::{Permit, Tasks},
     watch::{self, Tick},
 };
-use crate::{attach::AttachGuard, exception::WsgiErrors, pool_threads};
+use crate::{
+    attach::{self, AttachGuard},
+    exception::WsgiErrors,
+    gate::Place,
+    pool_threads,
+};
 
 /// The loop of asyncio: one for the process, so that all its applications can wait for each other.
 static ASYNCIO: PyOnceLock<EventLoop> = PyOnceLock::new();
 
-/// Its counters, for threads that are not attached to the interpreter.
+/// The hub of gevent: one for the process, which has one loop that can wait for child processes.
+static GEVENT: PyOnceLock<EventLoop> = PyOnceLock::new();
+
+/// The counters of that of asyncio, for threads that are not attached to the interpreter.
 static TASKS: OnceLock<Arc<Tasks>> = OnceLock::new();
 
 /// The name of a driver's script in tracebacks.
 pub(super) const SCRIPT: &str = "<event loop of tower-wsgi>";
+
+const NO_GEVENT: &str = "greenlets need gevent, which is not installed: install it by \"pip install tower-wsgi[greenlet]\"";
 
 /// How long a stop waits after the deadline for a loop to end.
 const END_TIMEOUT: Duration = Duration::from_millis(200);
@@ -61,6 +71,8 @@ pub(super) struct LoopState {
     pub(super) tick: Mutex<Tick>,
     script: OnceLock<Script>,
     thread: AtomicBool,
+    /// Whether an application is being loaded, which takes as long as it takes.
+    pub(super) is_loading: AtomicBool,
     ended: Mutex<bool>,
     on_end: Condvar,
 }
@@ -91,17 +103,39 @@ pub(crate) struct Admission<'a> {
     state: &'a Arc<LoopState>,
     sender: PieceSender,
     permit: Permit,
+    place: Option<Place>,
 }
 
 impl EventLoop {
     /// The loop of asyncio, which is made if there is none. Its thread starts at the first use.
     pub(crate) fn asyncio(py: Python<'_>) -> PyResult<&'static Self> {
-        ASYNCIO.get_or_try_init(py, || Self::new(py, Driver::Asyncio))
+        ASYNCIO.get_or_try_init(py, || {
+            let event_loop = Self::new(py, Driver::Asyncio)?;
+            let _ = TASKS.set(Arc::clone(&event_loop.state.tasks));
+            Ok(event_loop)
+        })
     }
 
     /// The loop of asyncio, if it was made.
     pub(crate) fn existing_asyncio(py: Python<'_>) -> Option<&'static Self> {
         ASYNCIO.get(py)
+    }
+
+    /// The hub of gevent, which is made if there is none; to be called on Python's main thread. gevent replaces the
+    /// blocking functions of the standard library then, if it has not before. Its thread starts at the first use.
+    ///
+    /// An error if gevent is not installed.
+    pub(crate) fn gevent(py: Python<'_>) -> PyResult<&'static Self> {
+        GEVENT.get_or_try_init(py, || {
+            Self::new(py, Driver::Gevent).map_err(|error| {
+                let is_missing = error.is_instance_of::<PyModuleNotFoundError>(py);
+                if is_missing {
+                    PyImportError::new_err(NO_GEVENT)
+                } else {
+                    error
+                }
+            })
+        })
     }
 
     fn new(py: Python<'_>, driver: Driver) -> PyResult<Self> {
@@ -112,6 +146,7 @@ impl EventLoop {
             tick: Mutex::default(),
             script: OnceLock::new(),
             thread: AtomicBool::new(false),
+            is_loading: AtomicBool::new(false),
             ended: Mutex::new(false),
             on_end: Condvar::new(),
         });
@@ -134,7 +169,6 @@ impl EventLoop {
             cancelled,
             set_current,
         });
-        let _ = TASKS.set(Arc::clone(&state.tasks));
         Ok(Self {
             state,
             object: Arc::new(object),
@@ -169,6 +203,7 @@ impl EventLoop {
             state,
             sender,
             permit,
+            place: None,
         };
         Some((admission, pieces))
     }
@@ -218,7 +253,28 @@ impl EventLoop {
         result.map(|result| result.into_bound(py))
     }
 
-    #[allow(dead_code, reason = "for event-driven WebSockets")]
+    /// Calls a method of the driver without arguments.
+    pub(crate) fn call_driver<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.state.script.get() {
+            Some(script) => script.driver.bind(py).call_method0(name),
+            None => Ok(py.None().into_bound(py)),
+        }
+    }
+
+    /// Says whether an application is being loaded on the loop's thread. Meanwhile no request waits for the loop.
+    pub(crate) fn set_loading(&self, is_loading: bool) {
+        self.state.is_loading.store(is_loading, SeqCst);
+    }
+
+    /// Its figures, as those of a pool.
+    pub(crate) fn stats(&self) -> PoolStats {
+        figures(&self.state.tasks)
+    }
+
     /// Runs `function` on the loop's thread. An awaitable that it returns is awaited there. `done` gets the result, on
     /// the same thread. Calls start in the order in which they were queued. Returns whether there is room.
     pub(crate) fn call(
@@ -281,6 +337,12 @@ impl Admission<'_> {
         self.sender.clone()
     }
 
+    /// The task holds the request's place until its end.
+    pub(crate) fn hold(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
     /// Starts a task for the request. Dropping the pieces before the end cancels it.
     pub(crate) fn start(self, work: Work, errors: &Arc<WsgiErrors>) {
         self.state.commands.push(Command::Start(NewExchange {
@@ -288,6 +350,7 @@ impl Admission<'_> {
             sender: self.sender,
             errors: Arc::clone(errors),
             permit: self.permit,
+            place: self.place,
         }));
     }
 }
@@ -317,19 +380,24 @@ impl LoopState {
     }
 
     fn run(&self) {
-        let _guard = AttachGuard::acquire();
+        let guard = AttachGuard::acquire();
         Python::attach(|py| {
             let Some(script) = self.script.get() else {
                 return;
             };
             if let Ok(mut tick) = self.tick.lock() {
-                tick.thread = thread_ident(py).ok();
+                let ident = script.driver.bind(py).call_method0("thread_ident");
+                tick.thread = ident.and_then(|ident| ident.extract()).ok();
             }
             if let Err(error) = script.driver.bind(py).call_method0("run") {
                 tracing::error!(%error, "the {} event loop has failed", self.driver.name());
                 error.write_unraisable(py, None);
             }
         });
+        drop(guard);
+        if self.driver.has_greenlets() {
+            attach::leak_thread_state();
+        }
         *lock(&self.ended) = true;
         self.on_end.notify_all();
     }
@@ -371,36 +439,39 @@ impl LoopState {
     }
 }
 
-fn thread_ident(py: Python<'_>) -> PyResult<u64> {
-    py.import("threading")?.call_method0("get_ident")?.extract()
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The loops that were made.
+fn existing(py: Python<'_>) -> impl Iterator<Item = &'static EventLoop> {
+    [ASYNCIO.get(py), GEVENT.get(py)].into_iter().flatten()
+}
+
 /// Lets the tasks of all loops end until the deadline; then they are cancelled.
 pub(crate) fn begin_stop(py: Python<'_>, deadline: Instant) {
-    if let Some(event_loop) = EventLoop::existing_asyncio(py) {
+    for event_loop in existing(py) {
         event_loop.begin_stop(deadline);
     }
 }
 
 /// Waits until all loops have ended, or shortly after the deadline.
 pub(crate) fn wait_for_end(py: Python<'_>, deadline: Instant) {
-    if let Some(event_loop) = EventLoop::existing_asyncio(py) {
+    for event_loop in existing(py) {
         py.detach(|| event_loop.wait_for_end(deadline));
     }
 }
 
 /// The figures of the loops, as those of a pool.
 pub(crate) fn stats() -> PoolStats {
+    TASKS.get().map(|tasks| figures(tasks)).unwrap_or_default()
+}
+
+fn figures(tasks: &Tasks) -> PoolStats {
     let mut stats = PoolStats::default();
-    if let Some(tasks) = TASKS.get() {
-        stats.tasks = tasks.running();
-        stats.finished = tasks.finished();
-        stats.refused = tasks.refused();
-    }
+    stats.tasks = tasks.running();
+    stats.finished = tasks.finished();
+    stats.refused = tasks.refused();
     stats
 }
 

@@ -1,7 +1,7 @@
 //! Watches whether a loop is held up by code that neither awaits nor returns.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
@@ -55,7 +55,7 @@ pub(super) fn watch(state: &Arc<LoopState>) {
     while !state.has_ended_within(INTERVAL) {
         let mut tick = state.tick.lock().unwrap_or_else(PoisonError::into_inner);
         match tick.state {
-            TickState::Taken if state.tasks.running() > 0 => {
+            TickState::Taken if state.tasks.running() > 0 && !state.is_loading.load(SeqCst) => {
                 tick.state = TickState::Queued(Instant::now());
                 drop(tick);
                 state.commands.push(Command::Tick);
@@ -80,8 +80,8 @@ fn report(state: &LoopState, since: Instant, thread: Option<u64>) {
         seconds = since.elapsed().as_secs_f64(),
         tasks = state.tasks.running(),
         stack,
-        "code of the application holds up the event loop, and all its requests wait: it must await what takes time, or \
-         run it in a thread (asyncio.to_thread)"
+        "code of the application holds up the event loop, and all its requests wait: {}",
+        state.driver.advice()
     );
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import PurePath
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.core.servers.basehttp import get_internal_wsgi_application
 
-from tower_wsgi import _native
+from tower_wsgi import _native, _patched
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
-_ABOUT = "Serves the Django project on worker processes with threads."
+_ABOUT = "Serves the Django project on worker processes with threads, or with greenlets."
 _DEFAULT_ADDRESS = "127.0.0.1:8000"
+# The only option with a value that may be left out.
+_GREENLET = "--greenlet"
 
 
 class Command(BaseCommand):
@@ -86,6 +89,10 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: object) -> None:
         """Serve until a signal stops the program."""
         addresses, server_options = _split(self._server_arguments)
+        wants_greenlets = _wants_greenlets(server_options)
+        if wants_greenlets and self._called_from_command_line and _patched.is_needed():
+            # Django has been imported, and gevent has to come before it.
+            _patched.execute()
         if len(addresses) > 1:
             raise CommandError(
                 f"unexpected address {addresses[1]!r}: use --bind for further addresses"
@@ -131,10 +138,14 @@ def _without(arguments: Sequence[str], others: Sequence[str]) -> list[str]:
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Separate addresses from the server's options and their values."""
-    addresses, options = [], []
+    addresses: list[str] = []
+    options: list[str] = []
     takes_value = False
     for argument in arguments:
-        if takes_value or argument.startswith("-"):
+        takes_number = options[-1:] == [_GREENLET] and not takes_value
+        if takes_number and argument.isdecimal():
+            options[-1] += f"={argument}"
+        elif takes_value or argument.startswith("-"):
             options.append(argument)
         else:
             addresses.append(argument)
@@ -142,9 +153,18 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return addresses, options
 
 
+def _wants_greenlets(options: Sequence[str]) -> bool:
+    number = os.environ.get("TOWER_WSGI_GREENLET", "0")
+    for option in options:
+        name, is_given, value = option.partition("=")
+        if name == _GREENLET:
+            number = value if is_given else "100"
+    return number not in ("", "0")
+
+
 def _takes_value(argument: str) -> bool:
     if argument.startswith("--"):
-        return "=" not in argument and argument not in _native.flags()
+        return "=" not in argument and argument not in (*_native.flags(), _GREENLET)
     # The value of a short option may be attached to it: `-w4`.
     return argument.startswith("-") and len(argument) == 2
 
