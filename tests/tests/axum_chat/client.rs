@@ -79,7 +79,7 @@ impl ChatClient {
     }
 
     /// Whether the connection ends without a Close frame.
-    pub(crate) fn is_cut(mut self) -> bool {
+    pub(crate) fn ends_without_close(mut self) -> bool {
         loop {
             match self.socket.read() {
                 Err(_) => return true,

@@ -22,6 +22,13 @@ fn start(servers: &[Address]) -> Option<Proxy> {
         Some(Address::Tls(..)) => unreachable!("no server here speaks TLS"),
         Some(Address::Unix(path)) => format!("server {name} unix@{}", path.display()),
     };
+    let websocket = |name: &str, address: Option<&Address>| match address {
+        None => String::new(),
+        Some(_) => format!(
+            "{} track app/{name}",
+            server(&format!("{name}-websocket"), address)
+        ),
+    };
     let config = deployed(
         "haproxy/haproxy.cfg",
         &[
@@ -32,6 +39,14 @@ fn start(servers: &[Address]) -> Option<Proxy> {
             ("bind :80", &format!("bind {}", port.address())),
             ("server one 127.0.0.1:8001", &server("one", servers.first())),
             ("server two 127.0.0.1:8002", &server("two", servers.get(1))),
+            (
+                "server one-websocket 127.0.0.1:8001 track app/one",
+                &websocket("one", servers.first()),
+            ),
+            (
+                "server two-websocket 127.0.0.1:8002 track app/two",
+                &websocket("two", servers.get(1)),
+            ),
         ],
     );
     let directory = tempfile::tempdir().unwrap();
@@ -63,6 +78,7 @@ fn the_times_agree_with_the_servers() {
     assert_eq!(seconds(&text, "timeout client "), http.body_timeout);
     assert_eq!(seconds(&text, "timeout client "), http.write_timeout);
     assert!(seconds(&text, "timeout server ") > http.request_timeout);
+    assert!(seconds(&text, "timeout tunnel ") > http.upgrade_idle_timeout);
     let idle = seconds(&text, "default-server pool-purge-delay ");
     assert!(idle < http.keep_alive_timeout);
 }
