@@ -22,11 +22,11 @@ use crate::PATIENCE;
 /// A blocking HTTP client that sends the given bytes over one connection.
 #[derive(Debug)]
 pub struct Client {
-    stream: BufReader<Stream>,
+    pub(crate) stream: BufReader<Stream>,
 }
 
 #[derive(Debug)]
-enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     Unix(UnixStream),

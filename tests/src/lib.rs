@@ -9,6 +9,7 @@ mod executables;
 mod load;
 mod process;
 mod program;
+mod websocket;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub use load::{Address, Load, Seen};
 pub use process::Process;
 pub use program::{Program, Running};
 pub use rustix::process::Signal;
+pub use websocket::WebSocketClient;
 
 /// The longest wait for anything that must happen, however slow the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -35,6 +35,16 @@
 //! A service with blocking code runs it on a pool of threads, such as `BlockingPool` of the crate `tower-blocking`. With
 //! [`worker.monitor(&pool)`](WorkerContext::monitor) the server finds stuck jobs, and shows the pool in `ctl status`.
 //!
+//! # WebSocket
+//!
+//! A service takes hyper's `OnUpgrade` from the request's extensions, as axum's `ws` and `hyper-tungstenite` do. An upgraded
+//! connection is one of the worker's `max_connections` until its end, and is never closed for a new one; beyond
+//! `max_upgraded`, further requests for an upgrade get 503. Its request ends with the response 101, so it delays neither the
+//! replacement of its worker nor a stop: the client of a WebSocket gets close frame 1001 (going away), connects again,
+//! and is served by another worker. The service sees the client's reply as any close. Who does not reply, and any connection
+//! with another protocol, is cut after `graceful_timeout`. A client that is silent gets a ping after half of
+//! `upgrade_idle_timeout`, and is cut after all of it. See the crate `tower-serve` for the details.
+//!
 //! # Features
 //!
 //! | feature | what it adds |

@@ -24,7 +24,7 @@ pub struct Http {
     ///
     /// If the service still occupies a thread for the request then, `tower-prefork` replaces the worker.
     pub request_timeout: Duration,
-    /// Maximum number of upgraded connections, such as WebSockets, and of requests that may become one; the client then gets
+    /// Maximum number of upgraded connections, such as a WebSocket, and of requests that may become one; the client then gets
     /// 503. Default: 900.
     pub max_upgraded: usize,
     /// Maximum time for which the client of an upgraded connection is silent; then the connection is cut. The client of a

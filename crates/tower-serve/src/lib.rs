@@ -56,7 +56,51 @@
 //! | 417 | an expectation other than `100-continue` |
 //! | 500 | the service failed or panicked |
 //! | 501 | CONNECT, a method of more than 32 bytes, a transfer coding other than `chunked` |
+//! | 503 | the request asks for an upgrade, and there are `max_upgraded` already |
 //! | 504 | the service did not respond in time |
+//!
+//! # Upgrades
+//!
+//! A request of HTTP/1.1 with `Connection: upgrade`, an `Upgrade` field that names another protocol than `h2c`, and no body
+//! has hyper's `OnUpgrade` in its extensions. A service that takes it and responds with 101 gets the connection, with what
+//! the client has sent behind its request; axum's `ws` and `hyper-tungstenite` do it. With any other response the connection
+//! stays as it was. A response 101 that the client has not asked for is sent as 500. If the service does not take the upgraded
+//! connection, it is closed.
+//!
+//! The service reads from the socket and writes to it directly. Beside it, the server has these rules:
+//!
+//! | | |
+//! |---|---|
+//! | limit | beyond [`Http::max_upgraded`], further requests for an upgrade get 503 with `Retry-After`; the service is not called |
+//! | silence | a client that sends nothing for [`Http::upgrade_idle_timeout`] is cut. That of a WebSocket gets a ping after half of it, and the service sees its pong |
+//! | a client that does not read | is cut after the same time. The other timeouts do not apply |
+//! | shutdown | the client of a WebSocket gets close frame 1001 (going away), as soon as the service's current frame ends. What the service sends later is discarded, and it sees the client's close frame. Any other protocol is left alone |
+//! | end | when the service drops its half, the socket is closed after what was written; the service gets an error if the server cuts it |
+//!
+//! [`HttpServer::closed`] waits for upgraded connections too. A client may ignore its close frame, so wait for it with a
+//! deadline.
+//!
+//! ```
+//! use hyper::upgrade::OnUpgrade;
+//! use http::{Request, Response};
+//! use hyper_util::rt::TokioIo;
+//! use tower_serve::{BoxError, RequestBody};
+//!
+//! /// Sends back what it gets.
+//! async fn echo(mut request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
+//!     let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+//!         return Ok(Response::builder().status(426).header("upgrade", "echo").body(String::new())?);
+//!     };
+//!     tokio::spawn(async move {
+//!         let upgraded = TokioIo::new(upgrade.await?);
+//!         let (mut reader, mut writer) = tokio::io::split(upgraded);
+//!         tokio::io::copy(&mut reader, &mut writer).await?;
+//!         Ok::<_, BoxError>(())
+//!     });
+//!     let response = Response::builder().status(101).header("connection", "upgrade");
+//!     Ok(response.header("upgrade", "echo").body(String::new())?)
+//! }
+//! ```
 //!
 //! # Features
 //!

@@ -66,7 +66,8 @@ impl HttpServer {
     ///
     /// A busy connection closes after its response, which says `Connection: close`. An idle one closes after the time
     /// `idle`, in which a request that is on its way can still arrive. So does a new one, unless it sends a request.
-    /// A later call can change the time.
+    /// A later call can change the time. The client of a WebSocket gets close frame 1001; see the
+    /// [crate docs](crate#upgrades).
     ///
     /// Wait for the end with [`closed`](Self::closed).
     pub fn shutdown(&self, idle: Duration) {

@@ -16,11 +16,15 @@ use std::{
 use axum::{
     Extension, Router,
     body::{Body, to_bytes},
-    extract::Path,
+    extract::{
+        Path,
+        ws::{Message, WebSocket, WebSocketUpgrade},
+    },
     routing::{get, post},
 };
 use bytes::Bytes;
 use clap::Parser;
+use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response, Uri};
 use http_body::Frame;
 use tokio::sync::watch;
@@ -202,6 +206,8 @@ async fn build(worker: WorkerContext, cli: ProbeCli) -> Result<Router, BoxError>
         .route("/files/fill", get(fill_files))
         .route("/files/close", get(close_files))
         .route("/upload", post(upload))
+        .route("/ws", get(websocket))
+        .route("/ws/tungstenite", get(tungstenite))
         .route("/bytes/{count}", get(bytes)))
 }
 
@@ -355,4 +361,52 @@ async fn upload(body: Body) -> Result<String, String> {
     bytes
         .map(|bytes| bytes.len().to_string())
         .map_err(|error| error.to_string())
+}
+
+/// Sends messages back, by axum's own WebSocket. `pid` gets the process, and `bye` the end.
+async fn websocket(upgrade: WebSocketUpgrade) -> axum::response::Response {
+    upgrade.on_upgrade(async |mut socket: WebSocket| {
+        while let Some(Ok(message)) = socket.next().await {
+            let reply = match &message {
+                Message::Text(text) if *text == "pid" => Message::text(process::id().to_string()),
+                Message::Text(text) if *text == "bye" => Message::Close(None),
+                Message::Text(_) | Message::Binary(_) => message,
+                Message::Ping(_) | Message::Pong(_) | Message::Close(_) => continue,
+            };
+            if socket.send(reply).await.is_err() {
+                break;
+            }
+        }
+        told("axum");
+    })
+}
+
+/// The same by hyper-tungstenite.
+async fn tungstenite(request: Request<Body>) -> Result<Response<Body>, String> {
+    use hyper_tungstenite::tungstenite::Message;
+
+    let upgraded = hyper_tungstenite::upgrade(request, None);
+    let (response, websocket) = upgraded.map_err(|error| error.to_string())?;
+    tokio::spawn(async move {
+        let mut socket = websocket.await.expect("the connection is upgraded");
+        while let Some(Ok(message)) = socket.next().await {
+            let is_close = matches!(&message, Message::Text(text) if text.as_str() == "bye");
+            let sent = match message {
+                _ if is_close => socket.close(None).await,
+                message if message.is_text() || message.is_binary() => socket.send(message).await,
+                _ => Ok(()),
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+        told("tungstenite");
+    });
+    Ok(response.map(Body::new))
+}
+
+/// Tells the test that a WebSocket has ended, as the service sees it.
+fn told(kind: &str) {
+    let line = format!("websocket ended kind={kind}\n");
+    let _ = io::stderr().write_all(line.as_bytes());
 }

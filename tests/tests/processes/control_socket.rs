@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::{Client, PATIENCE, Program, Running, Signal, wait_until};
+use tests::{Client, PATIENCE, Program, Running, Signal, WebSocketClient, wait_until};
 
 use crate::{field, probe, workers_become};
 
@@ -490,4 +490,27 @@ fn the_command_says_what_to_do() {
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }
+}
+
+#[test]
+fn the_status_counts_upgraded_connections() {
+    let controlled = Controlled::ready("-w 1");
+    let count = |now: usize, total: usize| {
+        wait_until("the count of upgraded connections", || {
+            let worker = &controlled.workers()[0];
+            worker["upgraded"] == now && worker["upgraded_total"] == total
+        });
+    };
+    let open = || WebSocketClient::open(controlled.running.client(), "/ws");
+    let sockets = [open(), open(), open()];
+    count(3, 3);
+    let worker = &controlled.workers()[0];
+    assert_eq!(
+        (&worker["connections"], &worker["in_flight"]),
+        (&json!(3), &json!(0))
+    );
+    let (_, table) = controlled.ctl("status");
+    assert!(table.contains("  UPGRADED  "), "{table}");
+    sockets.into_iter().for_each(WebSocketClient::close);
+    count(0, 3);
 }

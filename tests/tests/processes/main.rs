@@ -30,6 +30,7 @@ mod told;
 mod under_load;
 mod upgrade;
 mod watch;
+mod websocket;
 
 use tests::{Program, Running, wait_until};
 

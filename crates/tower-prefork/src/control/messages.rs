@@ -67,6 +67,11 @@ pub(crate) struct WorkerStats {
     pub(crate) memory_bytes: u64,
     /// Open connections.
     pub(crate) connections: usize,
+    /// Upgraded connections among them, such as a WebSocket, and all that there were since the start.
+    #[serde(default)]
+    pub(crate) upgraded: usize,
+    #[serde(default)]
+    pub(crate) upgraded_total: u64,
     /// Running requests.
     pub(crate) in_flight: usize,
     /// Requests that wait for a thread.

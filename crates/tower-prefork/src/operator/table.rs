@@ -2,9 +2,9 @@
 
 use super::{ProcessRole, ProcessState, ServerStatus, Status, WorkerStatus};
 
-const COLUMNS: [&str; 12] = [
-    "SLOT", "PID", "STATE", "AGE", "MiB", "CONNS", "RUNNING", "QUEUED", "REQUESTS", "REFUSED",
-    "OLDEST", "DIED",
+const COLUMNS: [&str; 13] = [
+    "SLOT", "PID", "STATE", "AGE", "MiB", "CONNS", "UPGRADED", "RUNNING", "QUEUED", "REQUESTS",
+    "REFUSED", "OLDEST", "DIED",
 ];
 
 /// The column of words, which is aligned to the left.
@@ -79,6 +79,7 @@ fn row(worker: &WorkerStatus) -> Row {
         age(worker.age_s),
         mebibytes(worker.stats.memory_bytes),
         worker.stats.connections.to_string(),
+        worker.stats.upgraded.to_string(),
         worker.stats.in_flight.to_string(),
         worker.stats.queued.to_string(),
         worker.stats.requests.to_string(),
@@ -104,6 +105,7 @@ fn total(workers: &[WorkerStatus]) -> Row {
         String::new(),
         mebibytes(sum(|worker| worker.stats.memory_bytes)),
         count(|worker| worker.stats.connections).to_string(),
+        count(|worker| worker.stats.upgraded).to_string(),
         count(|worker| worker.stats.in_flight).to_string(),
         count(|worker| worker.stats.queued).to_string(),
         sum(|worker| worker.stats.requests).to_string(),
@@ -169,6 +171,8 @@ mod tests {
         WorkerStats {
             memory_bytes: 47_395_635,
             connections: 12,
+            upgraded: 8,
+            upgraded_total: 20,
             in_flight: 3,
             queued: 0,
             requests: 10_432,
@@ -242,16 +246,16 @@ mod tests {
 pid 4242  ready  up 1h 02m  tower-prefork 0.1.0
 
 shop  http://127.0.0.1:8000  unix:/run/shop.sock
- SLOT    PID  STATE             AGE     MiB  CONNS  RUNNING  QUEUED  REQUESTS  REFUSED  OLDEST  DIED
-    0   4243  ready          3m 12s    45.2     12        3       0     10432        0    0.4s     0
-    1  12345  ready              2s    45.2     12        3       0         3        0       -     7
-    1     99  old, draining  1d 01h  1024.0     12        3       0     10432        0  1m 15s     7
-    2      -  waiting             -       -      -        -       -         -        -       -     1
-total                                1114.4     36        9       0     20867        0  1m 15s     8
+ SLOT    PID  STATE             AGE     MiB  CONNS  UPGRADED  RUNNING  QUEUED  REQUESTS  REFUSED  OLDEST  DIED
+    0   4243  ready          3m 12s    45.2     12         8        3       0     10432        0    0.4s     0
+    1  12345  ready              2s    45.2     12         8        3       0         3        0       -     7
+    1     99  old, draining  1d 01h  1024.0     12         8        3       0     10432        0  1m 15s     7
+    2      -  waiting             -       -      -         -        -       -         -        -       -     1
+total                                1114.4     36        24        9       0     20867        0  1m 15s     8
 
 admin  http://127.0.0.1:8000  unix:/run/shop.sock
-SLOT  PID  STATE     AGE   MiB  CONNS  RUNNING  QUEUED  REQUESTS  REFUSED  OLDEST  DIED
-   0    5  ready  3m 12s  45.2     12        3       0     10432        0    0.4s     0
+SLOT  PID  STATE     AGE   MiB  CONNS  UPGRADED  RUNNING  QUEUED  REQUESTS  REFUSED  OLDEST  DIED
+   0    5  ready  3m 12s  45.2     12         8        3       0     10432        0    0.4s     0
 ";
         let table = table(&status);
         assert_eq!(table, expected, "\n{table}");

@@ -190,10 +190,12 @@ where
         return Ok(0);
     }
     let (connections, requests) = (load.connections(), load.requests());
+    let upgraded = load.upgraded();
     tracing::warn!(
         server = worker.server(),
         slot = worker.slot(),
         connections,
+        upgraded,
         requests,
         "deadline reached; running requests are cut"
     );

@@ -55,6 +55,8 @@ pub(super) fn worker_stats(worker: &WorkerContext, load: &Load) -> WorkerStats {
     WorkerStats {
         memory_bytes: rss().unwrap_or_default(),
         connections: load.connections(),
+        upgraded: load.upgraded(),
+        upgraded_total: load.upgraded_total(),
         in_flight: load.requests(),
         queued: pools.queued,
         requests: load.total(),

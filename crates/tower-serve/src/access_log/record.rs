@@ -283,6 +283,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_end_of_an_upgraded_connection_has_the_protocol_and_both_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let log = Log::start(&AccessLog::new(&path), 0).unwrap();
+        let client = log.client(&ConnectInfo::unix(None));
+        let request = Request::builder().header("upgrade", "web\"socket");
+        let request = request.body(()).unwrap();
+        client.upgrade(&request).write(5, 7, true);
+        // That of a request which leads to no upgrade is not written.
+        drop(client.upgrade(&request));
+        drop((client, log));
+        let text = fs::read_to_string(&path).unwrap();
+        let (_, end) = text.split_once(']').unwrap();
+        let expected = " \"GET / web\\\"socket\" 101 5 \"-\" \"-\" received=7 duration=0.0";
+        assert!(end.starts_with(expected), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
     fn a_record_that_is_used_again_keeps_nothing_of_the_request_before() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");

@@ -24,6 +24,12 @@ use std::path::PathBuf;
 /// * The status is 499 if there was no response: the client left before, or the deadline of a shutdown cut the request.
 /// * The remote address is `unix` for a client of a Unix socket. Behind a proxy it is the proxy's.
 ///
+/// An upgraded connection, such as a WebSocket, has two lines: that of its request, with status 101, and one at its end.
+/// The second has the name of the protocol in place of the version, the bytes that the service has sent, and behind
+/// everything else the bytes that it has received and the seconds since the request: `received=340 duration=12.345`. In JSON
+/// these are `received` and `duration_us`; `aborted` says whether the connection was cut. The server's own pings and close
+/// frames are not counted.
+///
 /// Text of a client is escaped, so that no request can forge a line or a field, and is truncated, which `...` marks: the
 /// target after 8 KiB, other fields earlier. If the log is a pipe, all are truncated earlier, so that a line stays within
 /// the 4 KiB that the kernel keeps together.

@@ -239,11 +239,8 @@ async fn a_connection_that_is_upgraded_during_a_drain_is_told_at_once() {
 }
 
 /// The frames that the service of a test sends, as it gets them by a channel.
-fn sender() -> (
-    tokio::sync::mpsc::UnboundedSender<&'static [u8]>,
-    impl HttpService,
-) {
-    let (send, frames) = tokio::sync::mpsc::unbounded_channel::<&[u8]>();
+fn sender() -> (tokio::sync::mpsc::Sender<&'static [u8]>, impl HttpService) {
+    let (send, frames) = tokio::sync::mpsc::channel::<&[u8]>(8);
     let frames = Arc::new(tokio::sync::Mutex::new(frames));
     let service = upgrades(move |mut io| {
         let frames = frames.clone();
@@ -269,17 +266,17 @@ async fn a_close_frame_comes_after_the_frame_of_the_service() {
         let server = Server::new();
         let (send, service) = sender();
         let mut client = upgraded(&server, service).await;
-        send.send(first.as_bytes()).unwrap();
+        send.send(first.as_bytes()).await.unwrap();
         client.expect(first.as_bytes()).await;
         server.drain.send_replace(AT_ONCE);
         let silent = timeout(Duration::from_secs(1), client.io.read_u8()).await;
         assert!(silent.is_err());
         // The last frame is discarded.
         let rest = format!("{second}\u{1}\u{1}f");
-        send.send(rest.leak().as_bytes()).unwrap();
+        send.send(rest.leak().as_bytes()).await.unwrap();
         client.expect(second.as_bytes()).await;
         client.expect(GOING_AWAY).await;
-        send.send(b"\x01\x01g").unwrap();
+        send.send(b"\x01\x01g").await.unwrap();
         drop(send);
         client.ended().await;
     }
@@ -290,7 +287,7 @@ async fn a_service_that_has_closed_is_left_alone() {
     let server = Server::new();
     let (send, service) = sender();
     let mut client = upgraded(&server, service).await;
-    send.send(b"\x88\x02\x03\xe8").unwrap();
+    send.send(b"\x88\x02\x03\xe8").await.unwrap();
     client.expect(b"\x88\x02\x03\xe8").await;
     server.drain.send_replace(AT_ONCE);
     tokio::time::sleep(Duration::from_secs(40)).await;
@@ -309,7 +306,7 @@ async fn another_protocol_is_never_interrupted() {
     let started = Instant::now();
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_secs(50)).await;
-        send.send(b"abc").unwrap();
+        send.send(b"abc").await.unwrap();
         client.expect(b"abc").await;
     }
     // What it sends has kept it, until nothing is sent either way.

@@ -30,7 +30,7 @@ pub(super) struct UpgradedSocket<IO: 'static>(Mutex<SocketState<IO>>);
 pub(super) struct SocketState<IO: 'static> {
     /// Until the connection has ended.
     io: Option<Io<IO>>,
-    output: Output,
+    output: ServiceOutput,
     /// What the connection's task has to write.
     own: BytesMut,
     /// It has written, and has to flush.
@@ -52,7 +52,7 @@ pub(super) struct SocketState<IO: 'static> {
 
 /// What the service writes.
 #[derive(Debug)]
-enum Output {
+enum ServiceOutput {
     /// The head of the response, by hyper. With the end of the head, the service begins.
     Head { is_websocket: bool },
     /// A protocol that the server does not know.
@@ -82,7 +82,7 @@ impl<IO> UpgradedSocket<IO> {
     pub(super) fn new() -> Self {
         Self(Mutex::new(SocketState {
             io: None,
-            output: Output::Unknown,
+            output: ServiceOutput::Unknown,
             own: BytesMut::new(),
             is_flushing: false,
             service: ServiceState::Open,
@@ -106,7 +106,7 @@ impl<IO> SocketState<IO> {
     /// hyper writes the head of the response next.
     pub(super) fn begin(&mut self, io: Io<IO>, is_websocket: bool) {
         self.io = Some(io);
-        self.output = Output::Head { is_websocket };
+        self.output = ServiceOutput::Head { is_websocket };
     }
 
     /// The service has dropped its half.
@@ -134,21 +134,21 @@ impl<IO> SocketState<IO> {
 
     /// Whether the server can add frames of its own.
     pub(super) fn is_websocket(&self) -> bool {
-        !matches!(self.output, Output::Unknown)
+        !matches!(self.output, ServiceOutput::Unknown)
     }
 
     /// Whether a ping that was to be sent is on its way.
     pub(super) fn was_pinged(&self) -> bool {
         match &self.output {
-            Output::Frames { due, .. } => due.is_none(),
-            Output::Unknown => false,
-            Output::Head { .. } | Output::Discarded => true,
+            ServiceOutput::Frames { due, .. } => due.is_none(),
+            ServiceOutput::Unknown => false,
+            ServiceOutput::Head { .. } | ServiceOutput::Discarded => true,
         }
     }
 
     /// Sends `frame` where the current frame of the service ends, unless a close frame was sent.
     pub(super) fn send(&mut self, frame: ControlFrame) {
-        let Output::Frames { frames, due } = &mut self.output else {
+        let ServiceOutput::Frames { frames, due } = &mut self.output else {
             return;
         };
         if frames.is_closing() || self.service != ServiceState::Open {
@@ -156,7 +156,7 @@ impl<IO> SocketState<IO> {
         } else if frames.is_at_boundary() {
             self.own.extend_from_slice(frame.bytes());
             if frame == ControlFrame::GoingAway {
-                self.output = Output::Discarded;
+                self.output = ServiceOutput::Discarded;
             }
         } else {
             *due = (*due).max(Some(frame));
@@ -246,16 +246,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> SocketState<IO> {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         match &self.output {
-            Output::Head { .. } => {
+            ServiceOutput::Head { .. } => {
                 self.own.extend_from_slice(buf);
                 return Poll::Ready(Ok(buf.len()));
             }
-            Output::Discarded => return Poll::Ready(Ok(buf.len())),
-            Output::Frames {
+            ServiceOutput::Discarded => return Poll::Ready(Ok(buf.len())),
+            ServiceOutput::Frames {
                 frames,
                 due: Some(_),
             } => buf = &buf[..frames.rest_of_frame(buf)],
-            Output::Unknown | Output::Frames { due: None, .. } => {}
+            ServiceOutput::Unknown | ServiceOutput::Frames { due: None, .. } => {}
         }
         ready!(self.poll_turn(cx));
         let Some(io) = &mut self.io else {
@@ -274,7 +274,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> SocketState<IO> {
     /// The socket has taken these bytes of the service.
     fn add_sent(&mut self, bytes: &[u8]) {
         self.sent += bytes.len() as u64;
-        if let Output::Frames { frames, due } = &mut self.output {
+        if let ServiceOutput::Frames { frames, due } = &mut self.output {
             frames.advance(bytes);
             if frames.is_at_boundary()
                 && let Some(due) = due.take()
@@ -286,30 +286,30 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> SocketState<IO> {
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Output::Head { is_websocket } = self.output {
+        if let ServiceOutput::Head { is_websocket } = self.output {
             // hyper has written all of it.
             self.output = match is_websocket {
-                true => Output::Frames {
+                true => ServiceOutput::Frames {
                     frames: FrameScanner::new(),
                     due: None,
                 },
-                false => Output::Unknown,
+                false => ServiceOutput::Unknown,
             };
             return Poll::Ready(Ok(()));
         }
-        self.poll_io(cx, |io, cx| io.poll_flush(cx))
+        self.poll_io(cx, AsyncWrite::poll_flush)
     }
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.service != ServiceState::Open {
             return Poll::Ready(Ok(()));
         }
-        if matches!(self.output, Output::Discarded) {
+        if matches!(self.output, ServiceOutput::Discarded) {
             self.service = ServiceState::ShuttingDown;
             wake(&mut self.task);
             return Poll::Ready(Ok(()));
         }
-        ready!(self.poll_io(cx, |io, cx| io.poll_shutdown(cx)))?;
+        ready!(self.poll_io(cx, AsyncWrite::poll_shutdown))?;
         self.service = ServiceState::ShutDown;
         Poll::Ready(Ok(()))
     }
