@@ -23,6 +23,7 @@ use crate::{
     load_error::LoadError,
     pool_threads,
     validate::{self, CallKind},
+    websocket::Runner,
 };
 
 /// Maximum time for a whole request body to arrive. A server has a shorter timeout for a client that stalls.
@@ -331,6 +332,7 @@ impl PythonAppBuilder {
     }
 
     fn asynchronous(&self, callable: Callable, event_loop: &EventLoop) -> PythonApp {
+        callable.run_handlers_on(Runner::EventLoop(event_loop.clone()));
         let wsgi = self.service(LoopCallable::new(callable, event_loop));
         PythonApp {
             executor: Executor::event_loop(wsgi, &self.wait_for_body()),
@@ -350,9 +352,17 @@ impl PythonAppBuilder {
             }
         };
         let executor = match self.thread_workers {
-            0 => Executor::inline(wsgi, &wait_for_body),
+            0 => {
+                wsgi.application().run_handlers_on(Runner::Inline);
+                Executor::inline(wsgi, &wait_for_body)
+            }
             threads => {
                 let pool = self.pool(threads, "worker-thread");
+                let runner = Runner::Pool {
+                    pool: pool.clone(),
+                    threads,
+                };
+                wsgi.application().run_handlers_on(runner);
                 Executor::blocking(wsgi, &wait_for_body, pool, threads)
             }
         };

@@ -21,7 +21,7 @@ use crate::{
     piece,
     start_response::StartResponse,
     validate::{self, CallKind},
-    websocket::{Outcome, UpgradeOffer, is_end_of_socket},
+    websocket::{Dispatcher, Outcome, Runner, UpgradeOffer, WebSocketUpgrade, is_end_of_socket},
 };
 
 /// A WSGI application written in Python.
@@ -35,6 +35,7 @@ pub(crate) struct Callable {
     strict: bool,
     /// `sys.modules`.
     modules: Py<PyDict>,
+    websockets: Arc<Dispatcher>,
 }
 
 impl Callable {
@@ -42,13 +43,16 @@ impl Callable {
     pub(crate) fn new(callable: &Bound<'_, PyAny>, strict: bool) -> PyResult<Self> {
         let kind = validate::check_signature(callable)?;
         let sys = callable.py().import("sys")?;
-        let errors = sys.getattr("stderr")?;
+        let stream = sys.getattr("stderr")?;
+        let environs = EnvironBuilder::new(&stream)?;
+        let errors = Arc::new(WsgiErrors::new(stream.unbind()));
         let modules = sys.getattr("modules")?.cast_into::<PyDict>();
         Ok(Self {
             callable: callable.clone().unbind(),
             kind,
-            environs: EnvironBuilder::new(&errors)?,
-            errors: Arc::new(WsgiErrors::new(errors.unbind())),
+            environs,
+            websockets: Arc::new(Dispatcher::new(Arc::clone(&errors))),
+            errors,
             strict,
             modules: modules.map_err(PyErr::from)?.unbind(),
         })
@@ -66,7 +70,7 @@ impl Callable {
         start_response: &Bound<'_, StartResponse>,
     ) -> PyResult<Py<PyAny>> {
         let py = start_response.py();
-        let environ = self.environs.build(py, environ)?;
+        let environ = self.environ(environ, start_response)?;
         let arguments = (&self.callable, environ, start_response);
         arguments.into_py_any(py)
     }
@@ -81,9 +85,33 @@ impl Callable {
         self.strict
     }
 
+    /// Sets where the handlers of its sockets run, once.
+    pub(crate) fn run_handlers_on(&self, runner: Runner) {
+        self.websockets.run_on(runner);
+    }
+
     /// Where it has to be called.
     pub(crate) fn kind(&self) -> CallKind {
         self.kind
+    }
+
+    fn environ<'py>(
+        &self,
+        environ: &mut wsgi::Environ,
+        start_response: &Bound<'py, StartResponse>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let py = start_response.py();
+        let offer = environ.extensions().get::<UpgradeOffer>().cloned();
+        let environ = self.environs.build(py, environ)?;
+        if let Some(offer) = offer {
+            let inner = start_response.get().inner.clone();
+            let upgrade = WebSocketUpgrade::new(offer, inner, Arc::clone(&self.websockets));
+            environ.set_item(
+                intern!(py, "tower_wsgi.websocket"),
+                Bound::new(py, upgrade)?,
+            )?;
+        }
+        Ok(environ)
     }
 
     /// What the application returns.
@@ -93,7 +121,7 @@ impl Callable {
         start_response: &Bound<'py, StartResponse>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = start_response.py();
-        let environ = self.environs.build(py, environ)?;
+        let environ = self.environ(environ, start_response)?;
         self.callable.bind(py).call1((environ, start_response))
     }
 

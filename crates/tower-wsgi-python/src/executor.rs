@@ -141,9 +141,13 @@ impl Executor {
             Self::Inline(service) => State::Inline {
                 future: service.call(request),
             },
-            Self::EventLoop(service) => State::EventLoop {
-                future: service.call(request),
-            },
+            Self::EventLoop(service) => {
+                // For sockets with events, whose response is the application's.
+                drop(offer_upgrade(&mut request));
+                State::EventLoop {
+                    future: service.call(request),
+                }
+            }
             Self::Greenlets(service, _) => State::Greenlets {
                 future: service.call(request),
             },

@@ -59,14 +59,17 @@ pub(crate) fn strict(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, FieldV
     Ok(fields)
 }
 
-/// The fields of any iterable of pairs. Hop-by-hop fields are dropped, and so is a repeated `Content-Length` with the
-/// same value.
-pub(crate) fn lenient(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, FieldValue)>> {
+/// The fields of any iterable of pairs. Hop-by-hop fields are dropped, except `Connection` and `Upgrade` of a response
+/// that switches protocols, and so is a repeated `Content-Length` with the same value.
+pub(crate) fn lenient(
+    headers: &Bound<'_, PyAny>,
+    switches: bool,
+) -> PyResult<Vec<(Latin1, FieldValue)>> {
     let mut fields = Vec::new();
     if let Ok(list) = headers.cast::<PyList>() {
         fields.reserve(list.len());
         for item in list {
-            push(&mut fields, &item)?;
+            push(&mut fields, &item, switches)?;
         }
         return Ok(fields);
     }
@@ -83,12 +86,16 @@ pub(crate) fn lenient(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, Field
         )));
     }
     for item in headers.try_iter()? {
-        push(&mut fields, &item?)?;
+        push(&mut fields, &item?, switches)?;
     }
     Ok(fields)
 }
 
-fn push(fields: &mut Vec<(Latin1, FieldValue)>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+fn push(
+    fields: &mut Vec<(Latin1, FieldValue)>,
+    item: &Bound<'_, PyAny>,
+    switches: bool,
+) -> PyResult<()> {
     let found = if let Ok(tuple) = item.cast::<PyTuple>() {
         pair(tuple.len(), |index| tuple.get_item(index))?
     } else if let Ok(list) = item.cast::<PyList>() {
@@ -100,7 +107,9 @@ fn push(fields: &mut Vec<(Latin1, FieldValue)>, item: &Bound<'_, PyAny>) -> PyRe
         return Err(not_a_pair(item, "a pair"));
     };
     let value = FieldValue::Trimmed(value);
-    if let Some(field) = hop_by_hop(name.as_ref()) {
+    if let Some(field) = hop_by_hop(name.as_ref())
+        && !(switches && matches!(field, "connection" | "upgrade"))
+    {
         // A value with a line break is an attack or a mistake, regardless of its name: it is refused later.
         if HeaderValue::from_bytes(value.as_ref()).is_ok() {
             warn_once(field);

@@ -90,7 +90,7 @@ impl StartResponse {
             )
         } else {
             (
-                header_fields::lenient(headers)?,
+                header_fields::lenient(headers, status.as_ref().starts_with(b"101"))?,
                 exc_info.map_or(Ok(None), lenient_exception)?,
             )
         };

@@ -83,3 +83,38 @@ class FileWrapper:
     def seek(self, offset: int, whence: int = 0) -> int: ...
     def tell(self) -> int: ...
     def close(self) -> None: ...
+
+@final
+class WebSocketUpgrade:
+    """``environ["tower_wsgi.websocket"]``: the right to make a connection a WebSocket."""
+
+    def accept(
+        self,
+        socket: object,
+        methods: tuple[object, ...],
+        max_message_size: int,
+        max_outbox: int,
+    ) -> WebSocketTransport:
+        """Take the connection; the application has to respond with 101 then.
+
+        ``socket`` is the argument of each of ``methods``, of which there are six: ``on_open``,
+        ``on_message``, ``on_bytes``, ``on_ping``, ``on_pong`` and ``on_close``, or ``None``.
+        Raises `RuntimeError` if the connection was taken already.
+        """
+
+@final
+class WebSocketTransport:
+    """A socket: any thread may call its methods, which return whether something was queued."""
+
+    def write(self, message: str | bytes | WebSocketFrame, /) -> bool: ...
+    @staticmethod
+    def frame(message: str | bytes, /) -> WebSocketFrame: ...
+    def ping(self, data: bytes, /) -> bool: ...
+    def pong(self, data: bytes, /) -> bool: ...
+    def close(self, code: int, reason: str, /) -> bool: ...
+    @property
+    def close_reason(self) -> tuple[int, str] | None: ...
+
+@final
+class WebSocketFrame:
+    """A message in the form in which it is sent, for several sockets."""

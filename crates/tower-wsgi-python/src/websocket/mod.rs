@@ -13,7 +13,9 @@
 //! | `socket` | `gunicorn.socket`, for libraries that speak WebSocket over a socket |
 //! | `relay` | the bytes between that socket and the client |
 //! | `handshake` | the `101` that such a library writes |
+//! | `events` | `tower_wsgi.websocket`, for handlers that are called for each message |
 
+mod events;
 mod future;
 mod handshake;
 mod offer;
@@ -22,6 +24,7 @@ mod service;
 mod socket;
 
 pub(crate) use self::{
+    events::{Dispatcher, Runner, WebSocketUpgrade},
     future::WebSocketFuture,
     offer::{Outcome, UpgradeOffer},
     service::{WebSockets, offer_upgrade},

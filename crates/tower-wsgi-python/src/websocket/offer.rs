@@ -50,8 +50,7 @@ enum OfferState {
         socket: Py<PyAny>,
         verdict: mpsc::Receiver<Verdict>,
     },
-    /// Something else has it.
-    #[allow(dead_code, reason = "made by `take`")]
+    /// Something else has it. The application's response is the response to the upgrade.
     Taken,
     /// The application has returned.
     Ended,
@@ -99,6 +98,18 @@ impl UpgradeOffer {
             before => {
                 *state = before;
                 false
+            }
+        }
+    }
+
+    /// Takes the upgrade: the application itself responds with 101. `None` if it is not to be had any more.
+    pub(super) fn take(&self) -> Option<(OnUpgrade, Handle)> {
+        let mut state = self.lock();
+        match mem::replace(&mut *state, OfferState::Taken) {
+            OfferState::Open(upgrade) => Some((upgrade.on_upgrade, upgrade.runtime)),
+            before => {
+                *state = before;
+                None
             }
         }
     }
