@@ -50,15 +50,49 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-class Browser:
-    """One page of the browser, which does what a user does: opens, clicks, types, reads."""
+class Protocol:
+    """The requests to the browser and its messages, which all pages share."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._rest = b""
         self._number = 0
+        self.events: list[dict[str, Any]] = []
+
+    def ask(self, method: str, session: str | None, **params: Any) -> dict[str, Any]:
+        """Send a request to a page, or without one to the browser, and wait for the response."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": params}
+        if session:
+            message["sessionId"] = session
+        self._connection.sendall(json.dumps(message).encode() + b"\0")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            response = self.receive(deadline)
+            if response.get("id") == self._number:
+                assert "error" not in response, f"{method}: {response['error']}"
+                result: dict[str, Any] = response["result"]
+                return result
+            self.events.append(response)
+
+    def receive(self, deadline: float) -> dict[str, Any]:
+        """Wait for the next message."""
+        while b"\0" not in self._rest:
+            self._connection.settimeout(max(0.001, deadline - time.monotonic()))
+            piece = self._connection.recv(1 << 16)
+            assert piece, "the browser has ended"
+            self._rest += piece
+        message, self._rest = self._rest.split(b"\0", 1)
+        received: dict[str, Any] = json.loads(message)
+        return received
+
+
+class Browser:
+    """One page of the browser, which does what a user does: opens, clicks, types, reads."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
         self._session: str | None = None
-        self._events: list[dict[str, Any]] = []
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
@@ -74,11 +108,26 @@ class Browser:
     def click(self, selector: str) -> None:
         """Click on what a CSS selector names, and wait for the page that follows."""
         with self._loading():
-            self._press(selector)
+            self.press(selector)
+
+    def press(self, selector: str) -> None:
+        """Click on what a CSS selector names, which leads to no other page."""
+        place = self.evaluate(
+            f"""(() => {{
+                const found = document.querySelector({json.dumps(selector)});
+                if (!found) return null;
+                found.scrollIntoView({{block: "center", behavior: "instant"}});
+                const {{x, y, width, height}} = found.getBoundingClientRect();
+                return {{x: x + width / 2, y: y + height / 2}};
+            }})()"""
+        )
+        assert place, f"there is no {selector} on {self.evaluate('document.URL')}"
+        for kind in ("mousePressed", "mouseReleased"):
+            self._ask("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
     def type(self, selector: str, text: str) -> None:
         """Type into a field."""
-        self._press(selector)
+        self.press(selector)
         self._ask("Input.insertText", text=text)
 
     def text(self, selector: str = "body") -> str:
@@ -93,6 +142,17 @@ class Browser:
         assert "exceptionDetails" not in response, response
         return response["result"].get("value")
 
+    def wait_until(self, expression: str) -> None:
+        """Wait until a JavaScript expression is true."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.evaluate(expression):
+            assert time.monotonic() < deadline, f"{expression} stays false:\n{self.text()}"
+            time.sleep(0.01)
+
+    def tab(self) -> Browser:
+        """Open another page of the same browser."""
+        return Browser(self._protocol)
+
     def screenshot(self, path: Path) -> None:
         """Write what a user sees to a PNG file."""
         path.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot")["data"]))
@@ -102,56 +162,24 @@ class Browser:
         self._session = None
         self._ask("Browser.close")
 
-    def _press(self, selector: str) -> None:
-        place = self.evaluate(
-            f"""(() => {{
-                const found = document.querySelector({json.dumps(selector)});
-                if (!found) return null;
-                found.scrollIntoView({{block: "center", behavior: "instant"}});
-                const {{x, y, width, height}} = found.getBoundingClientRect();
-                return {{x: x + width / 2, y: y + height / 2}};
-            }})()"""
-        )
-        assert place, f"there is no {selector} on {self.evaluate('document.URL')}"
-        for kind in ("mousePressed", "mouseReleased"):
-            self._ask("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
-
     @contextmanager
     def _loading(self) -> Iterator[None]:
-        self._events.clear()
+        self._protocol.events.clear()
         yield
         deadline = time.monotonic() + PATIENCE
-        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
-            self._events.append(self._receive(deadline))
-        for event in self._events:
+        while not any(event["method"] == "Page.loadEventFired" for event in self._events()):
+            self._protocol.events.append(self._protocol.receive(deadline))
+        for event in self._events():
             if event["method"] == "Network.responseReceived":
                 response = event["params"]["response"]
                 self.responses.append((response["status"], response["url"]))
 
-    def _ask(self, method: str, **params: Any) -> dict[str, Any]:
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        self._connection.sendall(json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            response = self._receive(deadline)
-            if response.get("id") == self._number:
-                assert "error" not in response, f"{method}: {response['error']}"
-                result: dict[str, Any] = response["result"]
-                return result
-            self._events.append(response)
+    def _events(self) -> list[dict[str, Any]]:
+        events = self._protocol.events
+        return [event for event in events if event.get("sessionId") == self._session]
 
-    def _receive(self, deadline: float) -> dict[str, Any]:
-        while b"\0" not in self._rest:
-            self._connection.settimeout(max(0.001, deadline - time.monotonic()))
-            piece = self._connection.recv(1 << 16)
-            assert piece, "the browser has ended"
-            self._rest += piece
-        message, self._rest = self._rest.split(b"\0", 1)
-        received: dict[str, Any] = json.loads(message)
-        return received
+    def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        return self._protocol.ask(method, self._session, **params)
 
 
 @contextmanager
@@ -180,7 +208,7 @@ def browsing(directory: Path) -> Iterator[Browser]:
                 start_new_session=True,
             )
         try:
-            browser = Browser(ours)
+            browser = Browser(Protocol(ours))
             yield browser
             browser.close()
             process.wait(PATIENCE)
