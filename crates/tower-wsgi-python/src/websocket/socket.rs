@@ -1,9 +1,13 @@
 //! `gunicorn.socket`: the application's end of a WebSocket connection, for libraries that write the handshake and the
 //! frames themselves.
 
-use std::os::{
-    fd::{AsRawFd as _, IntoRawFd as _, OwnedFd},
-    unix::net::UnixStream,
+use std::{
+    ffi::CString,
+    io,
+    os::{
+        fd::{AsRawFd as _, IntoRawFd as _, OwnedFd},
+        unix::net::UnixStream,
+    },
 };
 
 use pyo3::{
@@ -11,7 +15,6 @@ use pyo3::{
     intern,
     prelude::*,
     sync::PyOnceLock,
-    types::{PyDict, PyMemoryView},
 };
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
@@ -31,16 +34,7 @@ pub(crate) struct ApplicationSocket {
 
 #[pymethods]
 impl ApplicationSocket {
-    /// Sends all of `data`, and returns its size: libraries do not expect that a part is sent.
-    #[pyo3(signature = (data, flags=0))]
-    fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>, flags: i32) -> PyResult<usize> {
-        let socket = self.socket(py)?;
-        let size = PyMemoryView::from(data)?.getattr(intern!(py, "nbytes"))?;
-        socket.call_method1(intern!(py, "sendall"), (data, flags))?;
-        size.extract()
-    }
-
-    /// The other methods of a socket, such as `recv`, `fileno` and `close`.
+    /// The attributes of a socket, such as `recv`, `send`, `fileno` and `close`.
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         if name.starts_with('_') {
             // Looking at the object does not open it.
@@ -68,7 +62,7 @@ impl ApplicationSocket {
     fn open(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let (own, other) = UnixStream::pair()?;
         for end in [&own, &other] {
-            set_socket_send_buffer_size(end, SEND_BUFFER).map_err(std::io::Error::from)?;
+            set_socket_send_buffer_size(end, SEND_BUFFER).map_err(io::Error::from)?;
         }
         let socket = python_socket(py, own.into())?;
         if self.offer.open_socket(socket.clone_ref(py), other) {
@@ -81,18 +75,19 @@ impl ApplicationSocket {
     }
 }
 
-/// A `socket.socket`, of gevent where that has replaced Python's.
+/// An object of the class in `socket.py`, with gevent's sockets below it where these have replaced Python's.
 fn python_socket(py: Python<'_>, end: OwnedFd) -> PyResult<Py<PyAny>> {
-    let class = py
-        .import(intern!(py, "socket"))?
-        .getattr(intern!(py, "socket"))?;
-    let arguments = PyDict::new(py);
-    arguments.set_item(intern!(py, "fileno"), end.as_raw_fd())?;
-    let socket = class.call((), Some(&arguments))?;
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        let code = CString::new(include_str!("socket.py"))?;
+        let module = PyModule::from_code(py, &code, c"<tower_wsgi.socket>", c"tower_wsgi.socket")?;
+        module.getattr("Socket").map(Bound::unbind)
+    })?;
+    let socket = class.call1(py, (end.as_raw_fd(),))?;
     let _owned_by_python = end.into_raw_fd();
-    // A default timeout of the application is for its own connections.
-    socket.call_method1(intern!(py, "setblocking"), (true,))?;
-    Ok(socket.unbind())
+    // The application's default timeout is for its own connections.
+    socket.call_method1(py, intern!(py, "setblocking"), (true,))?;
+    Ok(socket)
 }
 
 /// Whether this is how a library ends a request whose socket it has used: gunicorn expects `StopIteration`, and a send to
