@@ -49,6 +49,8 @@ enum OfferState {
         /// The application's end, an object of Python.
         socket: Py<PyAny>,
         verdict: mpsc::Receiver<Verdict>,
+        /// Closed when the application has returned.
+        returned: oneshot::Sender<()>,
     },
     /// Something else has it. The application's response is the response to the upgrade.
     Taken,
@@ -91,8 +93,13 @@ impl UpgradeOffer {
             OfferState::Open(upgrade) => {
                 let (sender, verdict) = mpsc::sync_channel(1);
                 let runtime = upgrade.runtime.clone();
-                runtime.spawn(relay(other, upgrade, sender));
-                *state = OfferState::Socket { socket, verdict };
+                let (returned, receiver) = oneshot::channel();
+                runtime.spawn(relay(other, upgrade, sender, receiver));
+                *state = OfferState::Socket {
+                    socket,
+                    verdict,
+                    returned,
+                };
                 true
             }
             before => {
@@ -114,19 +121,29 @@ impl UpgradeOffer {
         }
     }
 
-    /// The application has returned, or raised. The upgrade cannot be taken any more. If the socket is used, its
-    /// application's end sends no more, and this waits, without the interpreter, until the relay has read what was sent.
+    /// The application has returned, or raised: the upgrade cannot be taken any more.
+    ///
+    /// If the socket was opened, and it is not known yet whether a response was written to it, this waits, without the
+    /// interpreter, until the relay has read what was written.
     pub(crate) fn end(&self, py: Python<'_>) -> Outcome {
         let state = mem::replace(&mut *self.lock(), OfferState::Ended);
-        let OfferState::Socket { socket, verdict } = state else {
+        let OfferState::Socket {
+            socket,
+            verdict,
+            returned: _returned,
+        } = state
+        else {
             return Outcome::Ordinary;
         };
-        // Fails if the application has closed it, which says the same to the relay.
-        let _ = socket.call_method1(py, intern!(py, "shutdown"), (SHUT_WR,));
-        // Without a relay the client has left, or the server has ended.
-        match py.detach(move || verdict.recv()) {
-            Ok(Verdict::Unused) => Outcome::Ordinary,
-            Ok(Verdict::Responded) | Err(_) => Outcome::Responded,
+        let decided = verdict.try_recv().ok().or_else(|| {
+            // Fails if the application has closed the socket, which says the same to the relay.
+            let _ = socket.call_method1(py, intern!(py, "shutdown"), (SHUT_WR,));
+            py.detach(move || verdict.recv()).ok()
+        });
+        match decided {
+            Some(Verdict::Unused) => Outcome::Ordinary,
+            // Without a relay the client has left, or the server has ended.
+            Some(Verdict::Responded) | None => Outcome::Responded,
         }
     }
 

@@ -4,11 +4,13 @@ use std::{io, os::unix::net::UnixStream as BlockingStream, pin::pin, sync::mpsc,
 
 use http::{Response, StatusCode, uri::PathAndQuery};
 use hyper_util::rt::TokioIo;
+use rustix::net::{Shutdown, shutdown};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, sink, split},
     net::UnixStream,
     select,
-    time::timeout,
+    sync::oneshot,
+    time::{sleep, timeout},
 };
 use tower_server_info::ServerResponse;
 use tower_wsgi::Body;
@@ -24,6 +26,10 @@ const BUFFER: usize = 8 << 10;
 /// Maximum time for the client to close the connection after the application has closed it.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// Maximum time for the threads of a library to end after the application has returned: one may be about to reply to the
+/// client's close frame.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// What the application has done with its socket.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Verdict {
@@ -34,11 +40,13 @@ pub(super) enum Verdict {
 }
 
 /// Waits for the application's `101`, responds, and passes bytes both ways until both sides are done. `other` is the other
-/// end of the application's socket. When this future ends or is dropped, so does the application's socket.
+/// end of the application's socket, and `returned` is closed when the application has returned. When this future ends or is
+/// dropped, so does the application's socket.
 pub(super) async fn relay(
     other: BlockingStream,
     upgrade: Upgrade,
     verdict: mpsc::SyncSender<Verdict>,
+    returned: oneshot::Receiver<()>,
 ) {
     let Upgrade {
         on_upgrade,
@@ -85,7 +93,7 @@ pub(super) async fn relay(
     match on_upgrade.await {
         Ok(client) => {
             bytes.drain(..length);
-            if let Err(error) = pump(application, TokioIo::new(client), &bytes).await {
+            if let Err(error) = pump(&application, TokioIo::new(client), &bytes, returned).await {
                 tracing::debug!(%error, "a WebSocket connection broke");
             }
         }
@@ -121,22 +129,35 @@ async fn read_head(
 }
 
 /// Passes bytes both ways. `first` is what the application has sent already.
-async fn pump<C>(application: UnixStream, client: C, first: &[u8]) -> io::Result<()>
+async fn pump<C>(
+    application: &UnixStream,
+    client: C,
+    first: &[u8],
+    mut returned: oneshot::Receiver<()>,
+) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite,
 {
-    let (from_application, to_application) = application.into_split();
     let (from_client, to_client) = split(client);
-    let mut inward = pin!(inward(from_client, to_application));
-    let outward = pin!(outward(from_application, to_client, first));
+    let mut inward = pin!(inward(from_client, application));
+    let mut outward = pin!(outward(application, to_client, first));
     let mut is_client_done = false;
-    let mut outward = outward;
+    let mut grace = pin!(async {
+        let _ = (&mut returned).await;
+        sleep(GRACE).await;
+    });
+    let mut is_over = false;
     loop {
         select! {
             done = &mut inward, if !is_client_done => {
-                // Not to be written to any more, either, if this is an error.
+                // After an error there is no one to write to, either.
                 done?;
                 is_client_done = true;
+            }
+            () = &mut grace, if !is_over => {
+                // What was sent is still read; threads of a library that receive or send are released.
+                let _ = shutdown(application, Shutdown::Both);
+                is_over = true;
             }
             done = &mut outward => {
                 done?;
@@ -153,7 +174,7 @@ where
 
 /// To the client, until the application's socket ends.
 async fn outward(
-    mut application: impl AsyncRead + Unpin,
+    application: &UnixStream,
     mut client: impl AsyncWrite + Unpin,
     first: &[u8],
 ) -> io::Result<()> {
@@ -162,31 +183,41 @@ async fn outward(
     loop {
         // Otherwise an encrypted connection may keep what was written.
         client.flush().await?;
-        // An error is that of a socket which was closed with unread bytes.
-        let read = application.read(&mut buffer).await.unwrap_or(0);
-        if read == 0 {
-            return client.shutdown().await;
+        application.readable().await?;
+        match application.try_read(&mut buffer) {
+            Ok(read @ 1..) => client.write_all(&buffer[..read]).await?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // An error is that of a socket which was closed with unread bytes.
+            Ok(0) | Err(_) => return client.shutdown().await,
         }
-        client.write_all(&buffer[..read]).await?;
     }
 }
 
 /// To the application, until the client has sent its last byte.
-async fn inward(
-    mut client: impl AsyncRead + Unpin,
-    mut application: impl AsyncWrite + Unpin,
-) -> io::Result<()> {
+async fn inward(mut client: impl AsyncRead + Unpin, application: &UnixStream) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
         let read = client.read(&mut buffer).await?;
         if read == 0 {
-            let _ = application.shutdown().await;
+            let _ = shutdown(application, Shutdown::Write);
             return Ok(());
         }
-        if application.write_all(&buffer[..read]).await.is_err() {
+        if write_all(application, &buffer[..read]).await.is_err() {
             // The application does not read any more, but may have sent something that is under way.
             tokio::io::copy(&mut client, &mut sink()).await?;
             return Ok(());
         }
     }
+}
+
+async fn write_all(application: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        application.writable().await?;
+        match application.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
