@@ -19,9 +19,9 @@ use super::{
 type CallResult = Result<Response<Body>, Infallible>;
 
 /// The response to a WebSocket request: that of its upgrade if the application takes it, otherwise the application's.
-pub(crate) struct WebSocketFuture<F>(Progress<F>);
+pub(crate) struct WebSocketFuture<F>(WebSocketState<F>);
 
-enum Progress<F> {
+enum WebSocketState<F> {
     Called(Called<F>),
     /// All sockets are in use.
     Refused(Ready<CallResult>),
@@ -39,7 +39,7 @@ struct Called<F> {
 
 impl<F> WebSocketFuture<F> {
     pub(super) fn new(call: F, handshake: Handshake, sockets: OpenSockets) -> Self {
-        Self(Progress::Called(Called {
+        Self(WebSocketState::Called(Called {
             call: Some(Box::pin(call)),
             upgraded: Some(handshake.upgraded),
             runtime: handshake.runtime,
@@ -49,7 +49,7 @@ impl<F> WebSocketFuture<F> {
 
     pub(super) fn refused() -> Self {
         let response = Rejection::QueueFull.into_response();
-        Self(Progress::Refused(ready(Ok(response))))
+        Self(WebSocketState::Refused(ready(Ok(response))))
     }
 }
 
@@ -61,8 +61,8 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
         match &mut self.0 {
-            Progress::Called(called) => called.poll(cx),
-            Progress::Refused(response) => Pin::new(response).poll(cx),
+            WebSocketState::Called(called) => called.poll(cx),
+            WebSocketState::Refused(response) => Pin::new(response).poll(cx),
         }
     }
 }
