@@ -174,6 +174,9 @@ def _is_coroutine_function(link: Middleware) -> bool:
 def _respond_to_error(
     environ: WSGIEnvironment, start_response: StartResponse, error: Exception
 ) -> Iterable[bytes]:
+    if isinstance(error, StopIteration) and "gunicorn.socket" in environ:
+        # So a WebSocket library tells the server that it has used the socket.
+        raise error
     page = error_page(environ, error)
     # If the head has been sent already, this raises the error again.
     start_response(page.status, page.headers.items(), sys.exc_info())
