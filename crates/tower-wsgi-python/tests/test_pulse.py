@@ -36,6 +36,7 @@ class Native:
     def __init__(self) -> None:
         self.code = 0
         self.runs: list[Any] = []
+        self.executions = 0
 
     class Server:
         def __init__(self, name: str, load: Any, settings: Any) -> None:
@@ -49,11 +50,15 @@ class Native:
         self.runs.append((servers, argv, about))
         return self.code
 
+    def execute(self) -> None:
+        self.executions += 1
+
 
 @pytest.fixture
 def native(monkeypatch: pytest.MonkeyPatch) -> Native:
     native = Native()
     monkeypatch.setattr(pulse, "_native", native)
+    monkeypatch.setattr(pulse._patched, "execute", native.execute)
     urls = types.ModuleType("pulse_urls")
     urls.urlpatterns = [path("", lambda request: HttpResponse("a page"))]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pulse_urls", urls)
@@ -81,6 +86,10 @@ def run(native: Native, *arguments: str) -> Any:
         ("--workers=4 :80", "--workers=4 --bind :80"),
         ("--reload 8001", "--reload --bind 8001"),
         ("--strict 8001", "--strict --bind 8001"),
+        ("--greenlet -w 2", "--greenlet -w 2"),
+        ("--greenlet 50 8001", "--greenlet=50 --bind 8001"),
+        ("--greenlet :8001", "--greenlet --bind :8001"),
+        ("--greenlet=50 :8001 -w 2", "--greenlet=50 -w 2 --bind :8001"),
         ("--traceback 8001 --nostatic -v 2 -w 2 --no-color", "-w 2 --bind 8001"),
         ("--pythonpath x -w 2 --log-level x", "-w 2 --log-level x"),
         ("-v 4 -w 4", None),
@@ -97,6 +106,47 @@ def test_options_that_are_not_djangos_go_to_the_server(
     server, argv = run(native, *arguments.split())
     assert argv == options.split()
     assert (server.name, server.settings) == ("pulse", {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "executions"),
+    [
+        ("", "", 0),
+        ("--greenlet", "", 1),
+        ("--greenlet 20", "", 1),
+        ("--greenlet=0", "", 0),
+        ("--greenlet 0", "50", 0),
+        ("-w 2", "50", 1),
+    ],
+)
+def test_greenlets_need_a_program_that_is_patched_first(
+    native: Native,
+    arguments: str,
+    variable: str,
+    executions: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOWER_WSGI_GREENLET", variable)
+    run(native, *arguments.split())
+    assert native.executions == executions
+
+
+def test_the_application_of_the_project_is_a_lazy_one(
+    native: Native, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import connections
+    from gevent.local import local
+
+    from tower_wsgi.pulse import Wsgi
+
+    application = Wsgi()
+    assert call(application, wsgi.test_wsgi_environ()).body == b"a page"
+    assert application.cfg is None
+    monkeypatch.setattr(connections, "_connections", connections._connections)
+    greenlets = Wsgi()
+    greenlets.cfg = types.SimpleNamespace(greenlet=5)
+    assert call(greenlets, wsgi.test_wsgi_environ()).body == b"a page"
+    assert isinstance(connections._connections, local)
 
 
 def test_a_second_address_is_refused(native: Native, capsys: pytest.CaptureFixture[str]) -> None:

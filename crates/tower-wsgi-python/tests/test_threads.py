@@ -419,7 +419,12 @@ def test_an_application_of_greenlets_is_refused(
     assert server.wait() == 1
     assert server.log.count(f"by greenlets ({call})") == 1
     assert "--thread-workers 0" in server.log
+    assert ("use --greenlet, " in server.log) is call.startswith("gevent")
     assert "Traceback" not in server.log
+    if call.startswith("gevent"):
+        server = serve("app:application", "--workers", count, "--greenlet", source=source)
+        assert get(server.url) == b"here"
+        assert server.stop() == 0
     options = ["--workers", count, "--thread-workers", "0"]
     server = serve("app:application", *options, source=source)
     assert "WARN" in server.log
