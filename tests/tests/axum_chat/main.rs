@@ -73,7 +73,7 @@ fn a_reload_closes_with_1001_and_the_next_workers_hear_each_other() {
     running.signal(Signal::HUP);
     running.wait_for("reloaded");
     for client in clients {
-        assert_eq!(client.close_code(), 1001);
+        assert_eq!(client.into_socket().closed(), 1001);
     }
     // All have said goodbye, so no worker waits for its deadline.
     for worker in &old {
@@ -98,7 +98,7 @@ fn the_clients_of_a_killed_worker_alone_are_cut() {
         .into_iter()
         .find(|worker| worker.pid() == pid);
     killed.expect("a worker").signal(Signal::KILL);
-    assert!(cut.ends_without_close());
+    assert!(cut.into_socket().is_cut());
     // It still hears the others: the next worker, as soon as it is there.
     let mut next = None;
     wait_until("the next worker", || {
@@ -122,7 +122,7 @@ fn a_message_over_the_limit_ends_its_connection_alone() {
         ChatClient::connect(address, "two"),
     );
     one.say(&"x".repeat(5000));
-    assert!(one.ends_without_close());
+    assert!(one.into_socket().is_cut());
     two.say("still here");
     assert_eq!(two.hear().0, "still here");
 }
