@@ -93,7 +93,7 @@ where
     fn poll(&mut self, cx: &mut Context<'_>, socket: &Arc<EventSocket>) -> Poll<CloseReason> {
         socket.register(cx.waker());
         loop {
-            self.take_outgoing(socket);
+            let has_taken_all = self.take_outgoing(socket);
             let written = match self.output.poll_write(&mut self.io, cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(self.broken()),
                 Poll::Ready(Ok(())) => true,
@@ -129,16 +129,18 @@ where
                     return Poll::Ready(reason);
                 }
             };
+            // If everything was written, there is room for what has not been taken, and for replies to what was read.
+            let may_write = written && !(has_taken_all && self.output.is_empty());
             if let Step::Waits = step
-                && (!written || self.output.is_empty())
+                && !may_write
             {
                 return Poll::Pending;
             }
         }
     }
 
-    /// Takes frames from the outbox while there is room for them.
-    fn take_outgoing(&mut self, socket: &Arc<EventSocket>) {
+    /// Takes frames from the outbox while there is room for them. Returns whether it has taken all.
+    fn take_outgoing(&mut self, socket: &Arc<EventSocket>) -> bool {
         while matches!(self.phase, ConnectionPhase::Open) && self.output.len() < MAX_OUTPUT {
             match socket.next_outgoing() {
                 Some(Outgoing::Frame(frame)) => self.output.push(frame),
@@ -148,9 +150,11 @@ where
                     let _ = self.frames.close(&mut stream, Some(reason.to_frame()));
                     self.phase = ConnectionPhase::CloseSent(reason, deadline());
                 }
-                None => return,
+                None => return true,
             }
         }
+        // After a close nothing is taken.
+        !matches!(self.phase, ConnectionPhase::Open)
     }
 
     /// Reads one frame.
