@@ -91,7 +91,7 @@ class WebSocket:
         if upgrade is None:
             raise HttpException(
                 "This server does not offer WebSockets to its applications: serve this one with "
-                "tower-wsgi, over HTTP/1.1."
+                "tower-wsgi, over HTTP/1.1, and with --websocket-threads above 0."
             )
         websocket = WebSocketProtocol(environ, subprotocol)
         websocket._transport = upgrade.accept(
