@@ -39,8 +39,10 @@ pub(super) fn respond<B: Body>(
     body: BodyState,
 ) -> Response<ResponseBody<B>> {
     let refusal = match result {
-        Ok(response) if exchange.switches_protocols(response.status()) => {
-            // It has no body.
+        Ok(mut response) if exchange.switches_protocols(response.status()) => {
+            // It has no body, and no field that would frame one (RFC 9110 section 8.6).
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            response.headers_mut().remove(header::TRANSFER_ENCODING);
             return response.map(|_| ResponseBody::of_server(None, exchange));
         }
         Ok(response) if response.status().is_informational() => {

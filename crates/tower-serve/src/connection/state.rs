@@ -285,14 +285,18 @@ impl ConnectionState {
     /// hyper writes the head of that response to `socket`, which takes all of it. Whether the protocol is WebSocket.
     pub(super) fn set_upgraded(&mut self, socket: Arc<dyn Any + Send + Sync>) -> bool {
         self.output.end();
-        let Some(upgrade) = &mut self.upgrade else {
-            return false;
-        };
-        upgrade.set_socket(socket)
+        let upgrade = self.upgrade.as_mut();
+        upgrade.is_some_and(|upgrade| upgrade.set_socket(socket))
+    }
+
+    /// The number of bytes that were read behind the request, as far as it is known.
+    pub(super) fn read_ahead(&self) -> usize {
+        self.received.body_of(self.requests).map_or(0, <[u8]>::len)
     }
 
     /// hyper has given the connection to the service.
     pub(super) fn take_upgrade(&mut self) -> Option<Upgrade> {
+        self.set_idle();
         self.upgrade.take().map(|upgrade| *upgrade)
     }
 

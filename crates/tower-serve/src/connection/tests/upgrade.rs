@@ -11,7 +11,10 @@ const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive
 /// Accepts every upgrade that is offered, and runs `task` with the connection.
 fn upgrades<F: Future<Output = ()> + Send + 'static>(
     task: impl Fn(TokioIo<Upgraded>) -> F + Clone + Send + Sync + 'static,
-) -> impl HttpService {
+) -> impl Service<Request<RequestBody>, Response = Response<String>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
     service_fn(move |mut request: Request<RequestBody>| {
         let task = task.clone();
         async move {
@@ -165,13 +168,18 @@ async fn an_upgrade_that_nobody_takes_is_closed() {
     let mut client = server.connect(service_fn(async |_: Request<RequestBody>| {
         let response = Response::builder()
             .status(101)
-            .header("upgrade", "websocket");
+            .header("upgrade", "websocket")
+            .header("content-length", "7");
         Ok::<_, Infallible>(response.body("dropped".to_owned()).unwrap())
     }));
     client
         .send([HANDSHAKE.as_bytes(), &[0; 10_000]].concat())
         .await;
-    assert_eq!(client.response().await.status, 101);
+    let response = client.response().await;
+    assert_eq!(
+        (response.status, response.field("content-length")),
+        (101, "")
+    );
     client.ended().await;
     assert_eq!(server.load.upgraded(), 0);
 }
@@ -188,6 +196,29 @@ async fn nothing_is_lost_in_a_narrow_pipe() {
     }
     client.io.shutdown().await.unwrap();
     client.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_response_before_it_is_whole() {
+    let server = Server::new();
+    let upgrading = upgrades(echo_bytes);
+    let service = service_fn(move |request: Request<RequestBody>| {
+        let mut upgrading = upgrading.clone();
+        async move {
+            if request.uri().path() == "/chat" {
+                return upgrading.call(request).await;
+            }
+            Ok(Response::new("x".repeat(300_000)))
+        }
+    });
+    let mut client = server.connect_with(500, service);
+    let plain = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    client
+        .send([plain, HANDSHAKE, "\u{1}\u{1}a"].concat())
+        .await;
+    assert_eq!(client.response().await.body.len(), 300_000);
+    assert_eq!(client.response().await.status, 101);
+    client.expect(b"\x01\x01a").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -103,9 +103,10 @@ impl<IO> UpgradedSocket<IO> {
 }
 
 impl<IO> SocketState<IO> {
-    /// hyper writes the head of the response next.
-    pub(super) fn begin(&mut self, io: Io<IO>, is_websocket: bool) {
+    /// hyper writes the head of the response next. It has read `ahead` bytes behind the request.
+    pub(super) fn begin(&mut self, io: Io<IO>, is_websocket: bool, ahead: usize) {
         self.io = Some(io);
+        self.received = ahead as u64;
         self.output = ServiceOutput::Head { is_websocket };
     }
 

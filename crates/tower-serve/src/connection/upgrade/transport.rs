@@ -34,8 +34,12 @@ impl<IO: Send + 'static> Transport<IO> {
         let socket = Arc::new(UpgradedSocket::new());
         let half = ServiceHalf(socket.clone());
         if let Self::Http(io) = mem::replace(self, Self::Upgraded(half)) {
-            let is_websocket = io.handle().lock().set_upgraded(socket.clone());
-            socket.lock().begin(io, is_websocket);
+            let mut state = io.handle().lock();
+            let is_websocket = state.set_upgraded(socket.clone());
+            // What the IO has kept is counted when the service reads it; the rest comes to the service from hyper.
+            let ahead = state.read_ahead().saturating_sub(io.kept().len());
+            drop(state);
+            socket.lock().begin(io, is_websocket, ahead);
         }
         socket
     }
