@@ -63,7 +63,18 @@ fn echo_and_close_over_tcp_tls_and_a_unix_socket() {
         for kind in ["axum", "tungstenite"] {
             let _ = running.wait_for_count(&format!("websocket ended kind={kind}"), 4);
         }
+        let mut last = vec![WebSocketClient::open(
+            Client::connect_unix(&path).unwrap(),
+            "/ws",
+        )];
+        if !tls.is_empty() {
+            let client = Client::connect_tls(address, &certificate.trusted()).unwrap();
+            last.push(WebSocketClient::open(client, "/ws"));
+        }
         running.signal(Signal::TERM);
+        for socket in last {
+            assert_eq!(socket.closed(), GOING_AWAY);
+        }
         assert_eq!(running.exit().code(), Some(0));
     }
 }
@@ -154,6 +165,7 @@ fn beyond_max_upgraded_there_is_a_503_and_room_for_requests() {
     };
     assert_eq!(refused.status, 503);
     assert_eq!(refused.header("retry-after"), Some("1"));
+    running.wait_for("max_upgraded reached");
     assert_eq!(Client::connect(address).get("/").unwrap().status, 200);
     assert_eq!(second.ask("a"), Ok("a".into()));
     first.close();

@@ -12,6 +12,9 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::table::{ConnectionEntry, ConnectionTable};
 
+/// Milliseconds between two warnings.
+const WARN_AFTER: u64 = 60_000;
+
 /// A surplus that is not counted down.
 const ALL: usize = usize::MAX;
 
@@ -42,6 +45,8 @@ struct Counters {
     upgrading: AtomicUsize,
     upgraded: AtomicUsize,
     upgraded_total: AtomicU64,
+    /// When the next warning of the limit of upgrades is due, in milliseconds.
+    next_warning: AtomicU64,
     began_at: Instant,
     table: ConnectionTable,
 }
@@ -64,6 +69,7 @@ impl Load {
             upgrading: AtomicUsize::new(0),
             upgraded: AtomicUsize::new(0),
             upgraded_total: AtomicU64::new(0),
+            next_warning: AtomicU64::new(0),
             began_at: Instant::now(),
             table: ConnectionTable::default(),
         }))
@@ -107,11 +113,26 @@ impl Load {
         self.0.upgraded_total.load(Relaxed)
     }
 
-    /// A permit for a request that may be upgraded, if less than `max` are given out.
+    /// A permit for a request that may be upgraded, if less than `max` are given out. Otherwise it warns, once a minute.
     pub(super) fn try_upgrade(&self, max: usize) -> Option<UpgradePermit> {
         let one_more = |now: usize| (now < max).then_some(now + 1);
         let upgrading = &self.0.upgrading;
-        upgrading.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        if upgrading.fetch_update(Relaxed, Relaxed, one_more).is_err() {
+            let now = self.millis(Instant::now());
+            let is_due = |next: u64| (next <= now).then_some(now + WARN_AFTER);
+            if self
+                .0
+                .next_warning
+                .fetch_update(Relaxed, Relaxed, is_due)
+                .is_ok()
+            {
+                tracing::warn!(
+                    max_upgraded = max,
+                    "max_upgraded reached; requests for an upgrade get 503 until a connection ends"
+                );
+            }
+            return None;
+        }
         Some(UpgradePermit {
             load: self.clone(),
             is_upgraded: false,

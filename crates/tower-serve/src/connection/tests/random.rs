@@ -5,12 +5,13 @@ use super::*;
 const SEED: u64 = 0x7077_5f77_7367_6921;
 const ROUNDS: usize = 10_000;
 
-const VALID: [&str; 6] = [
+const VALID: [&str; 7] = [
     "GET /a?b=c HTTP/1.1\r\nhost: a.test:8000\r\naccept: */*\r\n\r\n",
     "POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 11\r\n\r\nhello world",
     "POST /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\nx: y\r\n\r\n",
     "POST /a HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\nhello",
     "GET http://b.test/ HTTP/1.1\r\nhost: a\r\nconnection: keep-alive\r\nupgrade: h2c\r\n\r\n",
+    "GET /a HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
     "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n",
 ];
 

@@ -439,3 +439,75 @@ async fn a_full_table_does_not_close_it() {
     client.send(b"\x81\x00").await;
     client.expect(b"\x81\x00").await;
 }
+
+/// Takes the frames of a server apart: first byte and payload. The last one is left out if the server was cut in it.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let [first, length, rest @ ..] = bytes {
+        assert!(*length < 126, "{length}");
+        let Some((payload, rest)) = rest.split_at_checked(usize::from(*length)) else {
+            return frames;
+        };
+        frames.push((*first, payload.to_vec()));
+        bytes = rest;
+    }
+    frames
+}
+
+/// Pings and the close frame come between the frames of the service, in whichever pieces it writes them.
+#[tokio::test(start_paused = true)]
+async fn frames_stay_whole_in_pieces_of_any_length() {
+    let (mut pings, mut closed) = (0, 0);
+    for seed in 0..200 {
+        let server = Server::with(|http| http.upgrade_idle_timeout = Duration::from_secs(4));
+        let service = upgrades(move |mut io| async move {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut bytes = Vec::new();
+            for number in 0..100 {
+                let length = random.u8(0..120);
+                bytes.extend([0x82, length]);
+                bytes.extend(std::iter::repeat_n(number, usize::from(length)));
+            }
+            let mut bytes = bytes.as_slice();
+            while !bytes.is_empty() {
+                let (piece, rest) = bytes.split_at(random.usize(1..=bytes.len().min(300)));
+                if io.write_all(piece).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(random.u64(0..300))).await;
+                bytes = rest;
+            }
+        });
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut client = server.connect_with(random.usize(1..400), service);
+        client.send(HANDSHAKE).await;
+        assert_eq!(client.response().await.status, 101);
+        let drain = server.drain.clone();
+        let after = Duration::from_millis(random.u64(0..10_000));
+        let read = async {
+            let mut bytes = Vec::new();
+            while let Ok(byte) = client.io.read_u8().await {
+                bytes.push(byte);
+            }
+            bytes
+        };
+        let drained = async {
+            tokio::time::sleep(after).await;
+            drain.send_replace(AT_ONCE);
+        };
+        let (bytes, ()) = bounded(async { tokio::join!(read, drained) }).await;
+        client.read.extend(bytes);
+        let frames = frames(&client.read);
+        let (own, service): (Vec<_>, Vec<_>) =
+            frames.into_iter().partition(|(first, _)| *first != 0x82);
+        for (first, payload) in &service {
+            assert_eq!(*first, 0x82, "{seed}");
+            assert!(payload.windows(2).all(|two| two[0] == two[1]), "{seed}");
+        }
+        pings += own.iter().filter(|(first, _)| *first == 0x89).count();
+        let closes = own.iter().filter(|(first, _)| *first == 0x88).count();
+        closed += closes;
+        assert!(closes <= 1 && own.iter().all(|(first, _)| [0x88, 0x89].contains(first)));
+    }
+    assert!(pings > 50 && closed > 50, "{pings} {closed}");
+}
