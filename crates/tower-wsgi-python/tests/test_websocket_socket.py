@@ -246,6 +246,17 @@ def test_simple_websocket_without_a_framework(site: Callable[..., Served]) -> No
     assert errors(server) == []
 
 
+@pytest.mark.parametrize("name", ["with_eventlet", "with_ws4py"])
+def test_other_libraries(site: Callable[..., Served], name: str) -> None:
+    server = site(name)
+    with open_socket(server.url, "/", compression=None) as client:
+        for size in SIZES:
+            exchange(client, "x" * size)
+    assert client.close_code == 1000
+    assert server.stop() == 0
+    assert errors(server) == []
+
+
 def test_what_a_handler_raises_is_logged_and_its_socket_closed(shared: Served) -> None:
     server = shared
     with open_socket(server.url, "/raises") as client:

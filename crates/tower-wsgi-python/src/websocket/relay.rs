@@ -28,7 +28,7 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Maximum time for the threads of a library to end after the application has returned: one may be about to reply to the
 /// client's close frame.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What the application has done with its socket.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import threading
 from pathlib import Path
@@ -85,4 +87,32 @@ def direct(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[
             ws.send(f"{ws.subprotocol}: {ws.receive()}")
     except simple_websocket.ConnectionClosed:
         pass
+    return []
+
+
+def with_eventlet(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Use eventlet's handler, which works without its hub."""
+    from eventlet.websocket import WebSocketWSGI
+
+    def echo(ws: Any) -> None:
+        while (message := ws.wait()) is not None:
+            ws.send(message)
+
+    result: Iterable[bytes] = WebSocketWSGI(echo)(environ, start_response)
+    return result
+
+
+def with_ws4py(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Run a WebSocket of ws4py, whose own adapter leaves that to its servers."""
+    from ws4py import WS_KEY
+    from ws4py.websocket import EchoWebSocket
+
+    key = environ["HTTP_SEC_WEBSOCKET_KEY"].encode() + WS_KEY
+    accept = base64.b64encode(hashlib.sha1(key).digest())
+    socket = environ["gunicorn.socket"]
+    socket.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+    EchoWebSocket(socket).run()
     return []
