@@ -155,6 +155,10 @@ impl Callable {
         offer: &UpgradeOffer,
     ) -> PyResult<Reply<Chunks>> {
         let result = self.call_attached(py, environ, start_response.clone());
+        if matches!(result, Ok(Reply::Deferred(_))) {
+            // The application goes on elsewhere, and may still take the upgrade.
+            return result;
+        }
         match (offer.end(py), result) {
             (Outcome::Ordinary, result) => return result,
             (Outcome::Responded, Ok(reply)) => drop(reply),

@@ -146,7 +146,9 @@ impl EnvironBuilder {
         }
         let input = mem::replace(environ.input(), BufferedBody::default().into());
         dict.set_item(intern!(py, "wsgi.input"), self.input(py, input)?)?;
-        if let Some(offer) = environ.extensions().get::<UpgradeOffer>() {
+        if let Some(offer) = environ.extensions().get::<UpgradeOffer>()
+            && offer.has_socket()
+        {
             let socket = Bound::new(py, ApplicationSocket::new(offer))?;
             dict.set_item(intern!(py, "gunicorn.socket"), socket)?;
         }

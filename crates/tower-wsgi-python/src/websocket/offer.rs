@@ -85,6 +85,14 @@ impl UpgradeOffer {
         Some(Handshake { upgraded, runtime })
     }
 
+    /// Whether the application can have a socket: the response to it is waited for.
+    pub(crate) fn has_socket(&self) -> bool {
+        match &*self.lock() {
+            OfferState::Open(upgrade) => !upgrade.response.is_closed(),
+            _ => false,
+        }
+    }
+
     /// Starts the relay between the client and a socket pair: `other` is the end that is not the application's `socket`.
     /// Returns `false` if the upgrade is not to be had any more.
     pub(super) fn open_socket(&self, socket: Py<PyAny>, other: UnixStream) -> bool {
