@@ -155,7 +155,8 @@ impl PythonAppBuilder {
     /// `Upgrade: websocket` on a server that can upgrade connections. They have threads of their own, also with 0
     /// `thread_workers`, since libraries such as flask-sock hold a thread for as long as the socket is open. The threads
     /// are started on demand. The response to a request beyond this number of open sockets is 503. With 0, WebSocket
-    /// requests are requests like any other, and applications find no socket.
+    /// requests are requests like any other, and applications find no socket: so it has to be for an application that two
+    /// threads must not call at once.
     pub fn websocket_threads(mut self, threads: usize) -> Self {
         self.websocket_threads = threads;
         self
@@ -341,7 +342,10 @@ impl PythonAppBuilder {
     }
 
     fn blocking_or_inline(&self, callable: Callable) -> PythonApp {
-        let (wsgi, wait_for_body) = (self.service(callable), self.wait_for_body());
+        // The threads for WebSocket requests call it besides the others, or the event loop.
+        let is_multithreaded = self.thread_workers > 1 || self.websocket_threads > 0;
+        let wsgi = self.service(callable).multithread(is_multithreaded);
+        let wait_for_body = self.wait_for_body();
         let websockets = match self.websocket_threads {
             0 => None,
             threads => {
@@ -363,7 +367,7 @@ impl PythonAppBuilder {
                     threads,
                 };
                 wsgi.application().run_handlers_on(runner);
-                Executor::blocking(wsgi, &wait_for_body, pool, threads)
+                Executor::blocking(wsgi, &wait_for_body, pool)
             }
         };
         PythonApp {

@@ -60,7 +60,7 @@ pub(crate) fn websockets(
     pool: &BlockingPool,
     threads: usize,
 ) -> WebSocketPool {
-    let blocking = BlockingLayer::new(pool).layer(wsgi.multithread(true));
+    let blocking = BlockingLayer::new(pool).layer(wsgi);
     WebSockets::new(wait_for_body.layer(blocking), threads)
 }
 
@@ -76,7 +76,7 @@ pub(crate) enum Executor {
 impl Executor {
     /// Runs on the event loop.
     pub(crate) fn inline(wsgi: WsgiService<Callable>, wait_for_body: &WaitForBodyLayer) -> Self {
-        Self::Inline(wait_for_body.layer(wsgi.multithread(false)))
+        Self::Inline(wait_for_body.layer(wsgi))
     }
 
     /// Runs on a Python event loop.
@@ -103,9 +103,8 @@ impl Executor {
         wsgi: WsgiService<Callable>,
         wait_for_body: &WaitForBodyLayer,
         pool: BlockingPool,
-        threads: usize,
     ) -> Self {
-        let blocking = BlockingLayer::new(&pool).layer(wsgi.multithread(threads > 1));
+        let blocking = BlockingLayer::new(&pool).layer(wsgi);
         Self::Blocking(wait_for_body.layer(blocking), pool)
     }
 

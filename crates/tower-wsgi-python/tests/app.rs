@@ -59,10 +59,17 @@ async fn its_environ_tells_where_it_runs() {
         "['/shop', '/tea', True, False]"
     );
     let builder = builder.thread_workers(1).multiprocess(true);
-    let app = load_with("Shelf.application", builder);
+    let app = load_with("Shelf.application", builder.clone());
+    // The threads for WebSockets are threads, too.
+    assert_eq!(text(&app, "/tea").await, "['/shop', '/tea', True, True]");
+    let app = load_with("Shelf.application", builder.websocket_threads(0));
     assert_eq!(text(&app, "/tea").await, "['/shop', '/tea', False, True]");
-    let app = load_on(0, "where");
-    assert_eq!(text(&app, "/").await, "['', '/', False, False]");
+    for (sockets, multithread) in [(1, "True"), (0, "False")] {
+        let builder = PythonApp::builder().thread_workers(0);
+        let app = load_with("where", builder.websocket_threads(sockets));
+        let expected = format!("['', '/', {multithread}, False]");
+        assert_eq!(text(&app, "/").await, expected);
+    }
 }
 
 #[tokio::test]

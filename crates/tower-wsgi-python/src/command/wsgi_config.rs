@@ -21,7 +21,8 @@ tower_prefork::settings! {
         /// Number of threads for WebSocket connections, of which flask-sock and its like hold one each
         ///
         /// The response to a WebSocket request beyond it is 503. They are started on demand, and take no threads from other
-        /// requests. With 0, WebSocket requests are requests like any other.
+        /// requests. With 0, WebSocket requests are requests like any other: so it has to be, beside `thread_workers` of 0
+        /// or 1, for an application that two threads must not call at once.
         pub(super) websocket_threads: usize = 100, {
             kind: Kind::Number(0..=4096),
         };

@@ -135,6 +135,8 @@ def start(mode: str, folder: Path, *options: str) -> Site:
             "1",
             "--thread-workers",
             MODES[mode],
+            # Otherwise a WebSocket request is on another thread.
+            *([] if mode == "pool" else ["--websocket-threads", "0"]),
             "--pythonpath",
             str(TESTS),
             *options,

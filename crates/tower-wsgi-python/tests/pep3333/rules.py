@@ -92,7 +92,7 @@ VARIABLES = {
     "wsgi.input": "The whole body: a file object of Python.",
     "wsgi.input_terminated": "`True`: the end of the body is the end of the file.",
     "wsgi.errors": "`sys.stderr`, which writes to the server's log.",
-    "wsgi.multithread": "Whether there is more than one thread (`--thread-workers`).",
+    "wsgi.multithread": "Whether there is more than one thread (`--thread-workers`, `--websocket-threads`).",
     "wsgi.multiprocess": "`True`, except with `--workers 0`.",
     "wsgi.run_once": "`False`.",
     "wsgi.file_wrapper": "For files; a file on disk is sent without calling Python.",
