@@ -156,7 +156,7 @@ impl Callable {
     ) -> PyResult<Reply<Chunks>> {
         let result = self.call_attached(py, environ, start_response.clone());
         if matches!(result, Ok(Reply::Deferred(_))) {
-            // The application goes on elsewhere, and may still take the upgrade.
+            // The application continues elsewhere, and may still take the upgrade.
             return result;
         }
         match (offer.end(py), result) {
