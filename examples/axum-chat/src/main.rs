@@ -10,7 +10,8 @@
 //! cargo run --release -p axum-chat -- --workers 4
 //! ```
 //!
-//! Open <http://127.0.0.1:8000/> in two windows: each shows its worker. Then reload the workers:
+//! Open <http://127.0.0.1:8000/> in several windows: each shows its worker, which is often the same one on an idle machine.
+//! Then reload the workers:
 //!
 //! ```text
 //! kill -HUP $(pgrep -f 'axum-chat --workers')
