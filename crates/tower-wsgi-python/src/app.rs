@@ -26,6 +26,9 @@ use crate::{
     websocket::Runner,
 };
 
+/// The default number of requests that wait for a thread.
+pub(crate) const MAX_QUEUED: usize = 1024;
+
 /// Maximum time for a whole request body to arrive. A server has a shorter timeout for a client that stalls.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
@@ -115,6 +118,7 @@ where
 #[must_use = "`load` makes the service"]
 pub struct PythonAppBuilder {
     thread_workers: usize,
+    max_queued: usize,
     websocket_threads: usize,
     greenlets: usize,
     max_body: u64,
@@ -130,6 +134,7 @@ impl Default for PythonAppBuilder {
     fn default() -> Self {
         Self {
             thread_workers: 5,
+            max_queued: MAX_QUEUED,
             websocket_threads: 100,
             greenlets: 0,
             max_body: 1 << 30,
@@ -170,6 +175,13 @@ impl PythonAppBuilder {
     /// imported. Each greenlet may have its own connections to databases.
     pub fn greenlets(mut self, greenlets: usize) -> Self {
         self.greenlets = greenlets;
+        self
+    }
+
+    /// The maximum number of requests that wait while all threads are busy, 1024 by default. The response to one more is
+    /// 503.
+    pub fn max_queued(mut self, requests: usize) -> Self {
+        self.max_queued = requests;
         self
     }
 
@@ -378,6 +390,7 @@ impl PythonAppBuilder {
 
     fn pool(&self, threads: usize, name: &str) -> BlockingPool {
         BlockingPool::new(threads)
+            .max_queued(self.max_queued)
             .max_spooled(self.max_spooled)
             .max_spooled_response(self.max_spooled_response)
             .thread_name(name)

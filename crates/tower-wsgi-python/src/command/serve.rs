@@ -25,7 +25,7 @@ use super::{
     stdio,
     wsgi_config::WsgiConfig,
 };
-use crate::{LoadError, PythonApp, attach, pool_threads};
+use crate::{LoadError, PythonApp, app::MAX_QUEUED, attach, pool_threads};
 
 /// The workers for which this process has loaded an application.
 static LOADED: Mutex<Vec<WorkerContext>> = Mutex::new(Vec::new());
@@ -150,6 +150,8 @@ fn build(
         .max_spooled_bodies(wsgi.max_spooled_bodies)
         .strict(wsgi.strict)
         .thread_workers(config.thread_workers)
+        // A server that accepts more connections does so for their requests.
+        .max_queued(MAX_QUEUED.max(config.max_connections))
         .websocket_threads(wsgi.websocket_threads)
         .greenlets(wsgi.greenlet)
         .build(callable.bind(py), name, &[("pulsar.cfg", cfg)])?;
