@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import inspect
 import threading
 import time
+from inspect import CO_ITERABLE_COROUTINE
+from types import CoroutineType, GeneratorType
 from typing import Any
 
 try:
@@ -29,6 +30,8 @@ def _make_loop(machine: Any) -> Any:
     call_later = _Loop.call_later
     call_at = _Loop.call_at
     call_soon_threadsafe = _Loop.call_soon_threadsafe
+    run_until_complete = _Loop.run_until_complete
+    close = _Loop.close
 
     class Loop(_Loop):  # type: ignore[misc, valid-type]
         owner: int | None = None
@@ -54,11 +57,25 @@ def _make_loop(machine: Any) -> Any:
             self.call_soon_threadsafe(call_at, self, when, _run_timer, timer)
             return timer
 
+        def run_until_complete(self, future: Any) -> Any:
+            if get_ident() == self.owner:
+                return run_until_complete(self, future)
+            # The loop runs, but not on this thread, which can wait.
+            return asyncio.run_coroutine_threadsafe(_wait_for(future), self).result()
+
+        def close(self) -> None:
+            if get_ident() == self.owner:
+                close(self)
+
         def _timer_handle_cancelled(self, handle: Any) -> None:
             # It counts the timers that it has made itself; those above are in none of its lists.
             pass
 
     return Loop()
+
+
+async def _wait_for(future: Any) -> Any:
+    return await future
 
 
 def _run_timer(timer: asyncio.TimerHandle) -> None:
@@ -181,6 +198,8 @@ async def _respond(exchange: Any) -> None:
         raise
     except BaseException as error:  # noqa: BLE001
         exchange.fail(error)
+        # The application may keep the traceback, and with it the exchange.
+        exchange.release()
 
 
 async def _send(exchange: Any, body: Any) -> None:
@@ -249,7 +268,15 @@ async def _perform(call: Any) -> None:
 
 def _awaitable(value: Any) -> Any:
     """What to await for ``value``; None if it is not awaitable."""
-    if inspect.iscoroutine(value) or inspect.isawaitable(value):
+    kind = type(value)
+    # The usual kinds first.
+    if kind is CoroutineType:
+        return value
+    if kind is list or kind is bytes:
+        return None
+    if hasattr(kind, "__await__"):
+        return value
+    if kind is GeneratorType and value.gi_code.co_flags & CO_ITERABLE_COROUTINE:
         return value
     if isinstance(value, concurrent.futures.Future):
         return asyncio.wrap_future(value)
