@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -296,6 +298,27 @@ def test_two_thousand_requests_wait_at_once_and_hold_no_thread(
     finally:
         for sock in sockets:
             sock.close()
+
+
+def test_the_status_counts_tasks(
+    own: Callable[..., Served], client: Client, tmp_path: Path
+) -> None:
+    control = str(tmp_path / "control.sock")
+    server = own("application", "--control-socket", control)
+    with closing(Stream(server, "/steps/counted")) as stream:
+        assert stream.read(3) == b"one"
+        ctl = [sys.executable, "-m", "tower_wsgi", "ctl", "status", "--json"]
+        deadline = time.monotonic() + PATIENCE
+        tasks = 0
+        while tasks != 1:
+            assert time.monotonic() < deadline
+            status = subprocess.run(
+                [*ctl, "--control-socket", control], check=True, capture_output=True
+            )
+            (worker,) = json.loads(status.stdout)["servers"][0]["workers"]
+            tasks = worker["stats"]["tasks"]
+        client.get(f"{server.url}/open/counted")
+        assert stream.rest() == b"two"
 
 
 def test_an_application_that_holds_up_the_loop_is_named_and_the_pool_is_not_affected(

@@ -76,6 +76,9 @@ pub(crate) struct WorkerStats {
     pub(crate) in_flight: usize,
     /// Requests that wait for a thread.
     pub(crate) queued: usize,
+    /// Tasks on an event loop of the application, which hold no thread.
+    #[serde(default)]
+    pub(crate) tasks: usize,
     /// Requests since the start.
     pub(crate) requests: u64,
     /// Requests since the start that were refused because there was no capacity for them.

@@ -2,9 +2,9 @@
 
 use super::{ProcessRole, ProcessState, ServerStatus, Status, WorkerStatus};
 
-const COLUMNS: [&str; 13] = [
-    "SLOT", "PID", "STATE", "AGE", "MiB", "CONNS", "UPGRADED", "RUNNING", "QUEUED", "REQUESTS",
-    "REFUSED", "OLDEST", "DIED",
+const COLUMNS: [&str; 14] = [
+    "SLOT", "PID", "STATE", "AGE", "MiB", "CONNS", "UPGRADED", "RUNNING", "QUEUED", "TASKS",
+    "REQUESTS", "REFUSED", "OLDEST", "DIED",
 ];
 
 /// The column of words, which is aligned to the left.
@@ -82,6 +82,7 @@ fn row(worker: &WorkerStatus) -> Row {
         worker.stats.upgraded.to_string(),
         worker.stats.in_flight.to_string(),
         worker.stats.queued.to_string(),
+        worker.stats.tasks.to_string(),
         worker.stats.requests.to_string(),
         worker.stats.refused.to_string(),
         worker.stats.oldest_job_s.map_or_else(nothing, short),
@@ -108,6 +109,7 @@ fn total(workers: &[WorkerStatus]) -> Row {
         count(|worker| worker.stats.upgraded).to_string(),
         count(|worker| worker.stats.in_flight).to_string(),
         count(|worker| worker.stats.queued).to_string(),
+        count(|worker| worker.stats.tasks).to_string(),
         sum(|worker| worker.stats.requests).to_string(),
         sum(|worker| worker.stats.refused).to_string(),
         oldest
@@ -175,6 +177,7 @@ mod tests {
             upgraded_total: 20,
             in_flight: 3,
             queued: 0,
+            tasks: 2,
             requests: 10_432,
             refused: 0,
             oldest_job_s: Some(0.42),
@@ -246,16 +249,16 @@ mod tests {
 pid 4242  ready  up 1h 02m  tower-prefork 0.1.0
 
 shop  http://127.0.0.1:8000  unix:/run/shop.sock
- SLOT    PID  STATE             AGE     MiB  CONNS  UPGRADED  RUNNING  QUEUED  REQUESTS  REFUSED  OLDEST  DIED
-    0   4243  ready          3m 12s    45.2     12         8        3       0     10432        0    0.4s     0
-    1  12345  ready              2s    45.2     12         8        3       0         3        0       -     7
-    1     99  old, draining  1d 01h  1024.0     12         8        3       0     10432        0  1m 15s     7
-    2      -  waiting             -       -      -         -        -       -         -        -       -     1
-total                                1114.4     36        24        9       0     20867        0  1m 15s     8
+ SLOT    PID  STATE             AGE     MiB  CONNS  UPGRADED  RUNNING  QUEUED  TASKS  REQUESTS  REFUSED  OLDEST  DIED
+    0   4243  ready          3m 12s    45.2     12         8        3       0      2     10432        0    0.4s     0
+    1  12345  ready              2s    45.2     12         8        3       0      2         3        0       -     7
+    1     99  old, draining  1d 01h  1024.0     12         8        3       0      2     10432        0  1m 15s     7
+    2      -  waiting             -       -      -         -        -       -      -         -        -       -     1
+total                                1114.4     36        24        9       0      6     20867        0  1m 15s     8
 
 admin  http://127.0.0.1:8000  unix:/run/shop.sock
-SLOT  PID  STATE     AGE   MiB  CONNS  UPGRADED  RUNNING  QUEUED  REQUESTS  REFUSED  OLDEST  DIED
-   0    5  ready  3m 12s  45.2     12         8        3       0     10432        0    0.4s     0
+SLOT  PID  STATE     AGE   MiB  CONNS  UPGRADED  RUNNING  QUEUED  TASKS  REQUESTS  REFUSED  OLDEST  DIED
+   0    5  ready  3m 12s  45.2     12         8        3       0      2     10432        0    0.4s     0
 ";
         let table = table(&status);
         assert_eq!(table, expected, "\n{table}");

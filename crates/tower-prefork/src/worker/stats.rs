@@ -59,6 +59,7 @@ pub(super) fn worker_stats(worker: &WorkerContext, load: &Load) -> WorkerStats {
         upgraded_total: load.upgraded_total(),
         in_flight: load.requests(),
         queued: pools.queued,
+        tasks: pools.tasks,
         requests: load.total(),
         refused: pools.refused,
         oldest_job_s: pools.oldest.map(|age| age.as_secs_f64()),
