@@ -39,6 +39,15 @@ impl AsRef<[u8]> for FieldValue {
     }
 }
 
+/// What the field `Content-Length` says, if there is a valid one.
+pub(crate) fn content_length(fields: &[(Latin1, FieldValue)]) -> Option<u64> {
+    let mut lengths = fields
+        .iter()
+        .filter(|(name, _)| name.as_ref().eq_ignore_ascii_case(b"content-length"));
+    let (_, length) = lengths.next()?;
+    std::str::from_utf8(length.as_ref()).ok()?.parse().ok()
+}
+
 /// The fields of a list of tuples; anything else is an error.
 pub(crate) fn strict(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(Latin1, FieldValue)>> {
     let list = headers.cast::<PyList>().map_err(|_| {

@@ -99,8 +99,12 @@ impl StartResponse {
             _ => None,
         };
         let status = completed.as_deref().unwrap_or(status.as_ref());
+        let sender = self.task.get().map(|(_, sender)| sender);
         // The head is sent with the first piece.
-        let has_begun = self.task.get().is_some_and(|(_, sender)| sender.has_sent());
+        let has_begun = sender.is_some_and(PieceSender::has_sent);
+        if let Some(sender) = sender.filter(|_| !has_begun) {
+            sender.set_length(header_fields::content_length(&fields));
+        }
         let write = detached(py, self.inner.waits(), || match error {
             Some(error) if has_begun => Err(Raised(error)),
             None => self.inner.start(status, fields).map_err(Raised::from),

@@ -237,6 +237,15 @@ def test_write_returns_an_awaitable_when_there_is_no_room(
     assert 0 < happened(server, client, "waits all") < 200
 
 
+def test_a_task_continues_after_its_whole_response(
+    site: Callable[..., Served], client: Client
+) -> None:
+    server = site("on_loop")
+    assert client.get(f"{server.url}/continues/later").content == b"whole"
+    client.get(f"{server.url}/open/later")
+    wait_until(server, client, "continued later")
+
+
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_errors(site: Callable[..., Served], client: Client, name: str) -> None:
     server = site(name)
@@ -315,8 +324,8 @@ def test_the_status_counts_tasks(
             status = subprocess.run(
                 [*ctl, "--control-socket", control], check=True, capture_output=True
             )
-            (worker,) = json.loads(status.stdout)["servers"][0]["workers"]
-            tasks = worker["stats"]["tasks"]
+            (served,) = json.loads(status.stdout)["status"]["servers"]
+            tasks = served["workers"][0]["tasks"]
         client.get(f"{server.url}/open/counted")
         assert stream.rest() == b"two"
 

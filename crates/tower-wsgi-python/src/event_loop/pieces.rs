@@ -1,7 +1,8 @@
 //! The channel for the pieces of a response: sent by the thread of a Python loop, received on the server's event loop.
 //!
 //! Neither side blocks. The sender learns whether there is room for another piece, and a command says when there is
-//! room again. The receiver is a stream; dropped before the end, it cancels the task that sends.
+//! room again. The receiver is a stream; dropped before the end, it cancels the task that sends, unless all bytes of the
+//! `Content-Length` were received: then the task continues to its end.
 
 use std::{
     collections::VecDeque,
@@ -35,6 +36,10 @@ pub(super) struct Channel {
 struct State {
     pieces: VecDeque<Bytes>,
     buffered: usize,
+    /// The number of bytes that the receiver has taken.
+    taken: u64,
+    /// The number of bytes of the response, if its head says so.
+    length: Option<u64>,
     sender: SenderState,
     receiver: ReceiverState,
     /// The task to cancel when the receiver is gone.
@@ -53,6 +58,8 @@ enum SenderState {
 
 enum ReceiverState {
     Reading(Option<Waker>),
+    /// It has the whole response. What else is sent is dropped.
+    Satisfied,
     Gone,
 }
 
@@ -85,6 +92,8 @@ pub(super) fn pieces(commands: &Arc<CommandQueue>) -> (PieceSender, Pieces) {
         state: Mutex::new(State {
             pieces: VecDeque::new(),
             buffered: 0,
+            taken: 0,
+            length: None,
             sender: SenderState::Running,
             receiver: ReceiverState::Reading(None),
             task: None,
@@ -130,7 +139,7 @@ impl State {
     fn waker(&mut self) -> Option<Waker> {
         match &mut self.receiver {
             ReceiverState::Reading(waker) => waker.take(),
-            ReceiverState::Gone => None,
+            ReceiverState::Satisfied | ReceiverState::Gone => None,
         }
     }
 }
@@ -139,8 +148,10 @@ impl PieceSender {
     /// Sends a piece; an empty one is dropped.
     pub(crate) fn send(&self, piece: Bytes) -> Sent {
         let mut state = self.0.state();
-        if matches!(state.receiver, ReceiverState::Gone) {
-            return Sent::Gone;
+        match state.receiver {
+            ReceiverState::Reading(_) => {}
+            ReceiverState::Satisfied => return Sent::Room,
+            ReceiverState::Gone => return Sent::Gone,
         }
         if piece.len() + state.buffered > MAX_BUFFERED && state.buffered > HIGH_MARK {
             return Sent::Refused;
@@ -157,6 +168,11 @@ impl PieceSender {
             waker.wake();
         }
         if is_full { Sent::Full } else { Sent::Room }
+    }
+
+    /// Sets the number of bytes of the response.
+    pub(crate) fn set_length(&self, length: Option<u64>) {
+        self.0.state().length = length;
     }
 
     /// Whether a piece that is not empty was sent.
@@ -198,7 +214,7 @@ impl PieceSender {
     /// more: nothing would wake the waiter.
     pub(super) fn wait_for_room(&self, waiter: Py<PyAny>) -> Result<(), Py<PyAny>> {
         let mut state = self.0.state();
-        if state.buffered <= LOW_MARK || matches!(state.receiver, ReceiverState::Gone) {
+        if state.buffered <= LOW_MARK || !matches!(state.receiver, ReceiverState::Reading(_)) {
             return Err(waiter);
         }
         let before = state.waiter.replace(waiter);
@@ -215,6 +231,7 @@ impl Stream for Pieces {
         let mut state = self.channel.state();
         if let Some(piece) = state.pieces.pop_front() {
             state.buffered -= piece.len();
+            state.taken += piece.len() as u64;
             let has_room = state.waiter.is_some() && state.buffered <= LOW_MARK;
             drop(state);
             if has_room {
@@ -252,15 +269,23 @@ impl Stream for Pieces {
 impl Drop for Pieces {
     fn drop(&mut self) {
         let mut state = self.channel.state();
-        state.receiver = ReceiverState::Gone;
+        let is_satisfied = state.length.is_some_and(|length| length <= state.taken);
+        state.receiver = if is_satisfied {
+            ReceiverState::Satisfied
+        } else {
+            ReceiverState::Gone
+        };
+        let is_waiting = state.waiter.is_some();
         let pieces = mem::take(&mut state.pieces);
         state.buffered = 0;
         let is_running = matches!(state.sender, SenderState::Running);
         drop(state);
         drop(pieces);
-        if is_running {
-            self.commands
-                .push(Command::Cancel(Arc::clone(&self.channel)));
+        let channel = Arc::clone(&self.channel);
+        if is_running && !is_satisfied {
+            self.commands.push(Command::Cancel(channel));
+        } else if is_waiting {
+            self.commands.push(Command::Room(channel));
         }
     }
 }
@@ -317,6 +342,17 @@ mod tests {
         sender.finish(None);
         drop(pieces);
         assert_eq!(commands.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_has_the_whole_length_does_not_cancel() {
+        let (sender, mut pieces, commands) = channel();
+        sender.set_length(Some(3));
+        sender.send("abc".into());
+        assert_eq!(pieces.next().await.unwrap().unwrap(), "abc");
+        drop(pieces);
+        assert_eq!(commands.len(), 0);
+        assert_eq!(sender.send("d".into()), Sent::Room);
     }
 
     #[test]

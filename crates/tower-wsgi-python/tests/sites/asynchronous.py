@@ -154,6 +154,13 @@ async def writes(write: Callable[[bytes], Any], name: str) -> list[bytes]:
     return [b"the end"]
 
 
+async def continues(write: Callable[[bytes], Any], name: str) -> list[bytes]:
+    write(b"whole")
+    await gate(name).wait()
+    happened["continued " + name] += 1
+    return []
+
+
 async def context() -> list[bytes]:
     before = variable.get()
     variable.set("of this request")
@@ -235,6 +242,7 @@ def body(path: str, environ: dict[str, Any], write: Callable[[bytes], Any]) -> A
         "breaks": lambda: Closed(name, breaks(name)),
         "many": lambda: many(name),
         "writes": lambda: writes(write, name),
+        "continues": lambda: continues(write, name),
         "context": context,
         "ignores": ignores,
         "holds up": lambda: holds_up(float(name)),
@@ -246,11 +254,16 @@ def body(path: str, environ: dict[str, Any], write: Callable[[bytes], Any]) -> A
     return bodies[kind]()
 
 
+def start(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+    length = [("Content-Length", "5")] if environ["PATH_INFO"].startswith("/continues") else []
+    return start_response("200 OK", HEADERS + length)
+
+
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-    write = start_response("200 OK", HEADERS)
+    write = start(environ, start_response)
     return body(environ["PATH_INFO"], environ, write)
 
 
 async def on_loop(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-    write = start_response("200 OK", HEADERS)
+    write = start(environ, start_response)
     return body(environ["PATH_INFO"], environ, write)
