@@ -234,6 +234,7 @@ impl Connection {
 
     /// The event loop of this process, as pulsar's connections have it. It is made if there is none.
     #[getter]
+    #[allow(clippy::unused_self, reason = "a property needs it")]
     fn _loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(EventLoop::asyncio(py)?.object(py).clone())
     }

@@ -138,7 +138,8 @@ impl Exchange {
     }
 
     /// An iterator over `body`; an error that says what to do if there is none.
-    fn iterate<'py>(&self, body: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyIterator>> {
+    #[staticmethod]
+    fn iterate<'py>(body: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyIterator>> {
         iterate(body)
     }
 

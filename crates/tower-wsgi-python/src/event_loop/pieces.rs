@@ -188,16 +188,16 @@ impl PieceSender {
             state.has_sent = true;
             state.pieces.push_back(piece);
         }
-        drop(self.end(state, SenderState::Finished));
+        drop(Self::end(state, SenderState::Finished));
     }
 
     /// Ends the response by an error.
     pub(super) fn fail(&self, error: BoxError) {
-        drop(self.end(self.0.state(), SenderState::Failed(error)));
+        drop(Self::end(self.0.state(), SenderState::Failed(error)));
     }
 
     /// Gives the task back, which must not be dropped under the lock.
-    fn end(&self, mut state: MutexGuard<'_, State>, end: SenderState) -> Option<Py<PyAny>> {
+    fn end(mut state: MutexGuard<'_, State>, end: SenderState) -> Option<Py<PyAny>> {
         if matches!(state.sender, SenderState::Running) {
             state.sender = end;
         }
