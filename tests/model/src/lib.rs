@@ -47,6 +47,13 @@ mod time;
     reason = "in `tower-blocking` it is public, and there are two kinds of `Instant`"
 )]
 mod blocking;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "only what the pipe needs is used"
+)]
+#[path = "../../../crates/tower-blocking/src/body/response.rs"]
+mod body;
 #[allow(dead_code, reason = "only what the pipe needs is used")]
 #[path = "../../../crates/tower-blocking/src/budget.rs"]
 mod budget;
@@ -69,9 +76,6 @@ mod throttle;
 
 pub use self::blocking::models::{pipe, replies, threads};
 
-pub(crate) use self::runtime::spawn;
+pub(crate) use self::{body::Body, runtime::spawn};
 
 type BoxError = Box<dyn error::Error + Send + Sync>;
-
-/// Of a response before its job ends, which the models do not send.
-type Body = bytes::Bytes;

@@ -130,6 +130,7 @@ impl<C: Pieces> Chunks<C> {
     }
 
     /// The next piece that is not empty: what was written comes before what was returned after it.
+    #[inline]
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         if let Some(piece) = self.later.take() {
             return Poll::Ready(Some(piece));

@@ -64,6 +64,8 @@ pub(super) fn respond<A: Application>(
 }
 
 /// The response that begins with the first piece, or that has none.
+// Otherwise large values are copied to call it.
+#[inline]
 pub(super) fn begin<C: Pieces>(
     beginning: Beginning,
     first: Option<Bytes>,
@@ -101,6 +103,7 @@ pub(super) fn begin<C: Pieces>(
 }
 
 /// The next piece. An error after all that the `Content-Length` says was written is logged, and is the end.
+#[inline]
 fn next<C>(response: &SharedResponse, chunks: &mut Chunks<C>) -> Result<Option<Bytes>, BoxError>
 where
     C: Iterator<Item = Result<Bytes, BoxError>>,

@@ -8,10 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 
 use super::buffer::{Pipe, PipeState};
-use crate::{BoxError, body, spool::Reading};
+use crate::{Body, BoxError, spool::Reading};
 
 /// The reading end of a pipe: a response body.
 pub struct BodyReader {
@@ -19,7 +19,7 @@ pub struct BodyReader {
     reading: Option<Reading>,
     remaining: Option<u64>,
     /// What continues the body, after all that was written.
-    rest: Option<body::Body>,
+    rest: Option<Body>,
 }
 
 impl BodyReader {
@@ -57,7 +57,7 @@ fn deliver(
     Frame::data(data)
 }
 
-impl Body for BodyReader {
+impl http_body::Body for BodyReader {
     type Data = Bytes;
     type Error = BoxError;
 
