@@ -260,6 +260,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if let (StageProj::Switching { .. }, Some(guard)) =
+            (this.stage.as_mut().project(), this.guard.as_ref())
+            && !guard.handle().lock().is_upgrade_prepared()
+        {
+            // The connection sees to it when hyper has ended its turn.
+            return Poll::Pending;
+        }
         // A service that has panicked is not used again: the connection ends with its response.
         let result = catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_response(cx)))
             .unwrap_or_else(|panic| Poll::Ready(Err(NoResponse::Panic(panic))));

@@ -162,6 +162,7 @@ where
             };
             let mut state = handle.lock();
             if state.is_upgrading() && polled.is_pending() && switch(&mut self.state) {
+                state.set_upgrade_prepared();
                 continue;
             }
             let state = &mut *state;

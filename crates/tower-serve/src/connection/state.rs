@@ -282,6 +282,18 @@ impl ConnectionState {
         self.upgrade.is_some()
     }
 
+    /// hyper is prepared for that response.
+    pub(super) fn set_upgrade_prepared(&mut self) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.is_prepared = true;
+        }
+    }
+
+    pub(super) fn is_upgrade_prepared(&self) -> bool {
+        let upgrade = self.upgrade.as_ref();
+        upgrade.is_some_and(|upgrade| upgrade.is_prepared)
+    }
+
     /// hyper writes the head of that response to `socket`, which takes all of it. Whether the protocol is WebSocket.
     pub(super) fn set_upgraded(&mut self, socket: Arc<dyn Any + Send + Sync>) -> bool {
         self.output.end();

@@ -27,6 +27,8 @@ pub(in crate::connection) struct Upgrade {
     pub(super) permit: UpgradePermit,
     pub(super) line: Option<UpgradeLine>,
     is_websocket: bool,
+    /// hyper's connection can be upgraded, so that the response may be written.
+    pub(in crate::connection) is_prepared: bool,
     /// An [`UpgradedSocket`](super::socket::UpgradedSocket), once hyper writes the response.
     pub(super) socket: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -73,6 +75,7 @@ impl UpgradeOffer {
             permit: self.permit,
             line: self.line,
             is_websocket,
+            is_prepared: false,
             socket: None,
         }
     }
