@@ -310,6 +310,10 @@ impl PythonAppBuilder {
             return Err(LoadError::refused(name, &validate::greenlets_refused(call)));
         }
         let hub = EventLoop::gevent(py).map_err(|error| LoadError::new(py, name, &error))?;
+        callable.run_handlers_on(Runner::Greenlets {
+            hub: hub.clone(),
+            count: self.greenlets,
+        });
         let greenlets = Greenlets::new(hub, self.greenlets);
         let service = self.service(greenlets.callable(callable));
         Ok(PythonApp {

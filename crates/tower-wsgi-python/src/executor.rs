@@ -141,15 +141,18 @@ impl Executor {
                 future: service.call(request),
             },
             Self::EventLoop(service) => {
-                // For sockets with events, whose response is the application's.
+                // For sockets with events, whose response is the application's, as below.
                 drop(offer_upgrade(&mut request));
                 State::EventLoop {
                     future: service.call(request),
                 }
             }
-            Self::Greenlets(service, _) => State::Greenlets {
-                future: service.call(request),
-            },
+            Self::Greenlets(service, _) => {
+                drop(offer_upgrade(&mut request));
+                State::Greenlets {
+                    future: service.call(request),
+                }
+            }
             Self::Blocking(service, _) => State::Blocking {
                 future: service.call(request),
             },

@@ -16,6 +16,7 @@ from ws_client import (
     ACCEPT,
     BINARY,
     CLOSE,
+    HANDSHAKE,
     PING,
     PONG,
     TEXT,
@@ -332,14 +333,21 @@ def test_half_a_frame_holds_no_thread(server: Served) -> None:
         assert client.receive() == (TEXT, b"finally")
 
 
-def test_sockets_do_not_wait_for_one_another(server: Served) -> None:
+def check_that_sockets_do_not_wait_for_one_another(server: Served) -> None:
     with RawClient(server.url, "/record") as slow, RawClient(server.url, "/echo") as quick:
-        slow.send(frame(TEXT, b"sleep 3"))
+        slow.send(frame(TEXT, b"wait") + frame(TEXT, b"ping done"))
         events(server, 2)
-        quick.send(frame(TEXT, b"quick"))
-        assert quick.receive() == (TEXT, b"quick")
-        slow.send(frame(TEXT, b"ping done"))
+        messages = [str(number).encode() for number in range(100)]
+        quick.send(b"".join(frame(TEXT, message) for message in messages))
+        assert [quick.receive() for _ in messages] == [(TEXT, message) for message in messages]
+        # The first one still waits.
+        events(server, 2)
+        ask(server, "/release")
         assert slow.receive() == (PING, b"done")
+
+
+def test_sockets_do_not_wait_for_one_another(server: Served) -> None:
+    check_that_sockets_do_not_wait_for_one_another(server)
 
 
 def test_the_request_of_the_handshake_is_there(server: Served) -> None:
@@ -367,3 +375,153 @@ def test_asynchronous_methods_run_on_the_loop_in_order(server: Served) -> None:
         for message in messages:
             client.send(message)
         assert [client.recv(PATIENCE) for _ in messages] == messages
+
+
+def test_in_a_greenlet_a_handler_waits_without_the_others(start: Callable[..., Served]) -> None:
+    pytest.importorskip("gevent")
+    server = start(
+        *(sys.executable, "-m", "tower_wsgi", "ws_application", "--pythonpath", TESTS),
+        *("--bind", "127.0.0.1:0", "--workers", "1", "--greenlet", "10"),
+    )
+    check_that_sockets_do_not_wait_for_one_another(server)
+    with RawClient(server.url, "/record") as client:
+        client.send(frame(TEXT, b"raise in a greenlet"))
+        assert client.receive_close() == (1011, "the server failed")
+        client.send(frame(CLOSE, close_payload(1011)))
+        assert client.is_ended()
+    wait_until(lambda: ["close", [1011, "the server failed"], False] in ask(server, "/events"))
+    with connect(address(server, "/async")) as client:
+        assert client.recv(PATIENCE) == "open on asyncio"
+
+
+def test_an_asynchronous_application_has_sockets_too(serve: Callable[..., Served]) -> None:
+    server = serve(source=ASYNCHRONOUS)
+    with connect(address(server, "/sync")) as client:
+        client.send("hello")
+        assert client.recv(PATIENCE) == "hello asyncio"
+    with connect(address(server, "/async")) as client:
+        client.send("hello")
+        assert client.recv(PATIENCE) == "hello asyncio"
+
+
+def test_on_the_event_loop_handlers_run_there(start: Callable[..., Served]) -> None:
+    server = start(
+        *(sys.executable, "-m", "tower_wsgi", "ws_application", "--pythonpath", TESTS),
+        *("--bind", "127.0.0.1:0", "--workers", "1", "--thread-workers", "0"),
+    )
+    with RawClient(server.url, "/record") as client:
+        client.send(frame(TEXT, b"ping inline"))
+        assert client.receive() == (PING, b"inline")
+    assert events(server, 3)[-1] == ["close", [1006, ""], False]
+
+
+def test_a_view_of_django_opens_a_socket(serve: Callable[..., Served]) -> None:
+    server = serve(source=DJANGO)
+    with RawClient(server.url, "/chat/") as client:
+        assert client.status == 101
+        assert client.headers["sec-websocket-accept"] == ACCEPT
+        assert "content-length" not in client.headers
+        client.send(frame(TEXT, b"hello"))
+        assert client.receive() == (TEXT, b"hello")
+    with RawClient(server.url, "/chat/", Sec_WebSocket_Version="8") as client:
+        assert client.status == 426
+    with RawClient(server.url, "/other/") as client:
+        assert client.status == 404
+
+
+def test_on_another_server_the_response_names_this_one() -> None:
+    from ws_application import application
+
+    environ = {
+        **{"HTTP_" + name.upper().replace("-", "_"): value for name, value in HANDSHAKE.items()},
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/echo",
+        "wsgi.errors": sys.stderr,
+    }
+    response = application.middleware[0](environ)
+    assert response.status == "500 Internal Server Error"
+    assert b"serve this one with tower-wsgi" in b"".join(response.content)
+
+
+def test_an_application_that_does_not_respond_with_101_has_no_socket(
+    serve: Callable[..., Served],
+) -> None:
+    server = serve(source=CHANGES_ITS_MIND)
+    with RawClient(server.url, "/chat") as client:
+        assert client.status == 403
+        assert client.body() == "no"
+    with RawClient(server.url, "/opened") as client:
+        assert client.body() == "0"
+
+
+ASYNCHRONOUS = """
+import threading
+from tower_wsgi import ws, wsgi
+
+class Sync(ws.WS):
+    def on_message(self, websocket, message):
+        websocket.write(f"{message} {threading.current_thread().name}")
+
+class Async(ws.WS):
+    async def on_message(self, websocket, message):
+        websocket.write(f"{message} {threading.current_thread().name}")
+
+sockets = [ws.WebSocket("/sync", Sync()), ws.WebSocket("/async", Async())]
+
+async def application(environ, start_response):
+    for socket in sockets:
+        response = socket(environ, start_response)
+        if response is not None:
+            return response
+    start_response("404 Not Found", [])
+    return []
+"""
+
+DJANGO = """
+import django
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+from tower_wsgi import ws
+
+settings.configure(
+    DEBUG=False, SECRET_KEY="x" * 50, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"],
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+)
+django.setup()
+
+class Echo(ws.WS):
+    def on_message(self, websocket, message):
+        websocket.write(message)
+
+echo = ws.WebSocket("/chat/", Echo())
+
+def chat(request):
+    response = echo(request.META)
+    return HttpResponse(
+        response.content, status=response.status_code, headers=dict(response.headers.items())
+    )
+
+urlpatterns = [path("chat/", chat)]
+application = get_wsgi_application()
+"""
+
+CHANGES_ITS_MIND = """
+from tower_wsgi import ws
+
+opened = []
+
+class Chat(ws.WS):
+    def on_open(self, websocket):
+        opened.append(websocket)
+
+chat = ws.WebSocket("/chat", Chat())
+
+def application(environ, start_response):
+    if chat(environ) is not None:
+        start_response("403 Forbidden", [("Content-Length", "2")])
+        return [b"no"]
+    start_response("200 OK", [("Content-Length", "1")])
+    return [str(len(opened)).encode()]
+"""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # What has happened on the sockets of `Recorder`, and all that are open.
 events: list[Any] = []
 opened: set[ws.WebSocketProtocol] = set()
+gate = threading.Event()
 
 
 class Echo(ws.WS):
@@ -64,6 +65,8 @@ class Recorder(ws.WS):
             websocket.pong(rest.encode())
         elif word == "sleep":
             time.sleep(float(rest))
+        elif word == "wait":
+            events.append(gate.wait(60))
         elif word == "handshake":
             websocket.write(json.dumps([websocket.handshake[name] for name in rest.split()]))
         elif word == "cfg":
@@ -112,6 +115,9 @@ def control(environ: Any, start_response: Any) -> Iterable[bytes]:
         result = events
     elif path == "/forget":
         events.clear()
+        gate.clear()
+    elif path == "/release":
+        gate.set()
     elif path == "/publish":
         result = ws.broadcast(opened, query)
     elif path == "/state":

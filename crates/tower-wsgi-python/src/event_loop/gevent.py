@@ -99,7 +99,9 @@ class Driver:
 
     def _perform(self, call: Any) -> None:
         try:
-            call.finish(call.call())
+            result = call.call()
+            # The rest must not run below native code, since it switches.
+            call.finish(result() if callable(result) else result)
         except BaseException as error:  # noqa: BLE001
             call.fail(error)
         finally:

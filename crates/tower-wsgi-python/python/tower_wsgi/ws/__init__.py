@@ -31,7 +31,9 @@ In a Django project, call the socket in a middleware or a view::
             if response is None:  # another path
                 return get_response(request)
             return HttpResponse(
-                response.content, status=response.status_code, headers=dict(response.headers)
+                response.content,
+                status=response.status_code,
+                headers=dict(response.headers.items()),
             )
         return middleware
 

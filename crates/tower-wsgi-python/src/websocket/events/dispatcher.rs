@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tower_wsgi::{Rejection, blocking::BlockingPool};
 
 use super::{
+    greenlets,
     socket::EventSocket,
     turn::{self, HandlerCall},
 };
@@ -32,6 +33,8 @@ pub(crate) enum Runner {
     Pool { pool: BlockingPool, threads: usize },
     /// On the Python event loop, as the application.
     EventLoop(EventLoop),
+    /// In greenlets of this hub, as the application.
+    Greenlets { hub: EventLoop, count: usize },
 }
 
 impl Runner {
@@ -40,6 +43,7 @@ impl Runner {
         match self {
             Self::Inline | Self::EventLoop(_) => 1,
             Self::Pool { threads, .. } => *threads,
+            Self::Greenlets { count, .. } => *count,
         }
     }
 }
@@ -58,6 +62,8 @@ struct Ready {
     sockets: VecDeque<Arc<EventSocket>>,
     /// The jobs that were submitted and have not ended.
     jobs: usize,
+    /// Those of them that have not begun. The others may wait for something in a handler.
+    starting: usize,
 }
 
 impl Dispatcher {
@@ -94,10 +100,11 @@ impl Dispatcher {
         let (Some(runner), Some(runtime)) = (self.runner.get(), self.runtime.get()) else {
             return;
         };
-        if ready.jobs >= runner.max_jobs().min(ready.sockets.len()) {
+        if ready.jobs >= runner.max_jobs() || ready.starting >= ready.sockets.len() {
             return;
         }
         ready.jobs += 1;
+        ready.starting += 1;
         drop(ready);
         let dispatcher = Arc::clone(self);
         match runner {
@@ -110,7 +117,16 @@ impl Dispatcher {
             }
             Runner::EventLoop(event_loop) => {
                 let event_loop = event_loop.clone();
-                runtime.spawn(async move { dispatcher.work_in(&event_loop).await });
+                let work = |py: Python<'_>, dispatcher: Arc<Self>| {
+                    dispatcher.handle_events(py);
+                    Ok(py.None())
+                };
+                runtime.spawn(async move { dispatcher.work_in(&event_loop, work).await });
+            }
+            Runner::Greenlets { hub, .. } => {
+                let hub = hub.clone();
+                let work = |py: Python<'_>, dispatcher: Arc<Self>| greenlets::work(py, &dispatcher);
+                runtime.spawn(async move { dispatcher.work_in(&hub, work).await });
             }
         }
     }
@@ -137,14 +153,14 @@ impl Dispatcher {
         }
     }
 
-    async fn work_in(self: &Arc<Self>, event_loop: &EventLoop) {
+    async fn work_in(
+        self: &Arc<Self>,
+        event_loop: &EventLoop,
+        work: impl FnOnce(Python<'_>, Arc<Self>) -> PyResult<Py<PyAny>> + Copy + Send + 'static,
+    ) {
         let submit = || {
             let dispatcher = Arc::clone(self);
-            let work = move |py: Python<'_>| {
-                dispatcher.handle_events(py);
-                Ok(py.None())
-            };
-            event_loop.call(work, |_, _| {})
+            event_loop.call(move |py| work(py, dispatcher), |_, _| {})
         };
         while !submit() {
             tracing::debug!("events of WebSockets wait for room in the event loop");
@@ -154,16 +170,10 @@ impl Dispatcher {
 
     /// One job: sockets have their turns.
     fn handle_events(self: &Arc<Self>, py: Python<'_>) {
-        let since = Instant::now();
-        while let Some(socket) = self.pop() {
+        let job = Job::new(self);
+        while let Some(socket) = job.next() {
             turn::run(py, &socket);
-            if since.elapsed() >= MAX_JOB {
-                break;
-            }
         }
-        let mut ready = self.ready();
-        ready.jobs -= 1;
-        self.submit(ready);
     }
 
     fn pop(&self) -> Option<Arc<EventSocket>> {
@@ -205,6 +215,39 @@ impl Dispatcher {
 
     fn ready(&self) -> MutexGuard<'_, Ready> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job that has been submitted. It ends when it is dropped.
+pub(super) struct Job {
+    dispatcher: Arc<Dispatcher>,
+    since: Instant,
+}
+
+impl Job {
+    /// The job begins.
+    pub(super) fn new(dispatcher: &Arc<Dispatcher>) -> Self {
+        dispatcher.ready().starting -= 1;
+        Self {
+            dispatcher: Arc::clone(dispatcher),
+            since: Instant::now(),
+        }
+    }
+
+    /// The socket that has its turn now. `None` if there is none, or if other jobs of the application are to run.
+    pub(super) fn next(&self) -> Option<Arc<EventSocket>> {
+        if self.since.elapsed() >= MAX_JOB {
+            return None;
+        }
+        self.dispatcher.pop()
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let mut ready = self.dispatcher.ready();
+        ready.jobs -= 1;
+        self.dispatcher.submit(ready);
     }
 }
 

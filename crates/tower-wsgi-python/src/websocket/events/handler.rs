@@ -1,6 +1,5 @@
 //! The methods of a handler, and calling them.
 
-use bytes::Bytes;
 use pyo3::{
     exceptions::PyTypeError,
     intern,
@@ -72,21 +71,40 @@ impl Handler {
         py: Python<'py>,
         event: &SocketEvent,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some((method, arguments)) = self.method(py, event)? else {
+            return Ok(None);
+        };
+        let result = method.call1(arguments)?;
+        let is_awaitable = Self::is_awaitable(&result)?;
+        Ok(is_awaitable.then_some(result))
+    }
+
+    /// The method for an event, and its arguments.
+    pub(super) fn method<'py>(
+        &self,
+        py: Python<'py>,
+        event: &SocketEvent,
+    ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyTuple>)>> {
         let index = index(event);
         if !self.interests.0[index] {
             return Ok(None);
         }
         let method = self.methods.bind(py).get_item(index)?;
         let socket = self.socket.bind(py);
-        let result = match event {
-            SocketEvent::Open | SocketEvent::Closed => method.call1((socket,)),
-            SocketEvent::Text(text) => method.call1((socket, PyString::new(py, text))),
+        let arguments = match event {
+            SocketEvent::Open | SocketEvent::Closed => (socket,).into_pyobject(py),
+            SocketEvent::Text(text) => (socket, PyString::new(py, text)).into_pyobject(py),
             SocketEvent::Binary(data) | SocketEvent::Ping(data) | SocketEvent::Pong(data) => {
-                method.call1((socket, bytes(py, data)))
+                (socket, PyBytes::new(py, data)).into_pyobject(py)
             }
         }?;
-        let is_awaitable = !result.is_none() && result.hasattr(intern!(py, "__await__"))?;
-        Ok(is_awaitable.then_some(result))
+        Ok(Some((method, arguments)))
+    }
+
+    /// Whether the result of a method has to be awaited.
+    pub(super) fn is_awaitable(result: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = result.py();
+        Ok(!result.is_none() && result.hasattr(intern!(py, "__await__"))?)
     }
 }
 
@@ -104,8 +122,4 @@ fn index(event: &SocketEvent) -> usize {
         SocketEvent::Pong(_) => 4,
         SocketEvent::Closed => 5,
     }
-}
-
-fn bytes<'py>(py: Python<'py>, data: &Bytes) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, data)
 }

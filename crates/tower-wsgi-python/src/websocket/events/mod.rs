@@ -17,6 +17,7 @@ mod close;
 mod connection;
 mod dispatcher;
 mod frame;
+mod greenlets;
 mod handler;
 mod output;
 mod socket;

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The number of events after which another socket has its turn.
-const MAX_EVENTS: usize = 16;
+pub(super) const MAX_EVENTS: usize = 16;
 
 /// Handles the next events of a socket. The caller has its turn, which is over when this returns, or when the result of
 /// an asynchronous method has come.
@@ -24,10 +24,7 @@ pub(super) fn run(py: Python<'_>, socket: &Arc<EventSocket>) {
         let Some(event) = socket.next_event() else {
             return;
         };
-        let call = HandlerCall {
-            method: method_name(&event),
-            is_last: matches!(event, SocketEvent::Closed),
-        };
+        let call = HandlerCall::new(&event);
         match handler.call(py, &event) {
             Ok(None) => call.returned(py, socket, Ok(())),
             Ok(Some(awaitable)) => {
@@ -45,13 +42,21 @@ pub(super) fn run(py: Python<'_>, socket: &Arc<EventSocket>) {
 /// A call of the handler.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HandlerCall {
-    pub(super) method: &'static str,
-    is_last: bool,
+    method: &'static str,
+    /// It is that of `on_close`.
+    pub(super) is_last: bool,
 }
 
 impl HandlerCall {
+    pub(super) fn new(event: &SocketEvent) -> Self {
+        Self {
+            method: method_name(event),
+            is_last: matches!(event, SocketEvent::Closed),
+        }
+    }
+
     /// The method has returned or raised an exception, which closes the socket.
-    fn returned(self, py: Python<'_>, socket: &Arc<EventSocket>, result: PyResult<()>) {
+    pub(super) fn returned(self, py: Python<'_>, socket: &Arc<EventSocket>, result: PyResult<()>) {
         if let Err(error) = result {
             socket.dispatcher().report(py, self.method, &error);
             socket.close(CloseReason::HANDLER_FAILED);
