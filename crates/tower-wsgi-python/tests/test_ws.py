@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -524,4 +525,34 @@ def application(environ, start_response):
         return [b"no"]
     start_response("200 OK", [("Content-Length", "1")])
     return [str(len(opened)).encode()]
+"""
+
+
+def test_at_the_end_of_a_server_on_close_is_called_with_1001(serve: Callable[..., Served]) -> None:
+    server = serve(source=GOODBYE)
+    clients = [RawClient(server.url, "/chat") for _ in range(20)]
+    for client in clients:
+        assert client.receive() == (TEXT, b"welcome")
+    server.process.send_signal(signal.SIGTERM)
+    for client in clients:
+        assert client.receive_close()[0] == 1001
+        client.send(frame(CLOSE, close_payload(1001)))
+        assert client.is_ended()
+        client.close()
+    assert server.wait() == 0
+    assert server.log.count("goodbye 1001") == 20
+
+
+GOODBYE = """
+import sys
+from tower_wsgi import ws, wsgi
+
+class Chat(ws.WS):
+    def on_open(self, websocket):
+        websocket.write("welcome")
+
+    def on_close(self, websocket):
+        print("goodbye", *websocket.close_reason, file=sys.stderr, flush=True)
+
+application = wsgi.WsgiHandler([ws.WebSocket("/chat", Chat())])
 """
