@@ -38,7 +38,7 @@ pub(crate) fn set_up() -> Result<(), Failure> {
     }
 }
 
-/// Whether the program is in a directory of Debian's PostgreSQL, of which there is one for each version, and none in PATH.
+/// Whether the program is in a directory of Debian's package `postgresql`: one for each version, and none in PATH.
 fn is_below_postgresql(program: &str) -> bool {
     let versions = fs::read_dir("/usr/lib/postgresql");
     let versions = versions.into_iter().flatten().flatten();

@@ -168,7 +168,7 @@ impl PythonAppBuilder {
     }
 
     /// The number of greenlets that call the application in place of threads, 0 by default. All run on one thread, so an
-    /// application that waits for sockets (PostgreSQL, HTTP) serves as many requests at once; one that computes holds up all.
+    /// application that waits for sockets (databases, HTTP) serves as many requests at once; one that computes holds up all.
     /// At the limit requests wait as for a thread: the response is 503 if 1024 of them wait, or one for 30 seconds.
     ///
     /// Needs the Python package gevent, which replaces blocking functions of the standard library before the application is
@@ -317,8 +317,12 @@ impl PythonAppBuilder {
         let greenlets = Greenlets::new(hub, self.greenlets);
         let service = self.service(greenlets.callable(callable));
         Ok(PythonApp {
-            executor: Executor::greenlets(service, &self.wait_for_body(), greenlets),
-            // A socket for the application would have to switch greenlets.
+            executor: Executor::greenlets(
+                service,
+                &self.wait_for_body(),
+                greenlets,
+                self.websocket_threads,
+            ),
             websockets: None,
         })
     }

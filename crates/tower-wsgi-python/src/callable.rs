@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::{
-    IntoPyObjectExt as _, intern,
+    intern,
     prelude::*,
     types::{PyDict, PyList, PyTuple},
 };
@@ -63,16 +63,9 @@ impl Callable {
         self.environs.set(py, name, value)
     }
 
-    /// The application and its arguments, to be called by a script.
-    pub(crate) fn arguments(
-        &self,
-        environ: &mut wsgi::Environ,
-        start_response: &Bound<'_, StartResponse>,
-    ) -> PyResult<Py<PyAny>> {
-        let py = start_response.py();
-        let environ = self.environ(environ, start_response)?;
-        let arguments = (&self.callable, environ, start_response);
-        arguments.into_py_any(py)
+    /// The application.
+    pub(crate) fn object(&self) -> &Py<PyAny> {
+        &self.callable
     }
 
     /// Where its errors go.
@@ -95,7 +88,8 @@ impl Callable {
         self.kind
     }
 
-    fn environ<'py>(
+    /// The environ of a request.
+    pub(crate) fn environ<'py>(
         &self,
         environ: &mut wsgi::Environ,
         start_response: &Bound<'py, StartResponse>,

@@ -50,6 +50,9 @@ type LoopService = WsgiService<LoopCallable>;
 type GreenletService = Gate<WsgiService<GreenletCallable>>;
 type BlockingService = Blocking<WsgiService<Callable>>;
 
+/// Where WebSocket requests run of an application on greenlets: on others, which may have open sockets.
+type GreenletSockets = WebSockets<WaitForBody<GreenletService>>;
+
 /// Where WebSocket requests run: on a pool of their own, so that open sockets never hold the threads of other requests.
 pub(crate) type WebSocketPool = WebSockets<WaitForBody<BlockingService>>;
 
@@ -69,7 +72,11 @@ pub(crate) fn websockets(
 pub(crate) enum Executor {
     Inline(WaitForBody<InlineService>),
     EventLoop(WaitForBody<LoopService>),
-    Greenlets(WaitForBody<GreenletService>, Greenlets),
+    Greenlets(
+        WaitForBody<GreenletService>,
+        Greenlets,
+        Option<GreenletSockets>,
+    ),
     Blocking(WaitForBody<BlockingService>, BlockingPool),
 }
 
@@ -87,15 +94,21 @@ impl Executor {
         Self::EventLoop(wait_for_body.layer(wsgi.multithread(false)))
     }
 
-    /// Runs on greenlets.
+    /// Runs on greenlets, and WebSocket requests on as many of them as `sockets` says.
     pub(crate) fn greenlets(
         wsgi: WsgiService<GreenletCallable>,
         wait_for_body: &WaitForBodyLayer,
         greenlets: Greenlets,
+        sockets: usize,
     ) -> Self {
         // They share one thread, but one request can see another one half done, as with threads.
-        let gate = greenlets.gate(wsgi.multithread(true));
-        Self::Greenlets(wait_for_body.layer(gate), greenlets)
+        let wsgi = wsgi.multithread(true);
+        let sockets = (sockets > 0).then(|| {
+            let gate = greenlets.with_places(sockets).gate(wsgi.clone());
+            WebSockets::new(wait_for_body.layer(gate), sockets)
+        });
+        let gate = greenlets.gate(wsgi);
+        Self::Greenlets(wait_for_body.layer(gate), greenlets, sockets)
     }
 
     /// Runs on the threads of a pool.
@@ -112,7 +125,7 @@ impl Executor {
     pub(crate) fn stats(&self) -> Option<PoolStats> {
         match self {
             Self::Inline(_) | Self::EventLoop(_) => None,
-            Self::Greenlets(_, greenlets) => Some(greenlets.stats()),
+            Self::Greenlets(_, greenlets, _) => Some(greenlets.stats()),
             Self::Blocking(_, pool) => Some(pool.stats()),
         }
     }
@@ -147,10 +160,18 @@ impl Executor {
                     future: service.call(request),
                 }
             }
-            Self::Greenlets(service, _) => {
-                drop(offer_upgrade(&mut request));
-                State::Greenlets {
-                    future: service.call(request),
+            Self::Greenlets(service, _, sockets) => {
+                let handshake = sockets
+                    .is_some()
+                    .then(|| offer_upgrade(&mut request))
+                    .flatten();
+                match (sockets, handshake) {
+                    (Some(sockets), Some(handshake)) => State::GreenletSocket {
+                        future: sockets.call(request, handshake),
+                    },
+                    _ => State::Greenlets {
+                        future: service.call(request),
+                    },
                 }
             }
             Self::Blocking(service, _) => State::Blocking {
@@ -188,6 +209,7 @@ pin_project! {
         Inline { #[pin] future: wait_for_body::WaitForBodyFuture<InlineService> },
         EventLoop { #[pin] future: wait_for_body::WaitForBodyFuture<LoopService> },
         Greenlets { #[pin] future: wait_for_body::WaitForBodyFuture<GreenletService> },
+        GreenletSocket { #[pin] future: WebSocketFuture<wait_for_body::WaitForBodyFuture<GreenletService>> },
         Blocking { #[pin] future: wait_for_body::WaitForBodyFuture<BlockingService> },
         WebSocket { #[pin] future: WebSocketFuture<wait_for_body::WaitForBodyFuture<BlockingService>> },
     }
@@ -203,6 +225,7 @@ impl Future for ResponseFuture {
             StateProj::Inline { future } => Python::attach(|_| future.poll(cx)),
             StateProj::EventLoop { future } => future.poll(cx),
             StateProj::Greenlets { future } => future.poll(cx),
+            StateProj::GreenletSocket { future } => future.poll(cx),
             StateProj::Blocking { future } => future.poll(cx),
             StateProj::WebSocket { future } => future.poll(cx),
         };

@@ -155,7 +155,7 @@ mod tests {
         >,
         std::sync::mpsc::Receiver<Place>,
     ) {
-        let (sender, places) = std::sync::mpsc::channel();
+        let (sender, places) = std::sync::mpsc::sync_channel(8);
         let service = service_fn(move |mut request: Request<()>| {
             let sender = sender.clone();
             async move {
@@ -191,8 +191,9 @@ mod tests {
         let waiting: Vec<_> = (0..MAX_QUEUED)
             .map(|_| tokio::spawn(gate.clone().oneshot(Request::new(()))))
             .collect();
-        tokio::task::yield_now().await;
-        assert_eq!(gate.places.waiting(), MAX_QUEUED);
+        while gate.places.waiting() < MAX_QUEUED {
+            tokio::task::yield_now().await;
+        }
         let refused =
             tokio::time::timeout(QUEUE_TIMEOUT / 2, gate.clone().oneshot(Request::new(())));
         let refused = refused.await.unwrap().unwrap();

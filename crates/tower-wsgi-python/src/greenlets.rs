@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
-use pyo3::{exceptions::PyRuntimeError, prelude::*};
+use pyo3::{IntoPyObjectExt as _, exceptions::PyRuntimeError, prelude::*, types::PyCFunction};
 use tower_server_info::PoolStats;
 use tower_wsgi::{
     BoxError,
@@ -15,6 +15,7 @@ use crate::{
     event_loop::{EventLoop, Work},
     gate::{Gate, Place, Places},
     start_response::StartResponse,
+    websocket::{Outcome, UpgradeOffer},
 };
 
 /// The greenlets of an application, on gevent's hub.
@@ -37,6 +38,11 @@ impl Greenlets {
             hub: hub.clone(),
             places: Places::new(count),
         }
+    }
+
+    /// Others on the same hub.
+    pub(crate) fn with_places(&self, count: usize) -> Self {
+        Self::new(&self.hub, count)
     }
 
     /// A callable that these greenlets call.
@@ -79,15 +85,36 @@ impl Application for GreenletCallable {
         let deferred = start_response.defer(pieces);
         let (callable, sender) = (Arc::clone(&self.callable), admission.sender());
         let hub = self.hub.clone();
+        let offer = environ.extensions().get::<UpgradeOffer>().cloned();
         let arguments = move |py: Python<'_>| {
+            let end = offer.map(|offer| end_of_offer(py, offer, start_response.clone()));
             let start_response = StartResponse::new(start_response, callable.is_strict());
             let start_response = Bound::new(py, start_response)?;
             start_response.get().defer(&hub, sender);
-            callable.arguments(&mut environ, &start_response)
+            let environ = callable.environ(&mut environ, &start_response)?;
+            (callable.object(), environ, start_response, end.transpose()?).into_py_any(py)
         };
         admission.start(Work::Call(Box::new(arguments)), self.callable.errors());
         Ok(Reply::Deferred(deferred))
     }
+}
+
+/// A function that ends the offer of an upgrade after the application has returned, and may wait for that. It returns
+/// whether the response was sent by a socket: then what the application has returned is not wanted.
+fn end_of_offer<'py>(
+    py: Python<'py>,
+    offer: UpgradeOffer,
+    start_response: wsgi::StartResponse,
+) -> PyResult<Bound<'py, PyCFunction>> {
+    PyCFunction::new_closure(py, None, None, move |arguments, _| {
+        let has_responded = offer.end(arguments.py()) == Outcome::Responded;
+        if has_responded {
+            // No task waits for it, but a response has to be started.
+            let unused = BoxError::from("the response was sent by a socket");
+            let _ = start_response.restart::<&str, &str, _>("204 No Content", [], unused);
+        }
+        has_responded
+    })
 }
 
 /// Loads an application on the hub's thread, on which it runs. To be called on another thread, which waits.

@@ -172,8 +172,9 @@ class _Worker:
         """Call the application, and send its response. Return whether this was killed."""
         body: Any = ()
         error = None
+        end = None
         try:
-            application, environ, native_start_response = exchange.call()
+            application, environ, native_start_response, end = exchange.call()
             if "psycopg2.extensions" in sys.modules:
                 _switch_in_psycopg2()
 
@@ -190,14 +191,17 @@ class _Worker:
                 return switching_write
 
             body = application(environ, start_response)
-            if not (native_start_response.send_file(body) or exchange.send_whole(body)):
-                _refuse_asynchronous(body)
-                for piece in exchange.iterate(body):
-                    if not exchange.send(piece):
-                        _wait_for_room(exchange)
+            has_responded = end is not None and self.wait_for(end)
+            if not has_responded:
+                self.send(exchange, native_start_response, body)
             exchange.finish()
         except BaseException as raised:  # noqa: BLE001
             error = raised
+            # By such an exception a library ends a request whose socket it has used.
+            is_end = isinstance(raised, (StopIteration, ConnectionError))
+            if end is not None and self.wait_for(end) and is_end:
+                exchange.finish()
+                error = None
         was_killed = isinstance(error, gevent.GreenletExit)
         try:
             close = getattr(body, "close", None)
@@ -209,7 +213,21 @@ class _Worker:
             exchange.close_failed(raised)
         if error is not None:
             exchange.fail(error)
+        # Its traceback has this frame, and this frame has it.
+        error = None
         return was_killed
+
+    def send(self, exchange: Any, native_start_response: Any, body: Any) -> None:
+        if native_start_response.send_file(body) or exchange.send_whole(body):
+            return
+        _refuse_asynchronous(body)
+        for piece in exchange.iterate(body):
+            if not exchange.send(piece):
+                _wait_for_room(exchange)
+
+    def wait_for(self, native: Any) -> bool:
+        """Call what waits for the server on a native thread."""
+        return self.driver.hub.threadpool.apply(native)  # type: ignore[no-any-return]
 
 
 def _refuse_asynchronous(body: Any) -> None:

@@ -24,5 +24,8 @@ class Socket(socket.socket):
         return memoryview(data).nbytes
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
-        with self._sending:
-            super().sendall(data, flags)
+        # gevent's `sendall` would call `send` above.
+        with self._sending, memoryview(data) as view, view.cast("B") as left:
+            sent = 0
+            while sent < len(left):
+                sent += super().send(left[sent:], flags)
