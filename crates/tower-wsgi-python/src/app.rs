@@ -150,7 +150,7 @@ impl Default for PythonAppBuilder {
 
 impl PythonAppBuilder {
     /// The number of threads that call the application, 5 by default. With 0 it is called on the event loop: the
-    /// fastest choice for an application that never blocks.
+    /// fastest choice for an application that never blocks. An `async def` needs no threads.
     pub fn thread_workers(mut self, threads: usize) -> Self {
         self.thread_workers = threads;
         self

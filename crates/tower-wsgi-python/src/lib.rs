@@ -10,6 +10,19 @@
 //!
 //! [`tower_wsgi::wsgi`] implements the requirements of PEP 3333 for servers.
 //!
+//! # Asynchronous applications
+//!
+//! An application that is an `async def` is called on the event loop of asyncio, on a Python thread of its own, without
+//! the pool. What any other application returns is looked at in this order: an awaitable, an asynchronous iterable, an
+//! iterable. The first two are left to that event loop, and the thread of the pool is free; an awaitable among the pieces
+//! of an ordinary iterable is awaited there, while the thread of the pool waits for it. There is one event loop in a
+//! process, made at the first need; it is uvloop's if that is installed. Each request has one task and one `contextvars`
+//! context. `environ["pulsar.connection"]._loop` is the event loop, and the threads of the pool have it as their current
+//! one.
+//!
+//! `write` never blocks on the event loop: when the client has not taken 64 KiB, it returns an awaitable that is done when
+//! there is room. `wsgi.file_wrapper` reads its file there.
+//!
 //! # What the client sees
 //!
 //! | | |
@@ -17,12 +30,17 @@
 //! | the application raises before the first piece of its body | `500`; the traceback is in `wsgi.errors`, a line in the log |
 //! | it raises later, or its body is shorter than its `Content-Length` | a broken connection, never a clean end |
 //! | the request body is larger than `max_body`, late or broken | `413`, `408` or `400`; the application is not called |
+//! | the event loop of asyncio has 10 000 requests | `503` with `Retry-After` |
 //! | all threads are busy, and 1024 requests are queued, or one for 30 seconds | `503` with `Retry-After` |
 //!
 //! **If a client disconnects** while its request is queued, the application is not called; if it disconnects later, the
-//! iteration ends at the next piece, and the iterable is closed.
+//! iteration ends at the next piece, and the iterable is closed. The task of an asynchronous response is cancelled, and
+//! its `aclose` or `close` runs, on the event loop.
 //!
-//! **At shutdown** running requests continue until the server's deadline.
+//! **At shutdown** running requests continue until the server's deadline. So do the other tasks of the event loop, under
+//! the command; then they are cancelled. A task that ignores that is named in the log.
+//!
+//! **Code that holds up the event loop** of asyncio for a second is named in the log, with its stack.
 //!
 //! # Example
 //!
