@@ -16,7 +16,7 @@ use rustix::{
 use super::{call::NewCall, exchange::NewExchange, pieces::Channel};
 
 /// What the loop has to do next.
-pub(super) enum Command {
+pub(super) enum LoopCommand {
     /// A request.
     Start(NewExchange),
     /// A call that is not that of a request.
@@ -39,7 +39,7 @@ pub(super) struct CommandQueue {
 
 #[derive(Default)]
 struct QueueState {
-    commands: VecDeque<Command>,
+    commands: VecDeque<LoopCommand>,
     /// Whether the eventfd was written since the loop has taken the last commands.
     is_woken: bool,
 }
@@ -63,7 +63,7 @@ impl CommandQueue {
         self.state().commands.len()
     }
 
-    pub(super) fn push(&self, command: Command) {
+    pub(super) fn push(&self, command: LoopCommand) {
         let mut state = self.state();
         state.commands.push_back(command);
         let is_first = !std::mem::replace(&mut state.is_woken, true);
@@ -75,7 +75,7 @@ impl CommandQueue {
     }
 
     /// All commands. To be called when the loop is woken.
-    pub(super) fn take(&self) -> VecDeque<Command> {
+    pub(super) fn take(&self) -> VecDeque<LoopCommand> {
         // It fails only if the loop was not woken.
         let _ = read(&self.wakeup, &mut [0; 8]);
         let mut state = self.state();
@@ -105,17 +105,17 @@ mod tests {
     fn one_wake_serves_all_commands_that_were_queued_before_it() {
         let queue = CommandQueue::new().unwrap();
         assert!(!is_woken(&queue));
-        queue.push(Command::Tick);
-        queue.push(Command::Stop(Instant::now()));
+        queue.push(LoopCommand::Tick);
+        queue.push(LoopCommand::Stop(Instant::now()));
         assert!(is_woken(&queue));
         assert_eq!(queue.len(), 2);
         let taken = queue.take();
         assert!(matches!(
             taken.iter().collect::<Vec<_>>()[..],
-            [Command::Tick, Command::Stop(_)]
+            [LoopCommand::Tick, LoopCommand::Stop(_)]
         ));
         assert!(!is_woken(&queue) && queue.len() == 0);
-        queue.push(Command::Tick);
+        queue.push(LoopCommand::Tick);
         assert!(is_woken(&queue));
     }
 }

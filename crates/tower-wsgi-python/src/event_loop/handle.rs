@@ -23,7 +23,7 @@ use tower_server_info::PoolStats;
 
 use super::{
     call::{Done, Function, NewCall},
-    commands::{Command, CommandQueue},
+    commands::{CommandQueue, LoopCommand},
     driver::Driver,
     exchange::{NewExchange, WriteRoom, too_much},
     machine::Machine,
@@ -298,7 +298,7 @@ impl EventLoop {
             return false;
         };
         let (function, done): (Function, Done) = (Box::new(function), Box::new(done));
-        self.state.commands.push(Command::Call(NewCall {
+        self.state.commands.push(LoopCommand::Call(NewCall {
             context,
             function,
             done,
@@ -309,7 +309,7 @@ impl EventLoop {
 
     fn begin_stop(&self, deadline: Instant) {
         if self.state.thread.load(SeqCst) {
-            self.state.commands.push(Command::Stop(deadline));
+            self.state.commands.push(LoopCommand::Stop(deadline));
         }
     }
 
@@ -345,7 +345,7 @@ impl Admission<'_> {
 
     /// Starts a task for the request. Dropping the pieces before the end cancels it.
     pub(crate) fn start(self, work: Work, errors: &Arc<WsgiErrors>) {
-        self.state.commands.push(Command::Start(NewExchange {
+        self.state.commands.push(LoopCommand::Start(NewExchange {
             work,
             sender: self.sender,
             errors: Arc::clone(errors),

@@ -8,7 +8,7 @@ use std::{
 
 use pyo3::{intern, prelude::*};
 
-use super::{call::Call, commands::Command, exchange::Exchange, handle::LoopState};
+use super::{call::Call, commands::LoopCommand, exchange::Exchange, handle::LoopState};
 
 /// The server, for the script of a driver.
 #[pyclass(frozen, module = "tower_wsgi")]
@@ -30,10 +30,10 @@ impl Machine {
         let _ = self.driver.set(driver);
     }
 
-    fn obey(&self, driver: &Bound<'_, PyAny>, command: Command) -> PyResult<()> {
+    fn obey(&self, driver: &Bound<'_, PyAny>, command: LoopCommand) -> PyResult<()> {
         let py = driver.py();
         match command {
-            Command::Start(new) => {
+            LoopCommand::Start(new) => {
                 // What was not called has nothing to close.
                 if new.is_unwanted() {
                     return Ok(());
@@ -45,24 +45,24 @@ impl Machine {
                     Err(error) => exchange.get().broken(py, &error),
                 }
             }
-            Command::Call(new) => {
+            LoopCommand::Call(new) => {
                 let call = Bound::new(py, Call::new(new))?;
                 let task = driver.call_method1(intern!(py, "perform"), (&call,))?;
                 call.get().set_task(task.unbind());
             }
-            Command::Cancel(channel) => {
+            LoopCommand::Cancel(channel) => {
                 drop(channel.take_waiter());
                 if let Some(task) = channel.take_task() {
                     driver.call_method1(intern!(py, "cancel"), (task,))?;
                 }
             }
-            Command::Room(channel) => {
+            LoopCommand::Room(channel) => {
                 if let Some(waiter) = channel.take_waiter() {
                     driver.call_method1(intern!(py, "notify"), (waiter,))?;
                 }
             }
-            Command::Tick => self.state.ticked(),
-            Command::Stop(deadline) => {
+            LoopCommand::Tick => self.state.ticked(),
+            LoopCommand::Stop(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 driver.call_method1(intern!(py, "stop"), (left.as_secs_f64(),))?;
             }

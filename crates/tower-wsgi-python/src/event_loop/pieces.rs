@@ -17,7 +17,7 @@ use futures_core::Stream;
 use pyo3::{Py, PyAny};
 use tower_wsgi::BoxError;
 
-use super::commands::{Command, CommandQueue};
+use super::commands::{CommandQueue, LoopCommand};
 
 /// The number of bytes above which there is no room for another piece.
 const HIGH_MARK: usize = 64 * 1024;
@@ -30,10 +30,10 @@ const MAX_BUFFERED: usize = 8 << 20;
 
 /// What both sides share.
 pub(super) struct Channel {
-    state: Mutex<State>,
+    state: Mutex<ChannelState>,
 }
 
-struct State {
+struct ChannelState {
     pieces: VecDeque<Bytes>,
     buffered: usize,
     /// The number of bytes that the receiver has taken.
@@ -89,7 +89,7 @@ pub(crate) struct Pieces {
 /// A channel whose sender gets commands through the queue.
 pub(super) fn pieces(commands: &Arc<CommandQueue>) -> (PieceSender, Pieces) {
     let channel = Arc::new(Channel {
-        state: Mutex::new(State {
+        state: Mutex::new(ChannelState {
             pieces: VecDeque::new(),
             buffered: 0,
             taken: 0,
@@ -110,7 +110,7 @@ pub(super) fn pieces(commands: &Arc<CommandQueue>) -> (PieceSender, Pieces) {
 
 impl Channel {
     /// No Python code runs under the lock, and none is needed to get it.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ChannelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,7 +135,7 @@ impl Channel {
     }
 }
 
-impl State {
+impl ChannelState {
     fn waker(&mut self) -> Option<Waker> {
         match &mut self.receiver {
             ReceiverState::Reading(waker) => waker.take(),
@@ -197,7 +197,7 @@ impl PieceSender {
     }
 
     /// Gives the task back, which must not be dropped under the lock.
-    fn end(mut state: MutexGuard<'_, State>, end: SenderState) -> Option<Py<PyAny>> {
+    fn end(mut state: MutexGuard<'_, ChannelState>, end: SenderState) -> Option<Py<PyAny>> {
         if matches!(state.sender, SenderState::Running) {
             state.sender = end;
         }
@@ -235,7 +235,8 @@ impl Stream for Pieces {
             let has_room = state.waiter.is_some() && state.buffered <= LOW_MARK;
             drop(state);
             if has_room {
-                self.commands.push(Command::Room(Arc::clone(&self.channel)));
+                self.commands
+                    .push(LoopCommand::Room(Arc::clone(&self.channel)));
             }
             return Poll::Ready(Some(Ok(piece)));
         }
@@ -283,9 +284,9 @@ impl Drop for Pieces {
         drop(pieces);
         let channel = Arc::clone(&self.channel);
         if is_running && !is_satisfied {
-            self.commands.push(Command::Cancel(channel));
+            self.commands.push(LoopCommand::Cancel(channel));
         } else if is_waiting {
-            self.commands.push(Command::Room(channel));
+            self.commands.push(LoopCommand::Room(channel));
         }
     }
 }
@@ -336,7 +337,7 @@ mod tests {
     fn a_receiver_that_is_dropped_before_the_end_cancels() {
         let (sender, pieces, commands) = channel();
         drop(pieces);
-        assert!(matches!(commands.take()[0], Command::Cancel(_)));
+        assert!(matches!(commands.take()[0], LoopCommand::Cancel(_)));
         assert_eq!(sender.send("a".into()), Sent::Gone);
         let (sender, pieces, commands) = channel();
         sender.finish(None);

@@ -8,7 +8,7 @@ use std::{
 use pyo3::{prelude::*, types::PyDict};
 
 use super::{
-    commands::Command,
+    commands::LoopCommand,
     handle::{LoopState, SCRIPT},
 };
 
@@ -58,7 +58,7 @@ pub(super) fn watch(state: &Arc<LoopState>) {
             TickState::Taken if state.tasks.running() > 0 && !state.is_loading.load(SeqCst) => {
                 tick.state = TickState::Queued(Instant::now());
                 drop(tick);
-                state.commands.push(Command::Tick);
+                state.commands.push(LoopCommand::Tick);
             }
             TickState::Queued(since) if since.elapsed() >= HELD_UP => {
                 tick.state = TickState::Reported(since);
