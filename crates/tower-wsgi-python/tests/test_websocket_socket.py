@@ -215,6 +215,27 @@ def test_an_application_on_the_event_loop_has_sockets_too(site: Callable[..., Se
         assert get(server.url) == "plain"
 
 
+def test_greenlets_hold_sockets_beside_plain_requests(site: Callable[..., Served]) -> None:
+    server = site("flask_app", "--greenlet", "2", "--websocket-threads", "20")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(open_socket(server.url, "/echo")) for _ in range(20)]
+        with pytest.raises(InvalidStatus):
+            open_socket(server.url, "/echo")
+        for client in clients:
+            assert get(server.url) == "plain"
+            for size in [1, 200_000]:
+                exchange(client, "x" * size)
+    assert {client.close_code for client in clients} == {1000}
+    closes_cleanly(server)
+    with open_socket(server.url, "/raises") as client:
+        client.send("hello")
+        with pytest.raises(ConnectionClosed):
+            client.recv(PATIENCE)
+    server.wait_for_log("LookupError: the handler got 'hello'")
+    assert server.stop() == 0
+    assert "StopIteration" not in server.log
+
+
 @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]])
 def test_flask_socketio_connects_by_websocket(
     site: Callable[..., Served], transports: list[str]
