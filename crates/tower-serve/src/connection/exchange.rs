@@ -87,7 +87,8 @@ impl<S> ExchangeService<S> {
         request: &mut Request<RequestBody>,
         is_framing_unknown: bool,
         has_fragment: bool,
-    ) -> Result<(RequestSummary, Option<Box<UpgradeOffer>>), NoResponse> {
+        upgrade: &mut Option<Box<UpgradeOffer>>,
+    ) -> Result<RequestSummary, NoResponse> {
         if let Some(refusal) = self.refusal {
             return Err(NoResponse::Refused(refusal));
         }
@@ -103,10 +104,10 @@ impl<S> ExchangeService<S> {
             return Err(NoResponse::Readiness(report));
         }
         let log = self.access_log.as_ref();
-        let upgrade = UpgradeOffer::of_request(request, &self.shared, log);
-        let upgrade = upgrade.map_err(NoResponse::Refused)?;
+        *upgrade =
+            UpgradeOffer::of_request(request, &self.shared, log).map_err(NoResponse::Refused)?;
         request.extensions_mut().insert(self.connection.clone());
-        Ok((summary, upgrade))
+        Ok(summary)
     }
 }
 
@@ -146,17 +147,17 @@ where
         if let Some(log) = &self.access_log {
             guard.set_record(log.request(&request, used_record));
         }
-        let admitted = self.admit(&mut request, is_framing_unknown, has_fragment);
-        let (summary, upgrade, stage) = match admitted {
-            Ok((summary, upgrade)) => {
+        let mut upgrade = None;
+        let admitted = self.admit(&mut request, is_framing_unknown, has_fragment, &mut upgrade);
+        let (summary, stage) = match admitted {
+            Ok(summary) => {
                 let service = self.service.clone();
                 let request = Some(request);
-                (summary, upgrade, Stage::Waiting { service, request })
+                (summary, Stage::Waiting { service, request })
             }
             Err(reason) => {
-                let summary = RequestSummary::of(&request);
                 let reason = Some(reason);
-                (summary, None, Stage::Refused { reason })
+                (RequestSummary::of(&request), Stage::Refused { reason })
             }
         };
         Exchange {
@@ -270,19 +271,17 @@ where
         // A service that has panicked is not used again: the connection ends with its response.
         let result = catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_response(cx)))
             .unwrap_or_else(|panic| Poll::Ready(Err(NoResponse::Panic(panic))));
+        if matches!(&result, Poll::Ready(Ok(response)) if is_switch(response))
+            && let (Some(offer), Some(guard)) = (this.upgrade.take(), this.guard.as_ref())
+            && let Poll::Ready(Ok(response)) = result
+        {
+            let upgrade = offer.accepted(&response);
+            guard.handle().lock().begin_upgrade(upgrade);
+            let response = Some(response);
+            this.stage.set(Stage::Switching { response });
+            return Poll::Pending;
+        }
         let result = match (result, this.guard.as_ref()) {
-            (Poll::Ready(Ok(response)), Some(guard)) if is_switch(&response) => {
-                if let Some(offer) = this.upgrade.take() {
-                    guard
-                        .handle()
-                        .lock()
-                        .begin_upgrade(offer.accepted(&response));
-                    let response = Some(response);
-                    this.stage.set(Stage::Switching { response });
-                    return Poll::Pending;
-                }
-                Ok(response)
-            }
             (Poll::Ready(result), _) => result,
             (Poll::Pending, guard) => {
                 let handle = guard.expect(POLLED_AFTER_END).handle();
