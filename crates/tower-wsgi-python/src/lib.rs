@@ -32,10 +32,15 @@
 //! | the request body is larger than `max_body`, late or broken | `413`, `408` or `400`; the application is not called |
 //! | the event loop of asyncio has 10 000 requests | `503` with `Retry-After` |
 //! | all threads are busy, and 1024 requests are queued, or one for 30 seconds | `503` with `Retry-After` |
+//! | as many WebSockets of an application are open as it has `websocket_threads` | `503` with `Retry-After` |
+//! | a library writes another response than a `101` to `gunicorn.socket` | `500`; a line in the log |
 //!
 //! **If a client disconnects** while its request is queued, the application is not called; if it disconnects later, the
 //! iteration ends at the next piece, and the iterable is closed. The task of an asynchronous response is cancelled, and
 //! its `aclose` or `close` runs, on the event loop.
+//!
+//! **If the client of a WebSocket disconnects**, the application's socket ends: `recv` returns nothing, and a send raises
+//! `BrokenPipeError`. When the application returns, its socket ends after a second at the latest.
 //!
 //! **At shutdown** running requests continue until the server's deadline. So do the other tasks of the event loop, under
 //! the command; then they are cancelled. A task that ignores that is named in the log.
