@@ -4,9 +4,14 @@ use super::peers::Peers;
 use crate::program::Program;
 
 impl Peers<'_> {
-    /// Ours, with a thread for each of this number of sockets.
+    /// Ours, with room for 1000 sockets: by default a worker takes 900.
+    pub(super) fn ours_with_events(&self) -> Program {
+        self.ours(1, 10).with("--max-upgraded 1024")
+    }
+
+    /// The same, with a thread for each of this number of sockets.
     pub(super) fn ours_with_sockets(&self, sockets: usize) -> Program {
-        self.ours(1, 10)
+        self.ours_with_events()
             .with(&format!("--websocket-threads {sockets}"))
     }
 

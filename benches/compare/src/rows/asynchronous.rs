@@ -112,7 +112,7 @@ fn idle(name: &str, programs: Vec<Program>, ratio: f64) -> Case {
 fn with_events(places: &Places) -> Vec<Program> {
     let asgi = Peers::of(places, "websocket_asgi:application");
     vec![
-        Peers::of(places, "websocket_events:application").ours(1, 10),
+        Peers::of(places, "websocket_events:application").ours_with_events(),
         asgi.granian_asynchronous("asginl"),
         Peers::of(places, "websocket_rsgi:application").granian_asynchronous("rsgi"),
         asgi.weft_asgi(),
