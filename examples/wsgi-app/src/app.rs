@@ -1,4 +1,4 @@
-//! The WSGI application: one function for each path, which block or compute, and respond in pieces.
+//! The WSGI application: one function for each path, which block or compute, and respond in pieces; `/listen` responds later.
 
 use std::{
     fs::File,
@@ -7,20 +7,34 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::Method;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tower_wsgi::{
     BoxError,
-    wsgi::{Application, Environ, Reply, StartResponse},
+    wsgi::{Application, Deferred, Environ, Reply, StartResponse},
 };
 
 const TEXT: [(&str, &str); 1] = [("content-type", "text/plain; charset=utf-8")];
+
+/// The number of texts that a listener may be behind.
+const MAX_SAID: usize = 100;
 
 type Piece = Result<Bytes, BoxError>;
 
 /// The application.
 pub(crate) struct App {
     /// The file whose lines `/news` sends.
-    pub(crate) news: PathBuf,
+    news: PathBuf,
+    /// What `/say` has sent to the listeners of this process.
+    said: broadcast::Sender<Bytes>,
+}
+
+impl App {
+    pub(crate) fn new(news: PathBuf) -> Self {
+        let (said, _) = broadcast::channel(MAX_SAID);
+        Self { news, said }
+    }
 }
 
 impl Application for App {
@@ -38,6 +52,8 @@ impl Application for App {
             b"/report" => report(&environ, &start_response),
             b"/news" => self.news(&start_response),
             b"/program" => program(&start_response),
+            b"/listen" => return Ok(Reply::Deferred(self.listen(&environ, &start_response)?)),
+            b"/say" => self.say(&environ, &start_response),
             b"/count" if method == Method::POST || method == Method::PUT => {
                 count(&mut environ, &start_response)
             }
@@ -120,6 +136,38 @@ fn program(start_response: &StartResponse) -> Response {
 }
 
 impl App {
+    /// Sends what others say, for any time. The event loop waits for it, so a listener holds no thread.
+    fn listen(
+        &self,
+        environ: &Environ,
+        start_response: &StartResponse,
+    ) -> Result<Deferred, BoxError> {
+        let said = self.said.subscribe();
+        start_response.start("200 OK", TEXT)?;
+        let said = stream::unfold(said, |mut said| async {
+            let text = match said.recv().await {
+                Ok(text) => Ok(text),
+                Err(RecvError::Lagged(_)) => Err("the listener reads too slowly".into()),
+                Err(RecvError::Closed) => return None,
+            };
+            Some((text, said))
+        });
+        // The head is sent with the first piece.
+        let greeting = match environ.query_string() {
+            "silently" => Bytes::new(),
+            _ => Bytes::from("listening\n"),
+        };
+        Ok(start_response.defer(stream::iter([Ok(greeting)]).chain(said)))
+    }
+
+    /// Sends the query to all listeners, and responds with their number.
+    fn say(&self, environ: &Environ, start_response: &StartResponse) -> Response {
+        let text = format!("{}\n", environ.query_string());
+        let listeners = self.said.send(text.into()).unwrap_or(0);
+        start_response.start("200 OK", TEXT)?;
+        Ok(one(format!("{listeners} listeners\n")))
+    }
+
     /// Sends each line when it arrives, until the end of the file.
     fn news(&self, start_response: &StartResponse) -> Response {
         let mut news = None;

@@ -15,6 +15,7 @@
 //! curl -i 'http://127.0.0.1:8000/squares?to=10'        # an iterator: it is chunked
 //! curl -i 'http://127.0.0.1:8000/report?to=10'         # the same with write
 //! curl -N http://127.0.0.1:8000/news & echo hello > /tmp/news    # each line when it comes
+//! curl -N http://127.0.0.1:8000/listen & curl http://127.0.0.1:8000/say?hello    # listeners hold no thread
 //! curl -i -T large.file http://127.0.0.1:8000/count    # read while it arrives
 //! curl -I http://127.0.0.1:8000/program                # a file
 //! curl -i 'http://127.0.0.1:8000/squares?to=10&fail=5' # fails in the middle: curl says so
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
 
 fn service(worker: &WorkerContext, news: PathBuf) -> impl HttpService + use<> {
     let threads = worker.config().thread_workers;
-    let wsgi = WsgiService::new(App { news }).multithread(threads > 1);
+    let wsgi = WsgiService::new(App::new(news)).multithread(threads > 1);
     if threads == 0 {
         // The event loop cannot wait for a body while the application reads it.
         return Either::Left(WaitForBodyLayer::new(1 << 30).layer(wsgi));

@@ -2,6 +2,7 @@
 //! loop.
 
 mod body;
+mod deferred;
 mod response;
 
 use tests::{Running, program};

@@ -10,7 +10,7 @@ use crate::{PLACES, start};
 const SQUARES: &str = "1 squared is 1\n2 squared is 4\n3 squared is 9\n";
 
 /// Sends a request of any method, without a body.
-fn ask(client: &mut Client, method: &str, target: &str) {
+pub(crate) fn ask(client: &mut Client, method: &str, target: &str) {
     let request = format!("{method} {target} HTTP/1.1\r\nhost: test\r\n\r\n");
     client.send(request).unwrap();
 }

@@ -15,6 +15,8 @@
 //! * The head is sent with the first piece that is not empty. Until then a call of
 //!   [`restart`](StartResponse::restart) replaces it.
 //! * Each piece is passed to the server before the application is asked for the next one.
+//! * An application that waits for something else than its thread returns a [`Deferred`]: a stream of pieces, which the
+//!   event loop polls. Its thread is free at once, and all other rules are the same.
 //! * A body in one piece gets a `Content-Length`. If the application sets a `Content-Length`, the body is cut there, and
 //!   the application is not asked for more; a shorter body breaks the connection.
 //! * The responses to `HEAD`, and those with the status 204 or 304, have no body; the application is asked for its first
@@ -43,7 +45,7 @@
 //! | the application fails before its first piece, or does not start its response, or starts it wrongly | `500`; the error is logged |
 //! | the application fails later | a broken connection, never a clean end |
 //!
-//! **When the client leaves**, the iteration ends at the next piece. **At shutdown**, a response continues until the
+//! **When the client leaves**, the iteration ends at the next piece; a deferred response is dropped at once. **At shutdown**, a response continues until the
 //! server's deadline.
 //!
 //! # Examples
@@ -107,6 +109,30 @@
 //!         .layer(BlockingLayer::new(&BlockingPool::new(10)))
 //!         .service(WsgiService::new(lines).script_name("/lines")),
 //! );
+//! ```
+//!
+//! An application that responds later. Any number of its clients wait without a thread:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use futures_util::stream;
+//! use tokio::sync::watch;
+//! use tower_wsgi::{BoxError, wsgi::{Application, Environ, StartResponse, WsgiService}};
+//!
+//! fn next_price(prices: watch::Receiver<u32>) -> impl Application {
+//!     move |_: Environ, start_response: StartResponse| {
+//!         let mut prices = prices.clone();
+//!         start_response.start("200 OK", [("content-type", "text/plain")])?;
+//!         Ok::<_, BoxError>(start_response.defer(stream::once(async move {
+//!             prices.changed().await?;
+//!             let price = *prices.borrow();
+//!             Ok(Bytes::from(format!("{price}\n")))
+//!         })))
+//!     }
+//! }
+//!
+//! let (_, prices) = watch::channel(0);
+//! let service = WsgiService::new(next_price(prices));
 //! ```
 //!
 //! With the feature `axum`, a service needs no `script_name` where it is nested:
