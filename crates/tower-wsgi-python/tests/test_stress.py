@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from stress.load import Load, difference
+from stress.load import AWAITED, Load, difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LONG = bool(os.environ.get("TOWER_WSGI_STRESS"))
 REQUESTS = 1_000_000 if LONG else 20_000
+AWAITED_REQUESTS = 100_000 if LONG else 10_000
 MISHAPS = 10_000 if LONG else 300
 THREADS = {"pool": 3, "loop": 0}
 
@@ -38,7 +39,7 @@ class Server:
                         sys.executable,
                         "-m",
                         "tower_wsgi",
-                        "stress.application",
+                        "stress.asynchronous",
                         "--bind",
                         "127.0.0.1:0",
                     ),
@@ -59,8 +60,9 @@ class Server:
         # The environs remember what they say of the last 256 clients.
         for _ in range(768):
             self.load.ask("/holds")
-        # Threads that wait for work at times: the pool's, and tokio's own for files, 8 at most.
-        self.most_threads = self.load.ask("/holds")["threads"] + self.threads + 8
+        # Threads that wait for work at times: the pool's, tokio's own for files, 8 at most, and
+        # that of asyncio.
+        self.most_threads = self.load.ask("/holds")["threads"] + self.threads + 9
 
     def end(self) -> None:
         self.process.terminate()
@@ -125,3 +127,29 @@ def test_clients_that_leave_the_queue_leak_nothing(server: Server) -> None:
         MISHAPS,
         lambda count: server.load.leave_queue(count, threads),
     )
+
+
+def test_asynchronous_requests_leak_nothing(server: Server) -> None:
+    def run(count: int) -> None:
+        server.load.requests(count, AWAITED)
+
+    check(server, "asynchronous requests of all kinds", AWAITED_REQUESTS, run)
+
+
+def test_asynchronous_applications_that_raise_leak_nothing(server: Server) -> None:
+    def run(count: int) -> None:
+        server.load.failures(count, "/awaited-")
+
+    check(server, "asynchronous applications that raise", MISHAPS, run)
+
+
+def test_clients_that_leave_an_asynchronous_response_leak_nothing(server: Server) -> None:
+    def run(count: int) -> None:
+        server.load.leave_response(count, "/awaited-endless")
+
+    check(server, "clients that leave an asynchronous response", MISHAPS, run)
+
+
+def test_clients_that_leave_before_an_asynchronous_response_leak_nothing(server: Server) -> None:
+    # The first tenth are more clients than the environs remember.
+    check(server, "clients that leave before a response", 10 * MISHAPS, server.load.leave_awaited)

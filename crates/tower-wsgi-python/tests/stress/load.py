@@ -9,9 +9,12 @@ import socket
 import struct
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conftest import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Each is one kind of response, with a length that is always the same.
 REQUESTS = [
@@ -23,6 +26,17 @@ REQUESTS = [
     b"GET /restart HTTP/1.1\r\nHost: a\r\n\r\n",
     b"HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /file HTTP/1.1\r\nHost: a\r\n\r\n",
+]
+AWAITED = [
+    *[b"GET /coroutine HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\n\r\n"] * 4,
+    b"POST /coroutine HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345",
+    b"HEAD /coroutine HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /awaitables HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /awaited-write HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /awaited-file HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /handler HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /handler-of-pieces HTTP/1.1\r\nHost: a\r\n\r\n",
 ]
 CONNECTIONS = 8
 
@@ -69,13 +83,13 @@ class Load:
             self.sockets = sockets
         return max(0, sockets - self.sockets)
 
-    def requests(self, count: int) -> None:
+    def requests(self, count: int, kinds: Sequence[bytes] = REQUESTS) -> None:
         """Send this number of requests, of all kinds, over persistent connections."""
-        lengths = [self._length(request) for request in REQUESTS]
-        batch, expected = b"".join(REQUESTS), sum(lengths)
+        lengths = [self._length(request) for request in kinds]
+        batch, expected = b"".join(kinds), sum(lengths)
         buffer = bytearray(1 << 20)
         connections = [self.connect() for _ in range(CONNECTIONS)]
-        for _ in range(0, count, len(REQUESTS) * CONNECTIONS):
+        for _ in range(0, count, len(kinds) * CONNECTIONS):
             for connection in connections:
                 connection.sendall(batch)
             for connection in connections:
@@ -98,29 +112,47 @@ class Load:
             assert response.startswith(b"HTTP/1.1 200 "), response
             return len(response) - len(b"connection: close\r\n")
 
-    def failures(self, count: int) -> None:
+    def failures(self, count: int, prefix: str = "/") -> None:
         """Applications that raise, in the call and later."""
         for number in range(count):
             with self.connect() as connection:
-                path = ("/raise", "/raise-later")[number % 2]
+                later = number % 2 == 1
+                path = f"{prefix}raise-later" if later else f"{prefix}raise"
                 connection.sendall(
                     f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
                 )
                 try:
                     response = _to_end(connection)
                 except ConnectionResetError:
-                    assert path == "/raise-later"
+                    assert later
                 else:
-                    assert response.startswith(b"HTTP/1.1 500 ") == (path == "/raise")
+                    assert response.startswith(b"HTTP/1.1 500 ") != later
                     assert not response.endswith(b"0\r\n\r\n")
 
-    def leave_response(self, count: int) -> None:
+    def leave_response(self, count: int, path: str = "/endless") -> None:
         """Clients that leave in the middle of a response."""
         for number in range(count):
             connection = self.connect()
-            connection.sendall(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
             assert connection.recv(1000)
             _leave(connection, reset=number % 2 == 0)
+
+    def leave_awaited(self, count: int) -> None:
+        """Clients that leave before there is a response."""
+        for number in range(count):
+            connection = self.connect()
+            connection.sendall(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+            if number % 10 == 0:
+                self._wait_for_call()
+            # Closed otherwise, it looks as if the client had closed its sending side alone.
+            _leave(connection, reset=True)
+
+    def _wait_for_call(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        state = self.ask("/state")
+        while state["calls"] == state["closes"]:
+            assert time.monotonic() < deadline, state
+            state = self.ask("/state")
 
     def leave_upload(self, count: int) -> None:
         """Clients that leave in the middle of an upload; some of it was on disk already."""
