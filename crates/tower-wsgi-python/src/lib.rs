@@ -32,7 +32,7 @@
 //! | the request body is larger than `max_body`, late or broken | `413`, `408` or `400`; the application is not called |
 //! | the event loop of asyncio has 10 000 requests | `503` with `Retry-After` |
 //! | all threads are busy, and 1024 requests are queued, or one for 30 seconds | `503` with `Retry-After` |
-//! | as many WebSockets of an application are open as it has `websocket_threads` | `503` with `Retry-After` |
+//! | an application has a `gunicorn.socket` open on each of its `websocket_threads` | `503` with `Retry-After` |
 //! | a library writes another response than a `101` to `gunicorn.socket` | `500`; a line in the log |
 //!
 //! **If a client disconnects** while its request is queued, the application is not called; if it disconnects later, the
