@@ -28,6 +28,10 @@ pub(super) enum LoopCommand {
     /// Shows that the loop is not held up.
     Tick,
     /// Ends the loop. Its tasks have time until the deadline.
+    #[cfg_attr(
+        not(any(feature = "command", test)),
+        expect(dead_code, reason = "a program that embeds the loops ends with them")
+    )]
     Stop(Instant),
 }
 

@@ -8,7 +8,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -39,10 +39,10 @@ use crate::{
 };
 
 /// The loop of asyncio: one for the process, so that all its applications can wait for each other.
-static ASYNCIO: PyOnceLock<EventLoop> = PyOnceLock::new();
+pub(super) static ASYNCIO: PyOnceLock<EventLoop> = PyOnceLock::new();
 
 /// The hub of gevent: one for the process, which has one loop that can wait for child processes.
-static GEVENT: PyOnceLock<EventLoop> = PyOnceLock::new();
+pub(super) static GEVENT: PyOnceLock<EventLoop> = PyOnceLock::new();
 
 /// The counters of that of asyncio, for threads that are not attached to the interpreter.
 static TASKS: OnceLock<Arc<Tasks>> = OnceLock::new();
@@ -52,13 +52,10 @@ pub(super) const SCRIPT: &str = "<event loop of tower-wsgi>";
 
 const NO_GEVENT: &str = "greenlets need gevent, which is not installed: install it by \"pip install tower-wsgi[greenlet]\"";
 
-/// How long a stop waits after the deadline for a loop to end.
-const END_TIMEOUT: Duration = Duration::from_millis(200);
-
 /// A Python event loop on a thread of its own. Clones share it.
 #[derive(Clone)]
 pub(crate) struct EventLoop {
-    state: Arc<LoopState>,
+    pub(super) state: Arc<LoopState>,
     /// The application's loop.
     object: Arc<Py<PyAny>>,
 }
@@ -70,11 +67,11 @@ pub(super) struct LoopState {
     pub(super) tasks: Arc<Tasks>,
     pub(super) tick: Mutex<Tick>,
     script: OnceLock<Script>,
-    thread: AtomicBool,
+    pub(super) thread: AtomicBool,
     /// Whether an application is being loaded, which takes as long as it takes.
     pub(super) is_loading: AtomicBool,
-    ended: Mutex<bool>,
-    on_end: Condvar,
+    pub(super) ended: Mutex<bool>,
+    pub(super) on_end: Condvar,
 }
 
 /// The objects of the script.
@@ -306,29 +303,6 @@ impl EventLoop {
         }));
         true
     }
-
-    fn begin_stop(&self, deadline: Instant) {
-        if self.state.thread.load(SeqCst) {
-            self.state.commands.push(LoopCommand::Stop(deadline));
-        }
-    }
-
-    /// Waits until the thread has ended, or shortly after the deadline.
-    fn wait_for_end(&self, deadline: Instant) {
-        if !self.state.thread.load(SeqCst) {
-            return;
-        }
-        let deadline = deadline.max(Instant::now()) + END_TIMEOUT;
-        let mut ended = lock(&self.state.ended);
-        while !*ended {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.state.on_end.wait_timeout(ended, left);
-            ended = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
 }
 
 impl Admission<'_> {
@@ -439,27 +413,8 @@ impl LoopState {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The loops that were made.
-fn existing(py: Python<'_>) -> impl Iterator<Item = &'static EventLoop> {
-    [ASYNCIO.get(py), GEVENT.get(py)].into_iter().flatten()
-}
-
-/// Lets the tasks of all loops end until the deadline; then they are cancelled.
-pub(crate) fn begin_stop(py: Python<'_>, deadline: Instant) {
-    for event_loop in existing(py) {
-        event_loop.begin_stop(deadline);
-    }
-}
-
-/// Waits until all loops have ended, or shortly after the deadline.
-pub(crate) fn wait_for_end(py: Python<'_>, deadline: Instant) {
-    for event_loop in existing(py) {
-        py.detach(|| event_loop.wait_for_end(deadline));
-    }
 }
 
 /// The figures of the loops, as those of a pool.

@@ -23,7 +23,7 @@
 //!
 //! # At shutdown
 //!
-//! [`begin_stop`] lets the tasks of all loops run until the deadline, those of the application included. Then they are
+//! `begin_stop` lets the tasks of all loops run until the deadline, those of the application included. Then they are
 //! cancelled. A task that ignores that is named in the log, and ends with the process.
 
 mod call;
@@ -33,12 +33,16 @@ mod exchange;
 mod handle;
 mod machine;
 mod pieces;
+#[cfg(feature = "command")]
+mod shutdown;
 mod tasks;
 mod watch;
 
+#[cfg(feature = "command")]
+pub(crate) use self::shutdown::{begin_stop, wait_for_end};
 #[cfg(doc)]
 use self::{driver::Driver, tasks::MAX_TASKS};
 pub(crate) use self::{
-    handle::{EventLoop, Work, begin_stop, stats, wait_for_end},
+    handle::{EventLoop, Work, stats},
     pieces::PieceSender,
 };
