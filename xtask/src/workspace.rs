@@ -91,7 +91,10 @@ impl Workspace {
 
     fn published(&self) -> impl Iterator<Item = &Value> {
         let packages = self.packages.iter();
-        packages.filter(|package| package["publish"].is_null() && has_target(package, "lib"))
+        // A library that is a Python module as well is of another kind.
+        let is_library =
+            |package: &Value| has_target(package, "lib") || has_target(package, "rlib");
+        packages.filter(move |package| package["publish"].is_null() && is_library(package))
     }
 
     /// Which package of the workspace depends on which other, for its code, its tests or its build script.
@@ -143,15 +146,16 @@ mod tests {
 
     #[test]
     fn only_published_libraries_are_listed_with_features_but_the_default() {
-        let workspace = Workspace::parse(METADATA.as_bytes()).expect("the metadata is valid");
-        let features = vec!["cli".to_owned(), "tls".to_owned()];
-        assert_eq!(
-            workspace.libraries(),
-            [Library {
-                name: "server".to_owned(),
-                features
-            }]
+        let module = METADATA.replace(
+            r#"{"kind": ["lib"]}, "#,
+            r#"{"kind": ["rlib", "cdylib"]}, "#,
         );
+        for metadata in [METADATA, &module] {
+            let workspace = Workspace::parse(metadata.as_bytes()).expect("the metadata is valid");
+            let features = vec!["cli".to_owned(), "tls".to_owned()];
+            let name = "server".to_owned();
+            assert_eq!(workspace.libraries(), [Library { name, features }]);
+        }
     }
 
     #[test]
