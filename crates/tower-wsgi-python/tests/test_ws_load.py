@@ -48,6 +48,8 @@ def serve(start: Callable[..., Served], count: int) -> Served:
         *(sys.executable, "-m", "tower_wsgi", "ws_application"),
         *("--pythonpath", Path(__file__).parent, "--bind", "127.0.0.1:0"),
         *("--workers", str(count), "--thread-workers", "3"),
+        # The clients do not reply to pings, and the long form takes longer than the default.
+        *("--upgrade-idle-timeout", "1h"),
         *("--max-upgraded", str(SOCKETS + 100), "--max-connections", str(SOCKETS + 200)),
     )
 
