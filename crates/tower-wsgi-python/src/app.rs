@@ -18,6 +18,7 @@ use crate::{
     callable::{Callable, LoopCallable},
     event_loop::{self, EventLoop},
     executor::{self, Executor, ResponseFuture, WebSocketPool},
+    gate::MAX_QUEUED,
     greenlets::{self, Greenlets},
     load,
     load_error::LoadError,
@@ -25,9 +26,6 @@ use crate::{
     validate::{self, CallKind},
     websocket::Runner,
 };
-
-/// The default number of requests that wait for a thread.
-pub(crate) const MAX_QUEUED: usize = 1024;
 
 /// Maximum time for a whole request body to arrive. A server has a shorter timeout for a client that stalls.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60 * 60);

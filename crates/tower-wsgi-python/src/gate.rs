@@ -19,8 +19,8 @@ use tokio::{
 use tower_service::Service;
 use tower_wsgi::{Body, Rejection};
 
-/// The maximum number of requests that wait for a place, as for a thread of a pool.
-const MAX_QUEUED: usize = 1024;
+/// The maximum number of requests that wait for a place, and the default of those that wait for a thread of a pool.
+pub(crate) const MAX_QUEUED: usize = 1024;
 
 /// The maximum time that a request waits for a place, as for a thread of a pool.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);

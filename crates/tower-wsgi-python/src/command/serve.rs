@@ -25,7 +25,7 @@ use super::{
     stdio,
     wsgi_config::WsgiConfig,
 };
-use crate::{LoadError, PythonApp, app::MAX_QUEUED, attach, pool_threads};
+use crate::{LoadError, PythonApp, attach, gate::MAX_QUEUED, pool_threads};
 
 /// The workers for which this process has loaded an application.
 static LOADED: Mutex<Vec<WorkerContext>> = Mutex::new(Vec::new());
