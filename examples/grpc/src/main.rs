@@ -1,0 +1,3 @@
+//! A tonic service beside axum routes and a WSGI application, on one port.
+
+fn main() {}
