@@ -25,6 +25,7 @@ from tower_wsgi.wsgi.authorization import (
     authorization_middleware,
     parse_authorization_header,
 )
+from tower_wsgi.wsgi.debug import dump_environ, handle_wsgi_error, render_error_debug
 from tower_wsgi.wsgi.environ import test_wsgi_environ
 from tower_wsgi.wsgi.errors import (
     BadRequest,
@@ -38,6 +39,7 @@ from tower_wsgi.wsgi.errors import (
     UnprocessableEntity,
     Unsupported,
 )
+from tower_wsgi.wsgi.forms import parse_form_data
 from tower_wsgi.wsgi.handler import WsgiHandler
 from tower_wsgi.wsgi.lazy import LazyWsgi
 from tower_wsgi.wsgi.middleware import (
@@ -45,11 +47,18 @@ from tower_wsgi.wsgi.middleware import (
     middleware_in_executor,
     wait_for_body_middleware,
 )
-from tower_wsgi.wsgi.response import WsgiResponse
+from tower_wsgi.wsgi.request import (
+    WsgiRequest,
+    set_wsgi_request_class,
+    wsgi_cached,
+    wsgi_request,
+)
+from tower_wsgi.wsgi.response import HOP_HEADERS, WsgiResponse
 from tower_wsgi.wsgi.response_middleware import AccessControl, GZipMiddleware
 from tower_wsgi.wsgi.server import Arbiter, WSGIServer, arbiter
 
 __all__ = [
+    "HOP_HEADERS",
     "AccessControl",
     "Arbiter",
     "BadRequest",
@@ -68,12 +77,20 @@ __all__ = [
     "Unsupported",
     "WSGIServer",
     "WsgiHandler",
+    "WsgiRequest",
     "WsgiResponse",
     "arbiter",
     "authorization_middleware",
     "clean_path_middleware",
+    "dump_environ",
+    "handle_wsgi_error",
     "middleware_in_executor",
     "parse_authorization_header",
+    "parse_form_data",
+    "render_error_debug",
+    "set_wsgi_request_class",
     "test_wsgi_environ",
     "wait_for_body_middleware",
+    "wsgi_cached",
+    "wsgi_request",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -97,3 +98,28 @@ class Pieces:
         for piece in self._now:
             return await resolve(piece)
         raise StopAsyncIteration
+
+
+def ready(value: _T) -> _T:
+    """Return a copy of a value of a built-in or similar type, which may also be awaited.
+
+    So one function serves handlers that await its result and others. ``None``, numbers and truth
+    values have no such copy.
+    """
+    kind = type(value)
+    if value is None or issubclass(kind, (bool, int, float)):
+        return value
+    copy: _T = _ready_type(kind)(value)  # type: ignore[arg-type]
+    return copy
+
+
+class _Ready:
+    def __await__(self) -> Generator[Any, Any, object]:
+        # Not itself, which would be awaited again and again.
+        return type(self).__bases__[1](self)
+        yield
+
+
+@cache
+def _ready_type(kind: type) -> type:
+    return type(f"Ready{kind.__name__}", (_Ready, kind), {})

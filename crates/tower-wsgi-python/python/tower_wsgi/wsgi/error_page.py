@@ -35,9 +35,7 @@ def error_page(environ: WSGIEnvironment, error: Exception) -> WsgiResponse:
             response.headers.add_header(name, value)
     code = response.status_code
     if code >= 500:
-        # The client gets a response even if the log cannot be written.
-        with suppress(OSError, ValueError):
-            traceback.print_exception(error, file=environ["wsgi.errors"])
+        log_exception(environ, error)
     if code in (204, 304):
         return response
     if code < 400:
@@ -52,6 +50,13 @@ def error_page(environ: WSGIEnvironment, error: Exception) -> WsgiResponse:
     response.headers["Content-Length"] = str(len(page))
     response.content = [page] if environ["REQUEST_METHOD"] != "HEAD" else []
     return response
+
+
+def log_exception(environ: WSGIEnvironment, error: BaseException) -> None:
+    """Write the traceback to ``wsgi.errors``."""
+    # The client gets a response even if the log cannot be written.
+    with suppress(OSError, ValueError):
+        traceback.print_exception(error, file=environ["wsgi.errors"])
 
 
 def _description(code: int) -> str:

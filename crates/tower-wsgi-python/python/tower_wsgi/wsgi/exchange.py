@@ -173,7 +173,7 @@ class Exchange:
                 "headers, but not its content"
             )
         start_response = self._start_response
-        headers = response.headers.items()
+        headers = response.get_headers()
         try:
             if exc_info is None:
                 self._write = start_response(response.status, headers)

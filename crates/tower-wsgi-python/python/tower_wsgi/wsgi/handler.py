@@ -179,5 +179,5 @@ def _respond_to_error(
         raise error
     page = error_page(environ, error)
     # If the head has been sent already, this raises the error again.
-    start_response(page.status, page.headers.items(), sys.exc_info())
+    start_response(page.status, page.get_headers(), sys.exc_info())
     return page.content or ()
