@@ -116,6 +116,7 @@ mod access_log;
 mod connection;
 mod error;
 mod file;
+mod host;
 mod http;
 #[doc(hidden)]
 pub mod internal;

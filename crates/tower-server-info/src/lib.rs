@@ -10,11 +10,13 @@
 mod accept;
 mod client_input;
 mod connect_info;
+mod forwarded;
 mod pool;
 mod server_response;
 
 pub use client_input::ClientInput;
 pub use connect_info::ConnectInfo;
+pub use forwarded::{ClientAddress, ForwardedInfo};
 pub use pool::{PoolMonitor, PoolStats, StuckJob};
 pub use server_response::ServerResponse;
 

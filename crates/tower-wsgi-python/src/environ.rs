@@ -139,7 +139,7 @@ impl EnvironBuilder {
         for (name, value) in environ.fields() {
             dict.set_item(self.header_variable(py, name), decode(py, &value))?;
         }
-        if environ.local().is_none() {
+        if !environ.has_fixed_address() {
             let (name, port) = environ.server_address();
             dict.set_item(intern!(py, "SERVER_NAME"), decode(py, &name))?;
             dict.set_item(intern!(py, "SERVER_PORT"), decode(py, &port))?;

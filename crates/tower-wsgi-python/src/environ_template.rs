@@ -1,14 +1,15 @@
 //! Templates of environs: the variables that many requests share are set once, and copied with the dictionary.
 //!
-//! There are two levels: one template for each address of the server, and one for each client connection that
-//! requests have come from lately.
+//! There are two levels: one template for each address of the server, and one for each client that requests have come
+//! from lately: a connection, or what a trusted proxy says.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use pyo3::{intern, prelude::*, types::PyDict, types::PyString};
+use tower_server_info::ClientAddress;
 use tower_wsgi::wsgi::Environ;
 
 use crate::{event_loop::EventLoop, file_wrapper::FileWrapper, native_string::decode};
@@ -16,7 +17,8 @@ use crate::{event_loop::EventLoop, file_wrapper::FileWrapper, native_string::dec
 /// The maximum number of server templates. A server has few addresses.
 const MAX_SERVERS: usize = 16;
 
-/// The number of slots for client templates. Connections whose ports differ by a multiple of twice this share a slot.
+/// The number of slots for client templates. Connections whose ports differ by a multiple of twice this share a slot, and so
+/// do clients behind a proxy whose addresses differ by a multiple of this.
 const CLIENT_SLOTS: usize = 256;
 
 /// The templates of an application's environs.
@@ -32,6 +34,8 @@ pub(crate) struct Templates {
 #[derive(Debug)]
 struct Key {
     local: Option<SocketAddr>,
+    /// Otherwise the environ gets the server's address for each request.
+    has_fixed_address: bool,
     url_scheme: &'static str,
     multithread: bool,
     multiprocess: bool,
@@ -41,7 +45,9 @@ struct Key {
 /// A client template.
 #[derive(Debug)]
 struct Client {
-    peer: Option<SocketAddr>,
+    address: Option<ClientAddress>,
+    /// A proxy says the address: it is not that of a connection.
+    is_forwarded: bool,
     key: Key,
     environ: Py<PyDict>,
 }
@@ -91,43 +97,45 @@ impl Templates {
         environ: &Environ,
     ) -> PyResult<Bound<'py, PyDict>> {
         let known = self.find_client(py, environ);
-        known
-            .map_or_else(|| self.add_client(py, environ), Ok)?
-            .copy()
+        let template = known.map_or_else(|| self.add_client(py, environ), Ok)?;
+        let copy = template.copy()?;
+        if environ.forwarded().is_some() {
+            // The connections of a proxy have the requests of many clients.
+            let connection = Py::new(py, Connection::of(environ))?;
+            copy.set_item(intern!(py, "pulsar.connection"), connection)?;
+        }
+        Ok(copy)
     }
 
     fn find_client<'py>(&self, py: Python<'py>, environ: &Environ) -> Option<Bound<'py, PyDict>> {
-        let peer = environ.peer();
+        let address = environ.client();
         let clients = lock(&self.clients);
-        let client = clients[slot(peer)].as_ref()?;
-        let is_same = client.peer == peer && client.key.matches(environ);
+        let client = clients[slot(address)].as_ref()?;
+        let is_same = client.address == address
+            && client.is_forwarded == environ.forwarded().is_some()
+            && client.key.matches(environ);
         is_same.then(|| client.environ.bind(py).clone())
     }
 
     fn add_client<'py>(&self, py: Python<'py>, environ: &Environ) -> PyResult<Bound<'py, PyDict>> {
-        let peer = environ.peer();
+        let address = environ.client();
         let dict = self.copy_of_server(py, environ)?;
-        let address = peer.map(|peer| peer.ip().to_canonical().to_string());
+        let ip = address.map(|address| address.ip.to_canonical().to_string());
         // CGI requires it (RFC 3875 section 4.1.8), also for a client without an address.
-        let address = PyString::new(py, &address.unwrap_or_default());
-        dict.set_item(intern!(py, "REMOTE_ADDR"), address)?;
-        if let Some(peer) = peer {
-            dict.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
+        let ip = PyString::new(py, &ip.unwrap_or_default());
+        dict.set_item(intern!(py, "REMOTE_ADDR"), ip)?;
+        if let Some(port) = address.and_then(|address| address.port) {
+            dict.set_item(intern!(py, "REMOTE_PORT"), port.to_string())?;
         }
-        let connection = Py::new(
-            py,
-            Connection {
-                peer,
-                local: environ.local(),
-            },
-        )?;
+        let connection = Py::new(py, Connection::of(environ))?;
         dict.set_item(intern!(py, "pulsar.connection"), connection)?;
         let client = Client {
-            peer,
+            address,
+            is_forwarded: environ.forwarded().is_some(),
             key: Key::new(environ),
             environ: dict.clone().unbind(),
         };
-        let before = lock(&self.clients)[slot(peer)].replace(client);
+        let before = lock(&self.clients)[slot(address)].replace(client);
         drop(before);
         Ok(dict)
     }
@@ -163,7 +171,7 @@ impl Templates {
         let template = self.base.bind(py).copy()?;
         template.set_item("SCRIPT_NAME", decode(py, environ.script_name()))?;
         template.set_item("SERVER_SOFTWARE", environ.server_software())?;
-        if environ.local().is_some() {
+        if environ.has_fixed_address() {
             let (name, port) = environ.server_address();
             template.set_item("SERVER_NAME", decode(py, &name))?;
             template.set_item("SERVER_PORT", decode(py, &port))?;
@@ -184,16 +192,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Linux gives connections to one address every other port.
-fn slot(peer: Option<SocketAddr>) -> usize {
-    let port = peer.map_or(0, |peer| peer.port());
-    usize::from(port / 2) % CLIENT_SLOTS
+/// Linux gives connections to one address every other port. Clients whose proxy names no port differ in their addresses.
+fn slot(client: Option<ClientAddress>) -> usize {
+    let Some(client) = client else {
+        return 0;
+    };
+    let number = match (client.port, client.ip) {
+        (Some(port), _) => port / 2,
+        (None, IpAddr::V4(ip)) => ip.octets()[3].into(),
+        (None, IpAddr::V6(ip)) => ip.segments()[7],
+    };
+    usize::from(number) % CLIENT_SLOTS
 }
 
 impl Key {
     fn new(environ: &Environ) -> Self {
         Self {
             local: environ.local(),
+            has_fixed_address: environ.has_fixed_address(),
             url_scheme: environ.url_scheme(),
             multithread: environ.multithread(),
             multiprocess: environ.multiprocess(),
@@ -203,6 +219,7 @@ impl Key {
 
     fn matches(&self, environ: &Environ) -> bool {
         self.local == environ.local()
+            && self.has_fixed_address == environ.has_fixed_address()
             && self.url_scheme == environ.url_scheme()
             && self.multithread == environ.multithread()
             && self.multiprocess == environ.multiprocess()
@@ -218,9 +235,18 @@ struct Connection {
     local: Option<SocketAddr>,
 }
 
+impl Connection {
+    fn of(environ: &Environ) -> Self {
+        Self {
+            peer: environ.peer(),
+            local: environ.local(),
+        }
+    }
+}
+
 #[pymethods]
 impl Connection {
-    /// The client's host and port; `None` on a Unix socket.
+    /// The host and port of who has connected, which may be a proxy; `None` on a Unix socket.
     #[getter]
     fn address(&self) -> Option<(String, u16)> {
         host_and_port(self.peer)

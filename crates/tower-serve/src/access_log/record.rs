@@ -44,7 +44,7 @@ impl Log {
 
     /// The log for the requests of one connection.
     pub(crate) fn client(&self, connection: &ConnectInfo) -> Client {
-        let remote = connection.peer().map(|peer| peer.ip().to_string());
+        let remote = connection.client().map(|client| client.ip.to_string());
         Client {
             log: self.clone(),
             remote: remote.unwrap_or_else(|| "unix".into()),

@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri::Scheme};
 
-use super::{host, refusal::Refusal, server_response::RequestSummary};
+use super::{refusal::Refusal, server_response::RequestSummary};
+use crate::host;
 
 /// Longer methods are not implemented (RFC 9112 section 3). The longest registered one has 17 bytes.
 const MAX_METHOD: usize = 32;

@@ -13,7 +13,7 @@
 //! | `deadlines` | the deadlines of a connection, on one timer |
 //! | `io`, `received` | the socket; what of its input hyper hides |
 //! | `exchange` | one request and its response: checks it, calls the service, has its deadline |
-//! | `check`, `host`, `readiness` | requests that RFC 9110 and RFC 9112 forbid are refused before the service is called; those of load balancers are responded to |
+//! | `check`, `readiness` | requests that RFC 9110 and RFC 9112 forbid are refused before the service is called; those of load balancers are responded to |
 //! | `shared_body`, `request_body` | the request's body, which another thread may read; a broken or stalled one never looks whole |
 //! | `respond`, `refusal`, `server_response` | from the service's result to the response; each cause for which the server responds itself, and how |
 //! | `response_body` | the response's body, at whose end the exchange ends; a broken one never looks whole |
@@ -42,7 +42,6 @@ mod exchange;
 mod handle;
 #[cfg(feature = "tls")]
 mod handshake;
-mod host;
 mod http_service;
 mod io;
 mod load;

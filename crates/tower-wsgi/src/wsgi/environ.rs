@@ -3,19 +3,22 @@
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use http::{Extensions, HeaderMap, Method, Uri, Version, request::Parts};
-use percent_encoding::percent_decode;
-use tower_server_info::ConnectInfo;
+use percent_encoding::{percent_decode, percent_decode_str};
+use tower_server_info::{ClientAddress, ConnectInfo, ForwardedInfo};
 
 use super::Input;
 #[cfg(feature = "axum")]
 use super::router::{self, Nested};
 
-/// The addresses of a request's connection, where the server has provided them.
+/// What is known of a request's connection and its client, where the server has provided it.
 #[derive(Debug, Default)]
 struct Addresses {
     peer: Option<SocketAddr>,
+    client: Option<ClientAddress>,
     local: Option<SocketAddr>,
-    encrypted: bool,
+    https: bool,
+    /// What a trusted proxy has said.
+    forwarded: Option<Arc<ForwardedInfo>>,
 }
 
 impl Addresses {
@@ -23,13 +26,19 @@ impl Addresses {
         if let Some(info) = extensions.get::<ConnectInfo>() {
             return Self {
                 peer: info.peer(),
+                client: info.client(),
                 local: info.local(),
-                encrypted: info.is_encrypted(),
+                https: info.scheme() == "https",
+                forwarded: info.forwarded().cloned(),
             };
         }
+        #[cfg(feature = "axum")]
+        let peer = router::peer(extensions);
+        #[cfg(not(feature = "axum"))]
+        let peer = None::<SocketAddr>;
         Self {
-            #[cfg(feature = "axum")]
-            peer: router::peer(extensions),
+            peer,
+            client: peer.map(ClientAddress::from),
             ..Self::default()
         }
     }
@@ -55,20 +64,30 @@ pub struct Environ {
     addresses: Addresses,
     #[cfg(feature = "axum")]
     nested: Option<Box<Nested>>,
+    /// Behind the prefix of a proxy: the whole script name.
+    prefixed: Option<Vec<u8>>,
     pub(super) added: Vec<(String, Vec<u8>)>,
 }
 
 impl Environ {
     pub(super) fn new(parts: Parts, input: Input, server: Arc<Server>) -> Self {
-        Self {
+        let mut environ = Self {
             addresses: Addresses::new(&parts.extensions),
             #[cfg(feature = "axum")]
             nested: Nested::new(&parts, &server.script_name),
+            prefixed: None,
             parts,
             input,
             server,
             added: Vec::new(),
+        };
+        let forwarded = environ.addresses.forwarded.as_ref();
+        if let Some(prefix) = forwarded.and_then(|forwarded| forwarded.prefix.as_deref()) {
+            let mut script_name: Vec<u8> = percent_decode_str(prefix).collect();
+            script_name.extend_from_slice(environ.own_script_name());
+            environ.prefixed = Some(script_name);
         }
+        environ
     }
 
     /// `REQUEST_METHOD`.
@@ -111,9 +130,18 @@ impl Environ {
         &self.parts.extensions
     }
 
-    /// `SCRIPT_NAME`: the decoded path at which the application is mounted.
+    /// `SCRIPT_NAME`: the decoded path at which the application is mounted, behind the prefix that a trusted proxy has
+    /// removed.
     #[must_use]
     pub fn script_name(&self) -> &[u8] {
+        match &self.prefixed {
+            Some(script_name) => script_name,
+            None => self.own_script_name(),
+        }
+    }
+
+    /// The script name behind the prefix of a proxy.
+    fn own_script_name(&self) -> &[u8] {
         #[cfg(feature = "axum")]
         if let Some(nested) = &self.nested {
             return &nested.script_name;
@@ -146,10 +174,10 @@ impl Environ {
         self.parts.uri.query().unwrap_or_default()
     }
 
-    /// `wsgi.url_scheme`: `http` or `https`.
+    /// `wsgi.url_scheme`: `http` or `https`, as [`ConnectInfo::scheme`] says.
     #[must_use]
     pub fn url_scheme(&self) -> &'static str {
-        if self.addresses.encrypted {
+        if self.addresses.https {
             "https"
         } else {
             "http"
@@ -168,18 +196,37 @@ impl Environ {
         self.server.multiprocess
     }
 
-    /// The client's address, from which `REMOTE_ADDR` and `REMOTE_PORT` are made; `None` on a Unix socket, and
-    /// where the server has put no [`ConnectInfo`] into the extensions of the request.
+    /// The client's address, from which `REMOTE_ADDR` and `REMOTE_PORT` are made, as [`ConnectInfo::client`] says; `None` on
+    /// a Unix socket without a trusted proxy, and where the server has put no [`ConnectInfo`] into the extensions of the
+    /// request.
+    #[must_use]
+    pub fn client(&self) -> Option<ClientAddress> {
+        self.addresses.client
+    }
+
+    /// The address of who has connected, which may be a proxy; `None` on a Unix socket, and where the server has put no
+    /// [`ConnectInfo`] into the extensions of the request.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.addresses.peer
     }
 
-    /// The address that the client connected to, from which `SERVER_NAME` and `SERVER_PORT` are made; `None` on a
+    /// The address that the peer connected to, from which `SERVER_NAME` and `SERVER_PORT` are made; `None` on a
     /// Unix socket, and where the server has put no [`ConnectInfo`] into the extensions of the request.
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
         self.addresses.local
+    }
+
+    /// What a trusted proxy has said of the request, if it has said anything.
+    #[must_use]
+    pub fn forwarded(&self) -> Option<&ForwardedInfo> {
+        self.addresses.forwarded.as_deref()
+    }
+
+    /// The host that a trusted proxy has said.
+    pub(super) fn forwarded_host(&self) -> Option<&str> {
+        self.forwarded()?.host.as_deref()
     }
 
     /// `wsgi.input`: the body of the request.

@@ -62,8 +62,8 @@ impl Environ {
     ///   ([httpoxy](https://httpoxy.org)).
     /// * `CONTENT_LENGTH` is the length of a body that has arrived, also of a chunked one; `HTTP_TRANSFER_ENCODING` is
     ///   left out then.
-    /// * The host of an absolute target replaces `HTTP_HOST` (RFC 9112 section 3.2.2), and so does the `:authority` of
-    ///   HTTP/2.
+    /// * The host of an absolute target replaces `HTTP_HOST` (RFC 9112 section 3.2.2), and so do the `:authority` of
+    ///   HTTP/2 and the [host](tower_server_info::ConnectInfo::host) that a trusted proxy has said.
     pub fn variables(&self) -> impl Iterator<Item = (Variable<'_>, Cow<'_, [u8]>)> {
         let fixed = self.fixed().into_iter();
         let fixed = fixed.filter_map(|(name, value)| Some((Variable::Named(name), value?)));
@@ -80,11 +80,9 @@ impl Environ {
 
     fn fixed(&self) -> [(&'static str, Option<Cow<'_, [u8]>>); 14] {
         let (server_name, server_port) = self.server_address();
-        let remote = self.peer().map(|remote| {
-            let (ip, port) = (remote.ip().to_canonical(), remote.port());
-            (ip.to_string(), port.to_string())
-        });
-        let (address, port) = remote.unzip();
+        let client = self.client();
+        let address = client.map(|client| client.ip.to_canonical().to_string());
+        let port = client.and_then(|client| client.port);
         let target = self.target();
         [
             ("REQUEST_METHOD", Some(text(self.method().as_str()))),
@@ -101,7 +99,7 @@ impl Environ {
             ("SERVER_PROTOCOL", Some(text(self.protocol()))),
             // CGI requires it (RFC 3875 section 4.1.8), also for a client without an address.
             ("REMOTE_ADDR", Some(owned(address.unwrap_or_default()))),
-            ("REMOTE_PORT", port.map(owned)),
+            ("REMOTE_PORT", port.map(|port| owned(port.to_string()))),
         ]
     }
 
@@ -109,12 +107,12 @@ impl Environ {
     pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, Cow<'_, [u8]>)> {
         let headers = &self.parts.headers;
         let arrived = self.input.length().is_some();
-        let target = self.parts.uri.authority();
-        let host = target.map(|authority| (&HOST, host_of(authority)));
+        let host = self.replaced_host().map(|host| (&HOST, host));
+        let is_host_replaced = host.is_some();
         let is_field = move |name: &HeaderName| {
             !(name == header::CONTENT_LENGTH
                 || name == header::CONTENT_TYPE
-                || (name == HOST && target.is_some())
+                || (name == HOST && is_host_replaced)
                 || (name == header::TRANSFER_ENCODING && arrived)
                 || name == PROXY
                 || name.as_str().contains('_'))
@@ -166,10 +164,10 @@ impl Environ {
     }
 
     /// `SERVER_NAME` and `SERVER_PORT`: the address that the client has connected to. Where that is not known, as on a
-    /// Unix socket, they are those of the `Host` field.
+    /// Unix socket, they are those of the `Host` field; where a trusted proxy has said the host, they are those of that.
     #[must_use]
     pub fn server_address(&self) -> (Cow<'_, [u8]>, Cow<'_, [u8]>) {
-        if let Some(local) = self.local() {
+        if let Some(local) = self.local().filter(|_| self.has_fixed_address()) {
             let name = match local.ip().to_canonical() {
                 IpAddr::V4(ip) => ip.to_string(),
                 // As in a URL (RFC 3875 section 4.1.14).
@@ -195,6 +193,12 @@ impl Environ {
         }
     }
 
+    /// Whether [`server_address`](Self::server_address) is that of the connection, for all its requests.
+    #[must_use]
+    pub fn has_fixed_address(&self) -> bool {
+        self.local().is_some() && self.forwarded_host().is_none()
+    }
+
     /// `CONTENT_LENGTH`.
     #[must_use]
     pub fn content_length(&self) -> Option<Cow<'_, [u8]>> {
@@ -216,9 +220,14 @@ impl Environ {
 
     /// `HTTP_HOST`.
     fn host(&self) -> Option<Cow<'_, [u8]>> {
-        match self.parts.uri.authority() {
-            Some(authority) => Some(host_of(authority)),
-            None => self.joined(&HOST),
+        self.replaced_host().or_else(|| self.joined(&HOST))
+    }
+
+    /// What stands in place of the field `Host`.
+    fn replaced_host(&self) -> Option<Cow<'_, [u8]>> {
+        match self.forwarded_host() {
+            Some(host) => Some(text(host)),
+            None => self.parts.uri.authority().map(host_of),
         }
     }
 

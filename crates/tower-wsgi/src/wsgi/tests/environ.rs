@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Version};
 
 use super::*;
-use tower_server_info::ConnectInfo;
+use tower_server_info::{ConnectInfo, ForwardedInfo};
 
 use crate::wsgi::{Input, environ::Server, testing};
 
@@ -247,6 +247,51 @@ fn the_addresses_of_the_connection() {
             ],
         );
         assert!(!variables.contains_key("REMOTE_PORT"));
+    }
+}
+
+#[test]
+fn what_a_trusted_proxy_says_of_the_client() {
+    let of = |connection: ConnectInfo, script_name: &str| {
+        let request = Request::get("/b?c").header("host", "internal:8000");
+        let body = Input::from(BufferedBody::default());
+        let request = request.extension(connection).body(body).unwrap();
+        variables(request, script_name)
+    };
+    let address = SocketAddr::from(([127, 0, 0, 1], 8000));
+    let mut said = ForwardedInfo::default();
+    said.client = Some(IpAddr::from([192, 0, 2, 7]).into());
+    said.https = Some(true);
+    let connection = ConnectInfo::tcp(address, address);
+    let proxied = of(connection.clone().forwarded_by(said.clone()), "");
+    check(
+        &proxied,
+        &[
+            ("REMOTE_ADDR", "192.0.2.7"),
+            ("HTTP_HOST", "internal:8000"),
+            ("SERVER_NAME", "127.0.0.1"),
+            ("SERVER_PORT", "8000"),
+            ("SCRIPT_NAME", ""),
+        ],
+    );
+    // That of the proxy is not the client's.
+    assert!(!proxied.contains_key("REMOTE_PORT"));
+
+    said.host = Some("shop.example".into());
+    said.prefix = Some("/caf%C3%A9".into());
+    for connection in [connection, ConnectInfo::unix(None)] {
+        check(
+            &of(connection.forwarded_by(said.clone()), "/own"),
+            &[
+                ("HTTP_HOST", "shop.example"),
+                ("SERVER_NAME", "shop.example"),
+                ("SERVER_PORT", "443"),
+                ("SCRIPT_NAME", "/caf\u{c3}\u{a9}/own"),
+                ("PATH_INFO", "/b"),
+                ("REQUEST_URI", "/b?c"),
+                ("REMOTE_ADDR", "192.0.2.7"),
+            ],
+        );
     }
 }
 

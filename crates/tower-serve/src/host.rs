@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 /// Whether `value` names a host, with or without a port. An empty host is none (RFC 9110 section 4.2.1).
-pub(super) fn is_valid(value: &[u8]) -> bool {
+pub(crate) fn is_valid(value: &[u8]) -> bool {
     if let Some(literal) = value.strip_prefix(b"[") {
         let Some(end) = literal.iter().position(|byte| *byte == b']') else {
             return false;
