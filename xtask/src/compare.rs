@@ -15,12 +15,12 @@ const RESULTS: &str = "benches/results";
 
 #[derive(clap::Args)]
 pub(crate) struct CompareArgs {
-    /// Measures only the rows of this group: rust, python, resources or asynchronous
-    #[arg(value_parser = ["rust", "python", "resources", "asynchronous"])]
+    /// Measures only the rows of this group: rust, python, resources, asynchronous or edge
+    #[arg(value_parser = ["rust", "python", "resources", "asynchronous", "edge"])]
     group: Option<String>,
 
     /// Measures only this row; may be repeated. The other rows keep their results
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=19))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=23))]
     row: Vec<u8>,
 
     /// Number of rounds for each server of a case
@@ -65,20 +65,32 @@ fn compare(args: &CompareArgs, peers: &Environment, target: &Path, logs: &Path) 
     compare
 }
 
-/// The load, and what one of the peers is compiled with.
+/// The loads, a server of files, and what one of the peers is compiled with: the program and its Debian package.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("wrk", "wrk"),
+    ("h2load", "nghttp2-client"),
+    ("nginx", "nginx"),
+];
+
 fn debian_packages() -> Result<(), Failure> {
-    let has_wrk = command::is_installed("wrk");
-    if has_wrk && Path::new("/usr/include/ev.h").exists() {
+    let missing = PROGRAMS
+        .into_iter()
+        .filter(|(name, _)| !command::is_installed(name));
+    let (names, mut packages): (Vec<_>, Vec<_>) = missing.unzip();
+    // Without it, bjoern is left out.
+    if !Path::new("/usr/include/ev.h").exists() {
+        packages.push("libev-dev");
+    }
+    if packages.is_empty() {
         return Ok(());
     }
     match AptGet::available() {
-        Some(apt_get) => apt_get.install(&["wrk", "libev-dev"]),
-        // Without the other, bjoern is left out.
-        None if has_wrk => Ok(()),
-        None => Err(Failure(
-            "there is no `wrk`, which makes the load: install it (on Debian `apt-get install wrk libev-dev`, on Fedora \
-             `dnf install wrk libev-devel`)"
-                .to_owned(),
-        )),
+        Some(apt_get) => apt_get.install(&packages),
+        None if names.is_empty() => Ok(()),
+        None => Err(Failure(format!(
+            "{} is missing, with which servers are compared: install it (on Debian `apt-get install {}`)",
+            names.join(" and "),
+            packages.join(" ")
+        ))),
     }
 }

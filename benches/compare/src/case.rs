@@ -22,6 +22,8 @@ pub(crate) enum Group {
     Asynchronous,
     /// The access log, connections, memory and start
     Resources,
+    /// HTTP/2, TLS and static files
+    Edge,
 }
 
 /// Contenders with the same task.

@@ -7,7 +7,9 @@ use std::{
 };
 
 use crate::{
+    curl,
     load::{Load, Protocol},
+    places::Places,
     websocket::{self, Sender},
 };
 
@@ -23,8 +25,8 @@ pub(crate) struct Response {
 /// The request of the load, written out, or that for a WebSocket.
 pub(crate) fn send(stream: &mut TcpStream, load: &Load) -> io::Result<()> {
     match load.protocol {
-        Protocol::Http => write(stream, load, "/", ""),
         Protocol::WebSocket => websocket::ask(stream),
+        _ => write(stream, load, load.path, ""),
     }
 }
 
@@ -63,13 +65,21 @@ pub(crate) fn skip_response(stream: &mut TcpStream, load: &Load) -> io::Result<(
 }
 
 /// Asks once, on a connection of its own.
-pub(crate) fn ask(address: SocketAddr, load: &Load, patience: Duration) -> io::Result<Response> {
+pub(crate) fn ask(
+    address: SocketAddr,
+    load: &Load,
+    patience: Duration,
+    places: &Places,
+) -> io::Result<Response> {
+    if load.protocol.is_curls() {
+        return curl::ask(address, load, patience, places);
+    }
     if load.protocol == Protocol::WebSocket {
         let mut stream = connect(address, patience)?;
         send(&mut stream, load)?;
         return echo(&mut stream, load);
     }
-    let mut stream = get(address, load, "/", patience)?;
+    let mut stream = get(address, load, load.path, patience)?;
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         // Some servers reset connections that they close; the received bytes are checked.

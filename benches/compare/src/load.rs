@@ -1,4 +1,4 @@
-//! The load: `wrk`, or `websocket-load` of this package. Either has one thread and holds its connections open.
+//! The load: `wrk`, `h2load`, or a program of this package. Each has one thread.
 
 use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
 
@@ -8,6 +8,7 @@ use crate::{
     Failure,
     case::Mode,
     cores::{self, Side},
+    h2load,
     places::Places,
     server::cpu_seconds_of_ended_children,
 };
@@ -48,6 +49,8 @@ const BROWSER: [(&str, &str); 15] = [
 pub(crate) struct Load {
     pub(crate) protocol: Protocol,
     pub(crate) connections: usize,
+    /// The path of the requests.
+    pub(crate) path: &'static str,
     /// The fields beside `Host`.
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// The size of the request's body, or of a message.
@@ -63,24 +66,41 @@ pub(crate) struct Load {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http,
+    /// With prior knowledge, ten streams at once on each connection.
+    Http2,
+    /// The same over TLS.
+    Http2Tls,
+    /// Each request is a connection, which ends with its handshake.
+    Handshake,
     /// Each request is a message.
     WebSocket,
 }
 
-/// The report of one round of `wrk` or of `websocket-load`.
-#[derive(Clone, Debug, Deserialize)]
+impl Protocol {
+    pub(crate) fn is_encrypted(self) -> bool {
+        matches!(self, Self::Http2Tls | Self::Handshake)
+    }
+
+    /// Whether a request has to be made by another program than this one.
+    pub(crate) fn is_curls(self) -> bool {
+        matches!(self, Self::Http2) || self.is_encrypted()
+    }
+}
+
+/// The report of one round.
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) requests: u64,
-    microseconds: u64,
-    bytes: u64,
+    pub(crate) microseconds: u64,
+    pub(crate) bytes: u64,
     pub(crate) p50: u64,
     pub(crate) p99: u64,
     pub(crate) p999: u64,
-    connect: u64,
-    read: u64,
-    write: u64,
-    status: u64,
-    timeout: u64,
+    pub(crate) connect: u64,
+    pub(crate) read: u64,
+    pub(crate) write: u64,
+    pub(crate) status: u64,
+    pub(crate) timeout: u64,
     /// The part of one core that the load has used.
     #[serde(skip)]
     pub(crate) busy: f64,
@@ -92,6 +112,7 @@ impl Load {
         Self {
             protocol: Protocol::Http,
             connections,
+            path: "/",
             headers: &[],
             body: None,
             response,
@@ -115,6 +136,29 @@ impl Load {
         }
     }
 
+    /// The same over HTTP/2.
+    pub(crate) fn over_http2(self, tls: bool) -> Self {
+        let protocol = if tls {
+            Protocol::Http2Tls
+        } else {
+            Protocol::Http2
+        };
+        Self { protocol, ..self }
+    }
+
+    /// This many TLS handshakes at once, none of which resumes a session.
+    pub(crate) fn handshakes(connections: usize) -> Self {
+        Self {
+            protocol: Protocol::Handshake,
+            ..Self::get(connections, b"")
+        }
+    }
+
+    /// For another path.
+    pub(crate) fn at(self, path: &'static str) -> Self {
+        Self { path, ..self }
+    }
+
     /// With a response in `blocks` blocks.
     pub(crate) fn in_blocks(self, blocks: usize) -> Self {
         Self { blocks, ..self }
@@ -131,8 +175,8 @@ impl Load {
     /// The status of the right response.
     pub(crate) fn status(&self) -> u16 {
         match self.protocol {
-            Protocol::Http => 200,
             Protocol::WebSocket => 101,
+            _ => 200,
         }
     }
 
@@ -150,34 +194,40 @@ impl Load {
         places: &Places,
     ) -> Result<Outcome, Failure> {
         let seconds = duration.as_secs().max(1);
-        let (name, mut load) = match self.protocol {
-            Protocol::Http => ("wrk", self.wrk(address, seconds, mode)),
+        let before = cpu_seconds_of_ended_children();
+        let mut outcome = match self.protocol {
+            Protocol::Http => reported(self.wrk(address, seconds, mode), "wrk")?,
+            Protocol::Http2 | Protocol::Http2Tls => {
+                h2load::run(self, address, seconds, mode, places)?
+            }
+            Protocol::Handshake => {
+                let load = self.own("handshake-load", address, seconds, mode, places);
+                reported(load, "handshake-load")?
+            }
             Protocol::WebSocket => {
-                let path = places.rust.join("websocket-load");
-                let mut load = cores::command(&path, mode, Side::Load);
-                let bytes = self.body.unwrap_or_default();
-                load.arg(address.to_string());
-                load.args(
-                    [self.connections as u64, seconds, bytes as u64].map(|it| it.to_string()),
-                );
-                ("websocket-load", load)
+                let mut load = self.own("websocket-load", address, seconds, mode, places);
+                load.arg(self.body.unwrap_or_default().to_string());
+                reported(load, "websocket-load")?
             }
         };
-        let before = cpu_seconds_of_ended_children();
-        let output = load
-            .output()
-            .map_err(|error| Failure(format!("`{name}` could not be started: {error}")))?;
         let cpu = cpu_seconds_of_ended_children() - before;
-        let report = String::from_utf8_lossy(&output.stdout);
-        let line = report.lines().find(|line| line.starts_with('{'));
-        let mut outcome: Outcome = line
-            .and_then(|line| serde_json::from_str(line).ok())
-            .ok_or_else(|| {
-                let said = String::from_utf8_lossy(&output.stderr);
-                Failure(format!("`{name}` reported nothing: {report}{said}"))
-            })?;
         outcome.busy = cpu * 1e6 / float(outcome.microseconds.max(1));
         Ok(outcome)
+    }
+
+    /// A program of this package.
+    fn own(
+        &self,
+        name: &str,
+        address: SocketAddr,
+        seconds: u64,
+        mode: Mode,
+        places: &Places,
+    ) -> Command {
+        let mut load = cores::command(&places.rust.join(name), mode, Side::Load);
+        load.arg(address.to_string());
+        load.args([self.connections as u64, seconds].map(|it| it.to_string()));
+        load
     }
 
     fn wrk(&self, address: SocketAddr, seconds: u64, mode: Mode) -> Command {
@@ -191,10 +241,24 @@ impl Load {
         for (name, value) in self.headers {
             wrk.args(["-H", &format!("{name}: {value}")]);
         }
-        wrk.arg(format!("http://{address}/")).arg("--");
+        wrk.arg(format!("http://{address}{}", self.path)).arg("--");
         wrk.args(self.body.map(|bytes| bytes.to_string()));
         wrk
     }
+}
+
+/// Runs a program that prints an [`Outcome`] in JSON.
+fn reported(mut load: Command, name: &str) -> Result<Outcome, Failure> {
+    let output = load
+        .output()
+        .map_err(|error| Failure(format!("`{name}` could not be started: {error}")))?;
+    let report = String::from_utf8_lossy(&output.stdout);
+    let line = report.lines().find(|line| line.starts_with('{'));
+    line.and_then(|line| serde_json::from_str(line).ok())
+        .ok_or_else(|| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Failure(format!("`{name}` reported nothing: {report}{said}"))
+        })
 }
 
 impl Outcome {

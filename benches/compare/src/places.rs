@@ -28,6 +28,11 @@ impl Places {
         PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/applications"))
     }
 
+    /// The files that [`files`](crate::files) writes.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.logs.join("files").join(name)
+    }
+
     pub(crate) fn rounds(&self) -> PathBuf {
         self.results.join("rounds.csv")
     }

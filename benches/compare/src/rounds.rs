@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     Failure,
     case::{Case, Group, Mode, Row},
+    files,
     measure::{self, Repeats},
     places::Places,
     record, report, rows,
@@ -68,6 +69,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             )));
         }
     }
+    files::write(places)
+        .map_err(|error| Failure(format!("cannot write the files of the cases: {error}")))?;
     measure::allow_many_files()?;
     let repeats = Repeats::default();
     let mut records = record::read(&places.rounds())?;

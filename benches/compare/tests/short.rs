@@ -15,6 +15,7 @@ use std::{
 const HYPER: &str = env!("CARGO_BIN_EXE_hyper-server");
 const AXUM: &str = env!("CARGO_BIN_EXE_axum-server");
 const TOWER: &str = env!("CARGO_BIN_EXE_tower-server");
+const AUTO: &str = env!("CARGO_BIN_EXE_auto-server");
 const PREFORK: &str = env!("CARGO_BIN_EXE_prefork-server");
 
 /// Ends with the test.
@@ -30,6 +31,7 @@ impl Drop for Server {
 #[test]
 fn every_rust_server_says_hello() {
     let servers = [
+        (AUTO, ""),
         (HYPER, ""),
         (AXUM, "serve 2"),
         (AXUM, "spawn-blocking 4"),
@@ -150,6 +152,20 @@ fn the_load_counts_requests_and_processor_time() {
         assert_eq!(errors, "0");
         assert!(stolen.parse::<f64>().is_ok_and(|stolen| stolen < 1.0));
         assert!(load_busy.parse::<f64>().is_ok_and(|busy| busy > 0.0));
+    }
+}
+
+#[test]
+fn the_load_counts_handshakes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let rounds = compare(directory.path(), &["--row", "22"]);
+    for server in ["tower-prefork", "\"hyper, auto\""] {
+        let mut lines = rounds.lines();
+        let begin = format!("22,\"TLS handshakes, Rust\",pinned,{server},1,");
+        let rest = lines.find_map(|line| line.strip_prefix(&begin));
+        let rate = rest.and_then(|rest| rest.split(',').next());
+        let rate = rate.and_then(|rate| rate.parse::<f64>().ok());
+        assert!(rate.is_some_and(|rate| rate > 0.0), "{rounds}");
     }
 }
 

@@ -12,11 +12,14 @@ all rows; `cargo xtask compare --row 4` measures one alone and leaves the figure
 [results.md](results.md), every round in [rounds.csv](rounds.csv). [bounds.md](bounds.md) says what bounds the targets that are
 missed, and [profiles](profiles) has what each hot path cost before the work on it.
 
-* The load is `wrk` with one thread, over loopback. Every row is HTTP/1.1, which is what our server speaks. *Pinned*: the
+* The load is `wrk` with one thread, over loopback; rows 1 to 19 and 23 are HTTP/1.1. *Pinned*: the
   server on the first core, the load on the second. *Free*: both on all cores.
 * Over WebSocket the load is `websocket-load` of the package `compare`, which has one thread as well. Each of its connections
   sends a text message of 100 bytes when it has the last one back, compares what came back with what was sent, and closes
   the WebSocket at the end of the round. A message counts as a request.
+* Over HTTP/2 the load is `h2load` with one thread and ten connections, each with ten streams open; without TLS the client
+  knows that the server speaks HTTP/2. The times to the end of a response are those of its log. Handshakes are made by `handshake-load` of
+  the package `compare`, 16 at a time, none with a session of before; each connection closes when its handshake is done.
 * All servers of a case run at the same time and the load goes to one after the other, round by round (A B A B …), so that
   a drift of the machine meets all of them. A ratio is that of two servers in the same round; the median of the rounds
   counts, and the spread is from the smallest to the largest. A second of load before the first round does not count.

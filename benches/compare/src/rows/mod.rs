@@ -2,10 +2,12 @@
 
 mod asgi;
 mod asynchronous;
+mod edge;
 mod peers;
 mod python;
 mod resources;
 mod rust;
+mod tls;
 
 use crate::{case::Row, places::Places};
 
@@ -18,6 +20,7 @@ pub(crate) fn rows(places: &Places) -> Vec<Row> {
     rows.extend(python::rows(places));
     rows.extend(resources::rows(places));
     rows.extend(asynchronous::rows(places));
+    rows.extend(edge::rows(places));
     rows
 }
 
@@ -40,7 +43,7 @@ mod tests {
     #[test]
     fn the_rows_are_numbered_in_order() {
         let numbers: Vec<_> = rows(&places()).iter().map(|row| row.number).collect();
-        assert_eq!(numbers, (1..=19).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=23).collect::<Vec<u8>>());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::{places::Places, program::Program};
 
 /// The Python servers, around one application.
 pub(super) struct Peers<'a> {
-    places: &'a Places,
+    pub(super) places: &'a Places,
     /// `MODULE:CALLABLE`.
     application: &'static str,
 }

@@ -72,7 +72,7 @@ impl Server {
             address,
             started_in: Duration::ZERO,
         };
-        server.wait_for_response(contender, begin, &log)?;
+        server.wait_for_response(contender, begin, &log, places)?;
         Ok(server)
     }
 
@@ -81,9 +81,10 @@ impl Server {
         contender: &Contender,
         begin: Instant,
         log: &Path,
+        places: &Places,
     ) -> Result<(), Failure> {
         loop {
-            match client::ask(self.address, &contender.load, START) {
+            match client::ask(self.address, &contender.load, START, places) {
                 Ok(response) => {
                     self.started_in = begin.elapsed();
                     return check::response(&response, &contender.load);

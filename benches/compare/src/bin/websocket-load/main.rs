@@ -47,7 +47,7 @@ async fn load(
         match connect(address) {
             Ok(stream) => open.push(stream),
             Err(fault) => {
-                tally.fault(fault);
+                tally.add(fault.into());
                 // The others would take as long.
                 if fault == Fault::Timeout {
                     break;

@@ -69,15 +69,21 @@ impl Connection {
     }
 }
 
+/// A connection that has done nothing else.
+impl From<Fault> for Connection {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault: Some(fault),
+            ..Self::default()
+        }
+    }
+}
+
 impl Tally {
     pub(crate) fn add(&mut self, connection: Connection) {
         self.bytes += connection.bytes;
         self.round_trips.extend(connection.round_trips);
         self.faults.extend(connection.fault);
-    }
-
-    pub(crate) fn fault(&mut self, fault: Fault) {
-        self.faults.push(fault);
     }
 
     pub(crate) fn took(&mut self, duration: Duration) {
@@ -121,7 +127,7 @@ mod tests {
         }
         connection.fault = Some(Fault::Read);
         tally.add(connection);
-        tally.fault(Fault::Timeout);
+        tally.add(Fault::Timeout.into());
         tally.took(Duration::from_secs(1));
         let report = serde_json::to_value(tally.report()).expect("plain numbers");
         let of = |name: &str| report[name].as_u64();
