@@ -14,7 +14,13 @@ ROW = re.compile(
     r"^\| `([^`]+)` \| (?:`([^`]+)`|\u2013) \| (works|differs|left out) \|", re.MULTILINE
 )
 # Where a name that is left out would be.
-MODULES = ("tower_wsgi", "tower_wsgi.wsgi", "tower_wsgi.ws", "tower_wsgi.pulse")
+MODULES = (
+    "tower_wsgi",
+    "tower_wsgi.wsgi",
+    "tower_wsgi.ws",
+    "tower_wsgi.rpc",
+    "tower_wsgi.pulse",
+)
 
 
 class Row(NamedTuple):
@@ -62,7 +68,9 @@ def test_all_public_names_are_in_the_tables() -> None:
         "tower_wsgi.wsgi.arbiter",
         # What it does not have.
         "tower_wsgi.ws.broadcast",
+        "tower_wsgi.rpc.ParseError",
+        "tower_wsgi.rpc.RpcException",
     }
-    for module in ("tower_wsgi.wsgi", "tower_wsgi.ws"):
+    for module in ("tower_wsgi.wsgi", "tower_wsgi.ws", "tower_wsgi.rpc"):
         names = importlib.import_module(module).__all__
         assert {f"{module}.{name}" for name in names} <= listed | ours

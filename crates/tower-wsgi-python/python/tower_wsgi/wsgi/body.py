@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from itertools import accumulate
+from math import isinf
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tower_wsgi.wsgi.errors import BadRequest, HttpException
@@ -48,10 +49,15 @@ def read_body(environ: WSGIEnvironment, limit: int) -> bytes:
     else:
         # Without a length, PEP 3333 gives no way to find the end of the body.
         return b""
-    body = _read(environ["wsgi.input"], length)
+    stream = environ["wsgi.input"]
+    body = _read(stream, length)
     if len(body) > limit:
         too_large(limit)
-    environ["wsgi.input"] = io.BytesIO(body)
+    try:
+        stream.seek(-len(body), io.SEEK_CUR)
+    except (AttributeError, OSError):
+        # A stream of another server, which can be read only once.
+        environ["wsgi.input"] = io.BytesIO(body)
     return body
 
 
@@ -64,12 +70,12 @@ def parse_json(body: bytes, max_depth: int) -> Any:  # noqa: ANN401 -- any JSON 
     """Return the value of the JSON text ``body``, which is UTF-8.
 
     Raises `BadRequest` if it is malformed, or if its arrays and objects are nested deeper than
-    ``max_depth``. ``NaN`` and ``Infinity`` are malformed.
+    ``max_depth``. ``NaN`` and numbers that are too large for Python's are malformed.
     """
     if exceeds_depth(body, max_depth):
         raise BadRequest(f"The JSON text is nested deeper than {max_depth} levels.")
     try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
+        return json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite_float)
     except (ValueError, RecursionError):
         raise BadRequest("The body of the request is not JSON.") from None
 
@@ -96,6 +102,13 @@ def _read(stream: io.BufferedIOBase, length: int) -> bytes:
         pieces.append(piece)
         length -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError(text)
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:
