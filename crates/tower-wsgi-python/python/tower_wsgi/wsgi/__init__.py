@@ -39,9 +39,11 @@ from tower_wsgi.wsgi.errors import (
     UnprocessableEntity,
     Unsupported,
 )
+from tower_wsgi.wsgi.file_response import file_response
 from tower_wsgi.wsgi.forms import parse_form_data
 from tower_wsgi.wsgi.handler import WsgiHandler
 from tower_wsgi.wsgi.lazy import LazyWsgi
+from tower_wsgi.wsgi.media import FileRouter, MediaMixin, MediaRouter
 from tower_wsgi.wsgi.middleware import (
     clean_path_middleware,
     middleware_in_executor,
@@ -55,6 +57,8 @@ from tower_wsgi.wsgi.request import (
 )
 from tower_wsgi.wsgi.response import HOP_HEADERS, WsgiResponse
 from tower_wsgi.wsgi.response_middleware import AccessControl, GZipMiddleware
+from tower_wsgi.wsgi.route import Route, RouterParam, route
+from tower_wsgi.wsgi.router import Router
 from tower_wsgi.wsgi.server import Arbiter, WSGIServer, arbiter
 
 __all__ = [
@@ -64,6 +68,7 @@ __all__ = [
     "BadRequest",
     "BasicAuth",
     "DigestAuth",
+    "FileRouter",
     "GZipMiddleware",
     "Http401",
     "Http404",
@@ -71,8 +76,13 @@ __all__ = [
     "HttpGone",
     "HttpRedirect",
     "LazyWsgi",
+    "MediaMixin",
+    "MediaRouter",
     "MethodNotAllowed",
     "PermissionDenied",
+    "Route",
+    "Router",
+    "RouterParam",
     "UnprocessableEntity",
     "Unsupported",
     "WSGIServer",
@@ -83,11 +93,13 @@ __all__ = [
     "authorization_middleware",
     "clean_path_middleware",
     "dump_environ",
+    "file_response",
     "handle_wsgi_error",
     "middleware_in_executor",
     "parse_authorization_header",
     "parse_form_data",
     "render_error_debug",
+    "route",
     "set_wsgi_request_class",
     "test_wsgi_environ",
     "wait_for_body_middleware",

@@ -12,6 +12,7 @@ from tower_wsgi.wsgi.errors import Http404
 from tower_wsgi.wsgi.exchange import Exchange
 from tower_wsgi.wsgi.middleware import call_link, wait_for_body_middleware
 from tower_wsgi.wsgi.response import WsgiResponse
+from tower_wsgi.wsgi.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
@@ -137,6 +138,8 @@ def native_application(application: WSGIApplication) -> WSGIApplication:
     A chain of one application is as fast as the application alone. A chain that begins with a
     coroutine function is one, so that the server needs no thread to call it.
     """
+    if isinstance(application, Router):
+        application = WsgiHandler([application])
     if type(application) is not WsgiHandler:
         return application
     chain = [link for link in application.middleware if link is not wait_for_body_middleware]

@@ -6,10 +6,9 @@ import asyncio
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 from weakref import WeakSet
 
-from tower_wsgi.wsgi.errors import HttpRedirect
+from tower_wsgi.wsgi.location import redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,9 +70,4 @@ def clean_path_middleware(
     path: str = environ.get("PATH_INFO", "")
     if "//" not in path:
         return
-    # The variables contain the decoded bytes of the path as Latin-1 (PEP 3333).
-    path = environ.get("SCRIPT_NAME", "") + re.sub("/+", "/", f"/{path}")
-    location = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
-    if query := environ.get("QUERY_STRING"):
-        location += f"?{query}"
-    raise HttpRedirect(location)
+    raise redirect(environ, re.sub("/+", "/", f"/{path}"))
