@@ -481,7 +481,7 @@ class TestProxy:
             "pong",
             "Method not found",
         ]
-        with pytest.raises(rpc.RpcException, match="Method not found") as raised:
+        with pytest.raises(rpc.NoSuchFunction, match="Method not found") as raised:
             proxy.none()
         assert raised.value.code == UNKNOWN
         with pytest.raises(TypeError, match="not both"):
@@ -498,7 +498,14 @@ class TestProxy:
 
         with LiveServer(wsgi.WsgiHandler([odd])) as server:
             proxy = rpc.JsonProxy(server.url)
-            for content in ("<html>", "[]", "{}", '{"id": 99, "result": 1}', "[" * 100_000):
+            for content in (
+                "<html>",
+                "[]",
+                "{}",
+                '{"id": 99, "result": 1}',
+                '{"error": {"code": []}}',
+                "[" * 100_000,
+            ):
                 bodies.append((200, content))
                 with pytest.raises(rpc.RpcException, match="not one of JSON-RPC"):
                     proxy.ping()

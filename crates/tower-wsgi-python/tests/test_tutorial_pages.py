@@ -1,4 +1,4 @@
-"""pulsar's pages on applications, routers and files: on the pool, on the loop, on greenlets."""
+"""pulsar's pages on applications, routers, files and JSON-RPC, in each mode of the server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from conftest import PATIENCE
+
+from tower_wsgi import rpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +70,12 @@ def application(serve_page: Callable[[str], str]) -> str:
 def site(serve_page: Callable[[str], str]) -> str:
     """The URL of the page on routers and files."""
     return serve_page("router_and_files")
+
+
+@pytest.fixture
+def calculator(serve_page: Callable[[str], str]) -> rpc.JsonProxy:
+    """A client of the page on JSON-RPC."""
+    return rpc.JsonProxy(serve_page("calculator"))
 
 
 def test_hello(application: str, client: Client) -> None:
@@ -154,3 +162,29 @@ def test_as_a_script(start: Start, script: str) -> None:
     server = start(sys.executable, TUTORIAL / script, "-w", "2", "--bind", "127.0.0.1:0")
     assert "Hello World!" in requests.get(server.url, timeout=PATIENCE).text
     assert server.stop() == 0
+
+
+def test_calculator(calculator: rpc.JsonProxy) -> None:
+    assert calculator.ping() == "pong"
+    assert calculator.calc.add(3, 4) == 7
+    assert calculator.calc.subtract(a=3, b=4) == -1
+    assert calculator.calc.divide(3, 4) == 0.75
+    with pytest.raises(rpc.InvalidParams) as refused:
+        calculator.calc.divide(3, 0)
+    assert refused.value.message == "the divisor is 0"
+    assert len(calculator.calc.random_walk(500)) == 500
+    products = calculator.batch([("calc.multiply", [n, n]) for n in range(20)])
+    assert products == [n * n for n in range(20)]
+    assert "calc.random_walk" in dict(calculator.functions_list())
+
+
+def test_calculator_by_any_client(serve_page: Callable[[str], str], client: Client) -> None:
+    url = serve_page("calculator")
+    call = {"jsonrpc": "2.0", "method": "calc.random_walk", "params": [100], "id": 1}
+    response = client.post(url, json=call)
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert len(response.json()["result"]) == 100
+    notification = {"jsonrpc": "2.0", "method": "calc.add", "params": [1, 2]}
+    assert client.post(url, json=[notification]).status_code == 204
+    assert client.get(url).status_code == 405
+    assert client.post(f"{url}/elsewhere", json=call).status_code == 404

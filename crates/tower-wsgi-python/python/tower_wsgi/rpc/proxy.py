@@ -8,12 +8,24 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tower_wsgi.rpc.errors import RpcException
+from tower_wsgi.rpc.errors import (
+    InternalError,
+    InvalidParams,
+    InvalidRequest,
+    NoSuchFunction,
+    ParseError,
+    RpcException,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     Params = list[Any] | tuple[Any, ...] | dict[str, Any]
+
+_KINDS: dict[int, type[RpcException]] = {
+    kind.code: kind
+    for kind in (ParseError, InvalidRequest, NoSuchFunction, InvalidParams, InternalError)
+}
 
 
 class JsonProxy:
@@ -26,8 +38,9 @@ class JsonProxy:
         server.calc.add(3, 4)
         server.calc.add(a=3, b=4)
 
-    A call blocks until the response is there, and raises `RpcException` with the code, the message
-    and the data of an error; with the status of HTTP as its code if that is not 200. It raises
+    A call blocks until the response is there, and raises `RpcException`, or the subclass for the
+    code, with the code, the message and the data of an error; with the status of HTTP as its code
+    if that is not 200. It raises
     `OSError` if there is no connection, or no data for ``timeout`` seconds. A response has at
     most ``max_response`` bytes. Each call has a connection of its own; a proxy may be used by many
     threads.
@@ -148,7 +161,12 @@ def _outcome_or_error(reply: object) -> Any:  # noqa: ANN401
             return reply["result"]
         error = reply.get("error")
         if isinstance(error, dict):
-            return RpcException(str(error.get("message")), error.get("code"), error.get("data"))
+            code = error.get("code")
+            if not isinstance(code, int):
+                return _no_response()
+            return _KINDS.get(code, RpcException)(
+                str(error.get("message")), code, error.get("data")
+            )
     return _no_response()
 
 
