@@ -16,6 +16,20 @@ const EXPECTED: &str =
 /// Imports `module:name`, `module:object.attribute` or `module:factory('with', literals=1)`; without a name it is
 /// `application`.
 pub(crate) fn load<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
+    native(import(py, path)?)
+}
+
+/// A router or a chain of the Python package as the server calls it; anything else is unchanged.
+fn native(application: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let modules = application.py().import("sys")?.getattr("modules")?;
+    // If the application has not imported it, it is none of these.
+    match modules.get_item("tower_wsgi.wsgi.handler") {
+        Ok(module) => module.call_method1("native_application", (application,)),
+        Err(_) => Ok(application),
+    }
+}
+
+fn import<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
     let (module, expression) = path.split_once(':').unwrap_or((path, "application"));
     if module.is_empty() || module.starts_with('.') {
         return Err(PyValueError::new_err(match path_of_file(path) {

@@ -278,6 +278,35 @@ def test_a_page_for_missing_files(assets: Path) -> None:
     assert "cache-control" not in response.headers
 
 
+@pytest.mark.parametrize("rule", ["", "/", "/media", "media/", "/<lang>/media"])
+def test_the_place_of_the_files(assets: Path, rule: str) -> None:
+    router = wsgi.MediaRouter(rule, assets, show_indexes=True)
+    top = "/" + rule.strip("/").replace("<lang>", "de")
+    top = top.rstrip("/")
+    assert ask(router, f"{top}/digits.txt").body == DIGITS
+    assert b"digits.txt" in ask(router, f"{top}/").body
+    child = wsgi.Router("/site", wsgi.MediaRouter(rule, assets, show_indexes=True))
+    assert ask(child, f"/site{top}/digits.txt").body == DIGITS
+    assert b"digits.txt" in ask(child, f"/site{top}/").body
+
+
+def test_a_class_of_its_own_serves_files(assets: Path) -> None:
+    class Download(wsgi.MediaMixin, wsgi.Router):
+        cache_control = None
+        directory = assets
+
+        def get(self, request: wsgi.WsgiRequest) -> wsgi.WsgiResponse:
+            return self.serve_file(request, assets / request.urlargs["name"])
+
+    router = Download("/<path:name>")
+    response = ask(router, "/docs/index.html")
+    assert response.body == b"<p>the docs"
+    assert "cache-control" not in response.headers
+    (assets / "out").symlink_to("/etc/passwd")
+    assert ask(router, "/out").code == 404
+    assert ask(router, "/docs/../../../../../etc/passwd").code == 404
+
+
 def test_one_file(assets: Path) -> None:
     router = wsgi.FileRouter("/robots", assets / "digits.txt", status_code=410)
     assert (ask(router, "/robots").code, ask(router, "/robots").body) == (410, DIGITS)

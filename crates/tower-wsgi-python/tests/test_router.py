@@ -13,14 +13,14 @@ import pytest
 import requests
 from conftest import PATIENCE, call
 
-from tower_wsgi import wsgi
+from tower_wsgi import rpc, wsgi
 from tower_wsgi.testing import LiveServer
 from tower_wsgi.wsgi.awaitables import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
-    from conftest import Response
+    from conftest import Response, Served
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -462,6 +462,14 @@ def test_what_a_handler_returns(result: object, body: bytes) -> None:
     assert ask(router).body == body
 
 
+@pytest.mark.parametrize("result", [7, {"a": 1}, object()])
+def test_what_a_handler_must_not_return(result: object) -> None:
+    router = wsgi.Router("/a", get=lambda request: result)
+    with pytest.raises(TypeError, match=f"/a returned {type(result).__name__}"):
+        router(wsgi.test_wsgi_environ("/a"))
+    assert ask(router, "/a").code == 500
+
+
 @pytest.mark.parametrize("skipped", [False, True])
 @pytest.mark.parametrize("later", [False, True])
 def test_a_handler_passes_the_request_on(skipped: bool, later: bool) -> None:
@@ -570,6 +578,46 @@ def test_a_router_is_served_as_it_is(served: str) -> None:
         requests.options(f"{served}/now", timeout=PATIENCE).headers["Allow"]
         == refused.headers["Allow"]
     )
+
+
+def test_a_lazy_router_and_a_router_of_methods() -> None:
+    class Pong(rpc.JSONRPC):
+        def rpc_ping(self, request: wsgi.WsgiRequest) -> str:
+            return "pong"
+
+    class Site(wsgi.LazyWsgi):
+        def setup(self, environ: Any = None) -> Any:
+            return wsgi.Router("/", wsgi.Router("rpc", post=Pong()), get=say("page"))
+
+    with LiveServer(Site()) as server:
+        assert requests.get(server.url, timeout=PATIENCE).text == "page"
+        assert requests.get(f"{server.url}/missing", timeout=PATIENCE).status_code == 404
+        assert requests.get(f"{server.url}/rpc", timeout=PATIENCE).status_code == 405
+        call = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        response = requests.post(f"{server.url}/rpc", json=call, timeout=PATIENCE)
+        assert response.json()["result"] == "pong"
+
+
+def test_the_command_serves_a_router(serve: Callable[..., Served]) -> None:
+    source = """
+from tower_wsgi import wsgi
+application = wsgi.Router("/here", get=lambda request: "here")
+"""
+    server = serve(source=source)
+    assert requests.get(f"{server.url}/here", timeout=PATIENCE).text == "here"
+    assert requests.get(f"{server.url}/there", timeout=PATIENCE).status_code == 404
+    assert requests.post(f"{server.url}/here", timeout=PATIENCE).status_code == 405
+
+
+def test_pieces_that_come_later() -> None:
+    class Stream(wsgi.Router):
+        async def get(self, request: wsgi.WsgiRequest) -> AsyncIterator[bytes]:
+            for number in range(3):
+                await asyncio.sleep(0)
+                yield b"%d" % number
+
+    with LiveServer(Stream("/")) as server:
+        assert requests.get(server.url, timeout=PATIENCE).text == "012"
 
 
 def test_werkzeug_is_imported_when_a_router_needs_it() -> None:

@@ -7,9 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tower_wsgi.wsgi.awaitables import Later, is_awaitable, resolve
-from tower_wsgi.wsgi.errors import HttpException
-from tower_wsgi.wsgi.request import wsgi_request
+from tower_wsgi.wsgi.endpoint import Endpoint, SkipRoute
 from tower_wsgi.wsgi.response import WsgiResponse
 from tower_wsgi.wsgi.route import (
     METHODS,
@@ -20,35 +18,19 @@ from tower_wsgi.wsgi.route import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from werkzeug.routing import Rule
 
+    from tower_wsgi.wsgi.endpoint import Handler, Response
     from tower_wsgi.wsgi.request import WsgiRequest
     from tower_wsgi.wsgi.route import Declared
     from tower_wsgi.wsgi.url_map import UrlMap
 
-    Handler = Callable[[WsgiRequest], object]
-
 # Trees of routers are changed and compiled one at a time; a compiled one is only read.
 _lock = threading.RLock()
 _COMPILED = frozenset((*METHODS, "response_content_types", "response_wrapper"))
-
-
-class SkipRoute(Exception):
-    """A handler raises it to pass the request on to the next middleware."""
-
-
-class Endpoint:
-    """A router whose rule matches, and what it does for each HTTP method."""
-
-    __slots__ = ("content_types", "handlers", "router")
-
-    def __init__(self, router: Router, handlers: dict[str, Handler]) -> None:
-        self.router = router
-        self.handlers = handlers
-        self.content_types: tuple[str, ...] = tuple(router.response_content_types or ())
 
 
 class Resolved(NamedTuple):
@@ -86,6 +68,9 @@ class Router:
     method without a handler a 405, both with the header ``Allow``. A missing slash at the end of
     the path, and doubled slashes, get a redirect with status 308. Where several rules match, the
     most specific one is chosen, as `werkzeug.routing` defines it.
+
+    The server takes a router as an application, too. Another WSGI server needs a `WsgiHandler`
+    around it, which makes the responses to errors.
 
     Raises `ValueError` if a rule is malformed, or is that of another child; `ImportError` if
     Werkzeug is not installed.
@@ -271,7 +256,7 @@ class Router:
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse | None = None
-    ) -> WsgiResponse | Awaitable[WsgiResponse | None] | None:
+    ) -> Response:
         """Return the response of the handler for the request, or ``None`` if there is none."""
         path = environ.get("PATH_INFO", "")
         if not path.isascii():
@@ -284,15 +269,7 @@ class Router:
         handler = endpoint.handlers.get(method)
         if handler is None:
             return self._allow(path)
-        request = wsgi_request(environ, endpoint.router, urlargs)
-        chosen = _negotiate(request, endpoint.content_types) if endpoint.content_types else None
-        try:
-            result = handler(request)
-        except SkipRoute:
-            return None
-        if is_awaitable(result):
-            return Later(_respond_later(endpoint, chosen, result), result)
-        return _respond(endpoint, chosen, result)
+        return endpoint.call(handler, environ, urlargs)
 
     def resolve(self, path: str, method: str = "GET") -> Resolved | None:
         """Return the handler for a path and an HTTP method, or ``None`` if no rule matches.
@@ -335,29 +312,16 @@ class Router:
         from tower_wsgi.wsgi.url_map import rule
 
         whole = self._route if above is None else above + self._route
-        handlers = self._handlers()
-        if handlers:
-            endpoint = Endpoint(self, handlers)
-            methods = {*handlers, "OPTIONS"}
+        endpoint = Endpoint(self)
+        if endpoint.handlers:
             for route in self._matching(whole):
-                yield rule(route.path, route.extra_defaults, methods, endpoint)
+                yield rule(route.path, route.extra_defaults, endpoint.methods, endpoint)
         for child in self.routes:
             yield from child._rules(whole)
 
     def _matching(self, whole: Route) -> tuple[Route, ...]:
         """The routes of the requests that this router handles itself."""
         return (whole,)
-
-    def _handlers(self) -> dict[str, Handler]:
-        handlers: dict[str, Handler] = {}
-        for name in METHODS:
-            if (handler := getattr(self, name, None)) is not None:
-                handlers[name.upper()] = handler
-        if "GET" in handlers:
-            handlers.setdefault("HEAD", handlers["GET"])
-        if (wrapper := self.response_wrapper) is not None:
-            return {method: partial(wrapper, handler) for method, handler in handlers.items()}
-        return handlers
 
     def _routes(self) -> Iterator[Route]:
         yield self._route
@@ -392,46 +356,6 @@ class Router:
 
     def __repr__(self) -> str:
         return repr(self.full_route)
-
-
-def _negotiate(request: WsgiRequest, content_types: Sequence[str]) -> str:
-    """Return the content type that the client likes best."""
-    best: str | None = request.content_types.best_match(content_types)
-    if best is None:
-        raise HttpException(
-            f"This resource is available as {', '.join(content_types)}.",
-            406,
-        )
-    request.response.content_type = best
-    return best
-
-
-async def _respond_later(
-    endpoint: Endpoint, chosen: str | None, result: object
-) -> WsgiResponse | None:
-    try:
-        result = await resolve(result)
-    except SkipRoute:
-        return None
-    return _respond(endpoint, chosen, result)
-
-
-def _respond(
-    endpoint: Endpoint,
-    chosen: str | None,
-    result: Any,  # noqa: ANN401
-) -> WsgiResponse | None:
-    if result is None:
-        return None
-    if isinstance(result, WsgiResponse):
-        response = result
-    else:
-        response = WsgiResponse(200, result, content_type=chosen)
-    if chosen is not None:
-        response.headers.setdefault("Content-Type", chosen)
-        if len(endpoint.content_types) > 1:
-            response.headers.add_header("Vary", "Accept")
-    return response
 
 
 def _ignore_request(response: WsgiResponse, request: WsgiRequest) -> WsgiResponse:
