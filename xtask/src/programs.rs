@@ -8,7 +8,8 @@ use crate::command::{Failure, is_installed};
 use crate::debian::AptGet;
 
 /// Each program with its Debian package.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
+    ("curl", "curl"),
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("postgres", "postgresql"),

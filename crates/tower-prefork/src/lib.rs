@@ -51,6 +51,7 @@
 //! |---|---|
 //! | `cli` | `cli::Args`: the command line of a server, to flatten into a clap program, and its log; `cli::Ctl`: the command that controls a running server |
 //! | `config-file` | `Server::config_file`: settings from a TOML file; part of `cli` |
+//! | `layers` | `Config::static_files` and `Config::compress`: tower-http's `ServeDir` and `CompressionLayer` as settings; part of `cli` |
 //! | `tls` | `Config::tls`: HTTPS; part of `cli` |
 //! | `watch` | `Config::watch`: a reload when a file changes, for development; part of `cli` |
 //!
@@ -86,6 +87,8 @@ mod watch;
 mod worker;
 
 pub use config::{Config, ProgramConfig, Workers};
+#[cfg(feature = "layers")]
+pub use config::{StaticFiles, StaticNotFound};
 pub use error::Error;
 pub use hooks::{ProcessEvent, ProcessStep, WorkerStep};
 pub use phase::Phase;

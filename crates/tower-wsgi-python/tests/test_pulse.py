@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 import pytest
@@ -14,9 +14,13 @@ from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.checks import Error, register
 from django.core.management.base import CommandError, SystemCheckError
 from django.http import HttpResponse
+from django.test import override_settings
 from django.urls import path
 
 from tower_wsgi import wsgi
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 if not settings.configured:
     settings.configure(
@@ -190,6 +194,48 @@ def test_static_files_are_served_as_by_runserver(
     monkeypatch.setattr(settings, "DEBUG", debug)
     server, _ = run(native, option)
     assert isinstance(server.load(), StaticFilesHandler) is serves
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "serves"),
+    [
+        ({}, "", True),
+        ({"STATIC_URL": "static/"}, "", True),
+        ({"DEBUG": True}, "", False),
+        ({"STATIC_ROOT": None}, "", False),
+        ({"STATIC_URL": "https://cdn.example/static/"}, "", False),
+        ({"STATIC_URL": "/"}, "", False),
+        ({"MIDDLEWARE": ["whitenoise.middleware.WhiteNoiseMiddleware"]}, "", False),
+        ({}, "--nostatic", False),
+        ({}, "--insecure", False),
+    ],
+)
+def test_the_server_itself_serves_the_collected_files(
+    native: Native, tmp_path: Path, changes: dict[str, Any], arguments: str, serves: bool
+) -> None:
+    files = {"STATIC_ROOT": str(tmp_path), "STATIC_URL": "/static/"}
+    with override_settings(**{**files, **changes}):
+        server, argv = run(native, *arguments.split())
+    assert server.settings == ({"static": [f"/static/={tmp_path}"]} if serves else {})
+    assert "--static" not in argv
+
+
+def test_directories_of_the_command_line_are_served_beside_the_collected_files(
+    native: Native, tmp_path: Path
+) -> None:
+    with override_settings(STATIC_ROOT=tmp_path, STATIC_URL="/static/"):
+        _, argv = run(native, "--static", "/media=media")
+    assert argv == ["--static", "/media=media", "--static", f"/static/={tmp_path}"]
+
+
+def test_files_that_were_not_collected_are_named(
+    native: Native, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with override_settings(STATIC_ROOT=tmp_path / "missing"):
+        server, _ = run(native)
+    assert server.settings == {}
+    shown = capsys.readouterr().err
+    assert "missing, the STATIC_ROOT, is no directory. Run collectstatic." in shown
 
 
 def test_the_worker_checks_the_project_and_the_supervisor_does_not(

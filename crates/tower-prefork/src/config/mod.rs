@@ -3,6 +3,8 @@
 //! The tables are in `server` and `program`: a new setting is an entry there.
 
 mod check;
+#[cfg(feature = "layers")]
+mod compressed_types;
 #[cfg(feature = "config-file")]
 mod file;
 #[cfg(feature = "cli")]
@@ -14,6 +16,8 @@ mod provenance;
 mod resolved;
 mod server;
 mod sources;
+#[cfg(feature = "layers")]
+mod static_files;
 mod wire;
 mod workers;
 
@@ -30,4 +34,6 @@ pub(crate) use resolved::ResolvedConfig;
 pub use server::Config;
 pub(crate) use server::MAX_WORKERS;
 pub(crate) use sources::{ConfigSources, resolve_all};
+#[cfg(feature = "layers")]
+pub use static_files::{StaticFiles, StaticNotFound};
 pub use workers::Workers;

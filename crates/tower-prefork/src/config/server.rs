@@ -7,6 +7,8 @@ use tower_serve::Tls;
 use tower_serve::{AccessLog, AccessLogFormat, Http};
 
 use super::{ProgramConfig, Workers};
+#[cfg(feature = "layers")]
+use super::{StaticFiles, StaticNotFound, compressed_types, static_files};
 use crate::settings::{Field, Kind, Value};
 #[cfg(feature = "config-file")]
 use crate::settings::{Overrides, Settings};
@@ -16,6 +18,10 @@ pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 
 /// Worker processes of one server.
 pub(crate) const MAX_WORKERS: usize = 1024;
+
+/// The `Cache-Control` of a static file lasts for no longer.
+#[cfg(feature = "layers")]
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -139,8 +145,51 @@ crate::settings! {
         /// The default lets the user and the group of the workers connect: see [`ProgramConfig::user`]. Sockets that
         /// the service manager has passed keep their permissions.
         pub socket_mode: u32 = 0o660, { kind: Kind::Mode };
+
+        /// Time for which a browser may keep a static file without asking again; with a hash in its name, as
+        /// Django's manifest storage writes it, it is a year
+        ///
+        /// As `Cache-Control: max-age`, in whole seconds. A name with a hash ends in a dot, 12 hexadecimal digits and
+        /// the extension, such as `base.1f418065fc2c.css`; its file is also `immutable`.
+        #[cfg(feature = "layers")]
+        pub static_max_age: Duration = Duration::from_secs(60), {
+            kind: Kind::Duration(Duration::ZERO..=YEAR),
+        };
+
+        /// What happens to a request under the path of static files for which there is no file
+        #[cfg(feature = "layers")]
+        pub static_not_found: StaticNotFound = StaticNotFound::Application, {
+            kind: Kind::Choice(static_files::NOT_FOUND),
+            value_name: Some("HOW"),
+        };
+
+        /// Compress responses with zstd, Brotli or gzip, as the client accepts
+        ///
+        /// Not compressed are: a response that has a `Content-Encoding` or a `Content-Range`, or
+        /// `Cache-Control: no-transform`; one of another type than [`compress_types`](Self::compress_types), and never
+        /// an event stream; one shorter than [`compress_min_size`](Self::compress_min_size); a static file, which
+        /// may lie compressed beside its original instead. A strong `ETag` becomes a weak one. Each piece of a response
+        /// is sent as soon as the service has produced it.
+        ///
+        /// The event loop compresses. At most 64 responses of a worker are compressed at once, which may take up to
+        /// 4 MiB of memory each; further ones are sent as they are.
+        #[cfg(feature = "layers")]
+        pub compress: bool = false, { kind: Kind::Flag };
+
+        /// Size below which a response is not compressed, if it is known in advance
+        #[cfg(feature = "layers")]
+        pub compress_min_size: u64 = 512, { kind: Kind::Size(0..=u64::MAX) };
     }
     fields {
+        /// Directories of files that the server itself serves, without the service. Default: none.
+        ///
+        /// For `GET` and `HEAD`; other requests are the service's. See [`StaticFiles`].
+        #[cfg(feature = "layers")]
+        pub static_files: Vec<StaticFiles> = Vec::new();
+        /// The content types that [`compress`](Self::compress) compresses: `TYPE/SUBTYPE` or `TYPE/*`. Default:
+        /// `text/*` and the usual forms of text among the others.
+        #[cfg(feature = "layers")]
+        pub compress_types: Vec<String> = compressed_types::defaults();
         /// Directories whose files are watched: when one changes, the workers are replaced, as by
         /// `SIGHUP`. For development. Default: none, and nothing is watched.
         ///
@@ -168,6 +217,33 @@ crate::settings! {
         pub(crate) own: BTreeMap<String, serde_json::Value> = BTreeMap::new();
     }
     also {
+        /// Directory of files that the server itself serves under a path, such as /static=static. Can be given several
+        /// times; a list with commas in the environment
+        #[cfg(feature = "layers")]
+        static at static_files, {
+            kind: Kind::Names,
+            value_name: Some("PATH=DIRECTORY"),
+            check: static_files::check,
+        };
+
+        /// Content type to compress, such as text/html or text/*, instead of the usual ones. Can be given several
+        /// times; a list with commas in the environment
+        #[cfg(feature = "layers")]
+        compress_types, {
+            kind: Kind::Names,
+            value_name: Some("TYPE"),
+            unset: "text/* and other forms of text",
+            check: compressed_types::check,
+            get: |config| {
+                let is_default = config.compress_types == compressed_types::defaults();
+                config.compress_types.to_value().filter(|_| !is_default)
+            },
+            set: |config, types| {
+                config.compress_types = Vec::from_value(types)?;
+                Ok(())
+            },
+        };
+
         /// PEM file with the certificate chain; enables HTTPS on TCP addresses. Read again at a reload
         #[cfg(feature = "tls")]
         tls_certificate, {

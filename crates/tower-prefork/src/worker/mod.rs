@@ -5,6 +5,7 @@
 //! | `process` | the life of a worker process, and its messages to the supervisor |
 //! | `standalone` | the same without a supervisor |
 //! | `serve` | builds the service and serves it |
+//! | `layers` | what the settings put between the connections and the service: static files, compression |
 //! | `accept`, `connection_limit` | the accept thread, and how many connections there may be |
 //! | `shutdown` | how the process drains, and the deadline |
 //! | `recycle` | when the worker is to be replaced |
@@ -14,6 +15,8 @@
 mod accept;
 mod connection_limit;
 mod context;
+#[cfg(feature = "layers")]
+mod layers;
 mod process;
 mod recycle;
 mod runtime;

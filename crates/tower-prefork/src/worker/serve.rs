@@ -11,6 +11,8 @@ use tokio::{
 };
 use tower_serve::{BoxError, ConnectionHooks, HttpServer, HttpService, Load, internal::panic_text};
 
+#[cfg(feature = "layers")]
+use super::layers::Layers;
 use super::{
     WorkerContext,
     accept::{self, Accepted, Stream},
@@ -121,8 +123,9 @@ where
     ));
     tokio::spawn(make_room(worker.clone(), limit.clone(), load.clone()));
 
+    let connect = connector(&worker, service, server.clone());
     let spawn = |accepted: Accepted| {
-        if let Err(error) = connect(accepted, service.clone(), &server) {
+        if let Err(error) = connect(accepted) {
             tracing::warn!(%error, "cannot serve a connection");
         }
     };
@@ -245,6 +248,21 @@ async fn shed_before_stop(mut phases: watch::Receiver<Phase>, load: Load) {
     if stopping.await.is_ok() {
         load.shed_all();
     }
+}
+
+/// Begins to serve a connection.
+type Connector = Box<dyn Fn(Accepted) -> io::Result<()>>;
+
+/// What serves the connections: the service, with the layers that the settings ask for.
+fn connector<S: HttpService>(worker: &WorkerContext, service: S, server: HttpServer) -> Connector {
+    #[cfg(feature = "layers")]
+    if let Some(layers) = Layers::of(worker.config()) {
+        let service = layers.around(service);
+        return Box::new(move |accepted| connect(accepted, service.clone(), &server));
+    }
+    #[cfg(not(feature = "layers"))]
+    let _ = worker;
+    Box::new(move |accepted| connect(accepted, service.clone(), &server))
 }
 
 /// Starts to serve one connection, which keeps its permit until its end.

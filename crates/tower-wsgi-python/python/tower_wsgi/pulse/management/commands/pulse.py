@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
@@ -25,6 +26,7 @@ _ABOUT = "Serves the Django project on worker processes with threads, or with gr
 _DEFAULT_ADDRESS = "127.0.0.1:8000"
 # The only option with a value that may be left out.
 _GREENLET = "--greenlet"
+_STATIC = "--static"
 
 
 class Command(BaseCommand):
@@ -58,7 +60,7 @@ class Command(BaseCommand):
                 "--nostatic",
                 action="store_false",
                 dest="use_static_handler",
-                help="Do not serve static files when DEBUG is on.",
+                help="Do not serve static files, neither Django's nor those of STATIC_ROOT.",
             )
             parser.add_argument(
                 "--insecure",
@@ -100,12 +102,36 @@ class Command(BaseCommand):
         argv = [self._program, *server_options]
         for address in addresses:
             argv += ["--bind", _as_runserver(address)]
-        code = _native.run([self._server(options)], argv, _ABOUT)
+        static = self._static(options)
+        if any(option.partition("=")[0] == _STATIC for option in server_options):
+            # Beside the directories of the command line, not in place of them.
+            argv += [word for files in static for word in (_STATIC, files)]
+        code = _native.run([self._server(options, static)], argv, _ABOUT)
         if code:
             sys.exit(code)
 
-    def _server(self, options: Mapping[str, object]) -> _native.Server:
-        return _native.Server("pulse", partial(self._load, options), {})
+    def _server(self, options: Mapping[str, object], static: Sequence[str] = ()) -> _native.Server:
+        own = {"static": list(static)} if static else {}
+        return _native.Server("pulse", partial(self._load, options), own)
+
+    def _static(self, options: Mapping[str, object]) -> list[str]:
+        """Return what the server itself serves: ``STATIC_ROOT`` under ``STATIC_URL``.
+
+        In development Django's handler serves the files, which need not be collected then.
+        """
+        url, root = urlsplit(settings.STATIC_URL or ""), settings.STATIC_ROOT
+        is_elsewhere = bool(url.netloc) or not url.path.strip("/")
+        if settings.DEBUG or not root or is_elsewhere or not options.get("use_static_handler"):
+            return []
+        if options["insecure_serving"] or any("whitenoise" in name for name in settings.MIDDLEWARE):
+            return []
+        if not Path(root).is_dir():
+            self.stderr.write(
+                f"No static files are served: {root}, the STATIC_ROOT, is no directory. "
+                "Run collectstatic."
+            )
+            return []
+        return [f"{url.path}={root}"]
 
     def _load(self, options: Mapping[str, object]) -> WSGIApplication:
         """Load the application of a worker."""
