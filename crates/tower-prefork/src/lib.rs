@@ -99,7 +99,7 @@ pub use server_log::LogStream;
 pub use tower_serve::Tls;
 pub use tower_serve::{
     AccessLog, AccessLogFormat, BoxError, ConnectInfo, ConnectionStep, Http, HttpService,
-    RequestBody, RequestSummary, ServerResponse,
+    HttpVersions, RequestBody, RequestSummary, ServerResponse,
 };
 pub use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
 pub use worker::WorkerContext;

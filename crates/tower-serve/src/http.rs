@@ -1,4 +1,4 @@
-//! The limits of a connection: [`Http`].
+//! The limits of a connection: [`Http`], and the versions of HTTP that it may speak.
 
 use std::time::Duration;
 
@@ -35,8 +35,52 @@ pub struct Http {
     /// Maximum number of header fields of a request; the client then gets 431. Default: 100.
     pub max_headers: usize,
     /// Maximum size of a request head in bytes; the client then gets 431. Default: 64 KiB; at least 8 KiB.
+    ///
+    /// HTTP/2 counts 32 bytes more for each field (RFC 9113 section 6.5.2).
     pub max_header_size: usize,
+    /// The versions of HTTP that clients may use. Default: [`HttpVersions::Auto`].
+    pub versions: HttpVersions,
+    /// Maximum number of requests that one HTTP/2 connection may have open at a time, which its SETTINGS announce; a request
+    /// beyond it is refused with `REFUSED_STREAM`, which is safe to retry. Default: 128.
+    pub max_concurrent_streams: u32,
 }
+
+/// The versions of HTTP that a connection may speak.
+///
+/// Over TLS the client chooses by ALPN. Without TLS, a client that speaks HTTP/2 begins with its connection preface (prior
+/// knowledge, RFC 9113 section 3.3). There is no upgrade from HTTP/1.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpVersions {
+    /// HTTP/2 with clients that choose it, and HTTP/1.1 and HTTP/1.0 with all others.
+    #[default]
+    Auto,
+    /// HTTP/1.1 and HTTP/1.0. A connection that begins with the preface of HTTP/2 is closed.
+    Http1,
+    /// HTTP/2. Requests of HTTP/1.1 get 505, and over TLS the handshake fails with clients that do not offer `h2`.
+    Http2,
+}
+
+impl HttpVersions {
+    pub(crate) fn has_http1(self) -> bool {
+        self != Self::Http2
+    }
+
+    pub(crate) fn has_http2(self) -> bool {
+        self != Self::Http1
+    }
+
+    /// The names of the protocols for ALPN, those that the server prefers first.
+    #[cfg(feature = "tls")]
+    pub(crate) fn alpn(self) -> Vec<Vec<u8>> {
+        let http2 = self.has_http2().then(|| ALPN_HTTP2.to_vec());
+        let http1 = self.has_http1().then(|| b"http/1.1".to_vec());
+        http2.into_iter().chain(http1).collect()
+    }
+}
+
+/// The name of HTTP/2 for ALPN.
+#[cfg(feature = "tls")]
+pub(crate) const ALPN_HTTP2: &[u8] = b"h2";
 
 impl Default for Http {
     fn default() -> Self {
@@ -50,6 +94,8 @@ impl Default for Http {
             upgrade_idle_timeout: Duration::from_secs(60),
             max_headers: 100,
             max_header_size: 64 << 10,
+            versions: HttpVersions::default(),
+            max_concurrent_streams: 128,
         }
     }
 }

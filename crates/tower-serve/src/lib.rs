@@ -1,6 +1,6 @@
 //! One HTTP connection, served well, from any IO.
 //!
-//! hyper reads and writes HTTP/1.1. This crate adds what hyper leaves to its user: strict checks of requests,
+//! hyper reads and writes HTTP/1.1 and HTTP/2. This crate adds what hyper leaves to its user: strict checks of requests,
 //! deadlines, a close that does not destroy the last response, an access log, TLS, and a graceful shutdown. It runs no
 //! processes and opens no sockets; the crate `tower-prefork` does.
 //!
@@ -132,7 +132,7 @@ pub use connection::{
     ConnectionHooks, ConnectionStep, HttpService, Load, RequestBody, RequestSummary,
 };
 pub use error::BoxError;
-pub use http::Http;
+pub use http::{Http, HttpVersions};
 pub use server::{HttpServer, HttpServerBuilder};
 pub use setting::InvalidSetting;
 #[cfg(feature = "tls")]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 #[cfg(feature = "tls")]
 use tower_serve::Tls;
-use tower_serve::{AccessLog, AccessLogFormat, Http};
+use tower_serve::{AccessLog, AccessLogFormat, Http, HttpVersions};
 
 use super::{ProgramConfig, Workers};
 #[cfg(feature = "layers")]
@@ -302,6 +302,12 @@ crate::settings! {
             kind: Kind::Size(8 << 10..=16 << 20),
         };
 
+        /// Versions of HTTP that clients may use: HTTP/1.1, HTTP/2, or both
+        http at http.versions, { kind: Kind::Choice(HTTP_VERSIONS) };
+
+        /// Maximum number of requests that one HTTP/2 connection may have open at a time
+        max_concurrent_streams at http.max_concurrent_streams, { kind: Kind::Number(1..=10_000) };
+
         /// Replace the workers when a file in the current directory changes, for development
         #[cfg(feature = "watch")]
         reload, {
@@ -391,6 +397,35 @@ impl Field for AccessLogFormat {
     }
 }
 
+/// The versions of HTTP, by their names.
+const HTTP_VERSIONS: &[(&str, &str)] = &[
+    (
+        "auto",
+        "HTTP/2 with clients that choose it by ALPN or begin with it, HTTP/1.1 with others",
+    ),
+    ("1", "HTTP/1.1 and HTTP/1.0"),
+    ("2", "HTTP/2; requests of HTTP/1.1 get 505"),
+];
+
+impl Field for HttpVersions {
+    fn from_value(value: Value) -> Result<Self, String> {
+        Ok(match String::from_value(value)?.as_str() {
+            "1" => Self::Http1,
+            "2" => Self::Http2,
+            _ => Self::Auto,
+        })
+    }
+
+    fn to_value(&self) -> Option<Value> {
+        let name = match self {
+            Self::Auto => "auto",
+            Self::Http1 => "1",
+            Self::Http2 => "2",
+        };
+        Some(Value::Text(name.into()))
+    }
+}
+
 /// A path, unless it is empty.
 fn path_value(path: &PathBuf) -> Option<Value> {
     path.to_value().filter(|_| !path.as_os_str().is_empty())
@@ -457,6 +492,7 @@ mod tests {
         let fields: Vec<_> = fields.map(|(name, _)| name.trim()).collect();
         assert!(fields.contains(&"max_headers"), "{fields:?}");
         for name in fields {
+            let name = if name == "versions" { "http" } else { name };
             assert!(Config::find(name).is_some(), "{name}");
         }
     }

@@ -138,7 +138,10 @@ impl Kind {
                 }
             }
             Self::Choice(choices) => {
-                let word = text(input)?;
+                let word = match input {
+                    RawValue::Integer(number) => number.to_string(),
+                    input => text(input)?,
+                };
                 if choices.iter().any(|(choice, _)| *choice == word) {
                     return Ok(Value::Text(word));
                 }

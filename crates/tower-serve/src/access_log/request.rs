@@ -107,12 +107,15 @@ impl<'a> LoggedRequest<'a> {
 
     /// The target as it was sent.
     pub(super) fn with_target(self, write: impl FnOnce(&[u8])) {
-        let uri = match self {
-            Self::Request { uri, .. } => uri,
+        let (uri, version) = match self {
+            Self::Request { uri, version, .. } => (uri, version),
             Self::Line { target, .. } => return write(target),
         };
         match uri.path_and_query() {
-            Some(path) if uri.authority().is_none() => write(path.as_str().as_bytes()),
+            // HTTP/2 sends the authority apart.
+            Some(path) if uri.authority().is_none() || version == Version::HTTP_2 => {
+                write(path.as_str().as_bytes());
+            }
             _ => write(uri.to_string().as_bytes()),
         }
     }
@@ -124,6 +127,7 @@ impl<'a> LoggedRequest<'a> {
                 ..
             } => protocol,
             Self::Request { version, .. } if version == Version::HTTP_10 => b"HTTP/1.0",
+            Self::Request { version, .. } if version == Version::HTTP_2 => b"HTTP/2.0",
             Self::Request { .. } => b"HTTP/1.1",
             Self::Line { version, .. } => version,
         }

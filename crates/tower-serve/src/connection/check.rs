@@ -21,7 +21,7 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<RequestSummary, Refus
     Ok(RequestSummary::with_accept(request, accept))
 }
 
-fn check_method(method: &Method) -> Result<(), Refusal> {
+pub(super) fn check_method(method: &Method) -> Result<(), Refusal> {
     if method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
@@ -32,7 +32,7 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
 }
 
 /// RFC 9112 section 3.2: origin-form, absolute-form, or `*` for OPTIONS.
-fn check_target(method: &Method, target: &Uri) -> Result<(), Refusal> {
+pub(super) fn check_target(method: &Method, target: &Uri) -> Result<(), Refusal> {
     let path = target
         .path_and_query()
         .map_or("", http::uri::PathAndQuery::as_str);
@@ -85,7 +85,7 @@ fn check_fields(headers: &HeaderMap, version: Version) -> Result<Option<&HeaderV
 }
 
 /// Two that are the same are one.
-fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     // No field comes twice, as a rule.
     if headers.len() == headers.keys_len() {
         return Ok(());
@@ -99,7 +99,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// RFC 9112 section 3.2: one valid `Host`, which HTTP/1.0 may leave out. It is empty where a target has no authority.
-fn check_host(host: Option<&HeaderValue>, version: Version) -> Result<(), Refusal> {
+pub(super) fn check_host(host: Option<&HeaderValue>, version: Version) -> Result<(), Refusal> {
     match host {
         Some(host) if host.is_empty() || host::is_valid(host.as_bytes()) => Ok(()),
         Some(_) => Err(Refusal::InvalidHost),
@@ -119,7 +119,7 @@ fn check_transfer_encoding(coding: Option<&HeaderValue>) -> Result<(), Refusal> 
 }
 
 /// RFC 9110 section 10.1.1: `100-continue` is the only expectation there is.
-fn check_expect(expect: &HeaderValue) -> Result<(), Refusal> {
+pub(super) fn check_expect(expect: &HeaderValue) -> Result<(), Refusal> {
     if expect.as_bytes().eq_ignore_ascii_case(b"100-continue") {
         Ok(())
     } else {
@@ -128,7 +128,7 @@ fn check_expect(expect: &HeaderValue) -> Result<(), Refusal> {
 }
 
 /// RFC 9112 section 3.2.2: the authority of an absolute target replaces the `Host` field.
-fn replace_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
+pub(super) fn replace_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     let Some(authority) = request.uri().authority() else {
         return Ok(());
     };

@@ -21,6 +21,9 @@ const NEW_IN_DRAIN: Duration = Duration::from_secs(1);
 /// How long a connection waits for its next request in hyper's hands. Then it is checked, and idle.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
+/// How long an idle connection of HTTP/2 stays open after GOAWAY, for the client to learn of it.
+const LEAVE: Duration = Duration::from_secs(2);
+
 /// How often a client that has closed its sending side is checked for having left.
 const CHECK_AFTER: Duration = Duration::from_secs(1);
 
@@ -118,6 +121,40 @@ impl Deadlines {
     pub(super) fn drain(&mut self, idle: Duration) {
         let since = Instant::now();
         self.drain = Some(Drain { since, idle });
+    }
+
+    /// The connection has begun to speak HTTP/2, and its first request is to come.
+    pub(super) fn set_new(&mut self) {
+        if let Phase::Head { since } = self.phase {
+            self.phase = Phase::New { since };
+        }
+    }
+
+    /// Whether nothing of a first request was served yet.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.phase, Phase::New { .. })
+    }
+
+    /// A connection of HTTP/2 asks its client to leave, as when the worker is to stop. An idle one has a moment for that. `read`
+    /// is the count of bytes at present.
+    pub(super) fn leave(&mut self, read: u64) {
+        let since = Instant::now();
+        if self.is_waiting() {
+            let is_checked = true;
+            self.phase = Phase::Idle {
+                since,
+                read,
+                is_checked,
+            };
+        }
+        self.drain = Some(Drain { since, idle: LEAVE });
+    }
+
+    /// The same continues, regardless of what the worker has set since.
+    pub(super) fn keep_leaving(&mut self) {
+        if let Some(drain) = &mut self.drain {
+            drain.idle = LEAVE;
+        }
     }
 
     /// Whether the worker drains and the client has sent nothing since its last request.

@@ -35,11 +35,11 @@ use crate::{BoxError, access_log::Client};
 /// called.
 #[derive(Debug)]
 pub(super) struct ExchangeService<S> {
-    service: S,
+    pub(super) service: S,
     connection: ConnectInfo,
-    handle: ConnectionHandle,
-    access_log: Option<Client>,
-    shared: Arc<Shared>,
+    pub(super) handle: ConnectionHandle,
+    pub(super) access_log: Option<Client>,
+    pub(super) shared: Arc<Shared>,
     /// Every request is refused so.
     refusal: Option<Refusal>,
 }
@@ -60,6 +60,20 @@ impl<S> ExchangeService<S> {
             handle,
             shared,
             refusal,
+        }
+    }
+
+    /// Whether the preface of HTTP/2 may follow: without TLS on a port for TLS, nothing may.
+    pub(super) fn may_speak_http2(&self) -> bool {
+        self.refusal
+            .is_none_or(|refusal| refusal == Refusal::NotHttp2)
+    }
+
+    /// The same, without the refusal of every request.
+    pub(super) fn admitting(self) -> Self {
+        Self {
+            refusal: None,
+            ..self
         }
     }
 
@@ -99,15 +113,24 @@ impl<S> ExchangeService<S> {
         if has_fragment {
             return Err(NoResponse::Refused(Refusal::Fragment));
         }
+        self.admit_checked(request)?;
+        let log = self.access_log.as_ref();
+        *upgrade =
+            UpgradeOffer::of_request(request, &self.shared, log).map_err(NoResponse::Refused)?;
+        Ok(summary)
+    }
+
+    /// The same for a request that was checked, of any version of HTTP.
+    pub(super) fn admit_checked(
+        &self,
+        request: &mut Request<RequestBody>,
+    ) -> Result<(), NoResponse> {
         let readiness = self.shared.readiness.as_ref();
         if let Some(report) = readiness.and_then(|readiness| readiness.report(request)) {
             return Err(NoResponse::Readiness(report));
         }
-        let log = self.access_log.as_ref();
-        *upgrade =
-            UpgradeOffer::of_request(request, &self.shared, log).map_err(NoResponse::Refused)?;
         request.extensions_mut().insert(self.connection.clone());
-        Ok(summary)
+        Ok(())
     }
 }
 
@@ -181,14 +204,14 @@ fn asks_to_close(headers: &HeaderMap) -> bool {
 
 /// When the service has to begin its response.
 #[derive(Debug)]
-struct ResponseDeadline {
+pub(super) struct ResponseDeadline {
     timeout: Duration,
     /// Once the service waits.
     since: Option<Instant>,
 }
 
 impl ResponseDeadline {
-    fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
             since: None,
@@ -203,6 +226,17 @@ impl ResponseDeadline {
         handle: &ConnectionHandle,
         cx: &mut Context<'_>,
     ) -> Poll<Duration> {
+        let (since, deadline) = self.next(body, cx);
+        ready!(handle.lock().timer.poll_until(deadline, cx));
+        Poll::Ready(since.elapsed())
+    }
+
+    /// Since when the service has had the request, and the deadline.
+    pub(super) fn next(
+        &mut self,
+        body: Option<&Arc<SharedBody>>,
+        cx: &mut Context<'_>,
+    ) -> (Instant, Instant) {
         let since = *self.since.get_or_insert_with(Instant::now);
         let mut deadline = since + self.timeout;
         if let Some(body) = body {
@@ -215,8 +249,7 @@ impl ResponseDeadline {
                 deadline += body.timeout();
             }
         }
-        ready!(handle.lock().timer.poll_until(deadline, cx));
-        Poll::Ready(since.elapsed())
+        (since, deadline)
     }
 }
 
@@ -239,7 +272,7 @@ pin_project! {
 
 pin_project! {
     #[project = StageProj]
-    enum Stage<S, F, B> {
+    pub(super) enum Stage<S, F, B> {
         // Until the service is ready.
         Waiting { service: S, request: Option<Request<RequestBody>> },
         Running { #[pin] future: F },
@@ -310,14 +343,14 @@ fn is_switch<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
-const POLLED_AFTER_END: &str = "a future is not polled after its end";
+pub(super) const POLLED_AFTER_END: &str = "a future is not polled after its end";
 
 impl<S, B> Stage<S, S::Future, B>
 where
     S: Service<Request<RequestBody>, Response = Response<B>>,
     S::Error: Into<BoxError>,
 {
-    fn poll_response(
+    pub(super) fn poll_response(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<B>, NoResponse>> {

@@ -109,9 +109,18 @@ pub(super) struct ExchangeGuard {
     handle: ConnectionHandle,
     /// For the access log, if there is one.
     record: Option<Box<Record>>,
-    is_http10: bool,
+    kind: ExchangeKind,
     /// The client wants no more of the connection. Only looked at where connections are to close.
     pub(super) client_wants_close: bool,
+}
+
+/// Where an exchange takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExchangeKind {
+    Http10,
+    Http11,
+    /// A stream of HTTP/2.
+    Stream,
 }
 
 impl ExchangeGuard {
@@ -131,7 +140,28 @@ impl ExchangeGuard {
         Self {
             handle: handle.clone(),
             record: None,
-            is_http10,
+            kind: match is_http10 {
+                true => ExchangeKind::Http10,
+                false => ExchangeKind::Http11,
+            },
+            client_wants_close: false,
+        }
+    }
+
+    /// The same on a stream of HTTP/2.
+    pub(super) fn begin_stream(handle: &ConnectionHandle) -> Self {
+        let mut state = handle.lock();
+        if state.requests() == 0 {
+            handle.load().connection_used();
+        }
+        state.begin_stream();
+        drop(state);
+        handle.load().request_began();
+        handle.entry().set_busy();
+        Self {
+            handle: handle.clone(),
+            record: None,
+            kind: ExchangeKind::Stream,
             client_wants_close: false,
         }
     }
@@ -141,7 +171,15 @@ impl ExchangeGuard {
     }
 
     pub(super) fn is_http10(&self) -> bool {
-        self.is_http10
+        self.kind == ExchangeKind::Http10
+    }
+
+    /// What is cut when the response cannot be completed.
+    pub(super) fn cut_text(&self) -> &'static str {
+        match self.kind {
+            ExchangeKind::Http10 | ExchangeKind::Http11 => "the connection is cut",
+            ExchangeKind::Stream => "the stream is reset",
+        }
     }
 
     pub(super) fn set_record(&mut self, record: Box<Record>) {
@@ -180,7 +218,7 @@ impl ExchangeGuard {
     /// Whether the worker has more connections than it is to have, and this one, which would stay open otherwise, closes after
     /// its response.
     pub(super) fn take_surplus(&self) -> bool {
-        let goes_on = !self.is_http10 && !self.client_wants_close;
+        let goes_on = !self.is_http10() && !self.client_wants_close;
         let is_surplus = goes_on && self.handle.load().take_surplus();
         if is_surplus {
             self.handle.lock().set_shedding();
@@ -191,7 +229,11 @@ impl ExchangeGuard {
 
 impl Drop for ExchangeGuard {
     fn drop(&mut self) {
-        self.handle.lock().end_exchange(self.record.take());
+        let record = self.record.take();
+        match self.kind {
+            ExchangeKind::Http10 | ExchangeKind::Http11 => self.handle.lock().end_exchange(record),
+            ExchangeKind::Stream => self.handle.lock().end_stream(record),
+        }
         self.handle.load().request_ended();
     }
 }

@@ -68,6 +68,10 @@ impl<IO> Io<IO> {
         self.handle.lock().is_upgrading()
     }
 
+    pub(super) fn inner(&self) -> &IO {
+        &self.inner
+    }
+
     pub(super) fn inner_mut(&mut self) -> &mut IO {
         &mut self.inner
     }

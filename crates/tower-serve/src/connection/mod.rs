@@ -1,6 +1,6 @@
 //! One client connection: hyper, its limits and timeouts, and the strict checks above hyper.
 //!
-//! hyper reads and writes HTTP/1.1. What it accepts or leaves to its user is refused or limited here. In the order in which
+//! hyper reads and writes HTTP/1.1 and HTTP/2. What it accepts or leaves to its user is refused or limited here. In the order in which
 //! a request passes them:
 //!
 //! | module | what it does |
@@ -19,6 +19,7 @@
 //! | `response_body` | the response's body, at whose end the exchange ends; a broken one never looks whole |
 //! | `close` | a close that does not destroy the last response, and one that does; the response to a request that hyper could not read |
 //! | `upgrade` | a connection that leaves HTTP by a response 101 |
+//! | `http2` | a connection that speaks HTTP/2: from its preface on, or as agreed by ALPN |
 //! | `http_service`, `events` | what the user gives: a service, and hooks |
 //!
 //! `Content-Length` together with `Transfer-Encoding`: hyper takes the length out of the request before the service could
@@ -42,6 +43,7 @@ mod exchange;
 mod handle;
 #[cfg(feature = "tls")]
 mod handshake;
+mod http2;
 mod http_service;
 mod io;
 mod load;

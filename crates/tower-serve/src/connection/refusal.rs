@@ -21,6 +21,8 @@ pub(super) enum Refusal {
     /// It came on a port for TLS without TLS.
     #[cfg(feature = "tls")]
     NoTls,
+    /// It came with HTTP/1.1 to a server that speaks HTTP/2 only.
+    NotHttp2,
     /// It follows a request whose end is uncertain.
     UncertainStart,
 
@@ -44,6 +46,8 @@ pub(super) enum Refusal {
     NoHost,
     SeveralHosts,
     InvalidHost,
+    /// It is not the `:authority` of HTTP/2.
+    DifferentHost,
     SeveralContentTypes,
     TransferCoding,
     Expectation,
@@ -84,6 +88,10 @@ impl Refusal {
             Self::NoTls => (
                 StatusCode::BAD_REQUEST,
                 "This port requires HTTPS, and the request came without TLS.",
+            ),
+            Self::NotHttp2 => (
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                "This server speaks HTTP/2 only.",
             ),
             Self::UncertainStart => (
                 StatusCode::BAD_REQUEST,
@@ -132,6 +140,10 @@ impl Refusal {
                 "There is more than one Host field.",
             ),
             Self::InvalidHost => (StatusCode::BAD_REQUEST, "The Host field is not valid."),
+            Self::DifferentHost => (
+                StatusCode::BAD_REQUEST,
+                "The Host field differs from the :authority of the request.",
+            ),
             Self::SeveralContentTypes => (
                 StatusCode::BAD_REQUEST,
                 "There are two different Content-Type fields.",

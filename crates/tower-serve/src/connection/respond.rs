@@ -2,6 +2,7 @@
 
 use std::{any::Any, error::Error, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 use http_body::Body;
 
@@ -38,18 +39,14 @@ pub(super) fn respond<B: Body>(
     exchange: ExchangeGuard,
     body: BodyState,
 ) -> Response<ResponseBody<B>> {
-    let refusal = match result {
+    let reason = match result {
         Ok(mut response) if exchange.switches_protocols(response.status()) => {
             // It has no body, and no field that would frame one (RFC 9110 section 8.6).
             response.headers_mut().remove(header::CONTENT_LENGTH);
             response.headers_mut().remove(header::TRANSFER_ENCODING);
             return response.map(|_| ResponseBody::of_server(None, exchange));
         }
-        Ok(response) if response.status().is_informational() => {
-            // hyper offers no way to send an interim response, and the client has not asked for another protocol.
-            let error = format!("the service responded with status {}", response.status());
-            of_error(&*BoxError::from(error), body)
-        }
+        Ok(response) if response.status().is_informational() => informational(&response),
         Ok(mut response) => {
             let ends_with_connection = exchange.is_http10() && !has_length(&response);
             if ends_with_connection {
@@ -64,19 +61,56 @@ pub(super) fn respond<B: Body>(
             }
             return response.map(|body| ResponseBody::service(body, exchange));
         }
-        Err(NoResponse::Readiness(report)) => {
-            let mut response = report.render();
-            if exchange.is_last(false) {
-                close(&mut response);
-            }
-            return response.map(|body| ResponseBody::of_server(Some(body), exchange));
-        }
-        Err(NoResponse::Refused(refusal)) => {
+        Err(reason) => reason,
+    };
+    let (mut response, is_refusal) = of_server(reason, request, renderer, body);
+    if is_refusal || exchange.is_last(false) {
+        close(&mut response);
+    }
+    response.map(|body| ResponseBody::of_server(Some(body), exchange))
+}
+
+/// The same on a stream of HTTP/2, whose connection stays open unless the worker is to have fewer.
+pub(super) fn respond_on_stream<B: Body>(
+    result: Result<Response<B>, NoResponse>,
+    request: &RequestSummary,
+    renderer: &Renderer,
+    exchange: ExchangeGuard,
+    body: BodyState,
+) -> Response<ResponseBody<B>> {
+    if exchange.has_surplus() && !exchange.is_last(false) {
+        exchange.take_surplus();
+    }
+    let reason = match result {
+        Ok(response) if response.status().is_informational() => informational(&response),
+        Ok(response) => return response.map(|body| ResponseBody::service(body, exchange)),
+        Err(reason) => reason,
+    };
+    let (response, _) = of_server(reason, request, renderer, body);
+    response.map(|body| ResponseBody::of_server(Some(body), exchange))
+}
+
+/// hyper offers no way to send an interim response, and the client has not asked for another protocol.
+fn informational<B>(response: &Response<B>) -> NoResponse {
+    let error = format!("the service responded with status {}", response.status());
+    NoResponse::Error(error.into())
+}
+
+/// The response of the server itself, and whether it refuses the request.
+fn of_server(
+    reason: NoResponse,
+    request: &RequestSummary,
+    renderer: &Renderer,
+    body: BodyState,
+) -> (Response<Bytes>, bool) {
+    let refusal = match reason {
+        NoResponse::Readiness(report) => return (report.render(), false),
+        NoResponse::Refused(refusal) => {
             let status = refusal.status().as_u16();
             tracing::debug!(status, "request refused: {}", refusal.message());
             refusal
         }
-        Err(NoResponse::TimedOut(age)) => {
+        NoResponse::TimedOut(age) => {
             tracing::warn!(
                 method = request.method().as_str(),
                 path = request.path(),
@@ -85,15 +119,13 @@ pub(super) fn respond<B: Body>(
             );
             Refusal::ServiceTimeout
         }
-        Err(NoResponse::Error(error)) => of_error(&*error, body),
-        Err(NoResponse::Panic(panic)) => {
+        NoResponse::Error(error) => of_error(&*error, body),
+        NoResponse::Panic(panic) => {
             tracing::error!(panic = panic_text(&*panic), "the service panicked");
             Refusal::ServiceFailed
         }
     };
-    let mut response = renderer.render(&refusal.into(), Some(request));
-    close(&mut response);
-    response.map(|body| ResponseBody::of_server(Some(body), exchange))
+    (renderer.render(&refusal.into(), Some(request)), true)
 }
 
 /// What an error of the service means to the client, whose request body may be the cause.

@@ -100,9 +100,10 @@ where
                 match ready!(body.poll_frame(cx)) {
                     Some(Err(failure)) => {
                         let failure = failure.into();
+                        let cut = this.exchange.cut_text();
                         tracing::error!(
                             error = error_text(&*failure),
-                            "the response body failed; the connection is cut"
+                            "the response body failed; {cut}"
                         );
                         this.exchange.handle().lock().set_response_failed();
                         *error = Some(failure);

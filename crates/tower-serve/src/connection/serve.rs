@@ -21,6 +21,7 @@ use super::{
     events::ConnectionEvents,
     exchange::ExchangeService,
     handle::ConnectionGuard,
+    http2::Http2Connection,
     io::{Io, is_blank},
     protocol::{Parts, Protocol},
     refusal::Refusal,
@@ -29,7 +30,12 @@ use super::{
     table::WaitsFor,
     upgrade::UpgradedConnection,
 };
-use crate::{HttpService, error::error_text};
+use crate::{HttpService, HttpVersions, error::error_text};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What hyper has to have of it at least to know that it is no request of HTTP/1.1.
+const PREFACE_LINE: &[u8] = b"PRI * HTTP/2";
 
 /// Serves one connection until it has ended, and never panics.
 ///
@@ -46,18 +52,40 @@ where
     S: HttpService,
 {
     let guard = ConnectionGuard::begin(&shared, &connection);
-    serve_open(io, connection, service, shared, guard, None)
+    let begin = Begin::cleartext(shared.http.versions);
+    serve_open(io, connection, service, shared, guard, begin)
 }
 
-/// The same for a connection that has been open for a while. With a `refusal`, every request is responded to so, and the
-/// service is not called.
+/// How a connection begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin {
+    /// With HTTP/1.1, or with the preface of HTTP/2 where that is allowed.
+    Http1,
+    /// The same, but every request of HTTP/1.1 is responded to so, and the service is not called.
+    Refused(Refusal),
+    /// With HTTP/2.
+    #[cfg(feature = "tls")]
+    Http2,
+}
+
+impl Begin {
+    /// Without an agreement by ALPN.
+    pub(super) fn cleartext(versions: HttpVersions) -> Self {
+        match versions.has_http1() {
+            true => Self::Http1,
+            false => Self::Refused(Refusal::NotHttp2),
+        }
+    }
+}
+
+/// The same for a connection that has been open for a while.
 pub(super) fn serve_open<IO, S>(
     io: IO,
     info: ConnectInfo,
     service: S,
     shared: Arc<Shared>,
     guard: ConnectionGuard,
-    refusal: Option<Refusal>,
+    begin: Begin,
 ) -> impl Future<Output = ()> + Send
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -66,10 +94,18 @@ where
     let handle = guard.handle();
     let events = ConnectionEvents::begin(&shared, &info, handle).map(Box::new);
     let io = Io::new(io, handle.clone());
+    let refusal = match begin {
+        Begin::Refused(refusal) => Some(refusal),
+        _ => None,
+    };
     let service = ExchangeService::new(service, info, handle.clone(), shared.clone(), refusal);
-    let protocol = Protocol::new(io, service, &shared.http);
+    let state = match begin {
+        #[cfg(feature = "tls")]
+        Begin::Http2 => State::Http2(Box::new(Http2Connection::new(io, service, &shared.http))),
+        _ => State::Active(Protocol::new(io, service, &shared.http)),
+    };
     let mut connection = Connection {
-        state: State::Active(protocol),
+        state,
         deadlines: Deadlines::new(),
         _events: events,
         guard,
@@ -134,6 +170,8 @@ enum State<IO: 'static, S: HttpService> {
         io: Io<IO>,
         service: ExchangeService<S>,
     },
+    /// The client speaks HTTP/2.
+    Http2(Box<Http2Connection<IO, S>>),
     /// hyper has given it to the service.
     Upgraded(Box<UpgradedConnection<IO>>),
     Ended,
@@ -151,6 +189,9 @@ where
         loop {
             let polled = match &mut self.state {
                 State::Active(protocol) => protocol.poll_end(handle, cx),
+                State::Http2(http2) => {
+                    return http2.poll_end(&mut self.deadlines, handle, &self.shared.http, cx);
+                }
                 State::Upgraded(upgraded) => {
                     let timeout = self.shared.http.upgrade_idle_timeout;
                     let is_draining = self.deadlines.is_draining();
@@ -218,6 +259,7 @@ where
                 service,
                 read: Bytes::new(),
             }),
+            State::Http2(http2) => return Some(http2.into_closing(end, &handle)),
             State::Upgraded(upgraded) => return Some(end_upgraded(*upgraded, end)),
             State::Ended => unreachable!("a connection that has ended is not polled"),
         };
@@ -256,6 +298,10 @@ where
                 let sent = [io.kept(), &read].concat();
                 Some(self.refuse(io, &service, Refusal::HeadTimeout, sent))
             }
+            End::Http(Err(error)) if error.is_parse_version_h2() && self.speaks_http2(&service) => {
+                self.begin_http2(io, service, read);
+                None
+            }
             End::Http(Err(error)) if error.is_parse() && handle.lock().output.take_refusal() => {
                 tracing::debug!(error = error_text(&error), "a malformed request is refused");
                 // hyper has kept a head that it could not parse at all.
@@ -263,6 +309,11 @@ where
                     true => handle.lock().take_received(),
                     false => read.to_vec(),
                 };
+                // hyper knows it only if it has come as a whole.
+                if is_begin_of_preface(&sent) && self.speaks_http2(&service) {
+                    self.begin_http2(io, service, sent.into());
+                    return None;
+                }
                 let refusal = Refusal::of_parse_error(&error, &sent);
                 Some(self.refuse(io, &service, refusal, sent))
             }
@@ -293,6 +344,23 @@ where
                 })
             }
         }
+    }
+
+    /// Whether the preface of HTTP/2 that has come is its beginning, and not that of a request which is refused.
+    fn speaks_http2(&self, service: &ExchangeService<S>) -> bool {
+        self.shared.http.versions.has_http2()
+            && service.may_speak_http2()
+            && self.guard.handle().lock().requests() == 0
+    }
+
+    /// The client speaks HTTP/2 from its first byte on.
+    fn begin_http2(&mut self, mut io: Io<IO>, service: ExchangeService<S>, read: Bytes) {
+        io.unread(read);
+        let service = service.admitting();
+        let http2 = Http2Connection::new(io, service, &self.shared.http);
+        self.state = State::Http2(Box::new(http2));
+        self.deadlines.set_new();
+        self.guard.handle().set_waiting(WaitsFor::FirstRequest);
     }
 
     /// The service has the connection from now on.
@@ -327,6 +395,12 @@ where
             sent,
         }
     }
+}
+
+/// Whether a client begins with a part of the preface of HTTP/2 (RFC 9113 section 3.4), which no request of HTTP/1.1 begins
+/// with.
+fn is_begin_of_preface(sent: &[u8]) -> bool {
+    sent.len() >= PREFACE_LINE.len() && PREFACE.starts_with(&sent[..sent.len().min(PREFACE.len())])
 }
 
 /// Prepares hyper for a response 101. Returns whether it was not.

@@ -70,6 +70,9 @@ impl Shared {
     /// TCP connections begin with a handshake.
     #[cfg(feature = "tls")]
     pub(crate) fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
+        let mut tls = Arc::unwrap_or_clone(tls);
+        tls.alpn_protocols = self.http.versions.alpn();
+        let tls = Arc::new(tls);
         Self {
             tls: Some(tls),
             ..self

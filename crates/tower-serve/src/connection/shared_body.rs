@@ -121,6 +121,11 @@ impl SharedBody {
         }
     }
 
+    /// The body of a request on a stream of HTTP/2, of which hyper itself knows whether the client has left.
+    pub(super) fn of_stream(incoming: Incoming, timeout: Duration, runtime: Handle) -> Self {
+        Self::new(incoming, true, timeout, runtime)
+    }
+
     pub(super) fn is_chunked(&self) -> bool {
         self.is_chunked
     }

@@ -141,6 +141,12 @@ impl ConnectionState {
         }
     }
 
+    /// A request has come on a stream of HTTP/2.
+    pub(super) fn begin_stream(&mut self) {
+        self.requests += 1;
+        self.exchanges += 1;
+    }
+
     /// Whether the target of the request that has just come was sent with a fragment.
     pub(super) fn has_fragment(&self, method: &Method, target: &Uri) -> bool {
         self.received.has_fragment(self.requests, method, target)
@@ -160,6 +166,16 @@ impl ConnectionState {
         let before = mem::replace(&mut self.last_record, LastRecord::Unsent(record));
         if let LastRecord::Unsent(mut before) = before {
             before.sent();
+        }
+    }
+
+    /// The same, on a stream of HTTP/2. What hyper has of a response counts as sent: other streams are written meanwhile.
+    pub(super) fn end_stream(&mut self, record: Option<Box<Record>>) {
+        self.exchanges -= 1;
+        match record {
+            Some(mut record) if record.is_whole() => record.sent(),
+            Some(mut record) => record.cut(self.output.written()),
+            None => {}
         }
     }
 
@@ -231,6 +247,12 @@ impl ConnectionState {
             return WriteStep::Upgrade;
         }
         self.output.begin_write(self.exchanges == 0, connections)
+    }
+
+    /// The connection speaks HTTP/2: nothing that was read is a part of a request of HTTP/1.1.
+    pub(super) fn begin_frames(&mut self) {
+        self.read = 0;
+        self.received = Received::default();
     }
 
     /// All that hyper had was written.

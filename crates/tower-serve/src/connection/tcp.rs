@@ -12,9 +12,11 @@ use super::{
     handle::ConnectionGuard,
     handshake::{Shaken, handshake},
     refusal::Refusal,
-    serve::serve_open,
+    serve::{Begin, serve_open},
 };
 use crate::HttpService;
+#[cfg(feature = "tls")]
+use crate::http::ALPN_HTTP2;
 
 /// As [`serve`], with TLS if the server has a certificate.
 pub(crate) fn serve_tcp<S: HttpService>(
@@ -32,12 +34,16 @@ pub(crate) fn serve_tcp<S: HttpService>(
             match shaken {
                 Some(Shaken::Encrypted(stream)) => {
                     let connection = connection.encrypted();
-                    let served = serve_open(*stream, connection, service, shared, open, None);
+                    let begin = match stream.get_ref().1.alpn_protocol() {
+                        Some(ALPN_HTTP2) => Begin::Http2,
+                        _ => Begin::cleartext(shared.http.versions),
+                    };
+                    let served = serve_open(*stream, connection, service, shared, open, begin);
                     Box::pin(served).await;
                 }
                 Some(Shaken::Plain(stream)) => {
-                    let refusal = Some(Refusal::NoTls);
-                    let served = serve_open(stream, connection, service, shared, open, refusal);
+                    let begin = Begin::Refused(Refusal::NoTls);
+                    let served = serve_open(stream, connection, service, shared, open, begin);
                     Box::pin(served).await;
                 }
                 None => {}

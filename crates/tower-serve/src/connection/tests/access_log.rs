@@ -18,18 +18,18 @@ use super::{leaving::Reset, *};
 use crate::{AccessLog, AccessLogFormat};
 
 /// A server, and its log.
-struct Logged {
-    server: Server,
+pub(super) struct Logged {
+    pub(super) server: Server,
     path: PathBuf,
     _directory: TempDir,
 }
 
 impl Logged {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    fn with(change: impl FnOnce(&mut Http)) -> Self {
+    pub(super) fn with(change: impl FnOnce(&mut Http)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let setting = AccessLog::new(&path).format(AccessLogFormat::Json);
@@ -42,7 +42,7 @@ impl Logged {
     }
 
     /// What was logged when all connections have ended.
-    fn lines(self) -> Vec<Value> {
+    pub(super) fn lines(self) -> Vec<Value> {
         assert_eq!(Arc::strong_count(&self.server.shared), 1, "one still runs");
         drop(self.server);
         let lines = fs::read_to_string(self.path).unwrap();
@@ -58,7 +58,7 @@ impl Logged {
 }
 
 /// Target, status, bytes, and whether it was aborted.
-fn facts(line: &Value) -> (Option<&str>, u64, u64, bool) {
+pub(super) fn facts(line: &Value) -> (Option<&str>, u64, u64, bool) {
     (
         line["target"].as_str(),
         line["status"].as_u64().unwrap(),
@@ -387,7 +387,7 @@ async fn what_hyper_refuses_has_the_status_that_the_client_sees() {
     assert_eq!(logged.line()["method"], "HEAD");
 
     // This one gets no response.
-    let logged = Logged::new();
+    let logged = Logged::with(|http| http.versions = HttpVersions::Http1);
     let mut client = logged.server.connect(echo());
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     client.ended().await;

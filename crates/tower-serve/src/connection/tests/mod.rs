@@ -7,6 +7,7 @@ mod access_log;
 mod bodies;
 mod drain;
 mod ending;
+mod http2;
 mod keep_alive;
 mod leaving;
 mod random;
@@ -41,7 +42,7 @@ use tower::{Service, service_fn};
 use super::{
     ConnectInfo, ConnectionHooks, Load, RequestBody, Shared, serve, table::ConnectionEntry,
 };
-use crate::{BoxError, Http, HttpService, access_log::Log};
+use crate::{BoxError, Http, HttpService, HttpVersions, access_log::Log};
 
 /// More than every time-out of a connection together.
 const LONG: Duration = Duration::from_secs(600);

@@ -504,11 +504,11 @@ async fn expectations() {
     .await;
 }
 
-/// A client that speaks HTTP/2 without asking is not spoken to.
+/// A client that speaks HTTP/2 to a server that does not is not spoken to.
 #[tokio::test(start_paused = true)]
 async fn the_http_2_preface() {
     let count = Count::default();
-    let server = Server::new();
+    let server = Server::with(|http| http.versions = HttpVersions::Http1);
     let mut client = server.connect(counted(&count));
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     client.ended().await;

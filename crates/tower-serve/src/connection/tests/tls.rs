@@ -9,7 +9,7 @@ use super::{
     super::{
         handle::ConnectionGuard,
         handshake::{Shaken, handshake},
-        serve::serve_open,
+        serve::{Begin, serve_open},
     },
     *,
 };
@@ -48,7 +48,7 @@ impl Certified {
             let open = ConnectionGuard::begin(&shared, &connection);
             let shaken = handshake(io, &config, &shared, open.handle()).await;
             if let Some(Shaken::Encrypted(io)) = shaken {
-                serve_open(*io, connection, service, shared, open, None).await;
+                serve_open(*io, connection, service, shared, open, Begin::Http1).await;
             }
         });
         (client, served)

@@ -1,0 +1,177 @@
+//! One exchange on a stream: a request and its response.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+use tower_service::Service;
+
+use super::{
+    body::StreamBody,
+    check::check,
+    stream::{StreamProgress, poll_until},
+    streams::Spawner,
+};
+use crate::{
+    BoxError,
+    connection::{
+        RequestBody,
+        exchange::{ExchangeService, POLLED_AFTER_END, ResponseDeadline, Stage},
+        handle::ExchangeGuard,
+        respond::{NoResponse, respond_on_stream},
+        response_body::ResponseBody,
+        server_response::{Renderer, RequestSummary},
+        shared_body::{BodyState, SharedBody},
+    },
+};
+
+/// Begins the exchanges of the streams of a connection: hyper calls it with each request. It checks the request, then the
+/// service is called.
+pub(super) struct StreamService<S> {
+    exchanges: ExchangeService<S>,
+    spawner: Spawner,
+}
+
+impl<S> StreamService<S> {
+    pub(super) fn new(exchanges: ExchangeService<S>, spawner: Spawner) -> Self {
+        Self { exchanges, spawner }
+    }
+
+    /// Makes the request ready for the service and returns what is kept of it, or returns why the service does not get it.
+    fn admit(&self, request: &mut Request<RequestBody>) -> Result<RequestSummary, NoResponse> {
+        let exchanges = &self.exchanges;
+        let max_headers = exchanges.shared.http.max_headers;
+        let checked = check(request, max_headers);
+        if checked.is_err() {
+            // hyper has put it there for a CONNECT.
+            request.extensions_mut().remove::<OnUpgrade>();
+        }
+        let summary = checked.map_err(NoResponse::Refused)?;
+        exchanges.admit_checked(request)?;
+        Ok(summary)
+    }
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for StreamService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<StreamBody<B>>;
+    type Error = Infallible;
+    type Future = StreamExchange<S, S::Future, B>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let exchanges = &self.exchanges;
+        let http = &exchanges.shared.http;
+        let progress = Arc::new(StreamProgress::default());
+        self.spawner.announce(progress.clone());
+        let mut body = None;
+        // First, so that the rest of a refused body is accounted for.
+        let mut request = request.map(|incoming| {
+            if !incoming.is_end_stream() {
+                let runtime = exchanges.handle.runtime().clone();
+                let shared = SharedBody::of_stream(incoming, http.body_timeout, runtime);
+                body = Some(Arc::new(shared));
+            }
+            RequestBody::new(body.clone())
+        });
+        let mut guard = ExchangeGuard::begin_stream(&exchanges.handle);
+        if let Some(log) = &exchanges.access_log {
+            guard.set_record(log.request(&request, None));
+        }
+        let (summary, stage) = match self.admit(&mut request) {
+            Ok(summary) => {
+                let service = exchanges.service.clone();
+                let request = Some(request);
+                (summary, Stage::Waiting { service, request })
+            }
+            Err(reason) => {
+                let reason = Some(reason);
+                (RequestSummary::of(&request), Stage::Refused { reason })
+            }
+        };
+        StreamExchange {
+            stage,
+            body,
+            summary,
+            renderer: exchanges.shared.hooks.renderer().clone(),
+            deadline: ResponseDeadline::new(http.request_timeout),
+            sleep: None,
+            guard: Some(guard),
+            progress,
+        }
+    }
+}
+
+pin_project! {
+    /// A request and its response's head. It never fails: what goes wrong becomes a response.
+    pub(super) struct StreamExchange<S, F, B> {
+        #[pin]
+        stage: Stage<S, F, B>,
+        // Of the request, if it has one.
+        body: Option<Arc<SharedBody>>,
+        // Of the request, for a response of the server itself.
+        summary: RequestSummary,
+        renderer: Renderer,
+        deadline: ResponseDeadline,
+        #[pin]
+        sleep: Option<Sleep>,
+        guard: Option<ExchangeGuard>,
+        progress: Arc<StreamProgress>,
+    }
+}
+
+impl<S, B> Future for StreamExchange<S, S::Future, B>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<StreamBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        // A service that has panicked is not used again.
+        let result = catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_response(cx)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(NoResponse::Panic(panic))));
+        let result = match result {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                let (since, deadline) = this.deadline.next(this.body.as_ref(), cx);
+                ready!(poll_until(this.sleep.as_mut(), deadline, cx));
+                Err(NoResponse::TimedOut(since.elapsed()))
+            }
+        };
+        // What the service still holds of the request, its body above all, is not wanted any more.
+        this.stage.set(Stage::Done);
+        let body = this.body.take().map_or(BodyState::Complete, |body| {
+            body.end_prefetch();
+            body.state()
+        });
+        let guard = this.guard.take().expect(POLLED_AFTER_END);
+        if matches!(result, Err(NoResponse::TimedOut(_))) {
+            // After the service's future is dropped.
+            guard.set_timed_out();
+        }
+        let mut response = respond_on_stream(result, this.summary, this.renderer, guard, body);
+        ResponseBody::record(&mut response);
+        let method = this.summary.method();
+        let response = StreamBody::of_response(response, method, this.progress.clone());
+        Poll::Ready(Ok(response))
+    }
+}
