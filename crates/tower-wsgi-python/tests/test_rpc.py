@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import queue
+import socket
+import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -408,6 +413,22 @@ class TestHttp:
         handler = wsgi.WsgiHandler([Api(path="/rpc")])
         assert call(handler, wsgi.test_wsgi_environ("/rpc/", "POST")).code == 404
 
+    def test_in_a_router(self) -> None:
+        def edit(environ: Any, response: wsgi.WsgiResponse) -> None:
+            response["X-A"] = "1"
+
+        router = wsgi.Router("/", wsgi.Router("rpc", post=Shop()))
+        for links in ([router], [enter_the_loop, router]):
+            with LiveServer(wsgi.WsgiHandler(links, [edit])) as server:
+                proxy = rpc.JsonProxy(f"{server.url}/rpc")
+                assert proxy.path() == "/rpc"
+                assert proxy.batch([("sell", [3, 1]), ("sell_later", [3, 1])]) == [2, 2]
+                assert proxy.notify("fail_later") is None  # type: ignore[func-returns-value]
+                response = requests.get(f"{server.url}/rpc", timeout=PATIENCE)
+                assert response.status_code == 405
+                assert "POST" in response.headers["Allow"]
+                assert response.headers["X-A"] == "1"
+
     def test_a_request_as_the_argument(self) -> None:
         body = json.dumps(request("path")).encode()
         environ = wsgi.test_wsgi_environ("/any", "POST", HEADERS, body=body)
@@ -432,6 +453,28 @@ class TestHttp:
         environ = wsgi.test_wsgi_environ("/", "POST", HEADERS, body=body)
         # Python warns of a coroutine that is never awaited, and warnings are errors.
         Shop()(environ).close()
+
+    def test_a_client_that_leaves_cancels_asynchronous_methods(self) -> None:
+        events: queue.Queue[str] = queue.Queue()
+
+        class Api(rpc.JSONRPC):
+            async def rpc_wait(self, request: Any) -> None:
+                try:
+                    events.put("began")
+                    await asyncio.Event().wait()
+                finally:
+                    events.put("ended")
+
+        body = json.dumps([request("wait"), request("wait", call_id=2)])
+        head = "POST / HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        with LiveServer(Api()) as server:
+            address = urlsplit(server.url)
+            with socket.create_connection((address.hostname, address.port)) as client:
+                client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+                assert [events.get(timeout=PATIENCE) for _ in range(2)] == ["began"] * 2
+                # A reset, because a client may close its sending side and still read.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            assert [events.get(timeout=PATIENCE) for _ in range(2)] == ["ended"] * 2
 
 
 class TestHandlers:
