@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -17,6 +18,7 @@ from conftest import PATIENCE, call
 
 from tower_wsgi import _native, wsgi
 from tower_wsgi.testing import LiveServer
+from tower_wsgi.wsgi import media
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,6 +246,15 @@ def test_a_list_of_files(assets: Path) -> None:
     assert 'href="javascript%3Aalert%281%29"' in page
 
 
+def test_a_directory_that_cannot_be_read(assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    router = wsgi.MediaRouter("/media", assets, show_indexes=True)
+    monkeypatch.setattr(media, "open_within", refuse)
+    assert ask(router, "/media/plain/").code == 404
+
+
 def test_a_suffix_that_is_left_out(assets: Path) -> None:
     router = wsgi.MediaRouter("/media", assets, default_suffix="txt")
     assert ask(router, "/media/digits").body == DIGITS
@@ -371,7 +382,7 @@ def test_no_descriptor_stays_open(assets: Path) -> None:
 
 def test_a_fault_of_the_server_is_no_404(assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: object, **kwargs: object) -> int:
-        raise OSError(24, "Too many open files")
+        raise OSError(errno.EMFILE, "Too many open files")
 
     router = wsgi.MediaRouter("/media", assets)
     monkeypatch.setattr(os, "open", full)

@@ -444,6 +444,7 @@ def test_names() -> None:
     assert found is not None
     assert (found.root, found.rule) == (router, "a/<int:x>/deep")
     assert router.get_route("missing") is None
+    assert router.creation_count > found.creation_count
     assert repr(found) == "/a/<int:x>/deep"
 
 

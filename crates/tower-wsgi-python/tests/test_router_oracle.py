@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
+from werkzeug.routing import BuildError, Map, MapAdapter, RequestRedirect, Rule
 
 from tower_wsgi import wsgi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TREES, PATHS = 50, 40
 METHODS = ["get", "post", "put", "delete", "head", "options"]
@@ -140,3 +144,34 @@ def test_it_finds_what_werkzeug_finds() -> None:
             seen[wanted[0]] += 1
     assert seen.total() == 2000
     assert all(seen[outcome] >= 90 for outcome in ("found", "nothing", "methods", "moved")), seen
+
+
+def test_paths_are_those_that_werkzeug_builds() -> None:
+    values = [1, 7, 2015, 1.5, "a", "ab", "a b/ä?", "news", -3]
+    built = refused = 0
+    for seed in range(TREES):
+        source = random.Random(seed)
+        tree = Tree(source)
+        adapter = oracle(tree)
+        for router in _all(tree.router):
+            if not any(number == router.number for _, _, number in tree.rules):
+                continue
+            for _ in range(5):
+                chosen = {name: source.choice(values) for name in router.full_route.variables}
+                try:
+                    wanted = adapter.build(router.number, chosen, append_unknown=False)
+                except (BuildError, ValueError):
+                    refused += 1
+                    with pytest.raises(ValueError, match="does not fit"):
+                        router.path(**chosen)
+                    continue
+                built += 1
+                assert router.path(**chosen) == wanted
+    assert built > 200
+    assert refused > 20
+
+
+def _all(router: wsgi.Router) -> Iterator[wsgi.Router]:
+    yield router
+    for child in router.routes:
+        yield from _all(child)

@@ -56,9 +56,16 @@ class MediaMixin:
 
         Files whose name begins with a dot, and links that lead nowhere or out of the directory that
         is served, are left out, as are those after the first 10 000.
+
+        Raises `Http404` if the directory cannot be read.
         """
         root = self.directory or fullpath
-        opened = open_within(root, fullpath, os.O_DIRECTORY)
+        try:
+            opened = open_within(root, fullpath, os.O_DIRECTORY)
+        except (OSError, ValueError) as error:
+            if not is_missing(error):
+                raise
+            raise Http404 from None
         found = []
         try:
             with os.scandir(opened) as entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -94,6 +95,7 @@ class Router:
     rule_methods: dict[str, Declared] = {}  # noqa: RUF012 -- replaced in each class
     """What `route` has declared in the class: each is a child of its routers."""
 
+    _created = itertools.count(1)
     _parent: Router | None = None
     _url_map: UrlMap | None = None
 
@@ -102,6 +104,7 @@ class Router:
         cls.rule_methods = declared_methods(cls)
 
     def __init__(self, rule: str | Route, *children: Router, **parameters: Any) -> None:  # noqa: ANN401
+        self._creation_count = next(Router._created)
         self._route = rule if isinstance(rule, Route) else Route(rule)
         self.routes: list[Router] = []
         parameters["name"] = parameters.get("name") or self.name or self._route.name
@@ -139,6 +142,11 @@ class Router:
     def parent(self) -> Router | None:
         """The router that this one is a child of."""
         return self._parent
+
+    @property
+    def creation_count(self) -> int:
+        """A number that is greater than those of all routers that were created before."""
+        return self._creation_count
 
     @property
     def root(self) -> Router:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.exceptions import MethodNotAllowed as NotAllowed
 from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map, RequestRedirect, Rule
+from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 
 from tower_wsgi.wsgi.errors import MethodNotAllowed
 from tower_wsgi.wsgi.location import redirect
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # An adapter makes absolute URLs of redirects. The host of a request does not belong there: it is
 # the client that names it.
 _ORIGIN = "http://localhost"
+# For compiling a rule that is in no map.
+_converters = Map()
 _VARIABLE = re.compile(r"<(?:[^<>]*:)?(\w+)>")
 
 
@@ -74,7 +76,8 @@ class Compiled:
             raise ValueError(f"the rule {path} is malformed: a variable is written <name>")
         self._path = path
         self._rule = Rule(path, endpoint="")
-        self._adapter = Map([self._rule], merge_slashes=False).bind("localhost")
+        self._rule.bind(_converters)
+        self._adapter: MapAdapter | None = None
 
     @property
     def variables(self) -> set[str]:
@@ -93,6 +96,9 @@ class Compiled:
 
     def match(self, path: str) -> dict[str, Any] | None:
         """Return the values of the variables, or ``None`` if the path does not match."""
+        if self._adapter is None:
+            alone = Map([self._rule.empty()], merge_slashes=False)
+            self._adapter = alone.bind("localhost")
         try:
             _, values = self._adapter.match(f"/{path.lstrip('/')}")
         except (NotFound, RequestRedirect, ValueError):
