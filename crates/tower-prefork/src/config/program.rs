@@ -26,6 +26,7 @@ crate::settings! {
         /// without removing it is replaced. Its directory must be one that the supervisor may write to.
         pub pid_file: Option<PathBuf> = None, {
             kind: Kind::Path,
+            short: Some('p'),
             value_name: Some("FILE"),
         };
 

@@ -93,6 +93,7 @@ crate::settings! {
         pub heartbeat_timeout: Duration = Duration::from_secs(30), {
             // Heartbeats come once a second.
             kind: Kind::Duration(Duration::from_secs(2)..=LONGEST),
+            short: Some('t'),
         };
 
         /// Time for which a stop keeps serving, with the readiness path at 503, before it closes anything

@@ -12,7 +12,12 @@ use tower_serve::{ConnectInfo, ConnectionStep, RequestSummary};
 use tower_server_info::{PoolMonitor, PoolStats, ServerResponse};
 
 use super::stats::PoolMonitors;
-use crate::{Phase, WorkerStep, config::Config, hooks::WorkerHooks, phase::Phases};
+use crate::{
+    Phase, WorkerStep,
+    config::{Config, ProgramConfig},
+    hooks::WorkerHooks,
+    phase::Phases,
+};
 
 /// The worker process that a service is built for.
 #[derive(Clone, Debug)]
@@ -56,6 +61,12 @@ impl WorkerContext {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The settings of the whole program, as they were when this worker was started.
+    #[must_use]
+    pub fn program(&self) -> &ProgramConfig {
+        &self.config.program
     }
 
     /// Monitors a pool of threads of the service. The server asks it for its [`PoolStats`](crate::PoolStats) on the

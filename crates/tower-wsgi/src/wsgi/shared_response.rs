@@ -104,6 +104,11 @@ impl SharedResponse {
         }
     }
 
+    /// Whether the head is final.
+    pub(super) fn is_sent(&self) -> bool {
+        !matches!(*self.state(), ResponseState::Open { .. })
+    }
+
     /// Whether the head is final, and no body follows it.
     pub(super) fn is_bodiless(&self) -> bool {
         self.state().is_bodiless()

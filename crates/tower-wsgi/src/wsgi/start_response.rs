@@ -141,7 +141,18 @@ impl StartResponse {
             .send_file(FileBody::new(file, position, length))
     }
 
-    fn write(&self) -> Write {
+    /// Whether the status and the header fields are final: a piece of the body has been sent, or is on its way. Then
+    /// they can no longer be [replaced](Self::restart). Where the response is [deferred](Self::defer), this does not see
+    /// the pieces of the stream.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.response.is_sent()
+    }
+
+    /// What [`start`](Self::start) returns. For a host of applications that ask for it later; before `start`, it refuses
+    /// each piece.
+    #[must_use]
+    pub fn write(&self) -> Write {
         Write {
             response: Arc::clone(&self.response),
         }
