@@ -126,7 +126,8 @@ impl Callable {
         start_response: wsgi::StartResponse,
     ) -> PyResult<Reply<Chunks>> {
         self.set_current_loop(py);
-        let start_response = Bound::new(py, StartResponse::new(start_response, self.strict))?;
+        let start_response =
+            Bound::new(py, StartResponse::new(start_response, self.strict, environ))?;
         let body = self.call_python(environ, &start_response)?;
         if is_later(&body)? {
             return self.defer(body, &start_response);
@@ -296,7 +297,7 @@ impl Application for LoopCallable {
         let (callable, sender) = (Arc::clone(&self.callable), admission.sender());
         let event_loop = self.event_loop.clone();
         let call = move |py: Python<'_>| {
-            let start_response = StartResponse::new(start_response, callable.strict);
+            let start_response = StartResponse::new(start_response, callable.strict, &environ);
             let start_response = Bound::new(py, start_response)?;
             start_response.get().defer(&event_loop, sender);
             let body = callable.call_python(&mut environ, &start_response)?;

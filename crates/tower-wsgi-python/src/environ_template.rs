@@ -12,7 +12,9 @@ use pyo3::{intern, prelude::*, types::PyDict, types::PyString};
 use tower_server_info::ClientAddress;
 use tower_wsgi::wsgi::Environ;
 
-use crate::{event_loop::EventLoop, file_wrapper::FileWrapper, native_string::decode};
+use crate::{
+    file_wrapper::FileWrapper, native_string::decode, pulsar_connection::PulsarConnection,
+};
 
 /// The maximum number of server templates. A server has few addresses.
 const MAX_SERVERS: usize = 16;
@@ -101,8 +103,7 @@ impl Templates {
         let copy = template.copy()?;
         if environ.forwarded().is_some() {
             // The connections of a proxy have the requests of many clients.
-            let connection = Py::new(py, Connection::of(environ))?;
-            copy.set_item(intern!(py, "pulsar.connection"), connection)?;
+            set_connection(&copy, environ)?;
         }
         Ok(copy)
     }
@@ -127,8 +128,7 @@ impl Templates {
         if let Some(port) = address.and_then(|address| address.port) {
             dict.set_item(intern!(py, "REMOTE_PORT"), port.to_string())?;
         }
-        let connection = Py::new(py, Connection::of(environ))?;
-        dict.set_item(intern!(py, "pulsar.connection"), connection)?;
+        set_connection(&dict, environ)?;
         let client = Client {
             address,
             is_forwarded: environ.forwarded().is_some(),
@@ -186,6 +186,13 @@ impl Templates {
     }
 }
 
+fn set_connection(dict: &Bound<'_, PyDict>, environ: &Environ) -> PyResult<()> {
+    let py = dict.py();
+    let cfg = dict.get_item(intern!(py, "pulsar.cfg"))?;
+    let connection = PulsarConnection::new(environ, cfg.map(Bound::unbind));
+    dict.set_item(intern!(py, "pulsar.connection"), Py::new(py, connection)?)
+}
+
 /// Code under these locks must not run Python's garbage collector: a finalizer may detach this thread, and another
 /// thread would then wait for the lock while it holds the interpreter.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -225,54 +232,4 @@ impl Key {
             && self.multiprocess == environ.multiprocess()
             && *self.script_name == *environ.script_name()
     }
-}
-
-/// `pulsar.connection`: the addresses of the connection.
-#[pyclass(frozen, module = "tower_wsgi")]
-#[derive(Debug)]
-struct Connection {
-    peer: Option<SocketAddr>,
-    local: Option<SocketAddr>,
-}
-
-impl Connection {
-    fn of(environ: &Environ) -> Self {
-        Self {
-            peer: environ.peer(),
-            local: environ.local(),
-        }
-    }
-}
-
-#[pymethods]
-impl Connection {
-    /// The host and port of who has connected, which may be a proxy; `None` on a Unix socket.
-    #[getter]
-    fn address(&self) -> Option<(String, u16)> {
-        host_and_port(self.peer)
-    }
-
-    /// The host and port that the client connected to; `None` on a Unix socket.
-    #[getter]
-    fn server_address(&self) -> Option<(String, u16)> {
-        host_and_port(self.local)
-    }
-
-    /// The event loop of this process, as pulsar's connections have it. It is made if there is none.
-    #[getter]
-    #[allow(clippy::unused_self, reason = "a property needs it")]
-    fn _loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(EventLoop::asyncio(py)?.object(py).clone())
-    }
-
-    fn __repr__(&self) -> String {
-        match self.address() {
-            Some((host, port)) => format!("<connection from {host} port {port}>"),
-            None => "<connection on a Unix socket>".to_owned(),
-        }
-    }
-}
-
-fn host_and_port(address: Option<SocketAddr>) -> Option<(String, u16)> {
-    address.map(|address| (address.ip().to_canonical().to_string(), address.port()))
 }

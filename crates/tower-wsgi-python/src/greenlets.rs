@@ -88,7 +88,7 @@ impl Application for GreenletCallable {
         let offer = environ.extensions().get::<UpgradeOffer>().cloned();
         let arguments = move |py: Python<'_>| {
             let end = offer.map(|offer| end_of_offer(py, offer, start_response.clone()));
-            let start_response = StartResponse::new(start_response, callable.is_strict());
+            let start_response = StartResponse::new(start_response, callable.is_strict(), &environ);
             let start_response = Bound::new(py, start_response)?;
             start_response.get().defer(&hub, sender);
             let environ = callable.environ(&mut environ, &start_response)?;

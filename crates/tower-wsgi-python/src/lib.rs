@@ -90,6 +90,8 @@ mod load_error;
 mod native_string;
 mod piece;
 mod pool_threads;
+mod pulsar_connection;
+mod response_facts;
 mod scheduling;
 mod start_response;
 mod validate;

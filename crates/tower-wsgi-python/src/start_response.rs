@@ -7,7 +7,7 @@ use http::StatusCode;
 use pyo3::{
     exceptions::{PyBaseException, PyRuntimeError, PyTypeError, PyValueError},
     prelude::*,
-    types::{PyByteArray, PyBytes, PyTuple},
+    types::{PyByteArray, PyBytes, PyIterator, PyList, PyTuple},
 };
 use tower_wsgi::wsgi;
 
@@ -18,16 +18,19 @@ use crate::{
     file_wrapper::FileWrapper,
     header_fields,
     native_string::Latin1,
+    response_facts::ResponseFacts,
 };
 
-/// The callable that starts a response.
-#[pyclass(frozen, module = "tower_wsgi")]
+/// The callable that starts a response. It is its own owner, pulsar's `HttpServerResponse`: what that says of the
+/// response is in `response_facts`.
+#[pyclass(frozen, module = "tower_wsgi", name = "HttpServerResponse")]
 pub(crate) struct StartResponse {
     pub(crate) inner: wsgi::StartResponse,
     /// Whether to follow PEP 3333 exactly, without the leniency of gunicorn.
     strict: bool,
     /// Set when a task of an event loop responds.
     task: OnceLock<(EventLoop, PieceSender)>,
+    pub(crate) facts: ResponseFacts,
 }
 
 #[pymethods]
@@ -41,15 +44,108 @@ impl StartResponse {
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Write> {
         let inner = &this.get().inner;
+        let list;
+        let headers = if this.get().strict || !is_iterator(headers) {
+            headers
+        } else {
+            // It can be read only once, and the application may ask for the fields later.
+            let items: Vec<_> = headers.try_iter()?.collect::<PyResult<_>>()?;
+            list = PyList::new(this.py(), items)?.into_any();
+            &list
+        };
         let write = this.get().call(status, headers, exc_info);
         let write = write.unwrap_or_else(|invalid| {
             detached(this.py(), inner.waits(), || inner.refuse());
             Err(invalid)
         })?;
+        this.get().facts.set_head(status, headers);
         Ok(Write {
             inner: write,
             start_response: this.clone().unbind(),
         })
+    }
+
+    /// Where pulsar's `start_response` is a method, this is its object.
+    #[getter(__self__)]
+    fn owner<'a, 'py>(this: &'a Bound<'py, Self>) -> &'a Bound<'py, Self> {
+        this
+    }
+
+    /// The same as a method of the owner.
+    #[getter]
+    fn start_response<'a, 'py>(this: &'a Bound<'py, Self>) -> &'a Bound<'py, Self> {
+        this
+    }
+
+    /// Sends a piece of the body, as what `start_response` returns.
+    #[pyo3(signature = (data, force=None))]
+    fn write<'py>(
+        this: &Bound<'py, Self>,
+        data: &Bound<'py, PyAny>,
+        force: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if this.get().status(this.py()).is_none() {
+            return Err(PyRuntimeError::new_err(
+                "nothing can be written before start_response is called",
+            ));
+        }
+        let write = Write {
+            inner: this.get().inner.write(),
+            start_response: this.clone().unbind(),
+        };
+        write.__call__(this.py(), data, force)
+    }
+
+    /// The status of the response; `None` before `start_response` is called.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.facts.status(py)
+    }
+
+    /// The header fields of the response as a list of pairs: those of the application. The server adds its own, such as
+    /// `Date`.
+    fn get_headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.facts.headers(py)
+    }
+
+    /// The first line and the header fields of the response as bytes, when they are on their way to the client and can no
+    /// longer be changed; before, `None`.
+    #[getter]
+    fn headers_sent<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if !self.is_sent() {
+            return Ok(None);
+        }
+        self.facts.head(py)
+    }
+
+    /// Whether the body is sent in chunks: to a client that speaks HTTP/1.1, without a `Content-Length`. The server may
+    /// know the length of a body even so, such as that of a list with one item.
+    fn is_chunked(&self, py: Python<'_>) -> PyResult<bool> {
+        self.facts.is_chunked(py)
+    }
+
+    /// The same as an attribute.
+    #[getter]
+    fn chunked(&self, py: Python<'_>) -> PyResult<bool> {
+        self.facts.is_chunked(py)
+    }
+
+    /// What the field `Content-Length` says, or `None`.
+    #[getter]
+    fn content_length(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        self.facts.content_length(py)
+    }
+
+    /// The protocol of the response, as in `HTTP/1.1`.
+    #[getter]
+    fn version(&self) -> &'static str {
+        self.facts.protocol()
+    }
+
+    /// The field `Upgrade` of the response, or `None`.
+    #[getter]
+    fn upgrade(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        self.facts.field(py, "upgrade")
     }
 
     /// Sends what the application has returned, if it is a file on disk in `wsgi.file_wrapper`. For the script that calls
@@ -61,12 +157,19 @@ impl StartResponse {
 }
 
 impl StartResponse {
-    pub(crate) fn new(inner: wsgi::StartResponse, strict: bool) -> Self {
+    pub(crate) fn new(inner: wsgi::StartResponse, strict: bool, environ: &wsgi::Environ) -> Self {
         Self {
             inner,
             strict,
             task: OnceLock::new(),
+            facts: ResponseFacts::new(environ),
         }
+    }
+
+    /// Whether the head is on its way.
+    fn is_sent(&self) -> bool {
+        let task = self.task.get();
+        task.is_some_and(|(_, sender)| sender.has_sent()) || self.inner.is_sent()
     }
 
     /// From now on a task of an event loop responds. What is written becomes one of its pieces.
@@ -112,6 +215,11 @@ impl StartResponse {
         });
         Ok(write.map_err(|Raised(error)| error))
     }
+}
+
+/// Whether these are the items of something else, as of a generator.
+fn is_iterator(headers: &Bound<'_, PyAny>) -> bool {
+    !headers.is_instance_of::<PyList>() && headers.cast::<PyIterator>().is_ok()
 }
 
 /// The status line for a status code without a reason phrase.

@@ -25,12 +25,12 @@ class Native:
 
     class Server:
         def __init__(self, name: str, load: Any, settings: Any) -> None:
-            self.name = name
+            self.name = name or "wsgi"
             self.load = load
             self.settings = settings
 
-    def run(self, servers: Any, argv: Any, about: Any = None) -> int:
-        self.runs.append((servers, argv, about))
+    def run(self, servers: Any, argv: Any, about: Any, epilog: Any, version: Any) -> int:
+        self.runs.append((servers, argv, (about, epilog, version)))
         return self.code
 
     def command(self, argv: Any) -> int:
@@ -44,23 +44,32 @@ def native(monkeypatch: pytest.MonkeyPatch) -> Native:
     monkeypatch.setattr(module, "_native", native)
     monkeypatch.setattr(__main__, "_native", native)
     monkeypatch.setattr(module, "_arbiter", module.Arbiter())
+    monkeypatch.setattr(sys.modules["__main__"], "__doc__", "\n    Sells.\n\n    Goods.\n")
     monkeypatch.setattr(sys, "argv", ["/home/me/manage.py", "-w", "4"])
     return native
 
 
 def test_a_server_takes_the_command_line_of_the_script(native: Native) -> None:
     assert wsgi.WSGIServer(callable=hello, workers=2, bind=8070).start() == 0
-    [([server], argv, about)] = native.runs
+    [([server], argv, told)] = native.runs
     assert server.name == "wsgi"
     assert server.settings == {"workers": 2, "bind": 8070}
     assert argv == ["manage.py", "-w", "4"]
-    assert about is None
+    # The docstring of the script.
+    assert told == ("Sells.\n\nGoods.", None, None)
 
 
 def test_a_server_takes_another_command_line_or_none(native: Native) -> None:
-    wsgi.WSGIServer(hello, argv=["prog", "--help"], description="Says hello").start()
-    wsgi.WSGIServer(hello, parse_console=False).start()
-    assert [run[1:] for run in native.runs] == [(["prog", "--help"], "Says hello"), (None, None)]
+    texts = {"description": "Says hello", "epilog": "Bye", "version": "7"}
+    wsgi.WSGIServer(hello, argv=["prog", "--help"], **texts).start()  # type: ignore[arg-type]
+    wsgi.WSGIServer(hello, parse_console=False, description="").start()
+    wsgi.WSGIServer(hello, False, description="", config="site.toml", workers=1).start()
+    assert [run[1:] for run in native.runs] == [
+        (["prog", "--help"], ("Says hello", "Bye", "7")),
+        (None, ("", None, None)),
+        (None, ("", None, None)),
+    ]
+    assert native.runs[-1][0][0].settings == {"workers": 1}
 
 
 def test_a_failure_ends_the_program_with_its_code(native: Native) -> None:

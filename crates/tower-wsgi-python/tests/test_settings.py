@@ -72,8 +72,8 @@ def test_a_wrong_unit_is_refused(name: str, value: object) -> None:
 
 
 def test_a_setting_of_another_server_has_a_tip() -> None:
-    with pytest.raises(TypeError, match=r"the setting timeout: .* --request-timeout"):
-        _native.Server("wsgi", lambda: None, {"timeout": 30})  # type: ignore[arg-type, return-value]
+    with pytest.raises(TypeError, match=r"the setting threads: .* --thread-workers"):
+        _native.Server("wsgi", lambda: None, {"threads": 30})  # type: ignore[arg-type, return-value]
 
 
 def test_a_slip_in_a_name_is_recognised() -> None:
@@ -100,7 +100,7 @@ def application(environ, start_response):
     return [repr(settings).encode()]
 """
     served = serve("app:application", "-w", "1", "--max-header-size", "16K", source=source)
-    assert client.get(served.url).text == "(['127.0.0.1:0'], 300.0, 16384, None, False)"
+    assert client.get(served.url).text == "(('127.0.0.1:0',), 300.0, 16384, None, False)"
 
 
 def test_the_help_has_the_defaults_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,10 +19,24 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "arbiter", "wsgi"]
 
+# What pulsar's top module has, and `tower_wsgi.wsgi` as well.
+_EXCEPTIONS = (
+    "BadRequest",
+    "Http401",
+    "Http404",
+    "HttpException",
+    "HttpGone",
+    "HttpRedirect",
+    "MethodNotAllowed",
+    "PermissionDenied",
+    "UnprocessableEntity",
+    "Unsupported",
+)
+
 
 def __getattr__(name: str) -> object:
     # Imported on demand: the command's workers do not need it, and it would double their memory.
-    if name in __all__:
+    if name in __all__ or name in _EXCEPTIONS:
         import tower_wsgi.wsgi as module
 
         return module if name == "wsgi" else getattr(module, name)

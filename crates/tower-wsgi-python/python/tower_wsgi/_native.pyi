@@ -1,6 +1,7 @@
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol, final
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, final
 
+from _typeshed import OptExcInfo
 from _typeshed.wsgi import WSGIApplication
 
 __version__: str
@@ -18,14 +19,21 @@ def command(argv: Sequence[str]) -> int:
     for ``--help``, 2 for invalid options.
     """
 
-def run(servers: Sequence[Server], argv: Sequence[str] | None, about: str | None = None) -> int:
+def run(
+    servers: Sequence[Server],
+    argv: Sequence[str] | None,
+    about: str | None = None,
+    epilog: str | None = None,
+    version: str | None = None,
+) -> int:
     """Serve until a signal stops the program; return the exit code.
 
     The workers are this program, executed again with the same arguments: everything before this
     call runs in the supervisor and in each worker.
 
     ``argv`` is the command line: the program's name, then options that override the settings of
-    the servers. With ``None`` there is no command line. ``about`` is the first line of ``--help``.
+    the servers. With ``None`` there is no command line. ``--help`` begins with ``about`` and ends
+    with ``epilog``; ``version`` is what ``--version`` shows.
     """
 
 def render_response(status: int, message: str, accept: str) -> tuple[str, bytes]:
@@ -40,15 +48,78 @@ class Server:
 
     def __new__(
         cls,
-        name: str,
+        name: str | None,
         load: Callable[[], WSGIApplication],
         settings: Mapping[str, object],
     ) -> Server:
         """Check the settings.
 
+        Without ``name`` it has that of the settings, or ``wsgi``.
+
         ``load`` is called once in each worker, never in the supervisor. An unknown setting raises
         `TypeError`, an invalid value `ValueError`.
         """
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def cfg(self) -> Config:
+        """The settings, without those of the command line and the configuration file."""
+
+@final
+class Config(Mapping[str, Any]):
+    """``environ["pulsar.cfg"]``: the settings as a mapping and as attributes, to read only.
+
+    A name of pulsar gives the setting that has its meaning, with a `DeprecationWarning`.
+    """
+
+    def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 -- the types differ
+    def __getitem__(self, name: str, /) -> Any: ...  # noqa: ANN401
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+@final
+class HttpServerResponse:
+    """The ``start_response`` of a request, and pulsar's object of the response.
+
+    An application finds it as ``start_response.__self__``.
+    """
+
+    @property
+    def __self__(self) -> HttpServerResponse: ...
+    @property
+    def start_response(self) -> HttpServerResponse: ...
+    @property
+    def status(self) -> str | None: ...
+    @property
+    def headers_sent(self) -> bytes | None:
+        """The first line and the header fields, when they are on their way to the client."""
+
+    @property
+    def chunked(self) -> bool: ...
+    @property
+    def content_length(self) -> int | None: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def upgrade(self) -> str | None: ...
+    def is_chunked(self) -> bool:
+        """Whether the body is sent in chunks: to HTTP/1.1, without a ``Content-Length``."""
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """The header fields that the application has set."""
+
+    def write(self, data: bytes, force: bool = False) -> Awaitable[None] | None:
+        """Send a piece of the body."""
+
+    def __call__(
+        self,
+        status: str,
+        headers: Iterable[tuple[str, str]],
+        exc_info: OptExcInfo | None = None,
+    ) -> Callable[[bytes], object]: ...
 
 @final
 class LiveServer:

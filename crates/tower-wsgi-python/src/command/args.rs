@@ -4,12 +4,13 @@ use std::ffi::OsString;
 
 use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::{Resettable, StyledStr},
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
 use tower_prefork::{
     Config, cli,
-    settings::{Kind, Setting, Settings as _, Value},
+    settings::{Kind, Overrides, Setting, Settings, Value},
 };
 
 use super::{
@@ -94,21 +95,66 @@ pub(super) fn parse(argv: Vec<OsString>) -> Result<Parsed, u8> {
     })
 }
 
-/// Parses the command line of a Python program.
-pub(super) fn parse_options(argv: Vec<OsString>, about: Option<String>) -> Result<Options, u8> {
-    let mut program = Options::augment_args(clap::Command::new("program"));
-    if let Some(about) = about {
-        program = program.about(about);
+/// What the help of a Python program says of the program.
+#[derive(Debug, Default)]
+pub(super) struct ProgramText {
+    pub(super) about: Option<String>,
+    pub(super) epilog: Option<String>,
+    /// Without one it is that of this package.
+    pub(super) version: Option<String>,
+}
+
+/// Parses the command line of a Python program. The help shows the settings of the program as defaults.
+pub(super) fn parse_options(
+    argv: Vec<OsString>,
+    text: ProgramText,
+    defaults: Option<&Options>,
+) -> Result<Options, u8> {
+    let name = argv.first().map(|name| name.to_string_lossy().into_owned());
+    let package = format!("(tower-wsgi {})", env!("CARGO_PKG_VERSION"));
+    let program = clap::Command::new(name.unwrap_or_default());
+    // Over the documentation of the options.
+    let mut program = command(Options::augment_args(program), &argv)
+        .about(Resettable::from(text.about.map(StyledStr::from)))
+        .after_help(Resettable::from(text.epilog.map(StyledStr::from)))
+        .version(text.version.unwrap_or(package));
+    if let Some(defaults) = defaults {
+        program = with_defaults(program, &defaults.server.server);
+        program = with_defaults(program, &defaults.server.program);
+        program = with_defaults(program, &defaults.wsgi);
     }
-    let matches = matches(command(program, &argv), argv, tip)?;
+    let matches = matches(program, argv, tip)?;
     Options::from_arg_matches(&matches).map_err(|error| print(&error))
+}
+
+/// The command whose help shows the values that a program has set.
+fn with_defaults<S: Settings>(command: clap::Command, given: &Overrides<S>) -> clap::Command {
+    let mut values = S::default();
+    given.apply(&mut values);
+    let settings = S::TABLE.iter();
+    let settings = settings.filter(|setting| given.get(setting.name).is_some());
+    settings.fold(command, |command, setting| {
+        let default = setting.default_text(&values);
+        let help = |option: clap::Arg| {
+            let text = option
+                .get_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let text = text
+                .rsplit_once(" [default: ")
+                .map_or(&*text, |(text, _)| text);
+            let help = cli::help(text, &default);
+            option.help(help)
+        };
+        command.mut_arg(setting.name, help)
+    })
 }
 
 /// Parses a command line. The error for an option of another server names the equivalent option.
 fn matches(
     mut command: clap::Command,
     argv: Vec<OsString>,
-    tip: fn(&str) -> Option<&'static str>,
+    tip: fn(&str) -> Option<String>,
 ) -> Result<ArgMatches, u8> {
     let error = match command.try_get_matches_from_mut(bare_options(argv)) {
         Ok(matches) if names_two_pools(&matches) => {
@@ -313,7 +359,7 @@ mod tests {
         assert_eq!(parse(argv("tower-wsgi")).err(), Some(2));
         assert_eq!(parse(argv("tower-wsgi site:app --env =x")).err(), Some(2));
         assert_eq!(
-            parse_options(argv("site.py --nonsense"), None).err(),
+            parse_options(argv("site.py --nonsense"), ProgramText::default(), None).err(),
             Some(2)
         );
     }

@@ -5,12 +5,14 @@
 
 mod application;
 mod args;
+mod cfg;
 mod exit;
 mod greenlets;
 mod heap;
 mod live_server;
 mod main_thread;
 mod module;
+mod pulsar_settings;
 mod serve;
 mod settings;
 mod stdio;

@@ -13,19 +13,26 @@ use tower_server_info::ServerResponse;
 
 use super::{
     application,
-    args::{self, Parsed, Serve},
+    args::{self, Parsed, ProgramText, Serve},
+    cfg::SettingsView,
     heap,
     live_server::LiveServer,
     serve::{self, ServerSetup},
     settings::Settings,
 };
-use crate::{LoadError, file_wrapper::FileWrapper};
+use crate::{LoadError, file_wrapper::FileWrapper, start_response::StartResponse};
+
+/// The name of a server that is given none.
+const DEFAULT_NAME: &str = "wsgi";
 
 /// The native part of the package `tower_wsgi`.
 #[pymodule(name = "_native")]
 mod native {
     #[pymodule_export]
-    use super::{FileWrapper, LiveServer, Server, command, flags, render_response, run};
+    use super::{
+        FileWrapper, LiveServer, Server, SettingsView, StartResponse, command, flags,
+        render_response, run,
+    };
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -43,14 +50,33 @@ pub(super) struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    fn new(name: String, load: Py<PyAny>, settings: &Bound<'_, PyMapping>) -> PyResult<Self> {
+    fn new(
+        name: Option<String>,
+        load: Py<PyAny>,
+        settings: &Bound<'_, PyMapping>,
+    ) -> PyResult<Self> {
         let dict = PyDict::new(settings.py());
         dict.update(settings)?;
+        let settings = Settings::from_dict(&dict)?;
         Ok(Self {
-            name,
+            name: name
+                .or_else(|| settings.name().map(str::to_owned))
+                .unwrap_or_else(|| DEFAULT_NAME.to_owned()),
             load,
-            settings: Settings::from_dict(&dict)?,
+            settings,
         })
+    }
+
+    /// Its name.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings, without those of the command line and the configuration file.
+    #[getter]
+    fn cfg(&self, py: Python<'_>) -> PyResult<SettingsView> {
+        self.settings.view(py, &self.name)
     }
 }
 
@@ -75,15 +101,23 @@ impl Server {
 
 /// Serves the applications of a program until it is stopped. Returns the exit code.
 #[pyfunction]
-#[pyo3(signature = (servers, argv, about=None))]
+#[pyo3(signature = (servers, argv, about=None, epilog=None, version=None))]
 fn run(
     py: Python<'_>,
     servers: Vec<PyRef<'_, Server>>,
     argv: Option<Vec<OsString>>,
     about: Option<String>,
+    epilog: Option<String>,
+    version: Option<String>,
 ) -> PyResult<u8> {
+    let program = ProgramText {
+        about,
+        epilog,
+        version,
+    };
+    let defaults = servers.first().map(|server| &server.settings.program);
     let options = match argv
-        .map(|argv| args::parse_options(argv, about))
+        .map(|argv| args::parse_options(argv, program, defaults))
         .transpose()
     {
         Ok(options) => options,

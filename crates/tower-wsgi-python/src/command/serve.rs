@@ -12,18 +12,17 @@ use std::{
 use pyo3::{
     exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
-    types::PyDict,
 };
 use tokio::sync::oneshot;
 use tower_prefork::{BoxError, Config, Server, Supervisor, WorkerContext, Workers, cli};
 use tower_wsgi::body::probe_temporary_directory;
 
 use super::{
+    cfg::SettingsView,
     exit, greenlets, heap,
     main_thread::{MainThread, MainThreadHandle},
-    settings::{Settings, add_to_dict},
+    settings::Settings,
     stdio,
-    wsgi_config::WsgiConfig,
 };
 use crate::{LoadError, PythonApp, attach, gate::MAX_QUEUED, pool_threads};
 
@@ -136,7 +135,9 @@ fn build(
     let callable = load(py, worker.config())?;
     let config = worker.config();
     let wsgi = settings.wsgi(config);
-    let cfg = cfg(py, worker, &wsgi).map_err(|error| LoadError::new(py, name, &error))?;
+    let cfg = SettingsView::new(py, worker.server(), config, worker.program(), &wsgi)
+        .and_then(|cfg| Py::new(py, cfg))
+        .map_err(|error| LoadError::new(py, name, &error))?;
     if wsgi.greenlet > 0 {
         greenlets::log_connections(worker, wsgi.greenlet);
     }
@@ -154,7 +155,7 @@ fn build(
         .max_queued(MAX_QUEUED.max(config.max_connections))
         .websocket_threads(wsgi.websocket_threads)
         .greenlets(wsgi.greenlet)
-        .build(callable.bind(py), name, &[("pulsar.cfg", cfg)])?;
+        .build(callable.bind(py), name, &[("pulsar.cfg", cfg.into_any())])?;
     worker.monitor(&app);
     Ok(app)
 }
@@ -178,16 +179,6 @@ fn set_title(py: Python<'_>, worker: &WorkerContext) {
     // The title is only informative: errors are ignored.
     let _ = package.call_method1("setproctitle", (title,));
     let _ = short.and_then(|name| fs::write("/proc/self/comm", name));
-}
-
-/// `pulsar.cfg`: the settings of the server and of its application, by name.
-fn cfg(py: Python<'_>, worker: &WorkerContext, wsgi: &WsgiConfig) -> PyResult<Py<PyAny>> {
-    let values = PyDict::new(py);
-    values.set_item("name", worker.server())?;
-    add_to_dict(worker.config(), &values)?;
-    add_to_dict(wsgi, &values)?;
-    let namespace = py.import("types")?.getattr("SimpleNamespace")?;
-    Ok(namespace.call((), Some(&values))?.unbind())
 }
 
 /// Replaces Python's handler of `SIGINT` by the default. It cannot interrupt Rust code that waits, and raises

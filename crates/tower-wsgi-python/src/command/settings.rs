@@ -1,13 +1,12 @@
 //! The settings of one server: those of a Python program, of the command line, and of the configuration file.
 
-use std::path::PathBuf;
+use std::{ffi::CString, path::PathBuf};
 
 use clap::Args;
 use pyo3::{
-    IntoPyObjectExt as _,
-    exceptions::{PyTypeError, PyValueError},
+    exceptions::{PyDeprecationWarning, PyTypeError, PyValueError, PyWarning},
     prelude::*,
-    types::{PyBool, PyDict, PyFloat, PyInt, PyString},
+    types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple},
 };
 use tower_prefork::{
     Config, ProgramConfig, Server, cli,
@@ -16,6 +15,8 @@ use tower_prefork::{
 
 use super::{
     application::{self, ApplicationArgs},
+    cfg::SettingsView,
+    pulsar_settings::{self, Counterpart, LOG_LEVEL},
     tips,
     wsgi_config::WsgiConfig,
 };
@@ -48,7 +49,9 @@ impl Options {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// The settings of the program.
-    program: Options,
+    pub(super) program: Options,
+    /// The name of the server, where that is one of the settings.
+    name: Option<String>,
     /// The command line, which overrides the configuration file, which overrides the program.
     pub(super) command_line: Options,
     /// Whether to ignore the addresses of the command line and the file, which belong to another server.
@@ -66,6 +69,7 @@ impl Default for Settings {
         }
         Self {
             program,
+            name: None,
             command_line: Options::default(),
             only_own_addresses: false,
             application_args: None,
@@ -104,6 +108,22 @@ impl Settings {
         config
     }
 
+    /// The name of the server, if the settings have one.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The settings of the program, without those of the command line and the file.
+    pub(super) fn view(&self, py: Python<'_>, name: &str) -> PyResult<SettingsView> {
+        let mut server = Config::default();
+        self.program.server.server.apply(&mut server);
+        let mut program = ProgramConfig::default();
+        self.program.server.program.apply(&mut program);
+        let mut wsgi = WsgiConfig::default();
+        self.program.wsgi.apply(&mut wsgi);
+        SettingsView::new(py, name, &server, &program, &wsgi)
+    }
+
     /// Starts the log.
     pub(super) fn init_logging(&self) {
         self.command_line
@@ -117,6 +137,10 @@ impl Settings {
             let name: String = name.extract()?;
             settings.set(&name, &value).map_err(|error| {
                 let py = dict.py();
+                // Where the program has made warnings errors.
+                if error.is_instance_of::<PyWarning>(py) {
+                    return error;
+                }
                 let text = format!("the setting {name}: {}", error.value(py));
                 if error.is_instance_of::<PyTypeError>(py) {
                     PyTypeError::new_err(text)
@@ -128,11 +152,57 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Gives a setting a value, by its name here or in pulsar.
     fn set(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        if name == "config" {
-            self.command_line.server.config = Some(value.extract()?);
-            return Ok(());
+        let py = value.py();
+        match pulsar_settings::find(name) {
+            None => self.set_own(name, value),
+            Some(Counterpart::Setting(ours)) => {
+                let text = format!("the setting {name} of pulsar is {ours} here");
+                let warning = py.get_type::<PyDeprecationWarning>();
+                // Of the frame that has created the server: the one above is in this package.
+                PyErr::warn(py, &warning, &CString::new(text)?, 2)?;
+                self.set_own(ours, value)
+            }
+            Some(Counterpart::DebugFlag) if value.is_truthy()? => {
+                self.set_own(LOG_LEVEL, PyString::new(py, "debug").as_any())
+            }
+            Some(Counterpart::Missing { default, instead })
+                if value.is_truthy()? && !value.eq(default)? =>
+            {
+                Err(PyTypeError::new_err(format!(
+                    "there is none here: {instead}"
+                )))
+            }
+            Some(Counterpart::DebugFlag | Counterpart::Missing { .. }) => Ok(()),
         }
+    }
+
+    fn set_own(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        match name {
+            "config" => {
+                self.command_line.server.config = Some(value.extract()?);
+                return Ok(());
+            }
+            "name" => {
+                self.name = Some(value.extract()?);
+                return Ok(());
+            }
+            _ => {}
+        }
+        // As pulsar has them.
+        let (pair, list);
+        let value = match name {
+            "bind" => {
+                pair = host_and_port(value)?;
+                pair.as_ref().unwrap_or(value)
+            }
+            LOG_LEVEL => {
+                list = joined(value)?;
+                list.as_ref().unwrap_or(value)
+            }
+            _ => value,
+        };
         let Options { server, wsgi } = &mut self.program;
         let is_known = give(&mut server.server, name, value)?
             || give(&mut server.program, name, value)?
@@ -152,6 +222,40 @@ impl Settings {
             },
         ))
     }
+}
+
+/// The address of a tuple of host and port, as sockets of Python have it. In a list, addresses may have this form.
+fn host_and_port<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = value.py();
+    if let Ok(tuple) = value.cast::<PyTuple>() {
+        let Ok((host, port)) = tuple.extract::<(String, u16)>() else {
+            return Ok(None);
+        };
+        let address = match host.contains(':') {
+            true if !host.starts_with('[') => format!("[{host}]:{port}"),
+            _ => format!("{host}:{port}"),
+        };
+        return Ok(Some(PyString::new(py, &address).into_any()));
+    }
+    let Ok(list) = value.cast::<PyList>() else {
+        return Ok(None);
+    };
+    let addresses = PyList::empty(py);
+    for item in list {
+        addresses.append(host_and_port(&item)?.unwrap_or(item))?;
+    }
+    Ok(Some(addresses.into_any()))
+}
+
+/// A filter of the log from a list of levels.
+fn joined<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if !value.is_instance_of::<PyList>() && !value.is_instance_of::<PyTuple>() {
+        return Ok(None);
+    }
+    let levels: Vec<String> = value.extract()?;
+    Ok(Some(
+        PyString::new(value.py(), &levels.join(",")).into_any(),
+    ))
 }
 
 /// The setting with the most similar name.
@@ -223,27 +327,6 @@ fn raw_value(kind: &Kind, value: &Bound<'_, PyAny>) -> PyResult<RawValue> {
         return Ok(RawValue::List(items.collect::<PyResult<_>>()?));
     }
     Ok(RawValue::Other)
-}
-
-/// Adds the settings to a dictionary, by name: durations as seconds, sizes as bytes, `None` where there is none.
-pub(super) fn add_to_dict<S: settings::Settings>(
-    settings: &S,
-    dict: &Bound<'_, PyDict>,
-) -> PyResult<()> {
-    let py = dict.py();
-    for setting in S::TABLE {
-        let value = match (setting.get)(settings) {
-            Some(Value::Flag(flag)) => flag.into_bound_py_any(py)?,
-            Some(Value::Number(number)) => number.into_bound_py_any(py)?,
-            Some(Value::Duration(duration)) => duration.as_secs_f64().into_bound_py_any(py)?,
-            Some(Value::Text(text)) => text.into_bound_py_any(py)?,
-            Some(Value::List(items)) => items.into_bound_py_any(py)?,
-            None if setting.kind.is_list() => Vec::<String>::new().into_bound_py_any(py)?,
-            _ => py.None().into_bound(py),
-        };
-        dict.set_item(setting.name, value)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

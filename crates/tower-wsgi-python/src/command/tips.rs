@@ -1,16 +1,18 @@
 //! Options of other servers, and what to use instead.
 
+use super::pulsar_settings;
+
 /// Options of gunicorn, uvicorn, waitress and uWSGI, and what to do instead.
 const TIPS: &[(&[&str], &str)] = &[
     (
-        &["--timeout", "-t", "--harakiri"],
-        "use --request-timeout, the maximum time until the application starts its response",
+        &["--timeout", "--harakiri"],
+        "use --request-timeout, the maximum time until the application starts its response, or \
+         --heartbeat-timeout, after which a stuck worker is replaced",
     ),
     (
         &[
             "--host",
             "--port",
-            "-p",
             "--listen",
             "--http",
             "--http-socket",
@@ -112,9 +114,10 @@ const TIPS: &[(&[&str], &str)] = &[
 ];
 
 /// What to do instead of this option, if another server has it.
-pub(super) fn tip(option: &str) -> Option<&'static str> {
+pub(super) fn tip(option: &str) -> Option<String> {
     let tip = TIPS.iter().find(|(options, _)| options.contains(&option));
-    tip.map(|(_, tip)| *tip)
+    let tip = tip.map(|(_, tip)| (*tip).to_owned());
+    tip.or_else(|| pulsar_settings::tip(option))
 }
 
 #[cfg(test)]

@@ -177,20 +177,7 @@ class _Worker:
             application, environ, native_start_response, end = exchange.call()
             if "psycopg2.extensions" in sys.modules:
                 _switch_in_psycopg2()
-
-            def start_response(
-                status: str, headers: list[tuple[str, str]], exc_info: Any = None
-            ) -> Any:
-                write = native_start_response(status, headers, exc_info)
-
-                def switching_write(data: bytes, force: bool | None = None) -> None:
-                    arguments = (data,) if force is None else (data, force)
-                    if (room := write(*arguments)) is not None:
-                        _wait_for_room(room)
-
-                return switching_write
-
-            body = application(environ, start_response)
+            body = application(environ, _StartResponse(native_start_response))
             has_responded = end is not None and self.wait_for(end)
             if not has_responded:
                 self.send(exchange, native_start_response, body)
@@ -228,6 +215,53 @@ class _Worker:
     def wait_for(self, native: Any) -> bool:
         """Call what waits for the server on a native thread."""
         return self.driver.hub.threadpool.apply(native)  # type: ignore[no-any-return]
+
+
+class _StartResponse:
+    """The `start_response` of a greenlet, and its own owner: writing lets other greenlets run.
+
+    That is here because a switch inside of native code would leave its thread with the state of
+    another greenlet.
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        return _Write(self._native(status, headers, exc_info))
+
+    def write(self, data: bytes, force: bool | None = None) -> None:
+        _Write(self._native.write)(data, force)
+
+    @property
+    def __self__(self) -> Any:
+        return self
+
+    @property
+    def start_response(self) -> Any:
+        return self
+
+    @property
+    def __class__(self) -> Any:
+        # For `isinstance`.
+        return type(self._native)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+
+class _Write:
+    __slots__ = ("_native",)
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    def __call__(self, data: bytes, force: bool | None = None) -> None:
+        arguments = (data,) if force is None else (data, force)
+        if (room := self._native(*arguments)) is not None:
+            _wait_for_room(room)
 
 
 def _refuse_asynchronous(body: Any) -> None:

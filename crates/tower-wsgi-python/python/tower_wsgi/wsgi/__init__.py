@@ -59,7 +59,7 @@ from tower_wsgi.wsgi.response import HOP_HEADERS, WsgiResponse
 from tower_wsgi.wsgi.response_middleware import AccessControl, GZipMiddleware
 from tower_wsgi.wsgi.route import Route, RouterParam, route
 from tower_wsgi.wsgi.router import Router
-from tower_wsgi.wsgi.server import Arbiter, WSGIServer, arbiter
+from tower_wsgi.wsgi.server import Arbiter, HttpServerResponse, WSGIServer, arbiter
 
 __all__ = [
     "HOP_HEADERS",
@@ -75,6 +75,7 @@ __all__ = [
     "HttpException",
     "HttpGone",
     "HttpRedirect",
+    "HttpServerResponse",
     "LazyWsgi",
     "MediaMixin",
     "MediaRouter",

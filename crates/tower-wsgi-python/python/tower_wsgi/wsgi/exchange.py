@@ -59,6 +59,18 @@ class Exchange:
         # Whether a piece of the body has been sent. Then nothing can be edited any more.
         self.flowing = False
 
+    def __getattr__(self, name: str) -> object:
+        # `start_response.__self__` is this object, which has what the server's has.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._start_response.__self__, name)  # type: ignore[attr-defined]
+
+    def write(self, data: bytes, force: bool = False) -> object:
+        """Send a piece of the body, as the function that `start_response` returns."""
+        if not self._started:
+            raise RuntimeError("nothing can be written before start_response is called")
+        return self._send(data, force)
+
     def start_response(
         self,
         status: str,

@@ -8,12 +8,21 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from tower_wsgi.wsgi.authorization import authorization_middleware
 from tower_wsgi.wsgi.location import redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# Those of pulsar's module.
+__all__ = [
+    "authorization_middleware",
+    "clean_path_middleware",
+    "middleware_in_executor",
+    "wait_for_body_middleware",
+]
 
 _blocking: WeakSet[Any] = WeakSet()
 """What `middleware_in_executor` was called with."""

@@ -241,3 +241,12 @@ def _http_date(moment: datetime) -> str:
     from email.utils import format_datetime
 
     return format_datetime(moment.astimezone(timezone.utc), usegmt=True)
+
+
+def __getattr__(name: str) -> object:
+    # pulsar's module has these. They are in one that needs this one.
+    if name in ("AccessControl", "GZipMiddleware"):
+        from tower_wsgi.wsgi import response_middleware
+
+        return getattr(response_middleware, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
