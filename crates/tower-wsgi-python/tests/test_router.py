@@ -538,13 +538,80 @@ def test_routes() -> None:
     route = wsgi.Route("/a//<int:x>/", {"y": 2}) + wsgi.Route("b/<z>")
     assert (route.rule, route.path, route.is_leaf) == ("a/<int:x>/b/<z>", "/a/<int:x>/b/<z>", True)
     assert route.variables == {"x", "y", "z"}
+    assert route.level == 4
+    assert route.breadcrumbs == ((False, "a"), (True, "x"), (False, "b"), (True, "z"))
     assert route.match("a/1/b/c") == {"x": 1, "y": 2, "z": "c"}
     assert route.match("/a/b/c") is None
     assert wsgi.Route("a/").match("/a") is None
     assert wsgi.Route("/a") == wsgi.Route("a")
     assert len({wsgi.Route("/a"), wsgi.Route("a")}) == 1
     assert (wsgi.Route("a") + "b").rule == "a/b"
+    assert (wsgi.Route("////").rule, wsgi.Route("").path, wsgi.Route("").url()) == ("", "/", "/")
     assert not wsgi.Route("/").is_leaf
+
+
+def test_a_route_that_ends_with_a_slash_matches_what_is_below() -> None:
+    assert wsgi.Route("/").match("b/c") == {"__remaining__": "b/c"}
+    route = wsgi.Route("a/<x>/")
+    assert route.match("a/1/") == {"x": "1"}
+    assert route.match("a/1/b/c/") == {"x": "1", "__remaining__": "b/c/"}
+    assert route.match("ab/1/b") is None
+    assert wsgi.Route("a").match("a/b") is None
+
+
+def test_a_route_is_split() -> None:
+    assert wsgi.Route("").split() == (wsgi.Route("/"), None)
+    assert wsgi.Route("a").split() == (wsgi.Route("/"), wsgi.Route("a"))
+    assert wsgi.Route("a/<b>/c/").split() == (wsgi.Route("a/<b>/"), wsgi.Route("c/"))
+    assert wsgi.Route("a/<b>/c").split() == (wsgi.Route("a/<b>/"), wsgi.Route("c"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "path"),
+    [
+        ("<int(2):x>/", 7, "/07/"),
+        ("<int(2):x>/", 134, None),
+        ("<int(min=1):x>", 0, None),
+        ("<int(min=1):x>", -1, None),
+        ("<int:x>", "seven", None),
+        ("<x>", "", None),
+        ("<x>", "a/b", None),
+        ("<x>", "100%", "/100%25"),
+        ("a/<path:x>", "b/", "/a/b/"),
+        ("a/<path:x>", "", None),
+        ("<string(length=2):x>", "abc", None),
+    ],
+)
+def test_a_path_is_built_only_if_it_matches(rule: str, value: object, path: str | None) -> None:
+    route = wsgi.Route(rule)
+    if path is None:
+        with pytest.raises(ValueError, match="does not fit"):
+            route.url(x=value)
+    else:
+        assert route.url(x=value) == path
+
+
+def test_a_path_that_may_be_empty() -> None:
+    route = wsgi.Route("a/<int:x>/<path:rest>", {"rest": ""})
+    assert route.match("a/1/") == {"x": 1, "rest": ""}
+    assert route.match("a/1/b/c") == {"x": 1, "rest": "b/c"}
+    assert (route.url(x=1), route.url(x=1, rest="b/c")) == ("/a/1/", "/a/1/b/c")
+    show = wsgi.Router("/", wsgi.Router(route, get=lambda request: request.urlargs["rest"] or "-"))
+    assert [text(show, path) for path in ("/a/1/", "/a/1/b")] == ["-", "b"]
+
+
+def test_what_a_class_declares() -> None:
+    declared = Declared.rule_methods["post_form"]
+    assert (str(declared.rule), declared.rule.rule, declared.method) == ("/form", "form", "post")
+    assert declared[0] is declared.rule
+    several = Declared.rule_methods["several"]
+    assert (several.method, several.parameters["colour"]) == (("patch", "delete"), "red")
+
+    class Coloured(wsgi.Router):
+        colour = wsgi.RouterParam("red")
+
+    assert Coloured("/").defaults["colour"] == "red"
+    assert "colour" not in wsgi.Router("/").defaults
 
 
 def test_resolve() -> None:
@@ -581,15 +648,19 @@ def test_a_router_is_served_as_it_is(served: str) -> None:
     )
 
 
-def test_a_lazy_router_and_a_router_of_methods() -> None:
+# pulsar's own documentation overrides the latter.
+@pytest.mark.parametrize("method", ["setup", "handler"])
+def test_a_lazy_router_and_a_router_of_methods(method: str) -> None:
     class Pong(rpc.JSONRPC):
         def rpc_ping(self, request: wsgi.WsgiRequest) -> str:
             return "pong"
 
-    class Site(wsgi.LazyWsgi):
-        def setup(self, environ: Any = None) -> Any:
-            return wsgi.Router("/", wsgi.Router("rpc", post=Pong()), get=say("page"))
+    router = wsgi.Router("/", wsgi.Router("rpc", post=Pong()), get=say("page"))
 
+    class Site(wsgi.LazyWsgi):
+        pass
+
+    setattr(Site, method, lambda self, environ=None: router)
     with LiveServer(Site()) as server:
         assert requests.get(server.url, timeout=PATIENCE).text == "page"
         assert requests.get(f"{server.url}/missing", timeout=PATIENCE).status_code == 404

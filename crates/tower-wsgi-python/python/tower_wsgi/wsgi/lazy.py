@@ -62,6 +62,8 @@ class LazyWsgi:
     def _build(self, environ: WSGIEnvironment | None) -> tuple[WSGIApplication, WSGIApplication]:
         with self._lock:
             if self._built is None:
-                handler = self.setup(environ)
+                # Early applications of pulsar override `handler` in place of `setup`.
+                is_early = type(self).handler is not LazyWsgi.handler
+                handler = self.handler(environ) if is_early else self.setup(environ)
                 self._built = handler, native_application(handler)
             return self._built

@@ -119,7 +119,7 @@ class MediaRouter(MediaMixin, Router):
         serve_only: Iterable[str] | None = None,
         **parameters: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(f"{rule}/<path:path>", **parameters)
+        super().__init__(Route(f"{rule}/<path:path>", {"path": ""}), **parameters)
         self.directory = Path(path).absolute()
         self.show_indexes = show_indexes
         self.default_suffix = default_suffix
@@ -185,11 +185,6 @@ class MediaRouter(MediaMixin, Router):
             if not is_missing(error):
                 raise
             return None
-
-    def _matching(self, whole: Route) -> tuple[Route, ...]:
-        # The converter takes no empty path.
-        top = whole.rule.removesuffix("<path:path>")
-        return whole, Route(top, {**whole.defaults, "path": ""})
 
 
 class FileRouter(MediaMixin, Router):

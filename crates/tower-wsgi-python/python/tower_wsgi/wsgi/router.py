@@ -8,15 +8,10 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tower_wsgi.wsgi.declaration import METHODS, RouterParam, declared_methods, http_methods
 from tower_wsgi.wsgi.endpoint import Endpoint, SkipRoute
 from tower_wsgi.wsgi.response import WsgiResponse
-from tower_wsgi.wsgi.route import (
-    METHODS,
-    Route,
-    RouterParam,
-    declared_methods,
-    http_methods,
-)
+from tower_wsgi.wsgi.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,9 +19,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from werkzeug.routing import Rule
 
+    from tower_wsgi.wsgi.declaration import Declared
     from tower_wsgi.wsgi.endpoint import Handler, Response
     from tower_wsgi.wsgi.request import WsgiRequest
-    from tower_wsgi.wsgi.route import Declared
     from tower_wsgi.wsgi.url_map import UrlMap
 
 # Trees of routers are changed and compiled one at a time; a compiled one is only read.
@@ -107,15 +102,15 @@ class Router:
         self._creation_count = next(Router._created)
         self._route = rule if isinstance(rule, Route) else Route(rule)
         self.routes: list[Router] = []
-        parameters["name"] = parameters.get("name") or self.name or self._route.name
+        parameters["name"] = parameters.get("name") or self._route.name or self.name
         self._set(parameters)
         for child in children:
             self.add_child(child)
         for name, declared in self.rule_methods.items():
             self.add_child(
                 self.make_router(
-                    Route(declared.rule, declared.defaults),
-                    declared.methods,
+                    declared.rule,
+                    declared.method,
                     getattr(self, name),
                     **declared.parameters,
                 )
@@ -152,6 +147,16 @@ class Router:
     def root(self) -> Router:
         """The router at the top of the tree."""
         return self if self._parent is None else self._parent.root
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """The values of the parameters that the class declares by `RouterParam`."""
+        return {
+            name: value.value
+            for base in reversed(type(self).__mro__)
+            for name, value in vars(base).items()
+            if isinstance(value, RouterParam)
+        }
 
     def path(self, **urlargs: object) -> str:
         """Return the path of this router, with these values of its variables.
@@ -285,7 +290,7 @@ class Router:
         Raises `MethodNotAllowed`, and `HttpRedirect` if the path is not the canonical one.
         """
         method = method.upper()
-        found = self._match(path, method, {})
+        found = self._match(path or "/", method, {})
         if found is None:
             return None
         endpoint, urlargs = found
@@ -322,14 +327,10 @@ class Router:
         whole = self._route if above is None else above + self._route
         endpoint = Endpoint(self)
         if endpoint.handlers:
-            for route in self._matching(whole):
-                yield rule(route.path, route.extra_defaults, endpoint.methods, endpoint)
+            for path, values in whole.rules():
+                yield rule(path, values, endpoint.methods, endpoint)
         for child in self.routes:
             yield from child._rules(whole)
-
-    def _matching(self, whole: Route) -> tuple[Route, ...]:
-        """The routes of the requests that this router handles itself."""
-        return (whole,)
 
     def _routes(self) -> Iterator[Route]:
         yield self._route

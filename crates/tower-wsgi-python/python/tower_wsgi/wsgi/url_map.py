@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.exceptions import MethodNotAllowed as NotAllowed
 from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
+from werkzeug.routing import Map, RequestRedirect, Rule
 
 from tower_wsgi.wsgi.errors import MethodNotAllowed
 from tower_wsgi.wsgi.location import redirect
@@ -65,8 +65,25 @@ def rule(path: str, defaults: Mapping[str, object], methods: set[str], endpoint:
     return Rule(path, defaults=defaults or None, methods=methods, endpoint=endpoint)
 
 
+class PathMatcher:
+    """Matches paths against some rules, each with the values that it adds."""
+
+    def __init__(self, rules: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+        compiled = [Rule(path, defaults=values or None, endpoint="") for path, values in rules]
+        alone = Map(compiled, redirect_defaults=False, merge_slashes=False)
+        self._adapter = alone.bind("localhost")
+
+    def match(self, path: str) -> dict[str, Any] | None:
+        """Return the values of the variables, or ``None`` if the path does not match."""
+        try:
+            _, values = self._adapter.match(f"/{path.lstrip('/')}")
+        except (NotFound, RequestRedirect, ValueError):
+            return None
+        return dict(values)
+
+
 class Compiled:
-    """One rule, to match paths and to build them."""
+    """One rule that is in no map: its variables, and the paths that it builds."""
 
     def __init__(self, path: str) -> None:
         variables = _VARIABLE.findall(path)
@@ -74,36 +91,21 @@ class Compiled:
             raise ValueError(f"the rule {path} has a variable twice")
         if ">" in _VARIABLE.sub("", path):
             raise ValueError(f"the rule {path} is malformed: a variable is written <name>")
-        self._path = path
         self._rule = Rule(path, endpoint="")
         self._rule.bind(_converters)
-        self._adapter: MapAdapter | None = None
 
     @property
     def variables(self) -> set[str]:
         """The names of the variables."""
         return set(self._rule.arguments)
 
-    def build(self, values: Mapping[str, object]) -> str:
-        """Return the path with these values. Raises `ValueError` if they do not fit."""
+    def build(self, values: Mapping[str, object]) -> str | None:
+        """Return the path with these values, or ``None`` if one does not fit its converter."""
         try:
             built = self._rule.build(values, append_unknown=False)
         except (TypeError, ValueError):
-            built = None
-        if built is None:
-            raise ValueError(f"a value does not fit in the path {self._path}: {dict(values)}")
-        return built[1]
-
-    def match(self, path: str) -> dict[str, Any] | None:
-        """Return the values of the variables, or ``None`` if the path does not match."""
-        if self._adapter is None:
-            alone = Map([self._rule.empty()], merge_slashes=False)
-            self._adapter = alone.bind("localhost")
-        try:
-            _, values = self._adapter.match(f"/{path.lstrip('/')}")
-        except (NotFound, RequestRedirect, ValueError):
             return None
-        return dict(values)
+        return None if built is None else built[1]
 
 
 # Routers add the rules of their parents to their own at each use.
