@@ -26,7 +26,6 @@ from tower_wsgi.wsgi.authorization import (
     parse_authorization_header,
 )
 from tower_wsgi.wsgi.debug import dump_environ, handle_wsgi_error, render_error_debug
-from tower_wsgi.wsgi.declaration import RouterParam, route
 from tower_wsgi.wsgi.environ import test_wsgi_environ
 from tower_wsgi.wsgi.errors import (
     BadRequest,
@@ -58,8 +57,9 @@ from tower_wsgi.wsgi.request import (
 )
 from tower_wsgi.wsgi.response import HOP_HEADERS, WsgiResponse
 from tower_wsgi.wsgi.response_middleware import AccessControl, GZipMiddleware
-from tower_wsgi.wsgi.route import Route
+from tower_wsgi.wsgi.route import RouterParam, route
 from tower_wsgi.wsgi.router import Router
+from tower_wsgi.wsgi.rule import Route
 from tower_wsgi.wsgi.server import Arbiter, HttpServerResponse, WSGIServer, arbiter
 
 __all__ = [

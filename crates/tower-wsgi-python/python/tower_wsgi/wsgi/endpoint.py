@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tower_wsgi.wsgi.awaitables import Later, is_awaitable, resolve
-from tower_wsgi.wsgi.declaration import METHODS
 from tower_wsgi.wsgi.errors import HttpException
 from tower_wsgi.wsgi.request import wsgi_request
 from tower_wsgi.wsgi.response import WsgiResponse
+from tower_wsgi.wsgi.route import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -14,8 +14,8 @@ from tower_wsgi.wsgi.errors import Http404
 from tower_wsgi.wsgi.file_response import file_response
 from tower_wsgi.wsgi.location import redirect
 from tower_wsgi.wsgi.response import WsgiResponse
-from tower_wsgi.wsgi.route import Route
 from tower_wsgi.wsgi.router import Router
+from tower_wsgi.wsgi.rule import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,144 +1,156 @@
-"""`Route`: a path with variables."""
+"""`route` and `RouterParam`: what a class of routers declares for its children.
+
+`Route`, which pulsar has in this module, is in `tower_wsgi.wsgi.rule`.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from tower_wsgi.wsgi.extra import werkzeug
+from tower_wsgi.wsgi.rule import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from tower_wsgi.wsgi.url_map import PathMatcher
+    from typing_extensions import Self
 
-_REMAINING = "__remaining__"
-_PATH_AT_END = re.compile(r"<path:(\w+)>$")
+    _F = TypeVar("_F", bound=Callable[..., object])
+
+__all__ = [
+    "METHODS",
+    "Declared",
+    "Route",
+    "RouterParam",
+    "declared_methods",
+    "http_methods",
+    "route",
+]
+
+METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
+"""The names of the methods of a router that handle the HTTP method of that name."""
 
 
-class Route:
-    """A path with variables: ``/blog/<int:year>/<name>``.
+class Declared(NamedTuple):
+    """What `route` has noted about a method of a router."""
 
-    A variable is ``<name>`` or ``<converter(arguments):name>``, with the converters of
-    `werkzeug.routing`: ``string`` (the default), ``int``, ``float``, ``path``, ``any``, ``uuid``.
-    ``defaults`` are values for `url`. Those that are no variables of the rule are also among the
-    values of a match. A ``<path:name>`` at the end may be empty if ``""`` is its default.
+    rule: Route
+    method: str | tuple[str, ...]
+    parameters: dict[str, Any]
+    position: int | None
+    order: int
 
-    Raises `ValueError` if the rule is malformed.
+    def override(self, inherited: Declared | None) -> Declared:
+        """Take the position of the method that this one overrides, unless it has one."""
+        if inherited is None or self.position is not None:
+            return self
+        return self._replace(position=inherited.position, order=inherited.order)
+
+
+class route:  # noqa: N801 -- a decorator, with pulsar's name
+    """Make a child router of a method of a router.
+
+    ::
+
+        class Blog(wsgi.Router):
+            def get(self, request):
+                return "the blog"
+
+            @wsgi.route("<int:year>")
+            def archive(self, request):
+                return f"the year {request.urlargs['year']}"
+
+            @wsgi.route(method=("post", "put"))
+            def comments(self, request): ...
+
+    Without a ``rule``, it is the name of the method, without a prefix such as ``post_``, which
+    gives the HTTP method. Several methods with one rule make one child. The children are in the
+    order of their definition, unless they have a ``position``; that decides only between rules that
+    are equally specific. ``defaults`` are those of the `Route`, ``parameters`` those of the child.
     """
 
-    rule: str
-    """The rule, without the slash at its start."""
+    _created = itertools.count(1)
 
-    def __init__(self, rule: str, defaults: Mapping[str, object] | None = None) -> None:
-        self.rule = re.sub("/+", "/", f"/{rule}")[1:]
-        self.defaults = dict(defaults or {})
-        self._matchers: list[PathMatcher] = []
-        werkzeug("routing")
-        from tower_wsgi.wsgi.url_map import compiled
+    def __init__(
+        self,
+        rule: str | None = None,
+        method: str | Iterable[str] | None = None,
+        defaults: Mapping[str, object] | None = None,
+        position: int | None = None,
+        re: bool = False,
+        **parameters: Any,  # noqa: ANN401
+    ) -> None:
+        if re:
+            raise ValueError(
+                "a rule cannot be a regular expression: use a converter, as in <any(a, b):name>"
+            )
+        self._rule = rule
+        self._method = method
+        self._defaults = defaults
+        self._position = position
+        self._parameters = parameters
+        self._order = next(route._created)
 
-        self._compiled = compiled(self.path)
-
-    @property
-    def path(self) -> str:
-        """The rule, with the slash at its start."""
-        return f"/{self.rule}"
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether the rule does not end with a slash."""
-        return not self.path.endswith("/")
-
-    @property
-    def variables(self) -> set[str]:
-        """The names of the variables, including those of the defaults."""
-        return {*self._compiled.variables, *self.defaults}
-
-    @property
-    def breadcrumbs(self) -> tuple[tuple[bool, str], ...]:
-        """For each part between the slashes, whether it is a variable, and its text or name."""
-        parts = [part for part in self.rule.split("/") if part]
-        names = [re.fullmatch(r"<(?:[^<>]*:)?(\w+)>", part) for part in parts]
-        return tuple(
-            (True, name[1]) if name else (False, part)
-            for part, name in zip(parts, names, strict=True)
+    def __call__(self, function: _F) -> _F:
+        """Declare that the function handles requests for the rule."""
+        prefix, _, rest = function.__name__.partition("_")
+        if rest and prefix in METHODS:
+            method, name = prefix, rest
+        else:
+            method, name = "get", function.__name__
+        parameters = {"name": name, **self._parameters}
+        names = http_methods(self._method or method)
+        function.rule_method = Declared(  # type: ignore[attr-defined]
+            Route(self._rule or parameters["name"], self._defaults),
+            names[0] if len(names) == 1 else names,
+            parameters,
+            self._position,
+            self._order if self._position is None else self._position,
         )
+        return function
 
-    @property
-    def level(self) -> int:
-        """The number of parts between the slashes."""
-        return len(self.breadcrumbs)
 
-    @property
-    def name(self) -> str:
-        """A name made of the rule: its words, joined by underscores."""
-        return "_".join(re.findall(r"\w+", self.rule))
+def http_methods(methods: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the names in lower case. Raises `ValueError` for one that a router cannot handle."""
+    methods = (methods,) if isinstance(methods, str) else methods
+    names = tuple(method.lower() for method in methods)
+    for name in names:
+        if name not in METHODS:
+            raise ValueError(f"a router does not handle the method {name}: use {METHODS}")
+    return names
 
-    def url(self, **values: object) -> str:
-        """Return the path with these values of the variables. It matches this route.
 
-        Raises `KeyError` if one is missing, `ValueError` if one does not fit.
-        """
-        values = {**self.defaults, **values}
-        missing = sorted(self._compiled.variables - values.keys())
-        if missing:
-            raise KeyError(f"the path {self.path} needs values for {', '.join(missing)}")
-        path = self._compiled.build(values)
-        if path is None or self._whole_and_longer()[0].match(unquote(path)) is None:
-            raise ValueError(f"a value does not fit in the path {self.path}: {values}")
-        return path
+def declared_methods(cls: type) -> dict[str, Declared]:
+    """Return the methods of a class that `route` decorates, in the order of their children."""
+    found: dict[str, Declared] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            declared = getattr(value, "rule_method", None)
+            if isinstance(declared, Declared):
+                found[name] = declared.override(found.get(name))
+            else:
+                # Overridden without the decorator, it is no child any more.
+                found.pop(name, None)
+    return dict(sorted(found.items(), key=lambda item: item[1].order))
 
-    def match(self, path: str) -> dict[str, Any] | None:
-        """Return the values of the variables, or ``None`` if the path does not match.
 
-        A route that ends with a slash matches longer paths, too; the value ``__remaining__`` is
-        what follows then.
-        """
-        for matcher in self._whole_and_longer():
-            if (found := matcher.match(path)) is not None:
-                return found
-        return None
+class RouterParam:
+    """A class attribute of a router that its children inherit.
 
-    def _whole_and_longer(self) -> list[PathMatcher]:
-        """The matcher of whole paths, and that of longer ones, if there are any."""
-        if not self._matchers:
-            from tower_wsgi.wsgi.url_map import PathMatcher
+    A child that has no value of its own, or ``None``, has that of its parent.
+    """
 
-            matchers = [PathMatcher(self.rules())]
-            if not self.is_leaf:
-                longer = [(f"{path}<path:{_REMAINING}>", added) for path, added in self.rules()]
-                matchers.append(PathMatcher(longer))
-            self._matchers = matchers
-        return self._matchers
+    def __init__(self, value: object = None) -> None:
+        self.value = value
+        self._name = ""
 
-    def rules(self) -> Iterator[tuple[str, dict[str, object]]]:
-        """Return the rules for `werkzeug.routing`, each with the values that it adds."""
-        variables = self._compiled.variables
-        added = {name: value for name, value in self.defaults.items() if name not in variables}
-        yield self.path, added
-        end = _PATH_AT_END.search(self.path)
-        # The converter takes no empty path.
-        if end is not None and self.defaults.get(end[1]) == "":
-            yield self.path[: end.start()], {**added, end[1]: ""}
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
 
-    def split(self) -> tuple[Route, Route | None]:
-        """Return the route of all parts but the last, and that of the last part, if any."""
-        above, _, last = self.rule.rstrip("/").rpartition("/")
-        if not last:
-            return Route("/"), None
-        return Route(f"{above}/"), Route(last if self.is_leaf else f"{last}/")
-
-    def __add__(self, other: Route | str) -> Route:
-        if isinstance(other, str):
-            return Route(f"{self.rule}/{other}", self.defaults)
-        return Route(f"{self.rule}/{other.rule}", {**self.defaults, **other.defaults})
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Route) and self.rule == other.rule
-
-    def __hash__(self) -> int:
-        return hash(self.rule)
-
-    def __repr__(self) -> str:
-        return self.path
+    def __get__(self, router: Any, owner: type) -> Any | Self:  # noqa: ANN401
+        if router is None:
+            return self
+        parent = router.parent
+        if self.value is None and parent is not None:
+            return getattr(parent, self._name, None)
+        return self.value

@@ -8,10 +8,10 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tower_wsgi.wsgi.declaration import METHODS, RouterParam, declared_methods, http_methods
 from tower_wsgi.wsgi.endpoint import Endpoint, SkipRoute
 from tower_wsgi.wsgi.response import WsgiResponse
-from tower_wsgi.wsgi.route import Route
+from tower_wsgi.wsgi.route import METHODS, RouterParam, declared_methods, http_methods
+from tower_wsgi.wsgi.rule import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from werkzeug.routing import Rule
 
-    from tower_wsgi.wsgi.declaration import Declared
     from tower_wsgi.wsgi.endpoint import Handler, Response
     from tower_wsgi.wsgi.request import WsgiRequest
+    from tower_wsgi.wsgi.route import Declared
     from tower_wsgi.wsgi.url_map import UrlMap
 
 # Trees of routers are changed and compiled one at a time; a compiled one is only read.
