@@ -98,8 +98,9 @@ pub use server_log::LogStream;
 #[cfg(feature = "tls")]
 pub use tower_serve::Tls;
 pub use tower_serve::{
-    AccessLog, AccessLogFormat, BoxError, ConnectInfo, ConnectionStep, Http, HttpService,
-    HttpVersions, RequestBody, RequestSummary, ServerResponse,
+    AccessLog, AccessLogFormat, BoxError, ClientAddress, ConnectInfo, ConnectionStep,
+    ForwardedFields, ForwardedInfo, Http, HttpService, HttpVersions, RequestBody, RequestSummary,
+    ServerResponse, TrustedPeers,
 };
 pub use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
 pub use worker::WorkerContext;

@@ -246,8 +246,9 @@ impl Server {
     }
 
     /// Uses the environment variables of hosting platforms for settings that have no other value: the address is
-    /// `0.0.0.0:$PORT`, and the number of workers is `$WEB_CONCURRENCY`. An empty variable is ignored; one that is no number is
-    /// refused.
+    /// `0.0.0.0:$PORT`, the number of workers is `$WEB_CONCURRENCY`, and the [trusted proxies](crate::Config::forwarded_allow_ips)
+    /// are `$FORWARDED_ALLOW_IPS`, as gunicorn and uvicorn read it. An empty variable is ignored, but for the last one, which
+    /// then trusts no one; one that is not valid is refused.
     pub fn platform_variables(mut self) -> Self {
         self.sources.platform();
         self

@@ -116,11 +116,13 @@ mod access_log;
 mod connection;
 mod error;
 mod file;
+mod forwarded;
 mod host;
 mod http;
 #[doc(hidden)]
 pub mod internal;
 mod log_writer;
+mod proxy_protocol;
 mod server;
 mod setting;
 mod threads;
@@ -132,12 +134,14 @@ pub use connection::{
     ConnectionHooks, ConnectionStep, HttpService, Load, RequestBody, RequestSummary,
 };
 pub use error::BoxError;
+pub use forwarded::{Forwarded, ForwardedFields, ForwardedLayer, TrustedPeers, TrustedProxies};
 pub use http::{Http, HttpVersions};
+pub use proxy_protocol::ProxyHeader;
 pub use server::{HttpServer, HttpServerBuilder};
 pub use setting::InvalidSetting;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
-pub use tower_server_info::{ConnectInfo, ServerResponse};
+pub use tower_server_info::{ClientAddress, ConnectInfo, ForwardedInfo, ServerResponse};
 
 /// The examples of the README.
 #[cfg(doctest)]

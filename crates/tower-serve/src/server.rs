@@ -12,7 +12,7 @@ use tower_server_info::ConnectInfo;
 #[cfg(feature = "tls")]
 use crate::Tls;
 use crate::{
-    AccessLog, BoxError, Http, HttpService,
+    AccessLog, BoxError, Http, HttpService, TrustedPeers, TrustedProxies,
     access_log::Log,
     connection::{self, ConnectionHooks, Load, Readiness, Shared},
 };
@@ -48,7 +48,7 @@ impl HttpServer {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: HttpService,
     {
-        connection::serve(io, connect_info, service, self.shared.clone())
+        connection::serve_io(io, connect_info, service, self.shared.clone())
     }
 
     /// Serves a TCP connection, as [`serve_connection`](Self::serve_connection) does. If the server has a certificate, the
@@ -105,6 +105,8 @@ pub struct HttpServerBuilder {
     access_log: Option<AccessLog>,
     slot: usize,
     max_requests: u64,
+    trusted_proxies: Option<TrustedProxies>,
+    proxy_protocol: Option<TrustedPeers>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
@@ -151,6 +153,22 @@ impl HttpServerBuilder {
         self
     }
 
+    /// Believes these proxies what they say of their clients: see [`ConnectInfo::client`]. Default: no one is believed.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = Some(proxies);
+        self
+    }
+
+    /// Has each connection begin with the header of the PROXY protocol, version 1 or 2, before TLS. The
+    /// [`peer`](ConnectInfo::peer) of the connection is then the client that the header names.
+    ///
+    /// A connection of any other peer than these, and one with a malformed, late or too long header, is closed without a
+    /// response and logged. Default: connections begin with TLS or HTTP.
+    pub fn proxy_protocol(mut self, peers: TrustedPeers) -> Self {
+        self.proxy_protocol = Some(peers);
+        self
+    }
+
     /// The certificate for TLS on the connections of [`HttpServer::serve_tcp`].
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -169,6 +187,14 @@ impl HttpServerBuilder {
         let (drain, draining) = watch::channel(None);
         let load = Load::new(self.max_requests);
         let shared = Shared::new(self.http, draining, load, log, self.readiness, self.hooks);
+        let shared = match self.trusted_proxies {
+            Some(proxies) => shared.behind(proxies),
+            None => shared,
+        };
+        let shared = match self.proxy_protocol {
+            Some(peers) => shared.proxied(peers),
+            None => shared,
+        };
         #[cfg(feature = "tls")]
         let shared = match self.tls {
             Some(tls) => shared.encrypted(tls.server_config()?),

@@ -4,6 +4,7 @@ mod haproxy;
 mod kubernetes;
 mod nginx;
 mod proxy;
+mod proxy_protocol;
 mod rolling;
 mod systemd;
 

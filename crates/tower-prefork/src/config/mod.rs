@@ -13,6 +13,7 @@ mod open_files;
 mod platform;
 mod program;
 mod provenance;
+mod proxies;
 mod resolved;
 mod server;
 mod sources;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 #[cfg(feature = "tls")]
 use tower_serve::Tls;
-use tower_serve::{AccessLog, AccessLogFormat, Http, HttpVersions};
+use tower_serve::{AccessLog, AccessLogFormat, ForwardedFields, Http, HttpVersions, TrustedPeers};
 
 use super::{ProgramConfig, Workers};
 #[cfg(feature = "layers")]
@@ -180,6 +180,36 @@ crate::settings! {
         /// Size below which a response is not compressed, if it is known in advance
         #[cfg(feature = "layers")]
         pub compress_min_size: u64 = 512, { kind: Kind::Size(0..=u64::MAX) };
+
+        /// Proxies that are believed what they say of their clients in header fields: IP addresses, networks, "unix" for
+        /// Unix sockets, "*" for all. Can be given several times; a list with commas in the environment
+        ///
+        /// The address, the scheme and the host of a request's client are then what the proxy says: see
+        /// [`ConnectInfo`](crate::ConnectInfo). An empty list believes no one.
+        pub forwarded_allow_ips: TrustedPeers = TrustedPeers::local(), {
+            kind: Kind::Names,
+            value_name: Some("ADDRESS"),
+        };
+
+        /// Which of their fields count: "for", "proto", "host", "port" and "prefix" of X-Forwarded-For and so on, or
+        /// "forwarded" for Forwarded. Choose those that the proxy writes itself. Can be given several times; a list with
+        /// commas in the environment
+        pub forwarded_headers: ForwardedFields = ForwardedFields::default(), {
+            kind: Kind::Names,
+            value_name: Some("FIELD"),
+        };
+
+        /// Expect the PROXY protocol, version 1 or 2, at the beginning of each connection, before TLS
+        ///
+        /// It names the client's address where a proxy passes bytes on without looking at them. A connection that does not
+        /// begin with it is closed and logged.
+        pub proxy_protocol: bool = false, {};
+
+        /// Proxies that may speak the PROXY protocol; connections of others are closed. As for "forwarded-allow-ips"
+        pub proxy_allow_ips: TrustedPeers = TrustedPeers::local(), {
+            kind: Kind::Names,
+            value_name: Some("ADDRESS"),
+        };
     }
     fields {
         /// Directories of files that the server itself serves, without the service. Default: none.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::file;
 use super::{
     Config, ProgramConfig, ResolvedConfig, platform, program::ProgramChanges,
-    provenance::Provenance, server::DEFAULT_ADDRESS,
+    provenance::Provenance, proxies, server::DEFAULT_ADDRESS,
 };
 use crate::{
     listener::Address,
@@ -93,6 +93,11 @@ impl ConfigSources {
             && let Some(workers) = platform::workers()?
         {
             config.workers = workers;
+        }
+        if self.platform
+            && let Some(peers) = proxies::forwarded_allow_ips()?
+        {
+            config.forwarded_allow_ips = peers;
         }
         #[cfg_attr(not(feature = "config-file"), allow(unused_mut))]
         let mut program = Overrides::default();

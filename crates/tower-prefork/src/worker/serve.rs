@@ -9,7 +9,9 @@ use tokio::{
     task::JoinSet,
     time::{interval, timeout_at},
 };
-use tower_serve::{BoxError, ConnectionHooks, HttpServer, HttpService, Load, internal::panic_text};
+use tower_serve::{
+    BoxError, ConnectionHooks, HttpServer, HttpService, Load, TrustedProxies, internal::panic_text,
+};
 
 #[cfg(feature = "layers")]
 use super::layers::Layers;
@@ -214,6 +216,11 @@ fn http_server(worker: &WorkerContext, hooks: ConnectionHooks) -> Result<HttpSer
         .hooks(hooks)
         .slot(worker.slot())
         .max_requests(max_requests(config));
+    let proxies = TrustedProxies::new(config.forwarded_allow_ips.clone());
+    server = server.trusted_proxies(proxies.fields(config.forwarded_headers));
+    if config.proxy_protocol {
+        server = server.proxy_protocol(config.proxy_allow_ips.clone());
+    }
     if let Some(path) = &config.readiness_path {
         let phases = worker.phases();
         server = server.readiness(path, move || {

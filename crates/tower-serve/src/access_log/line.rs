@@ -48,6 +48,11 @@ pub(super) struct LineHead {
 }
 
 impl LineHead {
+    /// The next line is not of the same client.
+    pub(super) fn forget_client(&mut self) {
+        self.second = None;
+    }
+
     /// Frees the memory of a long line.
     pub(super) fn forget_long(&mut self) {
         if self.text.capacity() > KEPT {

@@ -1,6 +1,7 @@
 //! The access log of a process, and the record of one request, which becomes a line.
 
 use std::{
+    borrow::Cow,
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -44,10 +45,9 @@ impl Log {
 
     /// The log for the requests of one connection.
     pub(crate) fn client(&self, connection: &ConnectInfo) -> Client {
-        let remote = connection.client().map(|client| client.ip.to_string());
         Client {
             log: self.clone(),
-            remote: remote.unwrap_or_else(|| "unix".into()),
+            remote: remote(connection),
         }
     }
 
@@ -70,6 +70,12 @@ impl Drop for LogState {
     }
 }
 
+/// The client, as a line names it.
+fn remote(connection: &ConnectInfo) -> String {
+    let client = connection.client();
+    client.map_or_else(|| "unix".into(), |client| client.ip.to_string())
+}
+
 /// The log for the requests of one connection.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -79,21 +85,32 @@ pub(crate) struct Client {
 
 impl Client {
     /// Begins the record of a request. `used` is a record of this client whose line is written, to be used again.
+    /// `forwarded` is what a trusted proxy says of the request.
     pub(crate) fn request<B>(
         &self,
         request: &Request<B>,
+        forwarded: Option<&ConnectInfo>,
         used: Option<Box<Record>>,
     ) -> Box<Record> {
-        self.record(Some(request.into()), used)
+        let Some(forwarded) = forwarded else {
+            return self.record(Some(request.into()), used);
+        };
+        let mut record = used.unwrap_or_else(|| Box::new(Record::new(&self.log)));
+        // The next request on the connection may be another client's.
+        record.head.forget_client();
+        record.begin(&remote(forwarded), Some(request.into()));
+        record.head.forget_client();
+        record
     }
 
     /// Prepares the line for the end of the connection, if the request leads to an upgrade.
     pub(crate) fn upgrade<B>(&self, request: &Request<B>) -> UpgradeLine {
         let mut head = LineHead::default();
+        let connection = request.extensions().get::<ConnectInfo>();
+        let forwarded = connection.filter(|connection| connection.forwarded().is_some());
         let request = LoggedRequest::from(request).upgraded();
-        self.log
-            .format()
-            .head(&mut head, &self.remote, Some(request));
+        let remote = forwarded.map_or_else(|| Cow::from(&self.remote), |it| remote(it).into());
+        self.log.format().head(&mut head, &remote, Some(request));
         UpgradeLine {
             log: self.log.clone(),
             head,
@@ -310,7 +327,7 @@ mod tests {
 
         let mut request = Request::new(());
         *request.method_mut() = Method::HEAD;
-        let mut record = client.request(&request, None);
+        let mut record = client.request(&request, None, None);
         record.set_response(StatusCode::NOT_FOUND, Some(7), 0);
         record.add(7);
         record.end();
@@ -318,7 +335,7 @@ mod tests {
         record.sent();
         assert!(record.is_logged());
 
-        let mut record = client.request(&Request::new(()), Some(record));
+        let mut record = client.request(&Request::new(()), None, Some(record));
         assert!(!record.is_logged() && !record.is_whole());
         record.set_response(StatusCode::OK, None, 0);
         record.add(3);
@@ -326,7 +343,7 @@ mod tests {
         record.cut(100);
 
         // The last one gets no response; those before have their line already.
-        drop(client.request(&Request::new(()), Some(record)));
+        drop(client.request(&Request::new(()), None, Some(record)));
         drop((client, log));
         let text = fs::read_to_string(&path).unwrap();
         let outcomes: Vec<_> = text

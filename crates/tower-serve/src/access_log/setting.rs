@@ -22,7 +22,8 @@ use std::path::PathBuf;
 /// * The bytes are those of the response body. For an aborted response they are the bytes that were written to the
 ///   connection, which may include its head.
 /// * The status is 499 if there was no response: the client left before, or the deadline of a shutdown cut the request.
-/// * The remote address is `unix` for a client of a Unix socket. Behind a proxy it is the proxy's.
+/// * The remote address is [the client's](crate::ConnectInfo::client): what a trusted proxy says, or the address of who has
+///   connected. It is `unix` for a client of a Unix socket.
 ///
 /// An upgraded connection, such as a WebSocket, has two lines: that of its request, with status 101, and one at its end.
 /// The second has the name of the protocol in place of the version, the bytes that the service has sent, and behind

@@ -29,7 +29,7 @@ use super::{
     shared_body::{BodyState, SharedBody},
     upgrade::UpgradeOffer,
 };
-use crate::{BoxError, access_log::Client};
+use crate::{BoxError, TrustedProxies, access_log::Client};
 
 /// Begins the exchanges of a connection: hyper calls it with each request. It checks the request, then the service is
 /// called.
@@ -40,6 +40,8 @@ pub(super) struct ExchangeService<S> {
     pub(super) handle: ConnectionHandle,
     pub(super) access_log: Option<Client>,
     pub(super) shared: Arc<Shared>,
+    /// If the peer is one of them.
+    proxies: Option<Arc<TrustedProxies>>,
     /// Every request is refused so.
     refusal: Option<Refusal>,
 }
@@ -55,6 +57,7 @@ impl<S> ExchangeService<S> {
         let access_log = shared.access_log.as_ref();
         Self {
             access_log: access_log.map(|log| log.client(&connection)),
+            proxies: shared.proxies_of(&connection),
             service,
             connection,
             handle,
@@ -95,10 +98,17 @@ impl<S> ExchangeService<S> {
         }
     }
 
+    /// The connection with what a trusted proxy says of this request, of any version of HTTP. `None` without such a proxy.
+    pub(super) fn forwarded<B>(&self, request: &Request<B>) -> Option<ConnectInfo> {
+        let proxies = self.proxies.as_ref()?;
+        proxies.resolve_trusted(&self.connection, request)
+    }
+
     /// Makes the request ready for the service and returns what is kept of it, or returns why the service does not get it.
     fn admit(
         &self,
         request: &mut Request<RequestBody>,
+        forwarded: Option<ConnectInfo>,
         is_framing_unknown: bool,
         has_fragment: bool,
         upgrade: &mut Option<Box<UpgradeOffer>>,
@@ -113,23 +123,25 @@ impl<S> ExchangeService<S> {
         if has_fragment {
             return Err(NoResponse::Refused(Refusal::Fragment));
         }
-        self.admit_checked(request)?;
         let log = self.access_log.as_ref();
+        self.admit_checked(request, forwarded)?;
         *upgrade =
             UpgradeOffer::of_request(request, &self.shared, log).map_err(NoResponse::Refused)?;
         Ok(summary)
     }
 
-    /// The same for a request that was checked, of any version of HTTP.
+    /// The same for a request that was checked, of any version of HTTP. `forwarded` is what a trusted proxy says of it.
     pub(super) fn admit_checked(
         &self,
         request: &mut Request<RequestBody>,
+        forwarded: Option<ConnectInfo>,
     ) -> Result<(), NoResponse> {
         let readiness = self.shared.readiness.as_ref();
         if let Some(report) = readiness.and_then(|readiness| readiness.report(request)) {
             return Err(NoResponse::Readiness(report));
         }
-        request.extensions_mut().insert(self.connection.clone());
+        let connection = forwarded.unwrap_or_else(|| self.connection.clone());
+        request.extensions_mut().insert(connection);
         Ok(())
     }
 }
@@ -167,11 +179,18 @@ where
         if guard.has_surplus() {
             guard.client_wants_close = asks_to_close(request.headers());
         }
+        let forwarded = self.forwarded(&request);
         if let Some(log) = &self.access_log {
-            guard.set_record(log.request(&request, used_record));
+            guard.set_record(log.request(&request, forwarded.as_ref(), used_record));
         }
         let mut upgrade = None;
-        let admitted = self.admit(&mut request, is_framing_unknown, has_fragment, &mut upgrade);
+        let admitted = self.admit(
+            &mut request,
+            forwarded,
+            is_framing_unknown,
+            has_fragment,
+            &mut upgrade,
+        );
         let (summary, stage) = match admitted {
             Ok(summary) => {
                 let service = self.service.clone();

@@ -6,7 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `shared`, `load`, `table` | what the connections of one server share: settings, counters, and a table in which a new connection takes the place of an idle one |
-//! | `tcp`, `handshake` | a TCP connection, which may have to begin with a TLS handshake |
+//! | `tcp`, `opening`, `handshake` | a TCP connection, which may have to begin with the header of the PROXY protocol, and with a TLS handshake |
 //! | `serve` | drives a connection: active in the hands of hyper, idle without hyper and its buffer, or closing |
 //! | `protocol` | the protocol, chosen in one place, and hyper for it |
 //! | `handle`, `state`, `output` | the state of a connection, which its parts report to: enums that only the connection's task changes |
@@ -47,6 +47,7 @@ mod http2;
 mod http_service;
 mod io;
 mod load;
+mod opening;
 mod output;
 mod protocol;
 mod readiness;
@@ -69,8 +70,10 @@ mod upgrade;
 pub use events::{ConnectionHooks, ConnectionStep};
 pub use http_service::HttpService;
 pub use load::Load;
+pub(crate) use opening::serve_io;
 pub(crate) use readiness::Readiness;
 pub use request_body::RequestBody;
+#[cfg(test)]
 pub(crate) use serve::serve;
 pub use server_response::RequestSummary;
 pub(crate) use shared::Shared;

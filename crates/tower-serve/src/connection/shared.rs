@@ -1,15 +1,13 @@
 //! What the connections of one server share, and how they learn that they are to close.
 
-#[cfg(feature = "tls")]
-use std::sync::Arc;
-use std::{future::pending, task::Waker, time::Duration};
+use std::{future::pending, sync::Arc, task::Waker, time::Duration};
 
 use tokio::sync::watch;
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::ServerConfig;
 
-use super::{ConnectionHooks, Load, readiness::Readiness};
-use crate::{Http, access_log::Log};
+use super::{ConnectInfo, ConnectionHooks, Load, readiness::Readiness};
+use crate::{Http, TrustedPeers, TrustedProxies, access_log::Log, proxy_protocol::ProxyProtocol};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -24,6 +22,10 @@ pub(crate) struct Shared {
     pub(super) access_log: Option<Log>,
     pub(super) readiness: Option<Readiness>,
     pub(super) hooks: ConnectionHooks,
+    /// `None` if no peer is trusted.
+    trusted_proxies: Option<Arc<TrustedProxies>>,
+    /// If each connection begins with its header.
+    pub(super) proxy_protocol: Option<Box<ProxyProtocol>>,
     /// For TCP connections.
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Arc<ServerConfig>>,
@@ -58,6 +60,8 @@ impl Shared {
             access_log,
             readiness,
             hooks,
+            trusted_proxies: None,
+            proxy_protocol: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -65,6 +69,28 @@ impl Shared {
 
     pub(crate) fn load(&self) -> &Load {
         &self.load
+    }
+
+    /// These proxies are believed.
+    pub(crate) fn behind(self, proxies: TrustedProxies) -> Self {
+        Self {
+            trusted_proxies: Some(Arc::new(proxies)),
+            ..self
+        }
+    }
+
+    /// Each connection begins with the header of the PROXY protocol, from one of these peers.
+    pub(crate) fn proxied(self, peers: TrustedPeers) -> Self {
+        Self {
+            proxy_protocol: Some(Box::new(ProxyProtocol::new(peers))),
+            ..self
+        }
+    }
+
+    /// What finds the clients of this connection's requests, if its peer is a trusted proxy.
+    pub(super) fn proxies_of(&self, connection: &ConnectInfo) -> Option<Arc<TrustedProxies>> {
+        let proxies = self.trusted_proxies.as_ref()?;
+        proxies.contains_peer(connection).then(|| proxies.clone())
     }
 
     /// TCP connections begin with a handshake.

@@ -1,4 +1,5 @@
-//! A TCP connection, which begins with a TLS handshake if the server has a certificate.
+//! A TCP connection, which begins with the header of the PROXY protocol if the server wants one, and then with a TLS
+//! handshake if it has a certificate.
 
 use std::{future::Future, sync::Arc};
 
@@ -6,11 +7,12 @@ use std::{future::Future, sync::Arc};
 use futures_util::future::Either;
 use tokio::net::TcpStream;
 
-use super::{ConnectInfo, Shared, serve};
+use super::{ConnectInfo, Shared, opening::serve_io};
 #[cfg(feature = "tls")]
 use super::{
     handle::ConnectionGuard,
     handshake::{Shaken, handshake},
+    opening::opened,
     refusal::Refusal,
     serve::{Begin, serve_open},
 };
@@ -18,7 +20,7 @@ use crate::HttpService;
 #[cfg(feature = "tls")]
 use crate::http::ALPN_HTTP2;
 
-/// As [`serve`], with TLS if the server has a certificate.
+/// As [`serve_io`], with TLS if the server has a certificate.
 pub(crate) fn serve_tcp<S: HttpService>(
     stream: TcpStream,
     connection: ConnectInfo,
@@ -29,6 +31,11 @@ pub(crate) fn serve_tcp<S: HttpService>(
     if let Some(tls) = shared.tls.clone() {
         let served = async move {
             let open = ConnectionGuard::begin(&shared, &connection);
+            let mut stream = stream;
+            let opened = opened(&mut stream, connection, &shared, open.handle());
+            let Some(connection) = Box::pin(opened).await else {
+                return;
+            };
             // Each apart: neither needs the room of the other.
             let shaken = Box::pin(handshake(stream, &tls, &shared, open.handle())).await;
             match shaken {
@@ -52,7 +59,7 @@ pub(crate) fn serve_tcp<S: HttpService>(
         // Apart: its state is large, and connections without TLS need not have the room for it.
         return Either::Left(Box::pin(served));
     }
-    let served = serve(stream, connection, service, shared);
+    let served = serve_io(stream, connection, service, shared);
     #[cfg(feature = "tls")]
     let served = Either::Right(served);
     served

@@ -103,10 +103,14 @@ const TIPS: &[(&[&str], &str)] = &[
         "there is a supervisor whenever there are workers; leave the option out",
     ),
     (
-        &["--forwarded-allow-ips", "--proxy-headers"],
-        "the server leaves these fields to the application; use its middleware, such as ProxyFix \
-         of Werkzeug",
+        &["--proxy-headers", "--trusted-proxy"],
+        "proxies on this machine are believed; name others with --forwarded-allow-ips",
     ),
+    (
+        &["--no-proxy-headers"],
+        "use --forwarded-allow-ips with an empty value",
+    ),
+    (&["--trusted-proxy-headers"], "use --forwarded-headers"),
     (
         &["--worker-tmp-dir"],
         "workers send their heartbeats through a socket and need no directory; leave the option out",

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     BoxError,
     connection::{
-        RequestBody,
+        ConnectInfo, RequestBody,
         exchange::{ExchangeService, POLLED_AFTER_END, ResponseDeadline, Stage},
         handle::ExchangeGuard,
         respond::{NoResponse, respond_on_stream},
@@ -49,7 +49,11 @@ impl<S> StreamService<S> {
     }
 
     /// Makes the request ready for the service and returns what is kept of it, or returns why the service does not get it.
-    fn admit(&self, request: &mut Request<RequestBody>) -> Result<RequestSummary, NoResponse> {
+    fn admit(
+        &self,
+        request: &mut Request<RequestBody>,
+        forwarded: Option<ConnectInfo>,
+    ) -> Result<RequestSummary, NoResponse> {
         let exchanges = &self.exchanges;
         let max_headers = exchanges.shared.http.max_headers;
         let checked = check(request, max_headers);
@@ -58,7 +62,7 @@ impl<S> StreamService<S> {
             request.extensions_mut().remove::<OnUpgrade>();
         }
         let summary = checked.map_err(NoResponse::Refused)?;
-        exchanges.admit_checked(request)?;
+        exchanges.admit_checked(request, forwarded)?;
         Ok(summary)
     }
 }
@@ -90,10 +94,11 @@ where
             RequestBody::new(body.clone())
         });
         let mut guard = ExchangeGuard::begin_stream(&exchanges.handle);
+        let forwarded = exchanges.forwarded(&request);
         if let Some(log) = &exchanges.access_log {
-            guard.set_record(log.request(&request, None));
+            guard.set_record(log.request(&request, forwarded.as_ref(), None));
         }
-        let (summary, stage) = match self.admit(&mut request) {
+        let (summary, stage) = match self.admit(&mut request, forwarded) {
             Ok(summary) => {
                 let service = exchanges.service.clone();
                 let request = Some(request);
