@@ -41,7 +41,7 @@ def fields(case: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 class Connection:
-    """A connection of a client that sends exactly what it is told to."""
+    """A connection whose client sends exactly these fields."""
 
     def __init__(self, url: str) -> None:
         host, port = url.removeprefix("http://").split(":")

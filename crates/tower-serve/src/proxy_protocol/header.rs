@@ -43,10 +43,10 @@ pub enum ProxyHeader {
 
 /// What is known of a header by its first bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum HeaderState {
     /// At least this many bytes are missing.
     Missing(usize),
-    /// It is known, but for so many bytes to skip.
+    /// It is known, and `skip` bytes of it are of no use.
     Known { header: ProxyHeader, skip: usize },
 }
 
@@ -67,11 +67,11 @@ impl ProxyHeader {
         let mut length = 0;
         loop {
             let missing = match progress(&kept[..length]) {
-                Ok(Progress::Known { header, skip }) => {
+                Ok(HeaderState::Known { header, skip }) => {
                     discard(io, skip).await?;
                     return Ok(header);
                 }
-                Ok(Progress::Missing(missing)) => missing,
+                Ok(HeaderState::Missing(missing)) => missing,
                 Err(why) => return Err(io::Error::new(io::ErrorKind::InvalidData, why)),
             };
             let end = KEPT.min(length + missing);
@@ -83,7 +83,7 @@ impl ProxyHeader {
     }
 }
 
-fn progress(bytes: &[u8]) -> Result<Progress, Malformed> {
+fn progress(bytes: &[u8]) -> Result<HeaderState, Malformed> {
     if bytes.first() == v2::SIGNATURE.first() {
         v2::progress(bytes)
     } else {
@@ -293,7 +293,7 @@ mod tests {
                 let at = fastrand::usize(..bytes.len());
                 bytes[at] = fastrand::u8(..);
             }
-            if let Ok(Progress::Missing(missing)) = progress(&bytes) {
+            if let Ok(HeaderState::Missing(missing)) = progress(&bytes) {
                 assert!(missing > 0);
             }
             let _ = read(&bytes, fastrand::usize(1..60));

@@ -1,8 +1,8 @@
 //! The PROXY protocol, versions 1 and 2: what a proxy that passes bytes on without looking at them says of its client, at the
 //! beginning of a connection and before TLS.
 //!
-//! A connection either begins with this header or it does not; a server that would guess could be told anything by anyone. So
-//! with [`HttpServerBuilder::proxy_protocol`](crate::HttpServerBuilder::proxy_protocol) each connection has to begin with one,
+//! A connection either begins with this header or it does not: if a server guessed, any client could send one. So with
+//! [`HttpServerBuilder::proxy_protocol`](crate::HttpServerBuilder::proxy_protocol) each connection has to begin with one,
 //! and has to come from a peer in a list:
 //!
 //! | the connection | becomes |

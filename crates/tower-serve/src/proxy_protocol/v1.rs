@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{
     ProxyHeader,
-    header::{Malformed, Progress},
+    header::{HeaderState, Malformed},
 };
 
 const BEGIN: &[u8] = b"PROXY ";
@@ -23,14 +23,14 @@ const NO_HEADER: Malformed = "the connection does not begin with a header of the
 const MALFORMED: Malformed = "the line of the PROXY protocol is malformed";
 const TOO_LONG: Malformed = "the line of the PROXY protocol has more than 107 bytes";
 
-pub(super) fn progress(bytes: &[u8]) -> Result<Progress, Malformed> {
+pub(super) fn progress(bytes: &[u8]) -> Result<HeaderState, Malformed> {
     let begin = bytes.len().min(BEGIN.len());
     if bytes[..begin] != BEGIN[..begin] {
         return Err(NO_HEADER);
     }
     if let Some(line) = bytes.strip_suffix(b"\r\n") {
         let header = parse(line).ok_or(MALFORMED)?;
-        return Ok(Progress::Known { header, skip: 0 });
+        return Ok(HeaderState::Known { header, skip: 0 });
     }
     let body = bytes.strip_suffix(b"\r").unwrap_or(bytes);
     if !body.iter().all(|byte| (b' '..=b'~').contains(byte)) {
@@ -40,10 +40,10 @@ pub(super) fn progress(bytes: &[u8]) -> Result<Progress, Malformed> {
     if bytes.len() + missing > LONGEST {
         return Err(TOO_LONG);
     }
-    Ok(Progress::Missing(missing))
+    Ok(HeaderState::Missing(missing))
 }
 
-/// The bytes that are missing at least: so many can be read, and none of what follows the line.
+/// The bytes that are missing at least: they can be read without a byte of what follows the line.
 fn missing(bytes: &[u8]) -> usize {
     if bytes.len() < SHORTEST {
         return SHORTEST - bytes.len();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     ProxyHeader,
-    header::{Malformed, Progress},
+    header::{HeaderState, Malformed},
 };
 
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -21,13 +21,13 @@ const UNKNOWN: Malformed =
 const TOO_SHORT: Malformed = "the header of the PROXY protocol is too short for its addresses";
 const TOO_LONG: Malformed = "the header of the PROXY protocol has more than 4 KiB";
 
-pub(super) fn progress(bytes: &[u8]) -> Result<Progress, Malformed> {
+pub(super) fn progress(bytes: &[u8]) -> Result<HeaderState, Malformed> {
     let begin = bytes.len().min(SIGNATURE.len());
     if bytes[..begin] != SIGNATURE[..begin] {
         return Err(NO_HEADER);
     }
     let Some((fixed, rest)) = bytes.split_at_checked(FIXED) else {
-        return Ok(Progress::Missing(FIXED - bytes.len()));
+        return Ok(HeaderState::Missing(FIXED - bytes.len()));
     };
     let length = usize::from(u16::from_be_bytes([fixed[14], fixed[15]]));
     if length > MAX_LENGTH {
@@ -48,14 +48,14 @@ pub(super) fn progress(bytes: &[u8]) -> Result<Progress, Malformed> {
         return Err(TOO_SHORT);
     }
     if rest.len() < address_length {
-        return Ok(Progress::Missing(address_length - rest.len()));
+        return Ok(HeaderState::Missing(address_length - rest.len()));
     }
     let header = match address_length {
         12 => client::<4>(rest),
         36 => client::<16>(rest),
         _ => Some(ProxyHeader::Local),
     };
-    Ok(Progress::Known {
+    Ok(HeaderState::Known {
         header: header.ok_or(TOO_SHORT)?,
         skip: length.saturating_sub(rest.len()),
     })

@@ -77,8 +77,7 @@ async fn a_handler_and_the_access_log_agree_on_the_client() {
     let mut expected = Vec::new();
     for case in cases() {
         let server = Server::with_log(|http| http.max_header_size = 1 << 20, Some(log.clone()));
-        let shared = Arc::into_inner(server.shared).unwrap();
-        let shared = Arc::new(shared.behind(proxies(&case)));
+        let shared = server.behind(proxies(&case)).shared;
         let (client, io) = tokio::io::duplex(1 << 20);
         let local = SocketAddr::from(([127, 0, 0, 1], 8000));
         let connection = ConnectInfo::tcp(local, PEER.into());

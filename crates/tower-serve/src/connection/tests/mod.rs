@@ -44,7 +44,7 @@ use tower::{Service, service_fn};
 use super::{
     ConnectInfo, ConnectionHooks, Load, RequestBody, Shared, serve, table::ConnectionEntry,
 };
-use crate::{BoxError, Http, HttpService, HttpVersions, access_log::Log};
+use crate::{BoxError, Http, HttpService, HttpVersions, TrustedProxies, access_log::Log};
 
 /// More than every time-out of a connection together.
 const LONG: Duration = Duration::from_secs(600);
@@ -92,6 +92,15 @@ impl Server {
             )),
             drain,
             load,
+        }
+    }
+
+    /// The same, behind these proxies.
+    fn behind(self, proxies: TrustedProxies) -> Self {
+        let shared = Arc::into_inner(self.shared).expect("no connection yet");
+        Self {
+            shared: Arc::new(shared.behind(proxies)),
+            ..self
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod drain;
+mod forwarded;
 mod requests;
 mod responses;
 
