@@ -216,7 +216,7 @@ class TestFields:
         assert wanted.get("x.z", 2) == 2
         assert wanted.input.read() == b""
         assert wanted.logger.name == "tower_wsgi"
-        assert wanted.connection is None
+        assert wanted.connection is wanted.environ["pulsar.connection"]
         assert wanted.cfg is None
 
 

@@ -426,7 +426,7 @@ def test_requests_while_children_change() -> None:
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for number in range(50):
+    for number in range(20):
         child = router.add_child(wsgi.Router(f"n{number}", get=say("n")))
         assert text(router, f"/n{number}") == "n"
         router.remove_child(child)
