@@ -145,7 +145,7 @@ def test_the_application_of_the_project_is_a_lazy_one(
 
     application = Wsgi()
     assert call(application, wsgi.test_wsgi_environ()).body == b"a page"
-    assert application.cfg is None
+    assert application.cfg["greenlet"] == 0
     monkeypatch.setattr(connections, "_connections", connections._connections)
     greenlets = Wsgi()
     greenlets.cfg = types.SimpleNamespace(greenlet=5)
