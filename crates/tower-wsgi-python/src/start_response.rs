@@ -72,8 +72,8 @@ impl StartResponse {
     }
 
     /// The same as a method of the owner.
-    #[getter]
-    fn start_response<'a, 'py>(this: &'a Bound<'py, Self>) -> &'a Bound<'py, Self> {
+    #[getter(start_response)]
+    fn method<'a, 'py>(this: &'a Bound<'py, Self>) -> &'a Bound<'py, Self> {
         this
     }
 

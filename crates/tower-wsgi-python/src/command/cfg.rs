@@ -82,6 +82,7 @@ impl SettingsView {
         })
     }
 
+    #[allow(clippy::unused_self, reason = "Python calls it on an object")]
     fn __setattr__(&self, name: &str, _value: &Bound<'_, PyAny>) -> PyResult<()> {
         Err(PyAttributeError::new_err(format!(
             "the setting {name} cannot be changed here: it is set before the server is started"
