@@ -10,14 +10,7 @@ const TIPS: &[(&[&str], &str)] = &[
          --heartbeat-timeout, after which a stuck worker is replaced",
     ),
     (
-        &[
-            "--host",
-            "--port",
-            "--listen",
-            "--http",
-            "--http-socket",
-            "--socket",
-        ],
+        &["--host", "--port", "--listen", "--http-socket", "--socket"],
         "use --bind with HOST:PORT or unix:PATH",
     ),
     (
