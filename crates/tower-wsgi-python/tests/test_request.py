@@ -217,7 +217,7 @@ class TestFields:
         assert wanted.input.read() == b""
         assert wanted.logger.name == "tower_wsgi"
         assert wanted.connection is wanted.environ["pulsar.connection"]
-        assert wanted.cfg is None
+        assert wanted.cfg is wanted.environ["pulsar.cfg"]
 
 
 class TestJson:
