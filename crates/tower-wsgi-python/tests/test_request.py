@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 JSON = {"Content-Type": "application/json"}
+TEXT = [("Content-Type", "text/plain")]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -357,6 +358,17 @@ class TestForms:
         assert end.value.value["a"] == "1"
         assert type(end.value.value).__name__ == kind
         assert json.loads(json.dumps(wanted.body_data())) == {"a": "1"}
+
+    def test_a_result_is_content(self) -> None:
+        def echo(environ: Any, start_response: Any) -> wsgi.WsgiResponse:
+            return wsgi.WsgiResponse(200, wsgi.wsgi_request(environ).body_data(), TEXT)
+
+        headers = {"Content-Type": "application/octet-stream"}
+        text = ["text/plain"]
+        router = wsgi.Router("/", post=wsgi.WsgiRequest.body_data, response_content_types=text)
+        for handler in (wsgi.WsgiHandler([echo]), wsgi.WsgiHandler([router])):
+            environ = wsgi.test_wsgi_environ(method="POST", headers=headers, body=b"1;2")
+            assert call(handler, environ).body == b"1;2"
 
 
 class TestResponse:

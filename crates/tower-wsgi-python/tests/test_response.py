@@ -125,6 +125,10 @@ class TestContent:
         del response["X-A"]
         assert response["X-A"] is None
 
+    def test_it_is_not_iterable(self) -> None:
+        with pytest.raises(TypeError, match=r"return response\(environ, start_response\)"):
+            list(wsgi.WsgiResponse())
+
     def test_streamed(self) -> None:
         closed = []
 

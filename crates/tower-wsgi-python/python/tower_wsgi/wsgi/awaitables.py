@@ -22,7 +22,10 @@ _T = TypeVar("_T")
 
 def is_awaitable(result: object) -> bool:
     """Whether the result comes later."""
-    return hasattr(type(result), "__await__") or isinstance(result, concurrent.futures.Future)
+    kind = type(result)
+    if hasattr(kind, "__await__"):
+        return not issubclass(kind, _Ready)
+    return issubclass(kind, concurrent.futures.Future)
 
 
 def is_async_iterable(result: object) -> bool:
@@ -103,8 +106,8 @@ class Pieces:
 def ready(value: _T) -> _T:
     """Return a copy of a value of a built-in or similar type, which may also be awaited.
 
-    So one function serves handlers that await its result and others. ``None``, numbers and truth
-    values have no such copy.
+    So one function serves handlers that await its result and others. It is not `is_awaitable`.
+    ``None``, numbers and truth values have no such copy.
     """
     kind = type(value)
     if value is None or issubclass(kind, (bool, int, float)):
@@ -115,7 +118,6 @@ def ready(value: _T) -> _T:
 
 class _Ready:
     def __await__(self) -> Generator[Any, Any, object]:
-        # Not itself, which would be awaited again and again.
         return type(self).__bases__[1](self)
         yield
 

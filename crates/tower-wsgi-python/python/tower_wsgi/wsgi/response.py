@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from wsgiref.headers import Headers
 
 from tower_wsgi.wsgi.awaitables import close
@@ -124,7 +124,8 @@ class WsgiResponse:
         if isinstance(content, bytes):
             if content:
                 self.headers.setdefault("Content-Length", str(len(content)))
-            content = [content] if content else []
+            # A plain copy of a subclass, whose methods no server expects.
+            content = [bytes(content)] if content else []
         self._content: Iterable[bytes] | None = content
 
     def _add_charset(self) -> None:
@@ -157,6 +158,13 @@ class WsgiResponse:
 
     def __delitem__(self, name: str) -> None:
         del self.headers[name]
+
+    def __iter__(self) -> NoReturn:
+        # Otherwise Python iterates by `__getitem__`.
+        raise TypeError(
+            "a WsgiResponse is not iterable: return it to a WsgiHandler, or return "
+            "response(environ, start_response)"
+        )
 
     @property
     def cookies(self) -> SimpleCookie:
