@@ -296,7 +296,7 @@ pin_project! {
         Waiting { service: S, request: Option<Request<RequestBody>> },
         Running { #[pin] future: F },
         // The service has responded with 101, and the connection prepares hyper for it.
-        Switching { response: Option<Response<B>> },
+        Switching { response: Option<Response<B>>, handle: ConnectionHandle },
         Refused { reason: Option<NoResponse> },
         Done,
     }
@@ -313,13 +313,6 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let (StageProj::Switching { .. }, Some(guard)) =
-            (this.stage.as_mut().project(), this.guard.as_ref())
-            && !guard.handle().lock().is_upgrade_prepared()
-        {
-            // The connection sees to it when hyper has ended its turn.
-            return Poll::Pending;
-        }
         // A service that has panicked is not used again: the connection ends with its response.
         let result = catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll_response(cx)))
             .unwrap_or_else(|panic| Poll::Ready(Err(NoResponse::Panic(panic))));
@@ -328,9 +321,10 @@ where
             && let Poll::Ready(Ok(response)) = result
         {
             let upgrade = offer.accepted(&response);
-            guard.handle().lock().begin_upgrade(upgrade);
+            let handle = guard.handle().clone();
+            handle.lock().begin_upgrade(upgrade);
             let response = Some(response);
-            this.stage.set(Stage::Switching { response });
+            this.stage.set(Stage::Switching { response, handle });
             return Poll::Pending;
         }
         let result = match (result, this.guard.as_ref()) {
@@ -386,7 +380,11 @@ where
                         .poll(cx)
                         .map_err(|error| NoResponse::Error(error.into()));
                 }
-                StageProj::Switching { response } => {
+                // The connection sees to it when hyper has ended its turn.
+                StageProj::Switching { handle, .. } if !handle.lock().is_upgrade_prepared() => {
+                    return Poll::Pending;
+                }
+                StageProj::Switching { response, .. } => {
                     return Poll::Ready(Ok(response.take().expect(POLLED_AFTER_END)));
                 }
                 StageProj::Refused { reason } => {

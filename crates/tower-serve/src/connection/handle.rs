@@ -219,7 +219,12 @@ impl ExchangeGuard {
     /// its response.
     pub(super) fn take_surplus(&self) -> bool {
         let goes_on = !self.is_http10() && !self.client_wants_close;
-        let is_surplus = goes_on && self.handle.load().take_surplus();
+        let load = self.handle.load();
+        let is_surplus = goes_on
+            && match self.kind {
+                ExchangeKind::Http10 | ExchangeKind::Http11 => load.take_surplus(),
+                ExchangeKind::Stream => load.take_surplus_of(self.handle.lock().exchanges()),
+            };
         if is_surplus {
             self.handle.lock().set_shedding();
         }

@@ -201,6 +201,20 @@ impl Load {
         surplus.fetch_update(Relaxed, Relaxed, take).is_ok()
     }
 
+    /// The same for a connection of HTTP/2 with this number of running requests, which move with it. It stays if most of the
+    /// worker's requests are its own: another worker would only be overloaded in place of this one.
+    pub(super) fn take_surplus_of(&self, requests: usize) -> bool {
+        let total = self.requests();
+        let take = |left| match left {
+            ALL => Some(ALL),
+            0 => None,
+            left if requests.saturating_mul(2) <= total => Some(left.saturating_sub(requests)),
+            _ => None,
+        };
+        let surplus = &self.0.surplus;
+        surplus.fetch_update(Relaxed, Relaxed, take).is_ok()
+    }
+
     /// Makes room for new connections: closes up to `places` idle ones, and returns how many. If none is idle, the next
     /// response is the last on its connection.
     #[must_use]
@@ -300,6 +314,23 @@ mod tests {
         load.shed_all();
         load.shed(0);
         assert!(load.take_surplus() && load.take_surplus());
+    }
+
+    #[test]
+    fn a_connection_with_many_requests_takes_as_many_of_a_surplus() {
+        let load = Load::new(0);
+        let begin = |requests| (0..requests).for_each(|_| load.request_began());
+        begin(10);
+        load.shed(6);
+        assert!(!load.take_surplus_of(10), "they are all its own");
+        begin(9);
+        assert!(!load.take_surplus_of(10), "they are most");
+        begin(1);
+        assert!(load.take_surplus_of(4) && load.has_surplus());
+        assert!(load.take_surplus_of(10) && !load.has_surplus());
+        assert!(!load.take_surplus_of(1));
+        load.shed_all();
+        assert!(load.take_surplus_of(20));
     }
 
     #[test]

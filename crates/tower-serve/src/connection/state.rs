@@ -88,6 +88,11 @@ impl ConnectionState {
         self.requests
     }
 
+    /// The exchanges that have not ended.
+    pub(super) fn exchanges(&self) -> usize {
+        self.exchanges
+    }
+
     pub(super) fn read(&self) -> u64 {
         self.read
     }

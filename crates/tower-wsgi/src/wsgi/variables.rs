@@ -158,7 +158,10 @@ impl Environ {
     pub fn target(&self) -> Cow<'_, [u8]> {
         let uri = self.original_uri();
         match uri.path_and_query().map(PathAndQuery::as_str) {
-            Some(target) if uri.authority().is_none() => text(target),
+            // HTTP/2 sends the authority apart.
+            Some(target) if uri.authority().is_none() || self.version() == Version::HTTP_2 => {
+                text(target)
+            }
             _ => owned(uri.to_string()),
         }
     }

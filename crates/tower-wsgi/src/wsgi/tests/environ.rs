@@ -171,12 +171,14 @@ fn targets_of_other_forms() {
         ],
     );
     // As HTTP/2 has it: there is no Host field.
-    let second = Request::get("https://example.com/").version(Version::HTTP_2);
+    let second = Request::get("https://example.com/a?b").version(Version::HTTP_2);
     let variables = plain(second);
     check(
         &variables,
         &[
             ("HTTP_HOST", "example.com"),
+            ("PATH_INFO", "/a"),
+            ("REQUEST_URI", "/a?b"),
             ("SERVER_PROTOCOL", "HTTP/2.0"),
         ],
     );

@@ -86,6 +86,8 @@ async fn a_surplus_connection_ends_after_its_response() {
     let client = Streams::connect(&server, echo()).await;
     let other = Streams::connect(&server, echo()).await;
     client.get("/").await.unwrap();
+    // The requests of others.
+    (0..3).for_each(|_| server.load.request_began());
     server.load.shed(1);
     assert_eq!(client.get("/").await.unwrap().status, 200);
     client.ended().await;
@@ -93,6 +95,38 @@ async fn a_surplus_connection_ends_after_its_response() {
     assert!(!server.load.has_surplus());
     assert_eq!(other.get("/").await.unwrap().status, 200);
     other.left().await;
+}
+
+/// It would only take its overload to another worker.
+#[tokio::test(start_paused = true)]
+async fn a_connection_with_most_of_the_requests_stays_and_a_smaller_one_goes() {
+    let server = Server::new();
+    let (go, held) = watch::channel(false);
+    let large = Streams::connect(&server, holding(&held)).await;
+    let small = Streams::connect(&server, holding(&held)).await;
+    let mut running = Vec::new();
+    for _ in 0..100 {
+        let mut requests = large.requests.clone().ready().await.unwrap();
+        let request = Request::get("http://a/held").body(()).unwrap();
+        let (response, _) = requests.send_request(request, true).unwrap();
+        running.push(tokio::spawn(async move {
+            bounded(response).await.unwrap().status()
+        }));
+    }
+    large.get("/").await.unwrap();
+    // `small` has yet to send its first request.
+    assert_eq!((server.load.requests(), server.load.busy()), (100, 101));
+    server.load.shed(10);
+    assert_eq!(large.get("/").await.unwrap().status, 200);
+    assert_eq!(small.get("/").await.unwrap().status, 200);
+    small.ended().await;
+    assert_eq!(large.get("/").await.unwrap().status, 200);
+    go.send_replace(true);
+    for response in running {
+        assert_eq!(response.await.unwrap(), 200);
+    }
+    large.left().await;
+    assert_eq!(server.load.busy(), 0);
 }
 
 #[tokio::test(start_paused = true)]
