@@ -58,6 +58,21 @@
 //! | 501 | CONNECT, a method of more than 32 bytes, a transfer coding other than `chunked` |
 //! | 503 | the request asks for an upgrade, and there are `max_upgraded` already |
 //! | 504 | the service did not respond in time |
+//! | 505 | the request came with HTTP/1.1, and [`Http::versions`] has HTTP/2 only |
+//!
+//! # HTTP/2
+//!
+//! A connection speaks HTTP/2 if it begins with the preface of HTTP/2, or if the client has chosen it by ALPN, unless
+//! [`Http::versions`] says otherwise. The service sees a request as with HTTP/1.1: the authority is in `Host` as well, and the
+//! crumbs of `Cookie` are joined. Its response is sent without the fields that belong to a connection.
+//!
+//! | | |
+//! |---|---|
+//! | limits | [`Http::max_concurrent_streams`] requests of a connection at once; 1 MiB of a request's body, and 2 MiB of all on a connection, wait for the service to read them; 64 KiB of a response wait for the client |
+//! | deadlines | those of [`Http`], for each stream. A client that takes nothing of a response for [`Http::write_timeout`] gets `RST_STREAM` with `CANCEL`, and the body is dropped |
+//! | errors | a response of the server where there is no head yet; `RST_STREAM` with `INTERNAL_ERROR` after it, also for a body that is shorter than its `Content-Length` |
+//! | disconnect | the service's future, or its response body, is dropped when the client resets the stream or leaves |
+//! | shutdown | GOAWAY; the streams finish, and those that the client has opened before it knew are served |
 //!
 //! # Upgrades
 //!
