@@ -1,4 +1,4 @@
-//! Installs the programs that tests use: proxies, a database, a service manager, a load generator.
+//! Installs the programs that tests use: proxies, clients, a database, a service manager, load generators.
 
 use std::env;
 use std::fs;
@@ -8,8 +8,9 @@ use crate::command::{Failure, is_installed};
 use crate::debian::AptGet;
 
 /// Each program with its Debian package.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("curl", "curl"),
+    ("h2load", "nghttp2-client"),
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("postgres", "postgresql"),
