@@ -6,6 +6,7 @@ mod certificate;
 mod client;
 mod environment;
 mod executables;
+pub mod http2;
 mod load;
 mod process;
 mod program;

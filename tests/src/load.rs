@@ -51,6 +51,8 @@ pub struct Seen {
     pub pids: HashSet<String>,
     /// The longest time from a connect, or from a request on an open connection, to the response.
     pub longest: Duration,
+    /// Requests on HTTP/2 that the server has not begun, as it says, which may be sent again.
+    pub not_begun: usize,
     /// What went wrong, a text for each request.
     pub failures: Vec<String>,
 }
@@ -123,10 +125,11 @@ impl Seen {
         assert!(self.fewest > 0, "a client has had no response: {self:?}");
     }
 
-    fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.responses += other.responses;
         self.fewest = self.fewest.min(other.fewest);
         self.last += other.last;
+        self.not_begun += other.not_begun;
         self.pids.extend(other.pids);
         self.longest = self.longest.max(other.longest);
         self.failures.extend(other.failures);

@@ -20,7 +20,7 @@ use axum::{
         Path,
         ws::{Message, WebSocket, WebSocketUpgrade},
     },
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use bytes::Bytes;
 use clap::Parser;
@@ -206,6 +206,8 @@ async fn build(worker: WorkerContext, cli: ProbeCli) -> Result<Router, BoxError>
         .route("/files/fill", get(fill_files))
         .route("/files/close", get(close_files))
         .route("/upload", post(upload))
+        .route("/request", any(describe))
+        .route("/hold", any(hold))
         .route("/ws", get(websocket))
         .route("/ws/tungstenite", get(tungstenite))
         .route("/bytes/{count}", get(bytes)))
@@ -361,6 +363,20 @@ async fn upload(body: Body) -> Result<String, String> {
     bytes
         .map(|bytes| bytes.len().to_string())
         .map_err(|error| error.to_string())
+}
+
+/// The request as the service sees it: its line, and its fields.
+async fn describe(request: Request<Body>) -> String {
+    let mut text = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
+    for (name, value) in request.headers() {
+        text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+    }
+    text
+}
+
+/// Neither reads the body nor responds.
+async fn hold(_: Request<Body>) -> String {
+    std::future::pending().await
 }
 
 /// Sends messages back, by axum's own WebSocket. `pid` gets the process, and `bye` the end.
