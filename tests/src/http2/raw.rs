@@ -17,6 +17,8 @@ pub struct RawHttp2 {
     stream: BufReader<TcpStream>,
     /// What the server has sent, in this order, except for what [`outcome`](Self::outcome) has used.
     pub seen: Vec<Frame>,
+    /// The settings that the server has begun with.
+    settings: Vec<u8>,
 }
 
 /// What became of a stream.
@@ -59,6 +61,7 @@ impl RawHttp2 {
         Self {
             stream: BufReader::new(stream),
             seen: Vec::new(),
+            settings: Vec::new(),
         }
     }
 
@@ -71,10 +74,22 @@ impl RawHttp2 {
         self.send(PREFACE)?;
         let settings = [&[(setting::HEADER_TABLE_SIZE, 0)], settings].concat();
         self.frame(&Frame::settings(&settings))?;
-        let _ = self.wait_for(|frame| frame.kind == kind::SETTINGS && !frame.has(flag::ACK))?;
+        let server =
+            self.wait_for(|frame| frame.kind == kind::SETTINGS && !frame.has(flag::ACK))?;
+        self.settings = server.payload;
         self.frame(&Frame::new(kind::SETTINGS, flag::ACK, 0, []))?;
         let _ = self.wait_for(|frame| frame.kind == kind::SETTINGS && frame.has(flag::ACK))?;
         Ok(())
+    }
+
+    /// The value of a setting that the server has begun with, if it has named one.
+    #[must_use]
+    pub fn setting(&self, setting: u16) -> Option<u32> {
+        let mut pairs = self.settings.chunks(6);
+        let pair = pairs.find(|pair| pair.starts_with(&setting.to_be_bytes()))?;
+        pair[2..]
+            .first_chunk()
+            .map(|value| u32::from_be_bytes(*value))
     }
 
     /// Sends bytes.
