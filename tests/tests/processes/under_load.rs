@@ -7,7 +7,9 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tests::{Address, Client, Load, Process, Running, Seen, Signal, stress, wait_until};
+use tests::{
+    Address, Client, Load, Process, Running, Seen, Signal, http2::Http2Load, stress, wait_until,
+};
 
 use crate::{probe, workers_become};
 
@@ -25,10 +27,14 @@ const SECONDS: &str = "STRESS_SECONDS";
 const LATENCY: &str = "STRESS_LATENCY";
 const LATER: Duration = Duration::from_millis(200);
 
+/// Streams on each connection of HTTP/2.
+const STREAMS: usize = 5;
+
 /// A server on both kinds of address, and the load on it.
 struct Loaded {
     running: Running,
     load: Load,
+    http2: Http2Load,
     /// The longest wait for a response while nothing was done to the server.
     usual: Duration,
     workers: usize,
@@ -59,6 +65,7 @@ impl Loaded {
         };
         Self {
             load: Load::start(18, &addresses),
+            http2: Http2Load::start(4, STREAMS, &addresses),
             running,
             usual,
             workers,
@@ -69,7 +76,16 @@ impl Loaded {
     /// Ends the load. Nothing may have failed.
     fn end(self, what: &str) -> (Running, Seen) {
         workers_become(&self.running, self.workers);
-        let seen = self.load.stop();
+        let (http2, seen) = (self.http2.stop(), self.load.stop());
+        println!(
+            "HTTP/2: {} responses of {} workers on connections of which {} were ended, and {} requests were not begun",
+            http2.responses,
+            http2.pids.len(),
+            http2.last,
+            http2.not_begun,
+        );
+        http2.assert_nothing_failed();
+        assert!(http2.last > 0, "connections of HTTP/2 are held open");
         println!(
             "{} workers, {what}: {} responses of {} workers, {} of them the last of a connection, \
              the longest after {:?}, and after {:?} before",
@@ -140,7 +156,8 @@ fn workers_that_are_worn_out_lose_no_request() {
             let _ = loaded.running.wait_for_count(&reason, workers);
             wait_until("the end of the time", || started.elapsed() >= time);
             // Load and replacements continue: only responses count.
-            let seen = loaded.load.stop();
+            let (http2, seen) = (loaded.http2.stop(), loaded.load.stop());
+            http2.assert_nothing_failed();
             let (responses, pids) = (seen.responses, seen.pids.len());
             println!(
                 "{workers} workers, {setting} {value}: {responses} responses of {pids} workers"
