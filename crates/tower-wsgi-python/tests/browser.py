@@ -183,8 +183,8 @@ class Browser:
 
 
 @contextmanager
-def browsing(directory: Path) -> Iterator[Browser]:
-    """Start a browser that keeps what it has in ``directory``."""
+def browsing(directory: Path, *flags: str) -> Iterator[Browser]:
+    """Start a browser that keeps what it has in ``directory``, with more ``flags``."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         missing = "there is no Chromium: on Debian `apt-get install chromium`"
@@ -198,6 +198,7 @@ def browsing(directory: Path) -> Iterator[Browser]:
                 [
                     *(sys.executable, "-c", LAUNCH, str(its.fileno()), program),
                     *FLAGS,
+                    *flags,
                     f"--user-data-dir={directory / 'profile'}",
                 ],
                 env={**os.environ, "HOME": str(directory)},
