@@ -1,15 +1,16 @@
 //! HTTP/2: hyper for its frames, and what hyper leaves to its user.
 //!
 //! ```text
-//! socket ── FrameIo ── hyper ──> StreamService ──> StreamExchange ──> service
-//!                        │                              │
-//!                        └── Spawner ── Streams ── Stream (deadline of the client) ── StreamBody
+//! socket ── FrameIo ── Guarded ── hyper ──> StreamService ──> StreamExchange ──> service
+//!                                    │                              │
+//!                                    └── Spawner ── Streams ── Stream (deadline of the client) ── StreamBody
 //! ```
 //!
 //! | module | what it does |
 //! |---|---|
 //! | `serve` | drives a connection: hyper, its streams, the deadlines, and the way out by GOAWAY |
 //! | `io` | the socket as hyper sees it, which the connection gets back at the end |
+//! | `guard` | the limits of frames that cost a client nothing, between the socket and hyper |
 //! | `streams` | the streams that run, on the task of their connection |
 //! | `stream` | one stream, which is reset if the client takes nothing of its response in time |
 //! | `exchange` | a request and its response: checked, given to the service, with its deadline |
@@ -30,6 +31,7 @@
 mod body;
 mod check;
 mod exchange;
+mod guard;
 mod io;
 mod serve;
 mod stream;

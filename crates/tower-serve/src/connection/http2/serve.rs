@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     exchange::StreamService,
+    guard::Guarded,
     io::{FrameIo, FrameIoOwner},
     streams::{Spawner, Streams},
 };
@@ -41,7 +42,7 @@ const SEND_BUFFER: usize = 64 << 10;
 /// [`write_timeout`](Http::write_timeout): no reset tells that a machine has gone.
 const PING_AFTER: Duration = Duration::from_secs(30);
 
-type Hyper<IO, S> = http2::Connection<TokioIo<FrameIo<IO>>, StreamService<S>, Spawner>;
+type Hyper<IO, S> = http2::Connection<TokioIo<Guarded<FrameIo<IO>>>, StreamService<S>, Spawner>;
 
 /// A connection that speaks HTTP/2. Its parts are dropped in this order.
 pub(in crate::connection) struct Http2Connection<IO: 'static, S: HttpService> {
@@ -66,6 +67,7 @@ where
         let spawner = streams.spawner();
         io.handle().lock().begin_frames();
         let (frames, io) = FrameIo::new(io);
+        let frames = TokioIo::new(Guarded::new(frames));
         let hyper = http2::Builder::new(spawner.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_AFTER)
@@ -75,7 +77,7 @@ where
             .max_send_buf_size(SEND_BUFFER)
             .max_concurrent_streams(http.max_concurrent_streams)
             .max_header_list_size(u32::try_from(http.max_header_size).unwrap_or(u32::MAX))
-            .serve_connection(TokioIo::new(frames), StreamService::new(exchanges, spawner));
+            .serve_connection(frames, StreamService::new(exchanges, spawner));
         Self {
             hyper,
             streams,
