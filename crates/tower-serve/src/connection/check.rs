@@ -45,8 +45,8 @@ pub(super) fn check_target(method: &Method, target: &Uri) -> Result<(), Refusal>
         return Err(refusal);
     }
     match target.scheme() {
+        _ if path == "*" && method != Method::OPTIONS => Err(Refusal::AsteriskTarget),
         None if !authority.is_empty() => Err(Refusal::AuthorityTarget),
-        None if path == "*" && method != Method::OPTIONS => Err(Refusal::AsteriskTarget),
         None if path == "*" || path.starts_with('/') => Ok(()),
         None => Err(Refusal::RelativeTarget),
         Some(scheme) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => {

@@ -59,6 +59,10 @@ impl<'a> CheckedFields<'a> {
     fn of(headers: &'a HeaderMap) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for (name, value) in headers {
+            // RFC 9113 section 8.2.1. HTTP/1.1 has removed it.
+            if let [b' ' | b'\t', ..] | [.., b' ' | b'\t'] = value.as_bytes() {
+                return Err(Refusal::Malformed);
+            }
             if *name == header::HOST {
                 if fields.host.replace(value).is_some() {
                     return Err(Refusal::SeveralHosts);
