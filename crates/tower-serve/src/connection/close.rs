@@ -28,6 +28,9 @@ const LINGER_IN_DRAIN: Duration = Duration::from_millis(500);
 /// response should still get it.
 const LINGER_BYTES: usize = 256 << 20;
 
+/// The same for a client of HTTP/2, which sends no more than the windows of its connection allow before it waits for the server.
+const LINGER_BYTES_OF_FRAMES: usize = 4 << 20;
+
 const BUFFER: usize = 64 << 10;
 
 /// Why a connection is taken back from hyper.
@@ -44,6 +47,8 @@ pub(super) enum End {
     RoomNeeded,
     /// The client has left.
     Gone,
+    /// A client of HTTP/2 was sent GOAWAY, because of an error in what it has sent.
+    GoneAway,
     /// It was upgraded.
     Upgraded(UpgradeEnd),
 }
@@ -58,6 +63,7 @@ impl End {
             | Self::TimedOut(_)
             | Self::RoomNeeded
             | Self::Gone
+            | Self::GoneAway
             | Self::Upgraded(_) => false,
         }
     }
@@ -178,7 +184,7 @@ async fn close_after<IO>(
         | End::Upgraded(UpgradeEnd::Finished)
             if (is_sending || is_draining) && !handle.input().is_closed() =>
         {
-            linger(io.inner_mut(), is_draining).await;
+            linger(io.inner_mut(), is_draining, LINGER_BYTES).await;
         }
         End::Http(Ok(()))
         | End::TimedOut(TimeoutKind::Request)
@@ -186,13 +192,14 @@ async fn close_after<IO>(
         | End::Upgraded(UpgradeEnd::Finished) => {
             shut_down(io.inner_mut()).await;
         }
-        End::FramingUnknown => linger(io.inner_mut(), is_draining).await,
+        End::FramingUnknown => linger(io.inner_mut(), is_draining, LINGER_BYTES).await,
+        End::GoneAway => linger(io.inner_mut(), is_draining, LINGER_BYTES_OF_FRAMES).await,
         End::Http(Err(error)) if error.is_parse() => {
             tracing::debug!(
                 error = error_text(&error),
                 "a malformed request was refused"
             );
-            linger(io.inner_mut(), is_draining).await;
+            linger(io.inner_mut(), is_draining, LINGER_BYTES).await;
         }
         End::Http(Err(error)) if error.is_user() => {
             // Otherwise the response body failed, which is in the log already.
@@ -238,7 +245,7 @@ where
     if is_reset {
         // When it is dropped.
     } else if is_sending {
-        linger(io, is_draining).await;
+        linger(io, is_draining, LINGER_BYTES).await;
     } else {
         shut_down(io).await;
     }
@@ -254,17 +261,23 @@ async fn shut_down<IO: AsyncWrite + Unpin>(io: &mut IO) {
 ///
 /// A socket that is closed with unread bytes is reset, and the reset can destroy the response on its way. So
 /// this ends the sending side first, and throws away what comes until the client closes, within limits.
-async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, is_draining: bool) {
+async fn linger<IO>(io: &mut IO, is_draining: bool, bytes: usize)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
     let limit = if is_draining { LINGER_IN_DRAIN } else { LINGER };
     // At the limit, and for a client that is gone, there is nothing left to do but to close.
-    let _ = timeout(limit, discard(io)).await;
+    let _ = timeout(limit, discard(io, bytes)).await;
 }
 
-async fn discard<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) -> io::Result<()> {
+async fn discard<IO>(io: &mut IO, bytes: usize) -> io::Result<()>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
     io.shutdown().await?;
     let mut buffer = vec![0; BUFFER];
     let mut discarded = 0;
-    while discarded < LINGER_BYTES {
+    while discarded < bytes {
         match io.read(&mut buffer).await? {
             0 => break,
             length => discarded += length,

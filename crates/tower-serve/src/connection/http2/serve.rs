@@ -181,7 +181,7 @@ where
             End::Http(Err(error)) => {
                 let error = error_text(&error);
                 tracing::debug!(error, "the HTTP/2 connection has failed");
-                End::Http(Ok(()))
+                End::GoneAway
             }
             end => end,
         };
