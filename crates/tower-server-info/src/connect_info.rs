@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{ClientAddress, ClientInput, ForwardedInfo};
+use crate::{ClientAddress, ClientInput, ForwardedInfo, TlsInfo};
 
 /// What is known about the connection that a request arrived on, and about the client of the request.
 ///
@@ -20,6 +20,7 @@ use crate::{ClientAddress, ClientInput, ForwardedInfo};
 pub struct ConnectInfo {
     endpoints: Endpoints,
     encrypted: bool,
+    tls: Option<TlsInfo>,
     input: ClientInput,
     /// What a trusted proxy has said of this request.
     forwarded: Option<Arc<ForwardedInfo>>,
@@ -38,6 +39,7 @@ impl ConnectInfo {
         Self {
             endpoints: Endpoints::Tcp { local, peer },
             encrypted: false,
+            tls: None,
             input: ClientInput::new(),
             forwarded: None,
         }
@@ -51,6 +53,7 @@ impl ConnectInfo {
                 path: path.map(Arc::from),
             },
             encrypted: false,
+            tls: None,
             input: ClientInput::new(),
             forwarded: None,
         }
@@ -61,6 +64,16 @@ impl ConnectInfo {
     pub fn encrypted(self) -> Self {
         Self {
             encrypted: true,
+            ..self
+        }
+    }
+
+    /// The same, with TLS of which this is known.
+    #[must_use]
+    pub fn with_tls(self, tls: TlsInfo) -> Self {
+        Self {
+            encrypted: true,
+            tls: Some(tls),
             ..self
         }
     }
@@ -82,6 +95,13 @@ impl ConnectInfo {
             forwarded: Some(Arc::new(proxy)),
             ..self
         }
+    }
+
+    /// What is known of the TLS of the connection: the version, the name that the other side has asked for, its certificate.
+    /// `None` without TLS, and on a server that does not say more than that there is TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_ref()
     }
 
     /// Whether the other side of the connection speaks TLS with this server.

@@ -13,12 +13,14 @@ mod connect_info;
 mod forwarded;
 mod pool;
 mod server_response;
+mod tls;
 
 pub use client_input::ClientInput;
 pub use connect_info::ConnectInfo;
 pub use forwarded::{ClientAddress, ForwardedInfo};
 pub use pool::{PoolMonitor, PoolStats, StuckJob};
 pub use server_response::ServerResponse;
+pub use tls::{ClientCertificate, TlsInfo};
 
 /// The examples of the README.
 #[cfg(doctest)]
