@@ -9,7 +9,7 @@ use std::{
 };
 
 use pyo3::{intern, prelude::*, types::PyDict, types::PyString};
-use tower_server_info::ClientAddress;
+use tower_server_info::{ClientAddress, TlsInfo};
 use tower_wsgi::wsgi::Environ;
 
 use crate::{
@@ -50,6 +50,8 @@ struct Client {
     address: Option<ClientAddress>,
     /// A proxy says the address: it is not that of a connection.
     is_forwarded: bool,
+    /// Of another connection of the same client it may be different.
+    tls: Option<TlsInfo>,
     key: Key,
     environ: Py<PyDict>,
 }
@@ -114,6 +116,7 @@ impl Templates {
         let client = clients[slot(address)].as_ref()?;
         let is_same = client.address == address
             && client.is_forwarded == environ.forwarded().is_some()
+            && client.tls.as_ref() == environ.tls()
             && client.key.matches(environ);
         is_same.then(|| client.environ.bind(py).clone())
     }
@@ -128,10 +131,14 @@ impl Templates {
         if let Some(port) = address.and_then(|address| address.port) {
             dict.set_item(intern!(py, "REMOTE_PORT"), port.to_string())?;
         }
+        for (name, value) in environ.tls_variables() {
+            dict.set_item(name, decode(py, &value))?;
+        }
         set_connection(&dict, environ)?;
         let client = Client {
             address,
             is_forwarded: environ.forwarded().is_some(),
+            tls: environ.tls().cloned(),
             key: Key::new(environ),
             environ: dict.clone().unbind(),
         };

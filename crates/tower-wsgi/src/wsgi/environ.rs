@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use http::{Extensions, HeaderMap, Method, Uri, Version, request::Parts};
 use percent_encoding::{percent_decode, percent_decode_str};
-use tower_server_info::{ClientAddress, ConnectInfo, ForwardedInfo};
+use tower_server_info::{ClientAddress, ConnectInfo, ForwardedInfo, TlsInfo};
 
 use super::Input;
 #[cfg(feature = "axum")]
@@ -12,11 +12,12 @@ use super::router::{self, Nested};
 
 /// What is known of a request's connection and its client, where the server has provided it.
 #[derive(Debug, Default)]
-struct Addresses {
+pub(super) struct Addresses {
     peer: Option<SocketAddr>,
     client: Option<ClientAddress>,
     local: Option<SocketAddr>,
     https: bool,
+    pub(super) tls: Option<TlsInfo>,
     /// What a trusted proxy has said.
     forwarded: Option<Arc<ForwardedInfo>>,
 }
@@ -29,6 +30,7 @@ impl Addresses {
                 client: info.client(),
                 local: info.local(),
                 https: info.scheme() == "https",
+                tls: info.tls().cloned(),
                 forwarded: info.forwarded().cloned(),
             };
         }
@@ -61,7 +63,7 @@ pub struct Environ {
     pub(super) parts: Parts,
     pub(super) input: Input,
     server: Arc<Server>,
-    addresses: Addresses,
+    pub(super) addresses: Addresses,
     #[cfg(feature = "axum")]
     nested: Option<Box<Nested>>,
     /// Behind the prefix of a proxy: the whole script name.

@@ -165,6 +165,7 @@ mod service;
 mod shared_response;
 mod start_response;
 pub mod testing;
+mod tls;
 mod variables;
 
 pub use self::{

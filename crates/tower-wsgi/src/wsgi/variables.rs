@@ -62,17 +62,21 @@ impl Environ {
     ///   ([httpoxy](https://httpoxy.org)).
     /// * `CONTENT_LENGTH` is the length of a body that has arrived, also of a chunked one; `HTTP_TRANSFER_ENCODING` is
     ///   left out then.
+    /// * Over TLS there are also the [`SSL_` variables](Self::tls_variables), with the names of mod_ssl.
     /// * The host of an absolute target replaces `HTTP_HOST` (RFC 9112 section 3.2.2), and so do the `:authority` of
     ///   HTTP/2 and the [host](tower_server_info::ConnectInfo::host) that a trusted proxy has said.
     pub fn variables(&self) -> impl Iterator<Item = (Variable<'_>, Cow<'_, [u8]>)> {
         let fixed = self.fixed().into_iter();
         let fixed = fixed.filter_map(|(name, value)| Some((Variable::Named(name), value?)));
+        let tls = self.tls_variables();
+        let tls = tls.map(|(name, value)| (Variable::Named(name), value));
         let fields = self.fields();
         let fields = fields.map(|(name, value)| (Variable::Header(name), value));
         let added = self.added.iter();
         let added = added
             .map(|(name, value)| (Variable::Named(name.as_str()), Cow::from(value.as_slice())));
         fixed
+            .chain(tls)
             .chain(fields)
             .filter(|(name, _)| !self.added.iter().any(|(added, _)| name.is(added)))
             .chain(added)

@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Version};
 
 use super::*;
-use tower_server_info::{ConnectInfo, ForwardedInfo};
+use tower_server_info::{ClientCertificate, ConnectInfo, ForwardedInfo, TlsInfo};
 
 use crate::wsgi::{Input, environ::Server, testing};
 
@@ -416,4 +416,51 @@ fn an_empty_host_is_there_and_names_no_server() {
         ];
         check(&variables(request, ""), &expected);
     }
+}
+
+#[test]
+fn tls_has_variables_that_no_field_can_set() {
+    let address = SocketAddr::from(([127, 0, 0, 1], 443));
+    let request = || {
+        Request::get("/")
+            .header("ssl-client-verify", "SUCCESS")
+            .header("ssl-client-s-dn", "CN=mallory")
+    };
+    let connection = ConnectInfo::tcp(address, address);
+    let without = plain(request().extension(connection.clone()));
+    assert!(
+        !without.keys().any(|name| name.starts_with("SSL_")),
+        "{without:?}"
+    );
+
+    let tls = TlsInfo::new("TLSv1.3", "TLS_AES_256_GCM_SHA384");
+    let anonymous = plain(request().extension(connection.clone().with_tls(tls.clone())));
+    check(
+        &anonymous,
+        &[
+            ("SSL_PROTOCOL", "TLSv1.3"),
+            ("SSL_CIPHER", "TLS_AES_256_GCM_SHA384"),
+            ("SSL_CLIENT_VERIFY", "NONE"),
+            ("HTTP_SSL_CLIENT_S_DN", "CN=mallory"),
+        ],
+    );
+    assert!(!anonymous.contains_key("SSL_CLIENT_S_DN") && !anonymous.contains_key("SSL_TLS_SNI"));
+
+    let client = ClientCertificate::new([0; 3], "CN=alice", "CN=root", "AB");
+    let tls = tls.with_server_name("shop.example").with_client(client);
+    let known = plain(request().extension(connection.with_tls(tls)));
+    check(
+        &known,
+        &[
+            ("SSL_TLS_SNI", "shop.example"),
+            ("SSL_CLIENT_VERIFY", "SUCCESS"),
+            ("SSL_CLIENT_S_DN", "CN=alice"),
+            ("SSL_CLIENT_I_DN", "CN=root"),
+            ("SSL_CLIENT_M_SERIAL", "AB"),
+            (
+                "SSL_CLIENT_CERT",
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            ),
+        ],
+    );
 }
