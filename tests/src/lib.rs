@@ -8,17 +8,19 @@ mod environment;
 mod executables;
 pub mod http2;
 mod load;
+mod openssl;
 mod process;
 mod program;
 mod websocket;
 
 use std::time::Duration;
 
-pub use certificate::Certificate;
+pub use certificate::{Authority, Certificate};
 pub use client::{Client, Response};
 pub use environment::{Port, skip, stress, wait_until};
 pub use executables::{installed, program};
 pub use load::{Address, Load, Seen};
+pub use openssl::SClient;
 pub use process::Process;
 pub use program::{Program, Running};
 pub use rustix::process::Signal;

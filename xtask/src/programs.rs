@@ -13,6 +13,7 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("h2load", "nghttp2-client"),
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
+    ("openssl", "openssl"),
     ("postgres", "postgresql"),
     ("systemd-analyze", "systemd"),
     ("wrk", "wrk"),

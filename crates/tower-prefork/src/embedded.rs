@@ -71,7 +71,7 @@ impl Server {
         let (mut resolved, _) = check(slice::from_ref(&self)).map_err(Error::config)?;
         #[cfg(feature = "tls")]
         for server in &mut resolved {
-            server.read_certificate().map_err(Error::start)?;
+            server.read_certificates().map_err(Error::start)?;
         }
         let server = resolved.pop().zip(self.application);
         let (resolved, application) = server.ok_or_else(|| Error::config("nothing to serve"))?;

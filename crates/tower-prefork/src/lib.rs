@@ -63,6 +63,8 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "tls")]
+mod certificates;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
@@ -95,13 +97,13 @@ pub use phase::Phase;
 pub use run::Supervisor;
 pub use server::Server;
 pub use server_log::LogStream;
-#[cfg(feature = "tls")]
-pub use tower_serve::Tls;
 pub use tower_serve::{
     AccessLog, AccessLogFormat, BoxError, ClientAddress, ConnectInfo, ConnectionStep,
     ForwardedFields, ForwardedInfo, Http, HttpService, HttpVersions, RequestBody, RequestSummary,
     ServerResponse, TrustedPeers,
 };
+#[cfg(feature = "tls")]
+pub use tower_serve::{ClientAuth, Tls, TlsVersion};
 pub use tower_server_info::{PoolMonitor, PoolStats, StuckJob};
 pub use worker::WorkerContext;
 

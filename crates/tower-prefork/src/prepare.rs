@@ -1,4 +1,4 @@
-//! What a server needs before its workers start: settings that are valid, the certificate, the files of its logs, its
+//! What a server needs before its workers start: settings that are valid, the certificates, the files of its logs, its
 //! listeners. A reload does the same again.
 
 use std::{path::Path, sync::Arc};
@@ -32,11 +32,7 @@ pub(crate) fn bind(
     credentials: Option<&Credentials>,
 ) -> Result<Bound, String> {
     #[cfg(feature = "tls")]
-    if resolved.read_certificate()? {
-        // The certificate travels to the workers.
-        check_size(resolved)
-            .map_err(|problem| format!("{}: {problem}", resolved.place("tls_certificate")))?;
-    }
+    resolved.read_certificates()?;
     for (setting, target, path) in logs(&resolved.config) {
         prepare_log(&target, path, credentials)
             .map_err(|error| format!("{}: {error}", resolved.place(setting)))?;

@@ -107,6 +107,10 @@ fn supervise(
         let before = predecessor.as_ref().and_then(|one| one.bound(&server.name));
         let before = before.unwrap_or(&passed);
         let bound = prepare::bind(&mut resolved, before, credentials.as_ref())?;
+        #[cfg(feature = "tls")]
+        if let Some(predecessor) = &predecessor {
+            predecessor.give_ticket_keys(&server.name, &mut resolved.config);
+        }
         setups.push(ServerSetup {
             name: server.name,
             sources: server.sources,

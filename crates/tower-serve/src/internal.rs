@@ -13,3 +13,8 @@ pub mod log_writer {
 pub mod threads {
     pub use crate::threads::{refused, start};
 }
+
+#[cfg(feature = "tls")]
+pub mod tls {
+    pub use crate::tls::{CertificateSummary, FileStates, TicketKeys, TlsMaterial};
+}

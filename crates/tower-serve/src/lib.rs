@@ -138,6 +138,7 @@ mod http;
 pub mod internal;
 mod log_writer;
 mod proxy_protocol;
+mod redirect;
 mod server;
 mod setting;
 mod threads;
@@ -152,11 +153,14 @@ pub use error::BoxError;
 pub use forwarded::{Forwarded, ForwardedFields, ForwardedLayer, TrustedPeers, TrustedProxies};
 pub use http::{Http, HttpVersions};
 pub use proxy_protocol::ProxyHeader;
+pub use redirect::RedirectToHttps;
 pub use server::{HttpServer, HttpServerBuilder};
 pub use setting::InvalidSetting;
 #[cfg(feature = "tls")]
-pub use tls::Tls;
-pub use tower_server_info::{ClientAddress, ConnectInfo, ForwardedInfo, ServerResponse};
+pub use tls::{ClientAuth, Tls, TlsVersion};
+pub use tower_server_info::{
+    ClientAddress, ClientCertificate, ConnectInfo, ForwardedInfo, ServerResponse, TlsInfo,
+};
 
 /// The examples of the README.
 #[cfg(doctest)]

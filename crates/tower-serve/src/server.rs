@@ -9,13 +9,13 @@ use tokio::{
 };
 use tower_server_info::ConnectInfo;
 
-#[cfg(feature = "tls")]
-use crate::Tls;
 use crate::{
     AccessLog, BoxError, Http, HttpService, TrustedPeers, TrustedProxies,
     access_log::Log,
     connection::{self, ConnectionHooks, Load, Readiness, Shared},
 };
+#[cfg(feature = "tls")]
+use crate::{Tls, tls::Handshakes};
 
 /// Serves connections that its user has accepted: the settings, and what the connections of a process share.
 ///
@@ -72,6 +72,18 @@ impl HttpServer {
     /// Wait for the end with [`closed`](Self::closed).
     pub fn shutdown(&self, idle: Duration) {
         self.drain.send_replace(Some(idle));
+    }
+
+    /// Changes the certificates, the rules for those of clients and the keys of tickets for new connections; open ones keep
+    /// theirs. Reads the files unless they have been read.
+    ///
+    /// # Errors
+    ///
+    /// If a certificate cannot be used, or the server was built without TLS. Nothing has changed then.
+    #[cfg(feature = "tls")]
+    pub fn set_tls(&self, tls: &Tls) -> Result<(), BoxError> {
+        let handshakes = self.shared.handshakes();
+        handshakes.ok_or("the server has no TLS")?.replace(tls)
     }
 
     /// Waits until no connection is open.
@@ -197,7 +209,10 @@ impl HttpServerBuilder {
         };
         #[cfg(feature = "tls")]
         let shared = match self.tls {
-            Some(tls) => shared.encrypted(tls.server_config()?),
+            Some(tls) => {
+                let protocols = shared.http().versions.alpn();
+                shared.encrypted(Handshakes::new(&tls, protocols)?)
+            }
             None => shared,
         };
         Ok(HttpServer {

@@ -198,6 +198,7 @@ async fn build(worker: WorkerContext, cli: ProbeCli) -> Result<Router, BoxError>
         .route("/version", get(version))
         .route("/peer", get(peer))
         .route("/encrypted", get(encrypted))
+        .route("/tls", get(tls))
         .route("/sleep/{ms}", get(sleep))
         .route("/block/{ms}", get(block))
         .route("/memory/{megabytes}", get(memory))
@@ -301,6 +302,25 @@ async fn peer(Extension(connection): Extension<ConnectInfo>) -> String {
 
 async fn encrypted(Extension(connection): Extension<ConnectInfo>) -> String {
     connection.is_encrypted().to_string()
+}
+
+/// What is known of the client's TLS.
+async fn tls(Extension(connection): Extension<ConnectInfo>) -> String {
+    let Some(tls) = connection.tls() else {
+        return String::new();
+    };
+    let client = tls.client().map(|client| {
+        let pem = client.pem().len();
+        let (subject, issuer, serial) = (client.subject(), client.issuer(), client.serial());
+        format!("subject={subject} issuer={issuer} serial={serial} pem={pem}")
+    });
+    format!(
+        "{} {} name={} {}",
+        tls.version(),
+        tls.cipher_suite(),
+        tls.server_name().unwrap_or("none"),
+        client.unwrap_or_else(|| "no client".to_owned())
+    )
 }
 
 /// What the program that was started calls itself.

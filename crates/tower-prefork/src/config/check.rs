@@ -17,6 +17,13 @@ impl Config {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             tls.validate()?;
+        } else if self.redirect_http.is_some() {
+            return Err(InvalidSetting {
+                setting: "redirect_http",
+                problem: "redirect_http is given and tls_certificate is not, so there is no HTTPS to redirect to; give both, \
+                          or none"
+                    .into(),
+            });
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ pub(crate) struct ResolvedConfig {
     pub(super) server: String,
     pub(crate) config: Config,
     pub(super) addresses: Vec<Address>,
+    /// Where clients are redirected to HTTPS.
+    pub(super) redirect: Option<Address>,
     /// What the server's file and command line say for the program.
     pub(super) program: Overrides<ProgramConfig>,
     pub(super) provenance: Provenance,
@@ -37,25 +39,25 @@ impl ResolvedConfig {
         place.unwrap_or_else(|| self.server.clone())
     }
 
-    /// Reads the certificate and its key, for the workers, if the server has one. The error is a sentence for the operator.
+    /// Reads the certificates and their keys, for the workers, if the server has any. The error is a sentence for the operator.
     #[cfg(feature = "tls")]
-    pub(crate) fn read_certificate(&mut self) -> Result<bool, String> {
+    pub(crate) fn read_certificates(&mut self) -> Result<(), String> {
         let Some(tls) = &mut self.config.tls else {
-            return Ok(false);
+            return Ok(());
         };
-        tls.read()
-            .map(|()| true)
-            .map_err(|InvalidSetting { setting, problem }| {
-                let place = self.place(setting);
-                format!("{place}: {problem}")
-            })
+        tls.read().map_err(|InvalidSetting { setting, problem }| {
+            let place = self.place(setting);
+            format!("{place}: {problem}")
+        })
     }
 
     /// Listens on the addresses; where `before` listens on one of them, with the same socket. Sockets that
     /// were passed take the place of all addresses. The error is a sentence for the operator.
     pub(crate) fn bind(&self, before: &Bound) -> Result<Bound, String> {
+        let redirect = self.redirect.as_ref();
         if let Some(passed) = before.passed_again() {
             return passed
+                .map(|bound| bound.redirect_at(redirect))
                 .map_err(|error| format!("cannot keep the sockets that were passed: {error}"));
         }
         let Config {
@@ -63,8 +65,12 @@ impl ResolvedConfig {
             socket_mode,
             ..
         } = self.config;
-        let bound = listener::bind(&self.addresses, backlog, socket_mode, before);
+        let addresses: Vec<_> = self.addresses.iter().chain(redirect).cloned().collect();
+        let bound = listener::bind(&addresses, backlog, socket_mode, before);
         let bound = bound.map_err(|error| {
+            if redirect == Some(error.address()) {
+                return format!("{}: {error}", self.place("redirect_http"));
+            }
             let mut addresses = self.addresses.iter();
             let index = addresses.position(|address| address == error.address());
             match self.provenance.place("bind", index.unwrap_or(0)) {
@@ -79,6 +85,6 @@ impl ResolvedConfig {
                 self.place("bind")
             ));
         }
-        Ok(bound)
+        Ok(bound.redirect_at(redirect))
     }
 }

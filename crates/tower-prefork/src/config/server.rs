@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-#[cfg(feature = "tls")]
-use tower_serve::Tls;
 use tower_serve::{AccessLog, AccessLogFormat, ForwardedFields, Http, HttpVersions, TrustedPeers};
+#[cfg(feature = "tls")]
+use tower_serve::{ClientAuth, Tls, TlsVersion};
 
 use super::{ProgramConfig, Workers};
 #[cfg(feature = "layers")]
 use super::{StaticFiles, StaticNotFound, compressed_types, static_files};
+#[cfg(feature = "tls")]
+use crate::listener::Address;
 use crate::settings::{Field, Kind, Value};
 #[cfg(feature = "config-file")]
 use crate::settings::{Overrides, Settings};
@@ -27,6 +29,10 @@ const MOMENT: Duration = Duration::from_millis(1);
 
 /// No wait in this crate is longer, so that adding one to a point in time never overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// More than what browsers ask of a site that they are to know in advance.
+#[cfg(feature = "tls")]
+const TWO_YEARS: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 
 crate::settings! {
     /// What can be set for one server.
@@ -140,6 +146,26 @@ crate::settings! {
             unset: "never",
         };
 
+        /// Address that redirects clients to HTTPS, on the port of the first TCP address
+        ///
+        /// In the forms of [`Server::bind`](crate::Server::bind), without Unix sockets. `GET` and `HEAD` get 301, other
+        /// methods 308, each to the same host, path and query. The service is not called, and the
+        /// [`readiness_path`](Self::readiness_path) responds as elsewhere.
+        #[cfg(feature = "tls")]
+        pub redirect_http: Option<String> = None, {
+            kind: Kind::Text,
+            value_name: Some("ADDRESS"),
+            unset: "off",
+            bare: Some(":80"),
+            check: |address| match address {
+                Value::Text(address) => match address.parse()? {
+                    Address::Unix(_) => Err("choose an address of TCP".into()),
+                    _ => Ok(()),
+                },
+                _ => Ok(()),
+            },
+        };
+
         /// Permissions of Unix sockets, in octal; the umask does not change them. With a user and a group the sockets belong
         /// to them
         ///
@@ -232,7 +258,7 @@ crate::settings! {
         /// once, and the next change ends it even if it still has requests.
         #[cfg(feature = "watch")]
         pub watch: Vec<PathBuf> = Vec::new();
-        /// The certificate with which all TCP addresses of the server speak HTTPS. Default: none, HTTP. Unix sockets
+        /// The certificates with which all TCP addresses of the server speak HTTPS. Default: none, HTTP. Unix sockets
         /// are never encrypted.
         #[cfg(feature = "tls")]
         pub tls: Option<Tls> = None;
@@ -275,26 +301,91 @@ crate::settings! {
             },
         };
 
-        /// PEM file with the certificate chain; enables HTTPS on TCP addresses. Read again at a reload
+        /// PEM file with a certificate chain, or directory with certificates and keys; enables HTTPS on TCP addresses. Read
+        /// again when it changes. Can be given several times, for several names; a list with commas in the environment
         #[cfg(feature = "tls")]
         tls_certificate, {
-            kind: Kind::Path,
+            kind: Kind::Paths,
             value_name: Some("FILE"),
-            get: |config| path_value(&config.tls.as_ref()?.certificate),
-            set: |config, path| {
-                config.tls_or_empty().certificate = PathBuf::from_value(path)?;
+            get: |config| config.tls.as_ref()?.certificates.to_value(),
+            set: |config, paths| {
+                config.tls_or_empty().certificates = Vec::from_value(paths)?;
                 Ok(())
             },
         };
 
-        /// PEM file with the private key of the certificate, without a passphrase
+        /// PEM file with the private key of the certificate at the same place. Can be given several times; a list with commas
+        /// in the environment
         #[cfg(feature = "tls")]
         tls_key, {
+            kind: Kind::Paths,
+            value_name: Some("FILE"),
+            get: |config| config.tls.as_ref()?.keys.to_value(),
+            set: |config, paths| {
+                config.tls_or_empty().keys = Vec::from_value(paths)?;
+                Ok(())
+            },
+        };
+
+        /// File whose first line is the password of the keys that are encrypted
+        #[cfg(feature = "tls")]
+        tls_key_password_file, {
             kind: Kind::Path,
             value_name: Some("FILE"),
-            get: |config| path_value(&config.tls.as_ref()?.key),
+            get: |config| config.tls.as_ref()?.key_password_file.to_value(),
             set: |config, path| {
-                config.tls_or_empty().key = PathBuf::from_value(path)?;
+                config.tls_or_empty().key_password_file = Some(PathBuf::from_value(path)?);
+                Ok(())
+            },
+        };
+
+        /// PEM file with the certificates that issue those of clients; clients are asked for one
+        #[cfg(feature = "tls")]
+        tls_client_ca, {
+            kind: Kind::Path,
+            value_name: Some("FILE"),
+            get: |config| config.tls.as_ref()?.client_ca.to_value(),
+            set: |config, path| {
+                config.tls_or_empty().client_ca = Some(PathBuf::from_value(path)?);
+                Ok(())
+            },
+        };
+
+        /// Whether a client must have a certificate of tls_client_ca
+        #[cfg(feature = "tls")]
+        tls_client_auth, {
+            kind: Kind::Choice(CLIENT_AUTH),
+            value_name: Some("HOW"),
+            unset: "required",
+            get: |config| config.tls.as_ref()?.client_auth.to_value(),
+            set: |config, auth| {
+                config.tls_or_empty().client_auth = ClientAuth::from_value(auth)?;
+                Ok(())
+            },
+        };
+
+        /// Oldest version of TLS that a client may have
+        #[cfg(feature = "tls")]
+        tls_min_version, {
+            kind: Kind::Choice(TLS_VERSIONS),
+            value_name: Some("VERSION"),
+            unset: "1.2",
+            get: |config| config.tls.as_ref()?.min_version.to_value(),
+            set: |config, version| {
+                config.tls_or_empty().min_version = TlsVersion::from_value(version)?;
+                Ok(())
+            },
+        };
+
+        /// Time for which browsers use HTTPS only, sent with each response over HTTPS that does not say so itself
+        /// (Strict-Transport-Security)
+        #[cfg(feature = "tls")]
+        hsts, {
+            kind: Kind::Duration(Duration::ZERO..=TWO_YEARS),
+            unset: "off",
+            get: |config| config.tls.as_ref()?.hsts.to_value(),
+            set: |config, time| {
+                config.tls_or_empty().hsts = Some(Duration::from_value(time)?);
                 Ok(())
             },
         };
@@ -409,6 +500,53 @@ const ACCESS_LOG_FORMATS: &[(&str, &str)] = &[
     ("json", "One JSON object a line"),
 ];
 
+/// Whether clients must have certificates.
+#[cfg(feature = "tls")]
+const CLIENT_AUTH: &[(&str, &str)] = &[
+    ("required", "The handshake of a client without one fails"),
+    ("optional", "A client without one is served as well"),
+];
+
+/// The versions of TLS, by their numbers.
+#[cfg(feature = "tls")]
+const TLS_VERSIONS: &[(&str, &str)] = &[("1.2", "TLS 1.2 and later"), ("1.3", "TLS 1.3 and later")];
+
+#[cfg(feature = "tls")]
+impl Field for ClientAuth {
+    fn from_value(value: Value) -> Result<Self, String> {
+        Ok(match String::from_value(value)?.as_str() {
+            "optional" => Self::Optional,
+            _ => Self::Required,
+        })
+    }
+
+    fn to_value(&self) -> Option<Value> {
+        let name = match self {
+            Self::Optional => "optional",
+            _ => "required",
+        };
+        Some(Value::Text(name.into()))
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Field for TlsVersion {
+    fn from_value(value: Value) -> Result<Self, String> {
+        Ok(match String::from_value(value)?.as_str() {
+            "1.3" => Self::Tls13,
+            _ => Self::Tls12,
+        })
+    }
+
+    fn to_value(&self) -> Option<Value> {
+        let number = match self {
+            Self::Tls13 => "1.3",
+            _ => "1.2",
+        };
+        Some(Value::Text(number.into()))
+    }
+}
+
 impl Field for AccessLogFormat {
     fn from_value(value: Value) -> Result<Self, String> {
         Ok(match String::from_value(value)?.as_str() {
@@ -504,9 +642,18 @@ impl Config {
         tls.is_some()
     }
 
+    /// Where clients are redirected to HTTPS.
+    pub(super) fn redirect(&self) -> Result<Option<crate::listener::Address>, String> {
+        #[cfg(feature = "tls")]
+        let Self { redirect_http, .. } = self;
+        #[cfg(not(feature = "tls"))]
+        let (Self { .. }, redirect_http) = (self, None::<String>);
+        redirect_http.as_ref().map(|text| text.parse()).transpose()
+    }
+
     #[cfg(feature = "tls")]
     fn tls_or_empty(&mut self) -> &mut Tls {
-        self.tls.get_or_insert_with(|| Tls::new("", ""))
+        self.tls.get_or_insert_with(Tls::without_files)
     }
 }
 

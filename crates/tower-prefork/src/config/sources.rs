@@ -134,9 +134,11 @@ impl ConfigSources {
             let place = provenance.place(setting, 0);
             format!("{}: {problem}", place.as_deref().unwrap_or(server))
         })?;
+        let addresses = self.addresses(&config, &provenance)?;
         Ok(ResolvedConfig {
             server: server.to_owned(),
-            addresses: self.addresses(&config, &provenance)?,
+            redirect: redirect(server, &config, &addresses, &provenance)?,
+            addresses,
             config,
             program,
             provenance,
@@ -164,6 +166,26 @@ impl ConfigSources {
                 })
         };
         texts.iter().enumerate().map(parse).collect()
+    }
+}
+
+/// Where clients are redirected to HTTPS, which is none of the addresses for HTTPS.
+fn redirect(
+    server: &str,
+    config: &Config,
+    addresses: &[Address],
+    provenance: &Provenance,
+) -> Result<Option<Address>, String> {
+    let place = || provenance.place("redirect_http", 0);
+    let place = || place().unwrap_or_else(|| server.to_owned());
+    let redirect = config.redirect();
+    let redirect = redirect.map_err(|error| format!("{}: {error}", place()))?;
+    match redirect {
+        Some(address) if addresses.contains(&address) => Err(format!(
+            "{}: redirect_http is {address}, but the server listens for HTTPS there; choose another address",
+            place()
+        )),
+        redirect => Ok(redirect),
     }
 }
 

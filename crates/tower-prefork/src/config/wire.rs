@@ -5,21 +5,13 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "tls")]
-use serde_json::json;
 use serde_json::{Map, Value as Json};
-#[cfg(feature = "tls")]
-use tower_serve::Tls;
 
 use super::{Config, ProgramConfig};
 use crate::settings::{Kind, RawValue, Setting, Settings, Value};
 
 /// The key of the values that the file has for keys of the program's own.
 const OWN: &str = "own";
-
-/// The key of the certificate that the supervisor has read.
-#[cfg(feature = "tls")]
-const PEM: &str = "tls_pem";
 
 impl Config {
     /// The settings in a message to a worker.
@@ -30,10 +22,6 @@ impl Config {
         if !self.own.is_empty() {
             let own = self.own.clone();
             wire.insert(OWN.into(), Json::Object(own.into_iter().collect()));
-        }
-        #[cfg(feature = "tls")]
-        if let Some((certificate, key)) = self.tls.as_ref().and_then(Tls::contents) {
-            wire.insert(PEM.into(), json!([certificate, key]));
         }
         Json::Object(wire)
     }
@@ -50,12 +38,6 @@ impl Config {
         config.program = Arc::new(program);
         if let Some(Json::Object(own)) = wire.remove(OWN) {
             config.own = own.into_iter().collect();
-        }
-        #[cfg(feature = "tls")]
-        if let (Some(tls), Some(pem)) = (&mut config.tls, wire.remove(PEM))
-            && let Ok((certificate, key)) = serde_json::from_value(pem)
-        {
-            tls.set_contents(certificate, key);
         }
         Ok(config)
     }

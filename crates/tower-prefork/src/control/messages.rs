@@ -25,7 +25,15 @@ pub(crate) enum ToWorker {
         /// A bit for each listener that the service manager has passed.
         #[serde(default)]
         passed: u64,
+        /// A bit for each listener whose clients are redirected to HTTPS.
+        #[serde(default)]
+        redirects: u64,
+        /// Whether the last descriptor is no listener, but has the contents of the certificate files.
+        #[serde(default)]
+        certificates: bool,
     },
+    /// Use the certificates in the file that comes with the message.
+    Certificates,
     /// The program is going to stop: keep serving, but report that the server is not ready.
     NotReady,
     /// Open the log files again.
@@ -117,13 +125,15 @@ pub(crate) fn check_config_size(server: &str, config: Value) -> Result<(), Strin
         slot: usize::MAX,
         config,
         passed: u64::MAX,
+        redirects: u64::MAX,
+        certificates: true,
     };
     let bytes = serde_json::to_vec(&start)
         .map_err(|error| format!("the settings cannot be sent to a worker: {error}"))?;
     if bytes.len() > MAX_MESSAGE {
         return Err(format!(
             "the settings are too long to send to a worker: {} bytes, but the limit is {MAX_MESSAGE}; \
-             use fewer or shorter addresses, paths and certificates",
+             use fewer or shorter addresses and paths",
             bytes.len()
         ));
     }

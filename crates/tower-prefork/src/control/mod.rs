@@ -4,9 +4,13 @@
 //! carry file descriptors. A process that was started with such a socket finds it as its standard input. When one side
 //! dies, the other reads the end of the stream.
 
+#[cfg(feature = "tls")]
+mod certificates_file;
 mod messages;
 mod socket;
 
+#[cfg(feature = "tls")]
+pub(crate) use certificates_file::{read_certificates, write_certificates};
 #[cfg(feature = "cli")]
 pub(crate) use messages::announced_config;
 pub(crate) use messages::{

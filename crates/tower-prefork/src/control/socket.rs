@@ -23,6 +23,9 @@ use crate::listener::MAX_LISTENERS;
 /// The longest message in bytes.
 pub(super) const MAX_MESSAGE: usize = 64 << 10;
 
+/// The most descriptors of a message: the listeners, and the contents of the certificate files.
+const MAX_FDS: usize = MAX_LISTENERS + 1;
+
 /// One end of a pair of sockets.
 #[derive(Debug)]
 pub(crate) struct Socket(OwnedFd);
@@ -56,7 +59,7 @@ impl Socket {
     /// Sends a message with descriptors, without waiting: if the peer does not read, the error has the kind `WouldBlock`.
     pub(crate) fn send<T: Serialize>(&self, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_LISTENERS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(io::Error::new(
@@ -77,7 +80,7 @@ impl Socket {
     /// the kind `InvalidData`, and the next call returns the message after it.
     pub(crate) fn recv<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         let mut bytes = vec![0; MAX_MESSAGE];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_LISTENERS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = rustix::io::retry_on_intr(|| {
             rustix::net::recvmsg(
@@ -132,6 +135,12 @@ impl<T: DeserializeOwned> Channel<T> {
     /// Sends a message without waiting.
     pub(crate) fn send(&self, message: &impl Serialize) -> io::Result<()> {
         self.socket.send(message, &[])
+    }
+
+    /// Sends a message with a descriptor, without waiting.
+    #[cfg(feature = "tls")]
+    pub(crate) fn send_with(&self, message: &impl Serialize, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.socket.send(message, &[fd])
     }
 
     /// The next message that can be parsed. Pends for ever when the other process has closed its end.
@@ -205,6 +214,8 @@ mod tests {
             slot: 3,
             config: serde_json::json!({"bind": ["8000"]}),
             passed: 0,
+            redirects: 0,
+            certificates: false,
         };
         supervisor.send(&start, &[listener.as_fd()]).unwrap();
         #[cfg(feature = "cli")]
@@ -219,6 +230,7 @@ mod tests {
             slot: 3,
             config,
             passed: 0,
+            ..
         } = message
         else {
             panic!("{message:?}")

@@ -34,6 +34,17 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    /// The port, which a Unix socket does not have.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Ip(address) => Some(address.port()),
+            Self::Name(_, port) | Self::Any(port) => Some(*port),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 fn parse(text: &str) -> Result<Address, &'static str> {
     if let Some(path) = text.strip_prefix("unix:") {
         // As in a URL: `unix:///run/app.sock`.

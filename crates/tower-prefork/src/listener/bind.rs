@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Address, Listener, SocketFile, remove_stale};
+use super::{Address, Listener, LocalAddress, SocketFile, remove_stale};
 
 /// The listeners of one server, and the socket files that go with them.
 ///
@@ -52,8 +52,17 @@ pub(crate) fn bind(
 
 /// A bit for each listener that the service manager has passed.
 pub(crate) fn passed_bits(listeners: &[Listener]) -> u64 {
+    bits(listeners, Listener::is_passed)
+}
+
+/// A bit for each listener whose clients are redirected to HTTPS.
+pub(crate) fn redirect_bits(listeners: &[Listener]) -> u64 {
+    bits(listeners, Listener::redirects)
+}
+
+fn bits(listeners: &[Listener], has: fn(&Listener) -> bool) -> u64 {
     let bits = listeners.iter().enumerate();
-    let bits = bits.map(|(index, listener)| u64::from(listener.is_passed()) << index);
+    let bits = bits.map(|(index, listener)| u64::from(has(listener)) << index);
     bits.fold(0, |bits, bit| bits | bit)
 }
 
@@ -97,6 +106,28 @@ impl Bound {
             files: Vec::new(),
             listeners,
         }))
+    }
+
+    /// Sets which listeners redirect their clients to HTTPS: those of this address; among sockets that were passed, which have
+    /// none, those of its port.
+    pub(crate) fn redirect_at(self, address: Option<&Address>) -> Self {
+        let redirects = |listener: &Listener| match (address, listener.address()) {
+            (Some(address), None) => match listener.local() {
+                LocalAddress::Tcp(local) => Some(local.port()) == address.port(),
+                LocalAddress::Unix(_) => false,
+            },
+            (Some(address), Some(own)) => address == own,
+            (None, _) => false,
+        };
+        let listeners = self.listeners.into_iter();
+        let listeners = listeners.map(|listener| {
+            let redirects = redirects(&listener);
+            listener.redirects_if(redirects)
+        });
+        Self {
+            files: self.files,
+            listeners: listeners.collect(),
+        }
     }
 
     /// Shuts the listeners down, in every process that has copies, except for those of the service manager.
@@ -192,7 +223,7 @@ fn each(mut addresses: Vec<SocketAddr>, backlog: u32) -> io::Result<Vec<Listener
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.dedup();
     for mut address in addresses {
-        if let Some(super::LocalAddress::Tcp(first)) = listeners.first().map(Listener::local) {
+        if let Some(LocalAddress::Tcp(first)) = listeners.first().map(Listener::local) {
             address.set_port(first.port());
         }
         match Listener::tcp(address, true, backlog) {

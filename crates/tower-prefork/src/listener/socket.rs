@@ -27,6 +27,8 @@ pub(crate) struct Listener {
     address: Option<Address>,
     /// Whether the service manager has bound it, and may use it after the end of this program.
     is_passed: bool,
+    /// Whether its clients are redirected to HTTPS.
+    redirects: bool,
 }
 
 /// The actual address of a listening socket.
@@ -75,6 +77,7 @@ impl Listener {
             local,
             address,
             is_passed: false,
+            redirects: false,
         })
     }
 
@@ -91,6 +94,7 @@ impl Listener {
             local: self.local.clone(),
             address: self.address.clone(),
             is_passed: self.is_passed,
+            redirects: self.redirects,
         })
     }
 
@@ -127,6 +131,20 @@ impl Listener {
         self.is_passed
     }
 
+    /// Sets whether its clients are redirected to HTTPS.
+    pub(crate) fn redirects_if(self, redirects: bool) -> Self {
+        Self { redirects, ..self }
+    }
+
+    pub(crate) fn redirects(&self) -> bool {
+        self.redirects
+    }
+
+    /// The address as a URL, for an operator, where the server does or does not have a certificate.
+    pub(crate) fn url(&self, encrypted: bool) -> String {
+        self.local.url(encrypted && !self.redirects)
+    }
+
     /// Shuts it down in every process that has a copy, including those that the application has forked. The address is free
     /// then.
     pub(crate) fn shut_down(&self) {
@@ -151,7 +169,7 @@ impl AsFd for Listener {
 
 impl LocalAddress {
     /// The address as a URL, for an operator.
-    pub(crate) fn url(&self, encrypted: bool) -> String {
+    fn url(&self, encrypted: bool) -> String {
         match self {
             Self::Tcp(address) if encrypted => format!("https://{address}"),
             Self::Tcp(address) => format!("http://{address}"),

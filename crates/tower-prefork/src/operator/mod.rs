@@ -25,8 +25,8 @@ mod top;
 #[cfg(feature = "cli")]
 pub use ctl::Ctl;
 pub(crate) use protocol::{
-    Command, CommandOutput, CommandResult, ProcessRole, ProcessState, ServerStatus, Status,
-    WorkerStatus,
+    CertificateStatus, Command, CommandOutput, CommandResult, ProcessRole, ProcessState,
+    ServerStatus, Status, WorkerStatus,
 };
 pub(crate) use server::{ControlRequest, ControlServer};
 pub(crate) use socket::ControlSocket;

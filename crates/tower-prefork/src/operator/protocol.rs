@@ -1,7 +1,14 @@
 //! What travels over the control socket: commands, responses, and the status of the program.
 
-use serde::{Deserialize, Serialize};
+#[cfg(feature = "tls")]
+use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+#[cfg(feature = "tls")]
+use tower_serve::internal::tls::CertificateSummary;
+
+#[cfg(feature = "tls")]
+use crate::certificates::whole_days;
 use crate::control::WorkerStats;
 
 /// The longest request in bytes, without the end of its line.
@@ -62,9 +69,36 @@ pub(crate) struct ServerStatus {
     pub(crate) name: String,
     /// The addresses that it listens on, in the form in which the log shows them.
     pub(crate) addresses: Vec<String>,
+    /// In the order of the settings; none without HTTPS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) certificates: Vec<CertificateStatus>,
     /// In the order of their slots. A slot has up to three processes; a slot without a process has one entry without a
     /// pid.
     pub(crate) workers: Vec<WorkerStatus>,
+}
+
+/// A certificate of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CertificateStatus {
+    pub(crate) file: String,
+    /// The DNS names that it is for.
+    pub(crate) names: Vec<String>,
+    /// The day on which it expires, as `2027-01-31`.
+    pub(crate) expires: String,
+    /// Whole days until then, negative when it has expired.
+    pub(crate) days_left: i64,
+}
+
+#[cfg(feature = "tls")]
+impl CertificateStatus {
+    pub(crate) fn of(certificate: &CertificateSummary, now: SystemTime) -> Self {
+        Self {
+            file: certificate.file.clone(),
+            names: certificate.names.clone(),
+            expires: certificate.last_day.clone(),
+            days_left: whole_days(certificate.not_after, now),
+        }
+    }
 }
 
 /// The status of one worker process, as of its last heartbeat.

@@ -1,6 +1,6 @@
 //! The status as a table, for people.
 
-use super::{ProcessRole, ProcessState, ServerStatus, Status, WorkerStatus};
+use super::{CertificateStatus, ProcessRole, ProcessState, ServerStatus, Status, WorkerStatus};
 
 const COLUMNS: [&str; 14] = [
     "SLOT", "PID", "STATE", "AGE", "MiB", "CONNS", "UPGRADED", "RUNNING", "QUEUED", "TASKS",
@@ -29,9 +29,39 @@ pub(super) fn table(status: &Status) -> String {
             text += address;
         }
         text += "\n";
+        for certificate in &server.certificates {
+            text += &certificate_line(certificate);
+        }
         text += &workers(server);
     }
     text
+}
+
+/// The most names of a certificate that are shown.
+const MAX_NAMES: usize = 3;
+
+fn certificate_line(certificate: &CertificateStatus) -> String {
+    let CertificateStatus {
+        file,
+        names,
+        expires,
+        days_left: days,
+    } = certificate;
+    let shown = names.iter().take(MAX_NAMES);
+    let mut shown: Vec<_> = shown.map(String::as_str).collect();
+    let more = format!("{} more", names.len().saturating_sub(MAX_NAMES));
+    if names.len() > MAX_NAMES {
+        shown.push(&more);
+    }
+    let what = match shown.as_slice() {
+        [] => file.clone(),
+        names => names.join(", "),
+    };
+    let end = match days {
+        0.. => format!("expires {expires}, in {days} days"),
+        _ => format!("EXPIRED {expires}"),
+    };
+    format!("certificate {what}: {end}\n")
 }
 
 fn workers(server: &ServerStatus) -> String {
@@ -200,6 +230,7 @@ mod tests {
         ServerStatus {
             name: name.into(),
             addresses: vec!["http://127.0.0.1:8000".into(), "unix:/run/shop.sock".into()],
+            certificates: Vec::new(),
             workers,
         }
     }
@@ -262,6 +293,32 @@ SLOT  PID  STATE     AGE   MiB  CONNS  UPGRADED  RUNNING  QUEUED  TASKS  REQUEST
 ";
         let table = table(&status);
         assert_eq!(table, expected, "\n{table}");
+    }
+
+    #[test]
+    fn certificates_have_names_and_an_end() {
+        let certificate = |names: &[&str], days_left| CertificateStatus {
+            file: "/etc/a.pem".into(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            expires: "2027-01-31".into(),
+            days_left,
+        };
+        for (certificate, line) in [
+            (
+                certificate(&["a", "*.a"], 62),
+                "a, *.a: expires 2027-01-31, in 62 days",
+            ),
+            (
+                certificate(&["a", "b", "c", "d", "e"], 0),
+                "a, b, c, 2 more: expires 2027-01-31, in 0 days",
+            ),
+            (certificate(&[], -1), "/etc/a.pem: EXPIRED 2027-01-31"),
+        ] {
+            assert_eq!(
+                certificate_line(&certificate),
+                format!("certificate {line}\n")
+            );
+        }
     }
 
     #[test]

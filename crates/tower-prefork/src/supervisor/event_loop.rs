@@ -1,12 +1,12 @@
 //! The event loop of the supervisor.
 
-use std::{io, mem, path::PathBuf, sync::Arc};
+use std::{io, mem, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     runtime,
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, Interval, interval, sleep_until},
 };
 
 use super::{
@@ -26,6 +26,12 @@ use crate::{
     signals::{Signals, StopRequest, StraySignals},
     system::{Announcer, Credentials, PidFile},
 };
+
+/// The interval at which certificates are checked, if there can be any.
+#[cfg(feature = "tls")]
+const CERTIFICATE_CHECK: Duration = crate::certificates::CHECK;
+#[cfg(not(feature = "tls"))]
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A server to supervise.
 #[derive(Debug)]
@@ -120,6 +126,8 @@ pub(super) struct SupervisorLoop {
     pub(super) drain_at: Option<Instant>,
     pub(super) is_ending: bool,
     pub(super) announcer: Announcer,
+    /// When to check the certificates.
+    certificate_checks: Interval,
 }
 
 impl SupervisorLoop {
@@ -154,6 +162,7 @@ impl SupervisorLoop {
             drain_at: None,
             is_ending: false,
             announcer: setup.announcer,
+            certificate_checks: interval(CERTIFICATE_CHECK),
         }
     }
 
@@ -186,6 +195,10 @@ impl SupervisorLoop {
                 Some(request) = next_request(&mut self.control_server) => self.execute(request),
                 () = reached(self.drain_at) => Some(End::Drain),
                 () = self.announcer.alive() => None,
+                _ = self.certificate_checks.tick() => {
+                    self.check_certificates();
+                    None
+                }
                 Some(_) = self.restarts.join_next() => None,
                 // The slot was removed.
                 Some(_) = self.slots.join_next() => None,
@@ -198,6 +211,18 @@ impl SupervisorLoop {
         // Before anything else ends: a new supervisor that is not ready yet must not survive.
         self.operations.abort_all().await;
         self.end(end, &mut signals).await
+    }
+
+    /// Looks for certificates that have changed or expire soon, unless a reload may change everything.
+    fn check_certificates(&mut self) {
+        #[cfg(feature = "tls")]
+        if self.operations.running().is_none() {
+            self.servers
+                .iter_mut()
+                .for_each(SupervisedServer::check_certificates);
+        }
+        #[cfg(not(feature = "tls"))]
+        let Self { .. } = self;
     }
 
     /// Whether all servers have become ready.

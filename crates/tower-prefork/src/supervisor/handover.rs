@@ -26,9 +26,10 @@ use tokio::{process::Child, time::timeout};
 
 use super::{
     event_loop::SupervisorLoop, exit_cause::describe_exit, operations::OperationOutcome,
-    program::Program,
+    program::Program, server_state::ServerState,
 };
 use crate::{
+    config::Config,
     control::{Channel, Socket},
     listener::{Bound, Listener},
     operator::ControlSocket,
@@ -49,6 +50,9 @@ enum ToSuccessor {
     Listeners {
         server: String,
         addresses: Vec<Option<String>>,
+        /// The keys of its TLS tickets, with which clients resume their sessions.
+        #[serde(default)]
+        ticket_keys: Option<serde_json::Value>,
     },
     /// The control socket comes with it.
     ControlSocket { path: PathBuf },
@@ -69,6 +73,8 @@ pub(crate) struct Predecessor {
     socket: Socket,
     /// Its listeners, by server.
     bound: HashMap<String, Bound>,
+    /// The keys of its TLS tickets, by server.
+    ticket_keys: HashMap<String, serde_json::Value>,
     control_socket: Option<(PathBuf, OwnedFd)>,
     has_control_socket: bool,
 }
@@ -82,12 +88,20 @@ impl Predecessor {
         let mut this = Self {
             socket,
             bound: HashMap::new(),
+            ticket_keys: HashMap::new(),
             control_socket: None,
             has_control_socket: false,
         };
         loop {
             match this.socket.recv()? {
-                Some((ToSuccessor::Listeners { server, addresses }, sockets)) => {
+                Some((
+                    ToSuccessor::Listeners {
+                        server,
+                        addresses,
+                        ticket_keys,
+                    },
+                    sockets,
+                )) => {
                     let parse = |address: Option<String>| {
                         address.map(|address| address.parse()).transpose()
                     };
@@ -95,6 +109,8 @@ impl Predecessor {
                         addresses.into_iter().map(parse).collect();
                     let addresses = addresses.map_err(io::Error::other)?;
                     let sockets = addresses.into_iter().zip(sockets).collect();
+                    let keys = ticket_keys.map(|keys| (server.clone(), keys));
+                    this.ticket_keys.extend(keys);
                     this.bound.insert(server, Bound::inherited(sockets)?);
                 }
                 Some((ToSuccessor::ControlSocket { path }, sockets)) => {
@@ -109,6 +125,16 @@ impl Predecessor {
     /// Its listeners for this server.
     pub(crate) fn bound(&self, server: &str) -> Option<&Bound> {
         self.bound.get(server)
+    }
+
+    /// Lets the server use the keys of its TLS tickets.
+    #[cfg(feature = "tls")]
+    pub(crate) fn give_ticket_keys(&self, server: &str, config: &mut Config) {
+        let keys = self.ticket_keys.get(server).cloned();
+        let keys = keys.and_then(|keys| serde_json::from_value(keys).ok());
+        if let (Some(tls), Some(keys)) = (&mut config.tls, keys) {
+            tls.set_ticket_keys(keys);
+        }
     }
 
     /// Whether its control socket has this path.
@@ -159,15 +185,16 @@ impl Successor {
     /// Starts a new supervisor, and sends it the listeners of all servers.
     fn start(
         program: &Program,
-        servers: &[(String, Arc<Bound>)],
+        servers: &[(Arc<ServerState>, Arc<Bound>)],
         control_socket: Option<&ControlSocket>,
     ) -> io::Result<Self> {
         let (socket, theirs) = Socket::pair()?;
         for (server, bound) in servers {
             let address = |listener: &Listener| listener.address().map(ToString::to_string);
             let listeners = ToSuccessor::Listeners {
-                server: server.clone(),
+                server: server.name.clone(),
                 addresses: bound.listeners.iter().map(address).collect(),
+                ticket_keys: ticket_keys(&server.config()),
             };
             let sockets: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
             socket.send(&listeners, &sockets)?;
@@ -228,6 +255,20 @@ impl Successor {
     }
 }
 
+/// The keys of the TLS tickets, if there are any.
+fn ticket_keys(config: &Config) -> Option<serde_json::Value> {
+    #[cfg(feature = "tls")]
+    {
+        let material = config.tls.as_ref()?.material()?;
+        serde_json::to_value(material.ticket_keys()?).ok()
+    }
+    #[cfg(not(feature = "tls"))]
+    {
+        let Config { .. } = config;
+        None
+    }
+}
+
 impl Drop for Successor {
     fn drop(&mut self) {
         if !self.has_taken_over {
@@ -247,7 +288,7 @@ impl SupervisorLoop {
             );
         }
         let servers = self.servers.iter();
-        let bound = servers.map(|server| (server.state.name.clone(), server.bound.clone()));
+        let bound = servers.map(|server| (server.state.clone(), server.bound.clone()));
         let bound: Vec<_> = bound.collect();
         let successor = Successor::start(&self.program, &bound, self.control_socket.as_ref())
             .map_err(|error| format!("cannot start a new supervisor: {error}"))?;

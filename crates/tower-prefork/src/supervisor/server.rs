@@ -1,5 +1,7 @@
 //! One server, as the supervisor's event loop sees it: its listeners and its slots.
 
+#[cfg(feature = "tls")]
+use std::time::SystemTime;
 use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::{
@@ -14,10 +16,12 @@ use super::{
     server_state::{ServerState, WorkerSetup},
     slot::{ShutdownMode, Slot},
 };
+#[cfg(feature = "tls")]
+use crate::certificates::CertificateMonitor;
 use crate::{
     config::{Config, ConfigSources},
-    listener::{Bound, Listener, LocalAddress},
-    operator::ServerStatus,
+    listener::{Bound, Listener},
+    operator::{CertificateStatus, ServerStatus},
     system::log_ready,
 };
 
@@ -28,6 +32,9 @@ pub(super) struct SupervisedServer {
     pub(super) bound: Arc<Bound>,
     /// A reload reads them again.
     pub(super) sources: ConfigSources,
+    /// What is used of the certificates, and is sent to workers when it changes.
+    #[cfg(feature = "tls")]
+    certificates: CertificateMonitor,
     /// What a reload that fails at the first worker restores.
     previous: Option<(Arc<Config>, Arc<Bound>)>,
     slots: Vec<(SlotHandle, watch::Sender<ShutdownMode>)>,
@@ -79,6 +86,12 @@ impl SupervisedServer {
         oom_kills: &Arc<OomKills>,
     ) -> Self {
         let bound = Arc::new(setup.bound);
+        #[cfg_attr(not(feature = "tls"), expect(unused_mut))]
+        let mut config = setup.config;
+        #[cfg(feature = "tls")]
+        let mut certificates = CertificateMonitor::new(&setup.name);
+        #[cfg(feature = "tls")]
+        certificates.share(&mut config.tls);
         let state = ServerState::new(
             index,
             setup.name,
@@ -86,12 +99,14 @@ impl SupervisedServer {
             oom_kills.clone(),
             setup.hooks,
             &bound,
-            setup.config,
+            config,
         );
         Self {
             state: Arc::new(state),
             bound,
             sources: setup.sources,
+            #[cfg(feature = "tls")]
+            certificates,
             previous: None,
             slots: Vec::new(),
             removed: Vec::new(),
@@ -132,7 +147,13 @@ impl SupervisedServer {
     }
 
     /// Changes what workers are started with.
-    pub(super) fn change(&mut self, config: Config, bound: Bound) {
+    pub(super) fn change(
+        &mut self,
+        #[cfg_attr(not(feature = "tls"), expect(unused_mut))] mut config: Config,
+        bound: Bound,
+    ) {
+        #[cfg(feature = "tls")]
+        self.certificates.share(&mut config.tls);
         let bound = Arc::new(bound);
         let setup = WorkerSetup {
             config: Arc::new(config),
@@ -168,12 +189,29 @@ impl SupervisedServer {
             if let Err(error) = bound.set_mode(config.socket_mode) {
                 tracing::warn!(%error, "a Unix socket keeps the permissions of the reload that failed");
             }
+            #[cfg(feature = "tls")]
+            self.certificates.set(config.tls.clone());
             self.state.change(WorkerSetup {
                 config,
                 bound: Arc::downgrade(&bound),
             });
             self.bound = bound;
         }
+    }
+
+    /// Sends certificates that have changed to the workers, and warns before one expires. Not while the configuration changes.
+    #[cfg(feature = "tls")]
+    pub(super) fn check_certificates(&mut self) {
+        let Some(tls) = self.certificates.check(SystemTime::now()) else {
+            return;
+        };
+        let mut config = Config::clone(&self.state.config());
+        config.tls = Some(tls);
+        self.state.change(WorkerSetup {
+            config: Arc::new(config),
+            bound: Arc::downgrade(&self.bound),
+        });
+        self.state.send_certificates();
     }
 
     /// Shuts all slots down.
@@ -210,20 +248,38 @@ impl SupervisedServer {
     fn addresses(&self) -> Vec<String> {
         let encrypted = self.state.config().is_encrypted();
         let listeners = self.bound.listeners.iter();
-        listeners.map(|one| one.local().url(encrypted)).collect()
+        listeners.map(|one| one.url(encrypted)).collect()
+    }
+
+    fn certificates(&self) -> Vec<CertificateStatus> {
+        #[cfg(feature = "tls")]
+        {
+            let now = SystemTime::now();
+            let certificates = self.certificates.summaries().iter();
+            let status = |one| CertificateStatus::of(one, now);
+            certificates.map(status).collect()
+        }
+        #[cfg(not(feature = "tls"))]
+        Vec::new()
     }
 
     pub(super) fn status(&self) -> ServerStatus {
         ServerStatus {
             name: self.state.name.clone(),
             addresses: self.addresses(),
+            certificates: self.certificates(),
             workers: self.state.workers(),
         }
     }
 }
 
 /// The addresses of `after` that `before` does not have.
-fn added<'a>(before: &'a Bound, after: &'a Bound) -> impl Iterator<Item = &'a LocalAddress> {
-    let locals = |bound: &'a Bound| bound.listeners.iter().map(Listener::local);
-    locals(after).filter(move |local| locals(before).all(|other| other != *local))
+fn added<'a>(before: &'a Bound, after: &'a Bound) -> impl Iterator<Item = &'a Listener> {
+    let is_new = |one: &&Listener| {
+        let before = before.listeners.iter();
+        before
+            .map(Listener::local)
+            .all(|other| other != one.local())
+    };
+    after.listeners.iter().filter(is_new)
 }

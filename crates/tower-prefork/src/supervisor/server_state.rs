@@ -40,6 +40,8 @@ pub(super) struct ServerState {
     stopping: watch::Sender<bool>,
     /// Changes whenever the workers are to open their log files again.
     reopened: watch::Sender<()>,
+    /// Changes whenever the workers are to use other certificates.
+    certificates: watch::Sender<()>,
     /// The status of the processes of each slot. A unique number distinguishes slots with the same index.
     status: Mutex<BTreeMap<(usize, u64), Vec<WorkerStatus>>>,
     next_number: AtomicU64,
@@ -77,6 +79,7 @@ impl ServerState {
             established: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
             reopened: watch::Sender::new(()),
+            certificates: watch::Sender::new(()),
             status: Mutex::default(),
             next_number: AtomicU64::new(0),
         }
@@ -116,6 +119,16 @@ impl ServerState {
 
     pub(super) fn reopened(&self) -> watch::Receiver<()> {
         self.reopened.subscribe()
+    }
+
+    /// Sends the certificates of the settings to the workers.
+    #[cfg(feature = "tls")]
+    pub(super) fn send_certificates(&self) {
+        self.certificates.send_replace(());
+    }
+
+    pub(super) fn certificates(&self) -> watch::Receiver<()> {
+        self.certificates.subscribe()
     }
 
     pub(super) fn is_established(&self) -> bool {

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http::Response;
 use tokio::sync::watch;
 use tower_serve::{ConnectInfo, ConnectionStep, RequestSummary};
+#[cfg(feature = "tls")]
+use tower_serve::{Tls, internal::tls::TlsMaterial};
 use tower_server_info::{PoolMonitor, PoolStats, ServerResponse};
 
 use super::stats::PoolMonitors;
@@ -29,6 +31,9 @@ pub struct WorkerContext {
     phases: Phases,
     hooks: Arc<Mutex<WorkerHooks>>,
     deadline: Arc<OnceLock<Instant>>,
+    /// The certificates in place of those of the settings.
+    #[cfg(feature = "tls")]
+    certificates: watch::Sender<Option<Tls>>,
 }
 
 impl WorkerContext {
@@ -41,6 +46,8 @@ impl WorkerContext {
             phases: Phases::default(),
             hooks: Arc::default(),
             deadline: Arc::default(),
+            #[cfg(feature = "tls")]
+            certificates: watch::Sender::new(None),
         }
     }
 
@@ -117,6 +124,21 @@ impl WorkerContext {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline.get().copied()
+    }
+
+    /// Uses these certificates in place of those of the settings.
+    #[cfg(feature = "tls")]
+    pub(super) fn change_certificates(&self, material: TlsMaterial) {
+        if let Some(mut tls) = self.config.tls.clone() {
+            tls.set_material(material);
+            self.certificates.send_replace(Some(tls));
+        }
+    }
+
+    /// The certificates in place of those of the settings, once there are any.
+    #[cfg(feature = "tls")]
+    pub(super) fn certificates(&self) -> watch::Receiver<Option<Tls>> {
+        self.certificates.subscribe()
     }
 
     pub(super) fn ends_at(&self, deadline: Instant) {

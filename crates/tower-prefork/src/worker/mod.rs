@@ -10,9 +10,12 @@
 //! | `shutdown` | how the process drains, and the deadline |
 //! | `recycle` | when the worker is to be replaced |
 //! | `context`, `stats` | what the service knows of the worker, and what the worker reports |
+//! | `certificates` | certificates that change |
 //! | `runtime` | the event loop |
 
 mod accept;
+#[cfg(feature = "tls")]
+mod certificates;
 mod connection_limit;
 mod context;
 #[cfg(feature = "layers")]

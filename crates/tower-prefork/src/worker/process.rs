@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -21,6 +22,8 @@ use super::{
     shutdown::ShutdownHandle,
     stats::worker_stats,
 };
+#[cfg(feature = "tls")]
+use crate::control::read_certificates;
 use crate::{
     config::Config,
     control::{Socket, ToSupervisor, ToWorker},
@@ -77,7 +80,7 @@ fn serve(
     let announcer = Announcer::within(worker.own_phases().clone());
     let shutdown = ShutdownHandle::of_worker(socket.clone(), announcer, graceful_timeout);
     let drain = shutdown.drain_requests();
-    receive_messages(socket.clone(), shutdown.clone())?;
+    receive_messages(socket.clone(), shutdown.clone(), worker.clone())?;
     let runtime = runtime::build(threads)?;
     leave_to_supervisor(&runtime)?;
     ignore_stray_signals(&runtime)?;
@@ -125,18 +128,30 @@ fn receive_start(socket: &Socket) -> Result<Option<WorkerStart>, BoxError> {
                 slot,
                 config,
                 passed,
+                redirects,
+                certificates,
             },
-            fds,
+            mut fds,
         )) => {
+            let certificates = if certificates { fds.pop() } else { None };
+            let mut config = Config::from_message(config)?;
+            #[cfg(feature = "tls")]
+            if let (Some(tls), Some(file)) = (&mut config.tls, certificates) {
+                tls.set_material(read_certificates(file)?);
+            }
+            #[cfg(not(feature = "tls"))]
+            drop(certificates);
             let listeners = fds.into_iter().enumerate().map(|(index, fd)| {
                 let is_passed = passed >> index & 1 == 1;
-                Ok(Listener::from_fd(fd)?.passed_if(is_passed))
+                let redirects = redirects >> index & 1 == 1;
+                let listener = Listener::from_fd(fd)?.passed_if(is_passed);
+                Ok(listener.redirects_if(redirects))
             });
             let listeners: io::Result<_> = listeners.collect();
             Ok(Some(WorkerStart {
                 server,
                 slot,
-                config: Config::from_message(config)?,
+                config,
                 listeners: listeners?,
             }))
         }
@@ -146,7 +161,11 @@ fn receive_start(socket: &Socket) -> Result<Option<WorkerStart>, BoxError> {
 }
 
 /// Starts the thread that receives the supervisor's messages, even while the event loop is stuck.
-fn receive_messages(socket: Arc<Socket>, shutdown: ShutdownHandle) -> io::Result<()> {
+fn receive_messages(
+    socket: Arc<Socket>,
+    shutdown: ShutdownHandle,
+    worker: WorkerContext,
+) -> io::Result<()> {
     let receive = move || {
         loop {
             match socket.recv() {
@@ -168,6 +187,7 @@ fn receive_messages(socket: Arc<Socket>, shutdown: ShutdownHandle) -> io::Result
                 Ok(Some((ToWorker::ReopenLogs, _))) => log_writer::reopen_all(),
                 Ok(Some((ToWorker::NotReady, _))) => shutdown.not_ready(),
                 Ok(Some((ToWorker::Shed { connections }, _))) => shutdown.shed(connections),
+                Ok(Some((ToWorker::Certificates, fds))) => change_certificates(&worker, fds),
                 Ok(Some((ToWorker::Start { .. }, _))) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     tracing::warn!(%error, "invalid message of the supervisor ignored");
@@ -179,6 +199,19 @@ fn receive_messages(socket: Arc<Socket>, shutdown: ShutdownHandle) -> io::Result
         shutdown.drain();
     };
     threads::start("control", receive)
+}
+
+/// New connections get the certificates in this file.
+fn change_certificates(worker: &WorkerContext, fds: Vec<OwnedFd>) {
+    #[cfg(feature = "tls")]
+    for file in fds {
+        match read_certificates(file) {
+            Ok(material) => worker.change_certificates(material),
+            Err(error) => tracing::error!(%error, "certificates of the supervisor cannot be read"),
+        }
+    }
+    #[cfg(not(feature = "tls"))]
+    let (WorkerContext { .. }, _) = (worker, fds);
 }
 
 /// The service is built: reports that to the supervisor, and sends a heartbeat every second.

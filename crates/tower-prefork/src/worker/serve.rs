@@ -10,9 +10,12 @@ use tokio::{
     time::{interval, timeout_at},
 };
 use tower_serve::{
-    BoxError, ConnectionHooks, HttpServer, HttpService, Load, TrustedProxies, internal::panic_text,
+    BoxError, ConnectionHooks, HttpServer, HttpService, Load, RedirectToHttps, TrustedProxies,
+    internal::panic_text,
 };
 
+#[cfg(feature = "tls")]
+use super::certificates;
 #[cfg(feature = "layers")]
 use super::layers::Layers;
 use super::{
@@ -26,7 +29,7 @@ use crate::{
     config::{Config, max_connections},
     control::{RecycleReason, Socket, ToSupervisor},
     hooks::WorkerStep,
-    listener::{Listener, passed_bits},
+    listener::{Listener, LocalAddress, passed_bits},
     phase::Phase,
     signals::StopRequest,
 };
@@ -104,6 +107,7 @@ where
     let server = http_server(&worker, hooks.of_connections())?;
     let load = server.load().clone();
     let own = !passed_bits(&listeners);
+    let redirect = redirect_to(&listeners);
     // If the system refuses the thread, the start has failed.
     let (mut accepted, begin) = accept::start(
         listeners,
@@ -124,8 +128,10 @@ where
         supervisor.clone(),
     ));
     tokio::spawn(make_room(worker.clone(), limit.clone(), load.clone()));
+    #[cfg(feature = "tls")]
+    certificates::follow(&worker, server.clone(), supervisor.is_none());
 
-    let connect = connector(&worker, service, server.clone());
+    let connect = connector(&worker, service, redirect, server.clone());
     let spawn = |accepted: Accepted| {
         if let Err(error) = connect(accepted) {
             tracing::warn!(%error, "cannot serve a connection");
@@ -261,25 +267,41 @@ async fn shed_before_stop(mut phases: watch::Receiver<Phase>, load: Load) {
 type Connector = Box<dyn Fn(Accepted) -> io::Result<()>>;
 
 /// What serves the connections: the service, with the layers that the settings ask for.
-fn connector<S: HttpService>(worker: &WorkerContext, service: S, server: HttpServer) -> Connector {
+fn connector<S: HttpService>(
+    worker: &WorkerContext,
+    service: S,
+    redirect: RedirectToHttps,
+    server: HttpServer,
+) -> Connector {
     #[cfg(feature = "layers")]
     if let Some(layers) = Layers::of(worker.config()) {
         let service = layers.around(service);
-        return Box::new(move |accepted| connect(accepted, service.clone(), &server));
+        return Box::new(move |accepted| connect(accepted, service.clone(), redirect, &server));
     }
     #[cfg(not(feature = "layers"))]
     let _ = worker;
-    Box::new(move |accepted| connect(accepted, service.clone(), &server))
+    Box::new(move |accepted| connect(accepted, service.clone(), redirect, &server))
 }
 
 /// Starts to serve one connection, which keeps its permit until its end.
-fn connect<S: HttpService>(accepted: Accepted, service: S, server: &HttpServer) -> io::Result<()> {
+fn connect<S: HttpService>(
+    accepted: Accepted,
+    service: S,
+    redirect: RedirectToHttps,
+    server: &HttpServer,
+) -> io::Result<()> {
     let Accepted {
         stream,
         connection,
         permit,
+        redirects,
     } = accepted;
     match stream {
+        Stream::Tcp(stream) if redirects => {
+            let stream = TcpStream::from_std(stream)?;
+            let served = server.serve_connection(stream, connection, redirect);
+            tokio::spawn(permit.held_by(served));
+        }
         Stream::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
             let served = server.serve_tcp(stream, connection, service);
@@ -292,6 +314,17 @@ fn connect<S: HttpService>(accepted: Accepted, service: S, server: &HttpServer) 
         }
     }
     Ok(())
+}
+
+/// Redirects to the first of these listeners that speaks HTTPS.
+fn redirect_to(listeners: &[Listener]) -> RedirectToHttps {
+    let mut ports = listeners
+        .iter()
+        .filter_map(|listener| match listener.local() {
+            LocalAddress::Tcp(local) if !listener.redirects() => Some(local.port()),
+            _ => None,
+        });
+    RedirectToHttps::new(ports.next().unwrap_or(443))
 }
 
 /// `max_requests`, less up to a tenth by chance, so that workers that started together are not replaced together.

@@ -82,7 +82,7 @@ pub(crate) fn run_standalone(
         let addresses: Vec<_> = {
             let encrypted = config.is_encrypted();
             let listeners = listeners.iter();
-            listeners.map(|one| one.local().url(encrypted)).collect()
+            listeners.map(|one| one.url(encrypted)).collect()
         };
         let shutdown = shutdown.clone();
         let serves = Rc::new(Cell::new(false));
@@ -164,7 +164,7 @@ pub(crate) fn run_until(
     } = server;
     let listeners = mem::take(&mut bound.listeners);
     let encrypted = config.is_encrypted();
-    let address = |listener: &Listener| listener.local().url(encrypted);
+    let address = |listener: &Listener| listener.url(encrypted);
     let addresses = listeners.iter().map(address).collect();
     let graceful_timeout = config.graceful_timeout;
     let runtime = runtime::build(config.thread_workers)?;

@@ -3,10 +3,10 @@
 use std::{future::pending, sync::Arc, task::Waker, time::Duration};
 
 use tokio::sync::watch;
-#[cfg(feature = "tls")]
-use tokio_rustls::rustls::ServerConfig;
 
 use super::{ConnectInfo, ConnectionHooks, Load, readiness::Readiness};
+#[cfg(feature = "tls")]
+use crate::tls::Handshakes;
 use crate::{Http, TrustedPeers, TrustedProxies, access_log::Log, proxy_protocol::ProxyProtocol};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(super) proxy_protocol: Option<Box<ProxyProtocol>>,
     /// For TCP connections.
     #[cfg(feature = "tls")]
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Handshakes>,
 }
 
 impl Shared {
@@ -95,14 +95,21 @@ impl Shared {
 
     /// TCP connections begin with a handshake.
     #[cfg(feature = "tls")]
-    pub(crate) fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
-        let mut tls = Arc::unwrap_or_clone(tls);
-        tls.alpn_protocols = self.http.versions.alpn();
-        let tls = Arc::new(tls);
+    pub(crate) fn encrypted(self, tls: Handshakes) -> Self {
         Self {
             tls: Some(tls),
             ..self
         }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn handshakes(&self) -> Option<&Handshakes> {
+        self.tls.as_ref()
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
     }
 }
 

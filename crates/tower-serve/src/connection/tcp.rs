@@ -5,7 +5,11 @@ use std::{future::Future, sync::Arc};
 
 #[cfg(feature = "tls")]
 use futures_util::future::Either;
+#[cfg(feature = "tls")]
+use http::header::STRICT_TRANSPORT_SECURITY;
 use tokio::net::TcpStream;
+#[cfg(feature = "tls")]
+use tower_http::set_header::SetResponseHeader;
 
 use super::{ConnectInfo, Shared, opening::serve_io};
 #[cfg(feature = "tls")]
@@ -18,7 +22,7 @@ use super::{
 };
 use crate::HttpService;
 #[cfg(feature = "tls")]
-use crate::http::ALPN_HTTP2;
+use crate::{http::ALPN_HTTP2, tls::session_info};
 
 /// As [`serve_io`], with TLS if the server has a certificate.
 pub(crate) fn serve_tcp<S: HttpService>(
@@ -28,7 +32,8 @@ pub(crate) fn serve_tcp<S: HttpService>(
     shared: Arc<Shared>,
 ) -> impl Future<Output = ()> + Send {
     #[cfg(feature = "tls")]
-    if let Some(tls) = shared.tls.clone() {
+    if let Some(tls) = &shared.tls {
+        let (tls, hsts) = (tls.current(), tls.hsts());
         let served = async move {
             let open = ConnectionGuard::begin(&shared, &connection);
             let mut stream = stream;
@@ -40,11 +45,14 @@ pub(crate) fn serve_tcp<S: HttpService>(
             let shaken = Box::pin(handshake(stream, &tls, &shared, open.handle())).await;
             match shaken {
                 Some(Shaken::Encrypted(stream)) => {
-                    let connection = connection.encrypted();
-                    let begin = match stream.get_ref().1.alpn_protocol() {
+                    let session = stream.get_ref().1;
+                    let begin = match session.alpn_protocol() {
                         Some(ALPN_HTTP2) => Begin::Http2,
                         _ => Begin::cleartext(shared.http.versions),
                     };
+                    let connection = connection.with_tls(session_info(session));
+                    let service =
+                        SetResponseHeader::if_not_present(service, STRICT_TRANSPORT_SECURITY, hsts);
                     let served = serve_open(*stream, connection, service, shared, open, begin);
                     Box::pin(served).await;
                 }

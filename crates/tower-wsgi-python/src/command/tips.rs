@@ -22,6 +22,22 @@ const TIPS: &[(&[&str], &str)] = &[
         "use --tls-certificate, beside --tls-key",
     ),
     (
+        &["--ca-certs", "--ssl-ca-certs", "--ssl-ca"],
+        "use --tls-client-ca, the certificates that issue those of clients",
+    ),
+    (
+        &["--cert-reqs", "--ssl-cert-reqs", "--ssl-client-verify"],
+        "use --tls-client-auth, with required or optional, beside --tls-client-ca",
+    ),
+    (
+        &["--ssl-keyfile-password"],
+        "use --tls-key-password-file, a file whose first line is the password",
+    ),
+    (
+        &["--ssl-version", "--ssl-protocol-min"],
+        "use --tls-min-version",
+    ),
+    (
         &["--threads"],
         "use --thread-workers, the number of threads in each worker",
     ),

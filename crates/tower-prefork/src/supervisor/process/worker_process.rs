@@ -1,6 +1,12 @@
 //! A worker process: its start, its state, and what is awaited from it.
 
-use std::{collections::VecDeque, io, num::NonZeroI32, os::fd::AsFd, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io,
+    num::NonZeroI32,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 
 use rustix::process::Pid;
 use tokio::{
@@ -15,7 +21,7 @@ use crate::{
     control::{Channel, Socket, ToSupervisor, ToWorker, WorkerStats},
     error::Reason,
     hooks::{ProcessEvent, ProcessStep},
-    listener::{Bound, Listener, LocalAddress, passed_bits},
+    listener::{Bound, Listener, LocalAddress, passed_bits, redirect_bits},
     supervisor::server_state::ServerState,
     system::Title,
 };
@@ -51,6 +57,8 @@ pub(in crate::supervisor) struct Process {
     pub(super) stopping: Option<watch::Receiver<bool>>,
     /// Changes when the worker is to open its log files again.
     pub(super) reopened: watch::Receiver<()>,
+    /// Changes when the worker is to use other certificates.
+    pub(super) certificates: watch::Receiver<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +76,19 @@ impl Process {
         let setup = server.setup();
         let bound = setup.bound.upgrade().ok_or(io::ErrorKind::NotConnected)?;
         let (socket, theirs) = Socket::pair()?;
+        let certificates = certificates_of(&setup.config)?;
         let start = ToWorker::Start {
             server: server.name.clone(),
             slot,
             config: setup.config.to_message(),
             passed: passed_bits(&bound.listeners),
+            redirects: redirect_bits(&bound.listeners),
+            certificates: certificates.is_some(),
         };
-        let fds: Vec<_> = bound.listeners.iter().map(AsFd::as_fd).collect();
+        let listeners = bound.listeners.iter().map(AsFd::as_fd);
+        let fds: Vec<_> = listeners
+            .chain(certificates.as_ref().map(AsFd::as_fd))
+            .collect();
         // Before the process exists, so that nothing that happens to it can make this fail.
         socket.send(&start, &fds)?;
         let channel = Channel::new(socket)?;
@@ -103,6 +117,7 @@ impl Process {
             oom_kills_before,
             stopping: Some(server.stopping()),
             reopened: server.reopened(),
+            certificates: server.certificates(),
         };
         this.report(ProcessStep::Started);
         Ok(this)
@@ -148,6 +163,7 @@ impl Process {
                     // A worker that misses the message notices later that the file was moved.
                     let _ = self.channel.send(&ToWorker::ReopenLogs);
                 }
+                Ok(()) = self.certificates.changed() => self.send_certificates(),
                 () = stopping(&mut self.stopping) => {
                     self.stopping = None;
                     // A worker that misses the message does not serve, either.
@@ -156,6 +172,36 @@ impl Process {
             }
         }
     }
+}
+
+impl Process {
+    /// Sends it the certificates of the current settings.
+    fn send_certificates(&self) {
+        #[cfg(feature = "tls")]
+        {
+            let sent = certificates_of(&self.server.config()).and_then(|file| match file {
+                Some(file) => (self.channel).send_with(&ToWorker::Certificates, file.as_fd()),
+                None => Ok(()),
+            });
+            if let Err(error) = sent {
+                let (server, slot) = (&self.server.name, self.slot);
+                tracing::warn!(
+                    server, slot, %error,
+                    "cannot send certificates to a worker, which keeps the previous ones until it is replaced"
+                );
+            }
+        }
+    }
+}
+
+/// A file with the certificates of these settings, for one worker, if there are any.
+fn certificates_of(config: &Config) -> io::Result<Option<OwnedFd>> {
+    #[cfg(feature = "tls")]
+    if let Some(material) = config.tls.as_ref().and_then(tower_serve::Tls::material) {
+        return crate::control::write_certificates(material).map(Some);
+    }
+    let Config { .. } = config;
+    Ok(None)
 }
 
 /// The addresses of the listeners.

@@ -269,6 +269,7 @@ impl Acceptor {
                 stream,
                 connection,
                 permit,
+                redirects: self.listeners.listeners()[listener].redirects(),
             };
             // It is dropped if the event loop has ended.
             let _ = self.sender.blocking_send(accepted);

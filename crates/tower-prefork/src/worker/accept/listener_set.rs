@@ -152,6 +152,8 @@ pub(in crate::worker) struct Accepted {
     pub(in crate::worker) stream: Stream,
     pub(in crate::worker) connection: ConnectInfo,
     pub(in crate::worker) permit: ConnectionPermit,
+    /// Whether the client is redirected to HTTPS.
+    pub(in crate::worker) redirects: bool,
 }
 
 /// The socket of an accepted connection.

@@ -14,14 +14,22 @@ use super::{
     *,
 };
 use crate::connection::serve_tcp;
-use crate::tls::testing;
+use crate::{
+    Tls,
+    tls::{Handshakes, testing},
+};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
 /// Both sides of a certificate.
 struct Certified {
     config: Arc<ServerConfig>,
+    tls: Tls,
     connector: TlsConnector,
+}
+
+fn handshakes(tls: &Tls) -> Handshakes {
+    Handshakes::new(tls, vec![b"http/1.1".to_vec()]).unwrap()
 }
 
 impl Certified {
@@ -30,7 +38,8 @@ impl Certified {
         let (mut tls, root) = testing::certificate(directory.path());
         tls.read().unwrap();
         Self {
-            config: tls.server_config().unwrap(),
+            config: handshakes(&tls).current(),
+            tls,
             connector: testing::connector(root),
         }
     }
@@ -208,7 +217,7 @@ async fn plain_http_gets_a_response_that_says_so() {
     let shared = Server::new().shared;
     let shared = Arc::into_inner(shared)
         .unwrap()
-        .encrypted(certified.config.clone());
+        .encrypted(handshakes(&certified.tls));
     let shared = Arc::new(shared);
     let connect = async || {
         let client = tokio::net::TcpStream::connect(address).await.unwrap();

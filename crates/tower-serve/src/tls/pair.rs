@@ -2,32 +2,40 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::{
-    CertificateError, Error, ServerConfig,
-    crypto::ring,
+    CertificateError, Error,
+    crypto::{CryptoProvider, ring},
     pki_types::{
-        CertificateDer, PrivateKeyDer,
+        CertificateDer,
         pem::{self, PemObject},
     },
+    sign::CertifiedKey,
 };
 
+use super::key::{self, KeyError};
 use crate::{BoxError, InvalidSetting, file};
 
-/// The most bytes of a file. Both are sent to a worker in one message.
+/// The most bytes of a file with a certificate chain or a key.
 const LONGEST: u64 = 32 << 10;
 
-const PROTOCOL: &[u8] = b"http/1.1";
-
 /// A certificate and its key that can be used.
-#[derive(Clone)]
-pub(super) struct Pem {
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pair {
+    /// The file of the certificate.
+    pub(super) name: String,
     pub(super) certificate: String,
+    /// Not encrypted.
     pub(super) key: String,
 }
 
-impl Pem {
-    /// Reads and checks both files.
-    pub(super) fn read(certificate: &Path, key: &Path) -> Result<Self, InvalidSetting> {
+impl Pair {
+    /// Reads and checks both files. The password is for a key that is encrypted.
+    pub(super) fn read(
+        certificate: &Path,
+        key: &Path,
+        password: Option<&[u8]>,
+    ) -> Result<Self, InvalidSetting> {
         let (certificate_name, key_name) = (certificate.display(), key.display());
         let of_certificate = |problem| InvalidSetting {
             setting: "tls_certificate",
@@ -37,16 +45,14 @@ impl Pem {
             setting: "tls_key",
             problem,
         };
-        let pem = Self {
-            certificate: read(certificate).map_err(|error| {
-                of_certificate(format!(
-                    "cannot read the certificate {certificate_name}: {error}"
-                ))
-            })?,
-            key: read(key)
-                .map_err(|error| of_key(format!("cannot read the key {key_name}: {error}")))?,
-        };
-        let chain = pem.chain().map_err(|error| {
+        let certificate = read(certificate).map_err(|error| {
+            of_certificate(format!(
+                "cannot read the certificate {certificate_name}: {error}"
+            ))
+        })?;
+        let key = read(key)
+            .map_err(|error| of_key(format!("cannot read the key {key_name}: {error}")))?;
+        let chain = chain(&certificate).map_err(|error| {
             let problem = of_pem(&error);
             of_certificate(format!(
                 "{certificate_name} is no certificate in PEM: {problem}"
@@ -57,53 +63,63 @@ impl Pem {
                 "there is no certificate in PEM in {certificate_name}"
             )));
         }
-        let key = pem.key().map_err(|error| {
-            of_key(match error {
-                pem::Error::NoItemsFound => {
-                    format!("there is no private key in PEM without a passphrase in {key_name}")
-                }
-                error => {
-                    let problem = of_pem(&error);
-                    format!("{key_name} is no private key in PEM: {problem}")
-                }
-            })
+        let key = key::plain(&key, password).map_err(|error| match error {
+            KeyError::WrongPassword => InvalidSetting {
+                setting: "tls_key_password_file",
+                problem: format!(
+                    "the password in tls_key_password_file is not that of the key {key_name}"
+                ),
+            },
+            error => of_key(of_key_error(&error, &key_name)),
         })?;
-        config(chain, key).map_err(|error| match error {
-            Error::InconsistentKeys(_) => of_key(format!(
-                "the key {key_name} is not that of the first certificate in {certificate_name}; \
-                 give both of the same certificate"
-            )),
-            Error::InvalidCertificate(error) => of_certificate(format!(
-                "the first certificate in {certificate_name} cannot be used: {}",
-                of_x509(&error)
-            )),
-            _ => of_key(format!(
-                "the key {key_name} cannot be used: it must be an RSA key of 2048 bits or more, an ECDSA \
-                 key (P-256 or P-384) or an Ed25519 key"
-            )),
-        })?;
-        Ok(pem)
+        let pair = Self {
+            name: certificate_name.to_string(),
+            certificate,
+            key,
+        };
+        pair.certified(&ring::default_provider())
+            .map_err(|error| match error {
+                Error::InconsistentKeys(_) => of_key(format!(
+                    "the key {key_name} is not that of the first certificate in {certificate_name}; \
+                     give both of the same certificate"
+                )),
+                Error::InvalidCertificate(error) => of_certificate(format!(
+                    "the first certificate in {certificate_name} cannot be used: {}",
+                    of_x509(&error)
+                )),
+                _ => of_key(format!(
+                    "the key {key_name} cannot be used: it must be an RSA key of 2048 bits or more, an ECDSA \
+                     key (P-256 or P-384) or an Ed25519 key"
+                )),
+            })?;
+        Ok(pair)
     }
 
-    pub(super) fn server_config(&self) -> Result<Arc<ServerConfig>, BoxError> {
-        let config = config(self.chain()?, self.key()?)?;
-        Ok(Arc::new(config))
+    /// The form in which handshakes use it.
+    pub(super) fn certified(&self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, Error> {
+        let general = |error: BoxError| Error::General(error.to_string());
+        let chain = self.chain().map_err(|error| general(error.into()))?;
+        let key = key::parse(&self.key).map_err(|_| Error::General("no private key".into()))?;
+        CertifiedKey::from_der(chain, key, provider).map(Arc::new)
     }
 
-    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
-        CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect()
-    }
-
-    fn key(&self) -> Result<PrivateKeyDer<'static>, pem::Error> {
-        PrivateKeyDer::from_pem_slice(self.key.as_bytes())
+    pub(super) fn chain(&self) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+        chain(&self.certificate)
     }
 }
 
 /// Without the key, which must not be logged.
-impl fmt::Debug for Pem {
+impl fmt::Debug for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pem").finish_non_exhaustive()
+        f.debug_struct("Pair")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
+}
+
+/// The certificates in a text.
+pub(super) fn chain(text: &str) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    CertificateDer::pem_slice_iter(text.as_bytes()).collect()
 }
 
 /// Reads a file, in which there may be any bytes around the parts in PEM, which are ASCII.
@@ -112,8 +128,34 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The problem with a key, for the operator.
+fn of_key_error(error: &KeyError, name: &dyn fmt::Display) -> String {
+    let convert =
+        format!("convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in {name} -out NEW");
+    match error {
+        KeyError::Missing => format!("there is no private key in PEM in {name}"),
+        KeyError::Malformed(error) => {
+            let problem = of_pem(error);
+            format!("{name} is no private key in PEM: {problem}")
+        }
+        KeyError::NoPassword => {
+            format!(
+                "the key {name} is encrypted; give the file with its password as tls_key_password_file"
+            )
+        }
+        KeyError::Legacy => {
+            format!(
+                "the key {name} is encrypted in the legacy form of OpenSSL, which is not supported; {convert}"
+            )
+        }
+        KeyError::Unsupported | KeyError::WrongPassword => {
+            format!("the key {name} is encrypted in a way that is not supported; {convert}")
+        }
+    }
+}
+
 /// The problem with a file in PEM, for the operator: the error itself shows bytes as numbers.
-fn of_pem(error: &pem::Error) -> &'static str {
+pub(super) fn of_pem(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a line that begins with -----END is missing",
         pem::Error::IllegalSectionStart { .. } => {
@@ -133,18 +175,6 @@ fn of_x509(error: &CertificateError) -> &'static str {
         CertificateError::BadEncoding => "what stands between BEGIN and END is no certificate",
         _ => "it is no certificate that a TLS server can use; look at it with openssl x509 -text",
     }
-}
-
-fn config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, Error> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    Ok(config)
 }
 
 #[cfg(test)]
@@ -189,6 +219,8 @@ C9/hX2edAiBQ1C/NJ+zb7letZEWoeEv4y7yJWdgyCXdEkaZc+Y4pqA==
         let locked = fs::read_to_string(&key).unwrap();
         let locked = locked.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
         let locked = write("locked", locked.as_bytes());
+        let legacy = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n";
+        let legacy = write("legacy", legacy.as_bytes());
         let bad_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let bad_key = write("bad_key", bad_key.as_bytes());
         let unended = write("unended", format!("{begin}AAAA").as_bytes());
@@ -243,8 +275,19 @@ C9/hX2edAiBQ1C/NJ+zb7letZEWoeEv4y7yJWdgyCXdEkaZc+Y4pqA==
                 "tls_key",
                 "no regular file",
             ),
-            (&good, &nothing, "tls_key", "without a passphrase in "),
-            (&good, &locked, "tls_key", "without a passphrase in "),
+            (
+                &good,
+                &nothing,
+                "tls_key",
+                "there is no private key in PEM in ",
+            ),
+            (
+                &good,
+                &locked,
+                "tls_key",
+                "in a way that is not supported; convert it with: openssl pkcs8 ",
+            ),
+            (&good, &legacy, "tls_key", "in the legacy form of OpenSSL"),
             (
                 &good,
                 &bad_key,
@@ -258,7 +301,7 @@ C9/hX2edAiBQ1C/NJ+zb7letZEWoeEv4y7yJWdgyCXdEkaZc+Y4pqA==
                 "is not that of the first certificate",
             ),
         ] {
-            let refusal = Pem::read(certificate, key).unwrap_err();
+            let refusal = Pair::read(certificate, key, None).unwrap_err();
             assert!(refusal.problem.contains(problem), "{problem}: {refusal:?}");
             assert_eq!(refusal.setting, setting, "{refusal:?}");
             assert_eq!(refusal.problem.lines().count(), 1, "{refusal:?}");
@@ -269,7 +312,7 @@ C9/hX2edAiBQ1C/NJ+zb7letZEWoeEv4y7yJWdgyCXdEkaZc+Y4pqA==
             assert!(!told.contains(['[', '{']), "{told}");
             assert!(!told.contains("Error") && !told.contains("Bad"), "{told}");
         }
-        assert!(Pem::read(&good, &key).is_ok());
+        assert!(Pair::read(&good, &key, None).is_ok());
     }
 
     #[test]
@@ -280,20 +323,6 @@ C9/hX2edAiBQ1C/NJ+zb7letZEWoeEv4y7yJWdgyCXdEkaZc+Y4pqA==
         let all = directory.path().join("all.pem");
         let remark = b"\xe9\n".to_vec();
         fs::write(&all, [remark, read("key.pem"), read("cert.pem")].concat()).unwrap();
-        let pem = Pem::read(&all, &all).unwrap();
-        assert!(pem.server_config().is_ok());
-    }
-
-    #[test]
-    fn a_worker_gets_it_and_a_log_does_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let (mut tls, _) = certificate(directory.path());
-        tls.read().unwrap();
-        let (certificate, key) = tls.contents().unwrap();
-        let mut sent = crate::Tls::new("", "");
-        assert!(sent.server_config().is_err());
-        sent.set_contents(certificate.to_owned(), key.to_owned());
-        assert!(sent.server_config().is_ok());
-        assert!(!format!("{tls:?}").contains("PRIVATE"), "{tls:?}");
+        assert!(Pair::read(&all, &all, None).is_ok());
     }
 }

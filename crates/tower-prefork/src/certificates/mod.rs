@@ -1,0 +1,7 @@
+//! Certificates that change and expire while a server runs.
+
+mod expiry;
+mod monitor;
+
+pub(crate) use expiry::whole_days;
+pub(crate) use monitor::{CHECK, CertificateMonitor};
