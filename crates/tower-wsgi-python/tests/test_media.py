@@ -230,6 +230,18 @@ def test_directories(assets: Path) -> None:
     assert ask(without, "/media/docs/").code == 404
 
 
+def test_the_name_of_a_link_has_the_content_type(assets: Path) -> None:
+    (assets / "docs" / "page.txt").write_text("<p>linked")
+    (assets / "docs" / "index.html").unlink()
+    (assets / "docs" / "index.html").symlink_to("page.txt")
+    (assets / "404.html").symlink_to("docs/page.txt")
+    router = wsgi.MediaRouter("/media", assets)
+    for path in ("/media/docs/", "/media/docs/index.html", "/media/missing"):
+        response = ask(router, path)
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert response.body == b"<p>linked"
+
+
 def test_a_list_of_files(assets: Path) -> None:
     (assets / "plain" / "javascript:alert(1)").touch()
     router = wsgi.MediaRouter("/media", assets, show_indexes=True)

@@ -145,8 +145,9 @@ class MediaRouter(MediaMixin, Router):
         try:
             return self._serve(request, self.filesystem_path(request))
         except Http404:
-            page = self._existing(self.get_full_path("404.html"))
-            if page is None or page.is_dir():
+            page = self.get_full_path("404.html")
+            real = self._existing(page)
+            if real is None or real.is_dir():
                 raise
             return self.serve_file(request, page, status_code=404)
 
@@ -166,9 +167,9 @@ class MediaRouter(MediaMixin, Router):
     def _serve_directory(
         self, request: WsgiRequest, real: Path, is_directory: bool
     ) -> WsgiResponse:
-        default = None
-        if self.default_file:
-            default = self._existing(real / self.default_file)
+        default = real / self.default_file if self.default_file else None
+        if default is not None and self._existing(default) is None:
+            default = None
         if default is None and not self.show_indexes:
             raise Http404
         if not is_directory:
