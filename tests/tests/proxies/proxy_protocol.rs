@@ -59,7 +59,7 @@ fn the_server_sees_the_client_behind_haproxy() {
         ("send-proxy-v2", true),
     ] {
         let server = Program::new(env!("CARGO_BIN_EXE_probe"))
-            .args("-w 1 -b 127.0.0.1:0 --proxy-protocol --readiness-path /-/ready --access-log")
+            .args("-w 1 -b 127.0.0.1:0 --http 1 --proxy-protocol --readiness-path /-/ready --access-log")
             .arg(&log)
             .args(if encrypted { &tls } else { "" })
             .start();
