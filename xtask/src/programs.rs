@@ -8,7 +8,7 @@ use crate::command::{Failure, is_installed};
 use crate::debian::AptGet;
 
 /// Each program with its Debian package.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("curl", "curl"),
     ("h2load", "nghttp2-client"),
     ("haproxy", "haproxy"),
