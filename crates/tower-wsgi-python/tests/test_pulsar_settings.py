@@ -56,6 +56,8 @@ def cfg_of(**settings: object) -> _native.Config:
         ({"bind": ("127.0.0.1:1", "8070")}, "bind", ("127.0.0.1:1", "8070")),
         ({"bind": [("127.0.0.1", 8070), "unix:a"]}, "bind", ("127.0.0.1:8070", "unix:a")),
         ({"bind": 8070}, "bind", ("8070",)),
+        ({"bind": "127.0.0.1:1,unix:a"}, "bind", ("127.0.0.1:1", "unix:a")),
+        ({}, "bind", ("127.0.0.1:8000",)),
         ({"cfg": {"thread_workers": 3, "max_body": 1}, "max_body": 2}, "thread_workers", 3),
         ({"cfg": {"thread_workers": 3, "max_body": 1}, "max_body": 2}, "max_body", 2),
     ],
@@ -69,6 +71,8 @@ def test_what_a_script_sets(settings: dict[str, object], ours: str, value: objec
 def test_a_value_that_is_refused_is_refused_by_the_name_that_was_given() -> None:
     with pytest.raises(ValueError, match="the setting cert_file: expected a path"):
         cfg_of(cert_file="")
+    with pytest.raises(ValueError, match=r"the setting config: expected a TOML file"):
+        cfg_of(config="config.py")
     with pytest.raises(TypeError, match=r"the setting daemon: there is none here: .* systemd"):
         cfg_of(daemon=True)
     with pytest.raises(TypeError, match=r"the setting concurrency: .* workers=0"):

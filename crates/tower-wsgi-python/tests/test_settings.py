@@ -21,7 +21,8 @@ APPLICATION = """
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     cfg = environ["pulsar.cfg"]
-    return [f"{cfg.workers} {cfg.graceful_timeout} {cfg.max_body}".encode()]
+    values = cfg.workers, cfg.graceful_timeout, cfg.max_body, *cfg.bind
+    return [" ".join(map(str, values)).encode()]
 """
 
 SCRIPT = (
@@ -41,14 +42,14 @@ def test_a_script_has_units_and_the_platform_says_where_and_how_many(
     (tmp_path / "shop.py").write_text(SCRIPT)
     served = start(sys.executable, "shop.py", env={"PORT": "0", "WEB_CONCURRENCY": "2"})
     assert served.url.startswith("http://0.0.0.0:")
-    assert client.get(served.url).text == f"2 0.5 {10 << 20}"
+    assert client.get(served.url).text == f"2 0.5 {10 << 20} 0.0.0.0:0"
 
 
 def test_what_is_set_goes_over_the_platform(serve: Callable[..., Served], client: Client) -> None:
     platform = {"PORT": "none", "WEB_CONCURRENCY": "3"}
     served = serve("app:application", "-w", "1", source=APPLICATION, env=platform)
     assert served.url.startswith("http://127.0.0.1:")
-    assert client.get(served.url).text == f"1 30.0 {1 << 30}"
+    assert client.get(served.url).text == f"1 30.0 {1 << 30} 127.0.0.1:0"
 
 
 @pytest.mark.parametrize(

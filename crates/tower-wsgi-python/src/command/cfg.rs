@@ -1,6 +1,6 @@
 //! `pulsar.cfg`: the settings of a server and of its application, as a mapping and as attributes.
 
-use std::ffi::CString;
+use std::{env, ffi::CString};
 
 use pyo3::{
     IntoPyObjectExt as _,
@@ -17,6 +17,9 @@ use super::{
     pulsar_settings::{self, Counterpart, LOG_LEVEL},
     wsgi_config::WsgiConfig,
 };
+
+/// Where a server listens if nothing says so, also not the variable of hosting platforms.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 
 /// The settings, by name. Nothing can be set.
 #[pyclass(frozen, mapping, module = "tower_wsgi", name = "Config")]
@@ -40,6 +43,12 @@ impl SettingsView {
         add(wsgi, &values)?;
         // Never "auto", so that an application can compute with it.
         values.set_item("workers", server.workers.count())?;
+        if server.bind.is_empty() {
+            let port = env::var("PORT").ok().filter(|port| !port.is_empty());
+            let address = port.map(|port| format!("0.0.0.0:{port}"));
+            let address = address.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
+            values.set_item("bind", (address,))?;
+        }
         PyMapping::register::<Self>(py)?;
         Ok(Self {
             values: values.unbind(),

@@ -180,6 +180,11 @@ impl Settings {
 
     fn set_own(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         match name {
+            "config" if value.str()?.to_string_lossy().ends_with(".py") => {
+                return Err(PyValueError::new_err(
+                    "expected a TOML file; write the settings of a Python file there, or pass them as keywords",
+                ));
+            }
             "config" => {
                 self.command_line.server.config = Some(value.extract()?);
                 return Ok(());
@@ -194,7 +199,7 @@ impl Settings {
         let (pair, list);
         let value = match name {
             "bind" => {
-                pair = host_and_port(value)?;
+                pair = addresses(value)?;
                 pair.as_ref().unwrap_or(value)
             }
             LOG_LEVEL => {
@@ -224,8 +229,9 @@ impl Settings {
     }
 }
 
-/// The address of a tuple of host and port, as sockets of Python have it. In a list, addresses may have this form.
-fn host_and_port<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+/// The addresses in the forms of pulsar, and of sockets in Python: a text with commas, a tuple of host and port, and a
+/// list of such tuples.
+fn addresses<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = value.py();
     if let Ok(tuple) = value.cast::<PyTuple>() {
         let Ok((host, port)) = tuple.extract::<(String, u16)>() else {
@@ -237,14 +243,19 @@ fn host_and_port<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, P
         };
         return Ok(Some(PyString::new(py, &address).into_any()));
     }
+    if let Ok(text) = value.cast::<PyString>()
+        && text.contains(",")?
+    {
+        return Ok(Some(text.call_method1("split", (",",))?));
+    }
     let Ok(list) = value.cast::<PyList>() else {
         return Ok(None);
     };
-    let addresses = PyList::empty(py);
+    let texts = PyList::empty(py);
     for item in list {
-        addresses.append(host_and_port(&item)?.unwrap_or(item))?;
+        texts.append(addresses(&item)?.unwrap_or(item))?;
     }
-    Ok(Some(addresses.into_any()))
+    Ok(Some(texts.into_any()))
 }
 
 /// A filter of the log from a list of levels.
