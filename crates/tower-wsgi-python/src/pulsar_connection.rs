@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use pyo3::{IntoPyObjectExt as _, prelude::*};
-use tower_server_info::ConnectInfo;
+use pyo3::{IntoPyObjectExt as _, prelude::*, types::PyBytes};
+use tower_server_info::{ClientCertificate, ConnectInfo, TlsInfo};
 use tower_wsgi::wsgi::Environ;
 
 use crate::event_loop::EventLoop;
@@ -15,6 +15,7 @@ pub(crate) struct PulsarConnection {
     peer: Option<SocketAddr>,
     local: Option<SocketAddr>,
     is_secure: bool,
+    tls: Option<TlsInfo>,
     server_software: &'static str,
     cfg: Option<Py<PyAny>>,
 }
@@ -27,6 +28,7 @@ impl PulsarConnection {
             peer: environ.peer(),
             local: environ.local(),
             is_secure: info.is_some_and(ConnectInfo::is_encrypted),
+            tls: environ.tls().cloned(),
             server_software: environ.server_software(),
             cfg,
         }
@@ -51,6 +53,31 @@ impl PulsarConnection {
     #[getter]
     fn is_secure(&self) -> bool {
         self.is_secure
+    }
+
+    /// The version of TLS, as in `TLSv1.3`; `None` without TLS.
+    #[getter]
+    fn tls_version(&self) -> Option<&'static str> {
+        self.tls.as_ref().map(TlsInfo::version)
+    }
+
+    /// The name of the cipher suite in the registry of IANA; `None` without TLS.
+    #[getter]
+    fn cipher(&self) -> Option<&'static str> {
+        self.tls.as_ref().map(TlsInfo::cipher_suite)
+    }
+
+    /// The name of the server that the client has asked for (SNI).
+    #[getter]
+    fn server_hostname(&self) -> Option<&str> {
+        self.tls.as_ref()?.server_name()
+    }
+
+    /// The certificate of the client in DER, which the server has verified; `None` if it has none.
+    #[getter]
+    fn peer_certificate<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let client = self.tls.as_ref()?.client();
+        client.map(|client| PyBytes::new(py, ClientCertificate::der(client)))
     }
 
     /// The event loop of this process, as pulsar's connections have it. It is made if there is none.
@@ -82,7 +109,7 @@ impl PulsarConnection {
         this
     }
 
-    /// As the method of transports of asyncio: `peername`, `sockname`; `default` for all others.
+    /// As the method of transports of asyncio: `peername`, `sockname`, `cipher`; `default` for all others.
     #[pyo3(signature = (name, default=None))]
     fn get_extra_info<'py>(
         &self,
@@ -95,6 +122,10 @@ impl PulsarConnection {
             "sockname" => self
                 .server_address()
                 .map(|address| address.into_bound_py_any(py)),
+            "cipher" => self.tls.as_ref().map(|tls| {
+                let bits = None::<u16>;
+                (tls.cipher_suite(), tls.version(), bits).into_bound_py_any(py)
+            }),
             _ => None,
         };
         Ok(found.transpose()?.or(default))

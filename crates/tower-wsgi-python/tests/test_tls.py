@@ -18,9 +18,20 @@ from cryptography.x509.oid import NameOID
 
 SHOW = """
 import json
+import ssl
 
 def application(environ, start_response):
     shown = {name: value for name, value in environ.items() if "SSL" in name or name == "HTTPS"}
+    connection = environ["pulsar.connection"]
+    certificate = connection.peer_certificate
+    shown["connection"] = [
+        connection.is_secure,
+        connection.tls_version,
+        connection.cipher,
+        connection.server_hostname,
+        certificate and ssl.DER_cert_to_PEM_cert(certificate),
+        connection.transport.get_extra_info("cipher"),
+    ]
     body = json.dumps(shown).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
@@ -67,7 +78,7 @@ def write(directory: Path, name: str, made: tuple[x509.Certificate, Key]) -> tup
 @pytest.fixture
 def shown(
     serve: Callable[..., Served], tmp_path: Path
-) -> Callable[[tuple[str, str] | None], dict[str, str]]:
+) -> Callable[[tuple[str, str] | None], dict[str, Any]]:
     """Return the variables of a request by a client with this certificate, or without one."""
     authority = make([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
     ca, _ = write(tmp_path, "ca", authority)
@@ -85,7 +96,7 @@ def shown(
     )
     address = urlsplit(served.url)
 
-    def shown(files: tuple[str, str] | None) -> dict[str, str]:
+    def shown(files: tuple[str, str] | None) -> dict[str, Any]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(certificate)
         if files is not None:
@@ -99,14 +110,14 @@ def shown(
             request = f"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n"
             client.sendall(request.encode())
             response = b"".join(iter(lambda: client.recv(4096), b""))
-        variables: dict[str, str] = json.loads(response.partition(b"\r\n\r\n")[2])
+        variables: dict[str, Any] = json.loads(response.partition(b"\r\n\r\n")[2])
         return variables
 
     return shown
 
 
 def test_the_certificate_of_a_client(
-    shown: Callable[[tuple[str, str] | None], dict[str, str]], tmp_path: Path
+    shown: Callable[[tuple[str, str] | None], dict[str, Any]], tmp_path: Path
 ) -> None:
     """It is in the environ, with the names of mod_ssl; of each connection its own."""
     files = str(tmp_path / "client.pem"), str(tmp_path / "client.key")
@@ -123,8 +134,12 @@ def test_the_certificate_of_a_client(
         assert known["SSL_CLIENT_M_SERIAL"] == "0ABC"
         pem = Path(files[0]).read_text()
         assert known["SSL_CLIENT_CERT"] == pem
+        version, cipher = known["SSL_PROTOCOL"], known["SSL_CIPHER"]
+        facts = [True, version, cipher, "localhost"]
+        assert known["connection"] == [*facts, pem, [cipher, version, None]]
 
         anonymous = shown(None)
         assert anonymous["SSL_CLIENT_VERIFY"] == "NONE"
+        assert anonymous["connection"] == [*facts, None, [cipher, version, None]]
         assert anonymous["HTTP_SSL_CLIENT_VERIFY"] == "SUCCESS"
         assert not any(name.startswith("SSL_CLIENT_S") for name in anonymous)

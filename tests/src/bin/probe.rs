@@ -387,7 +387,12 @@ async fn upload(body: Body) -> Result<String, String> {
 
 /// The request as the service sees it: its line, and its fields.
 async fn describe(request: Request<Body>) -> String {
-    let mut text = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
+    let mut text = format!(
+        "{} {} {:?}\n",
+        request.method(),
+        request.uri(),
+        request.version()
+    );
     for (name, value) in request.headers() {
         text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
     }
