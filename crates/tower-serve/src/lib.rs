@@ -139,6 +139,7 @@ pub mod internal;
 mod log_writer;
 mod proxy_protocol;
 mod redirect;
+mod request_id;
 mod server;
 mod setting;
 mod threads;

@@ -119,6 +119,7 @@ pub struct HttpServerBuilder {
     max_requests: u64,
     trusted_proxies: Option<TrustedProxies>,
     proxy_protocol: Option<TrustedPeers>,
+    request_id: bool,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
@@ -181,6 +182,16 @@ impl HttpServerBuilder {
         self
     }
 
+    /// Gives each request an identifier, which its field `X-Request-ID`, its response and its line of the access log have.
+    ///
+    /// That of a trusted proxy is kept if there is one with 1 to 128 letters, digits and characters of `-_.:/+=@~`. Any
+    /// other request gets a new one, a random UUID. A response that has such a field keeps its own. Default: no request
+    /// gets one, and a client's field is one like all others.
+    pub fn request_id(mut self) -> Self {
+        self.request_id = true;
+        self
+    }
+
     /// The certificate for TLS on the connections of [`HttpServer::serve_tcp`].
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -195,7 +206,9 @@ impl HttpServerBuilder {
     /// If the thread cannot be started or the certificate cannot be used.
     pub fn build(self) -> Result<HttpServer, BoxError> {
         let log = self.access_log.as_ref();
-        let log = log.map(|log| Log::start(log, self.slot)).transpose()?;
+        let log = log
+            .map(|log| Log::start(log, self.slot, self.request_id))
+            .transpose()?;
         let (drain, draining) = watch::channel(None);
         let load = Load::new(self.max_requests);
         let shared = Shared::new(self.http, draining, load, log, self.readiness, self.hooks);
@@ -206,6 +219,10 @@ impl HttpServerBuilder {
         let shared = match self.proxy_protocol {
             Some(peers) => shared.proxied(peers),
             None => shared,
+        };
+        let shared = match self.request_id {
+            true => shared.with_request_ids(),
+            false => shared,
         };
         #[cfg(feature = "tls")]
         let shared = match self.tls {

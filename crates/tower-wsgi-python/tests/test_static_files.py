@@ -7,12 +7,14 @@ import json
 import os
 import random
 import socket
+import subprocess
 import sys
 import threading
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from conftest import PATIENCE
 from raw_http import RawResponse, fetch
 
 if TYPE_CHECKING:
@@ -108,6 +110,34 @@ def url(start_for_module: Start, root: Path, tmp_path_factory: pytest.TempPathFa
 def tag(url: str) -> str:
     """The entity tag of a.txt."""
     return fetch(url, "/static/a.txt").headers["etag"]
+
+
+def test_files_over_http2(url: str) -> None:
+    def curl(target: str, *options: str) -> tuple[list[str], bytes]:
+        command = ["curl", "--silent", "--http2-prior-knowledge", "--dump-header", "-", *options]
+        command += ["--max-time", f"{PATIENCE:.0f}", f"{url}{target}"]
+        try:
+            shown = subprocess.run(command, capture_output=True, check=True).stdout
+        except FileNotFoundError:
+            pytest.skip("there is no curl")
+        head, _, body = shown.partition(b"\r\n\r\n")
+        return head.decode().split("\r\n"), body
+
+    head, body = curl("/static/a.txt")
+    assert head[0].startswith("HTTP/2 200")
+    assert body == TEXT
+    (tag,) = (line for line in head if line.startswith("etag: "))
+    head, body = curl("/static/a.txt", "--range", "10-19")
+    assert head[0].startswith("HTTP/2 206")
+    assert body == TEXT[10:20]
+    head, body = curl("/static/a.txt", "--header", tag.replace("etag", "if-none-match"))
+    assert head[0].startswith("HTTP/2 304")
+    head, body = curl("/static/big.bin")
+    assert body == BIG
+    head, body = curl("/static/../secret.txt", "--path-as-is")
+    assert SECRET not in body
+    head, body = curl("/static/missing")
+    assert body == b"application GET /static/missing"
 
 
 def test_a_file_has_all_that_a_cache_needs(url: str) -> None:

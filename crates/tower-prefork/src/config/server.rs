@@ -198,8 +198,8 @@ crate::settings! {
         /// may lie compressed beside its original instead. A strong `ETag` becomes a weak one. Each piece of a response
         /// is sent as soon as the service has produced it.
         ///
-        /// The event loop compresses. At most 64 responses of a worker are compressed at once, which may take up to
-        /// 4 MiB of memory each; further ones are sent as they are.
+        /// The event loop compresses. At most 32 responses of a worker are compressed at once, which may take up to
+        /// 6 MiB of memory each; further ones are sent as they are.
         #[cfg(feature = "layers")]
         pub compress: bool = false, { kind: Kind::Flag };
 
@@ -236,6 +236,12 @@ crate::settings! {
             kind: Kind::Names,
             value_name: Some("ADDRESS"),
         };
+
+        /// Give each request an identifier: in its field X-Request-ID, the access log and the response
+        ///
+        /// That of a trusted proxy is kept if it has 1 to 128 letters, digits and characters of `-_.:/+=@~`. Any other
+        /// request gets a new one, a random UUID.
+        pub request_id: bool = false, { kind: Kind::Flag };
     }
     fields {
         /// Directories of files that the server itself serves, without the service. Default: none.

@@ -227,6 +227,9 @@ fn http_server(worker: &WorkerContext, hooks: ConnectionHooks) -> Result<HttpSer
     if config.proxy_protocol {
         server = server.proxy_protocol(config.proxy_allow_ips.clone());
     }
+    if config.request_id {
+        server = server.request_id();
+    }
     if let Some(path) = &config.readiness_path {
         let phases = worker.phases();
         server = server.readiness(path, move || {

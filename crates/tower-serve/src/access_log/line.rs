@@ -19,7 +19,10 @@ const NO_RESPONSE: u16 = 499;
 
 /// The most bytes of a client's fields in a line of a file, and in one that a pipe must keep together.
 const ROOM: usize = 16 << 10;
-const ROOM_IN_PIPE: usize = PIPE_BUF - 512;
+const ROOM_IN_PIPE: usize = PIPE_BUF - 512 - REQUEST_ID;
+
+/// The most bytes of a request's identifier.
+const REQUEST_ID: usize = 128;
 
 /// The initial capacity of a line's head, and the largest that is kept for the next one.
 const USUAL: usize = 256;
@@ -31,6 +34,8 @@ pub(super) struct LineFormat {
     format: AccessLogFormat,
     room: usize,
     timestamp: Mutex<Timestamp>,
+    /// Whether a line has the identifier of its request.
+    has_request_id: bool,
     /// The end of every line.
     end: String,
 }
@@ -85,7 +90,16 @@ impl LineFormat {
             format,
             room: if whole_writes { ROOM } else { ROOM_IN_PIPE },
             timestamp: Mutex::new(Timestamp::new(format)),
+            has_request_id: false,
             end,
+        }
+    }
+
+    /// Adds the identifiers of the requests.
+    pub(super) fn with_request_ids(self) -> Self {
+        Self {
+            has_request_id: true,
+            ..self
         }
     }
 
@@ -116,6 +130,11 @@ impl LineFormat {
                 if self.format == AccessLogFormat::Combined {
                     write_quoted(text, fields.referer, self.room / 4);
                     write_quoted(text, fields.user_agent, self.room / 8);
+                }
+                if self.has_request_id {
+                    text.extend_from_slice(b" request_id=");
+                    let id = request.and_then(LoggedRequest::id);
+                    escape::word(text, id.unwrap_or(b"-"), REQUEST_ID);
                 }
             }
         }
@@ -252,6 +271,13 @@ impl LineFormat {
         let agent = fields.user_agent.map(HeaderValue::as_bytes);
         field("referer", referer, self.room / 4);
         field("user_agent", agent, self.room / 8);
+        if self.has_request_id {
+            field(
+                "request_id",
+                request.and_then(LoggedRequest::id),
+                REQUEST_ID,
+            );
+        }
     }
 }
 
@@ -451,6 +477,37 @@ mod tests {
     }
 
     #[test]
+    fn the_identifier_of_a_request_ends_its_line() {
+        let request = request(&[("x-request-id", b"a-1")]);
+        let end = |format, request: Option<&Request<()>>| {
+            let line_format = LineFormat::new(format, true, 3).with_request_ids();
+            let mut head = LineHead::default();
+            line_format.head(&mut head, "192.0.2.7", request.map(Into::into));
+            let mut line = Vec::new();
+            let outcome = Outcome {
+                status: Some(StatusCode::OK),
+                bytes: 5,
+                received: None,
+                duration: Duration::ZERO,
+                aborted: false,
+            };
+            line_format.line(&mut line, &head, outcome);
+            String::from_utf8(line).unwrap()
+        };
+        for format in [AccessLogFormat::Common, AccessLogFormat::Combined] {
+            let known = end(format, Some(&request));
+            assert!(known.ends_with(" request_id=a-1\n"), "{known}");
+            let unknown = end(format, None);
+            assert!(unknown.ends_with(" request_id=-\n"), "{unknown}");
+        }
+        let json = |request| -> serde_json::Value {
+            serde_json::from_str(&end(AccessLogFormat::Json, request)).unwrap()
+        };
+        assert_eq!(json(Some(&request))["request_id"], "a-1");
+        assert!(json(None)["request_id"].is_null());
+    }
+
+    #[test]
     fn a_head_that_is_used_again_keeps_nothing_of_the_request_before() {
         let known = request(&[("authorization", b"Basic YW5uOnNlY3JldA==")]);
         let plain = request(&[("referer", b"here"), ("referer", b"there")]);
@@ -496,7 +553,8 @@ mod tests {
     #[test]
     fn the_longest_line_is_bounded() {
         let long = vec![0xff; 60_000];
-        let mut request = request(&[("host", &long), ("referer", &long), ("user-agent", &long)]);
+        let names = ["host", "referer", "user-agent", "x-request-id"];
+        let mut request = request(&names.map(|name| (name, &long[..])));
         // A user of as many line ends.
         let user = format!("Basic {}6", "CgoK".repeat(20_000));
         let user = HeaderValue::from_str(&format!("{user}g==")).unwrap();
@@ -515,7 +573,7 @@ mod tests {
             AccessLogFormat::Combined,
             AccessLogFormat::Json,
         ] {
-            let line_format = LineFormat::new(format, false, usize::MAX);
+            let line_format = LineFormat::new(format, false, usize::MAX).with_request_ids();
             let mut line = Vec::new();
             let remote = "x".repeat(39);
             let mut head = LineHead::default();

@@ -36,9 +36,16 @@ struct LogState {
 
 impl Log {
     /// Starts the thread that writes.
-    pub(crate) fn start(setting: &AccessLog, slot: usize) -> io::Result<Self> {
+    pub(crate) fn start(
+        setting: &AccessLog,
+        slot: usize,
+        has_request_ids: bool,
+    ) -> io::Result<Self> {
         let output = LogFile::new(Target::access_log(&setting.path));
-        let format = LineFormat::new(setting.format, output.is_regular(), slot);
+        let mut format = LineFormat::new(setting.format, output.is_regular(), slot);
+        if has_request_ids {
+            format = format.with_request_ids();
+        }
         let writer = LineWriter::start(output, GATHER)?;
         Ok(Self(Arc::new(LogState { format, writer })))
     }
@@ -303,7 +310,7 @@ mod tests {
     fn the_end_of_an_upgraded_connection_has_the_protocol_and_both_counts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
-        let log = Log::start(&AccessLog::new(&path), 0).unwrap();
+        let log = Log::start(&AccessLog::new(&path), 0, false).unwrap();
         let client = log.client(&ConnectInfo::unix(None));
         let request = Request::builder().header("upgrade", "web\"socket");
         let request = request.body(()).unwrap();
@@ -322,7 +329,7 @@ mod tests {
     fn a_record_that_is_used_again_keeps_nothing_of_the_request_before() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
-        let log = Log::start(&AccessLog::new(&path), 0).unwrap();
+        let log = Log::start(&AccessLog::new(&path), 0, false).unwrap();
         let client = log.client(&ConnectInfo::unix(None));
 
         let mut request = Request::new(());

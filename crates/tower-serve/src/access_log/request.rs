@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
 
+use crate::request_id::X_REQUEST_ID;
+
 /// What a line says of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LoggedRequest<'a> {
@@ -131,6 +133,12 @@ impl<'a> LoggedRequest<'a> {
             Self::Request { .. } => b"HTTP/1.1",
             Self::Line { version, .. } => version,
         }
+    }
+
+    /// The identifier, where the server gives each request one.
+    pub(super) fn id(self) -> Option<&'a [u8]> {
+        let id = self.headers()?.get(X_REQUEST_ID);
+        id.map(HeaderValue::as_bytes)
     }
 
     /// The authority of an absolute target counts before the field (RFC 9112 section 3.2.2).

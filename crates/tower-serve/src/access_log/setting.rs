@@ -98,6 +98,7 @@ pub enum AccessLogFormat {
     /// The keys are `time`, `remote`, `user`, `method`, `target`, `version`, `host`, `referer`,
     /// `user_agent`, `status`, `bytes`, `duration_us` (from the request's head to the end of the
     /// response, in microseconds), `aborted` (whether the response was cut off or never began),
-    /// `slot` (the worker's, from 0) and `pid`.
+    /// `slot` (the worker's, from 0) and `pid`; and `request_id`, if the server [gives each request
+    /// one](crate::HttpServerBuilder::request_id).
     Json,
 }

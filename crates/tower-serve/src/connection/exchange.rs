@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -29,7 +29,11 @@ use super::{
     shared_body::{BodyState, SharedBody},
     upgrade::UpgradeOffer,
 };
-use crate::{BoxError, TrustedProxies, access_log::Client};
+use crate::{
+    BoxError, TrustedProxies,
+    access_log::Client,
+    request_id::{self, RequestIds},
+};
 
 /// Begins the exchanges of a connection: hyper calls it with each request. It checks the request, then the service is
 /// called.
@@ -42,6 +46,8 @@ pub(super) struct ExchangeService<S> {
     pub(super) shared: Arc<Shared>,
     /// If the peer is one of them.
     proxies: Option<Arc<TrustedProxies>>,
+    /// If requests get identifiers.
+    request_ids: Option<RequestIds>,
     /// Every request is refused so.
     refusal: Option<Refusal>,
 }
@@ -55,15 +61,24 @@ impl<S> ExchangeService<S> {
         refusal: Option<Refusal>,
     ) -> Self {
         let access_log = shared.access_log.as_ref();
+        let proxies = shared.proxies_of(&connection);
+        let is_trusted = proxies.is_some();
         Self {
             access_log: access_log.map(|log| log.client(&connection)),
-            proxies: shared.proxies_of(&connection),
+            proxies,
+            request_ids: shared.request_id.then(|| RequestIds::of(is_trusted)),
             service,
             connection,
             handle,
             shared,
             refusal,
         }
+    }
+
+    /// Sees to it that the request has an identifier, and returns it, if requests get one.
+    pub(super) fn identify<B>(&self, request: &mut Request<B>) -> Option<HeaderValue> {
+        let ids = self.request_ids?;
+        Some(ids.identify(request.headers_mut()))
     }
 
     /// Whether the preface of HTTP/2 may follow: without TLS on a port for TLS, nothing may.
@@ -180,6 +195,7 @@ where
             guard.client_wants_close = asks_to_close(request.headers());
         }
         let forwarded = self.forwarded(&request);
+        let request_id = self.identify(&mut request);
         if let Some(log) = &self.access_log {
             guard.set_record(log.request(&request, forwarded.as_ref(), used_record));
         }
@@ -208,6 +224,7 @@ where
             body,
             summary,
             renderer: self.shared.hooks.renderer().clone(),
+            request_id,
             deadline: ResponseDeadline::new(self.shared.http.request_timeout),
             guard: Some(guard),
         }
@@ -284,6 +301,8 @@ pin_project! {
         // Of the request, for a response of the server itself.
         summary: RequestSummary,
         renderer: Renderer,
+        // If requests get one.
+        request_id: Option<HeaderValue>,
         deadline: ResponseDeadline,
         guard: Option<ExchangeGuard>,
     }
@@ -347,6 +366,9 @@ where
             guard.set_timed_out();
         }
         let mut response = respond(result, this.summary, this.renderer, guard, body);
+        if let Some(id) = this.request_id.take() {
+            request_id::add(id, response.headers_mut());
+        }
         ResponseBody::record(&mut response);
         Poll::Ready(Ok(response))
     }

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     trusted_proxies: Option<Arc<TrustedProxies>>,
     /// If each connection begins with its header.
     pub(super) proxy_protocol: Option<Box<ProxyProtocol>>,
+    /// Each request gets an identifier.
+    pub(super) request_id: bool,
     /// For TCP connections.
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Handshakes>,
@@ -62,6 +64,7 @@ impl Shared {
             hooks,
             trusted_proxies: None,
             proxy_protocol: None,
+            request_id: false,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -75,6 +78,14 @@ impl Shared {
     pub(crate) fn behind(self, proxies: TrustedProxies) -> Self {
         Self {
             trusted_proxies: Some(Arc::new(proxies)),
+            ..self
+        }
+    }
+
+    /// Each request gets an identifier.
+    pub(crate) fn with_request_ids(self) -> Self {
+        Self {
+            request_id: true,
             ..self
         }
     }

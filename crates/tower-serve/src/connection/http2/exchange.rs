@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use pin_project_lite::pin_project;
@@ -34,6 +34,7 @@ use crate::{
         server_response::{Renderer, RequestSummary},
         shared_body::{BodyState, SharedBody},
     },
+    request_id,
 };
 
 /// Begins the exchanges of the streams of a connection: hyper calls it with each request. It checks the request, then the
@@ -93,6 +94,7 @@ where
             }
             RequestBody::new(body.clone())
         });
+        let request_id = exchanges.identify(&mut request);
         let mut guard = ExchangeGuard::begin_stream(&exchanges.handle);
         let forwarded = exchanges.forwarded(&request);
         if let Some(log) = &exchanges.access_log {
@@ -114,6 +116,7 @@ where
             body,
             summary,
             renderer: exchanges.shared.hooks.renderer().clone(),
+            request_id,
             deadline: ResponseDeadline::new(http.request_timeout),
             sleep: None,
             guard: Some(guard),
@@ -132,6 +135,8 @@ pin_project! {
         // Of the request, for a response of the server itself.
         summary: RequestSummary,
         renderer: Renderer,
+        // If requests get one.
+        request_id: Option<HeaderValue>,
         deadline: ResponseDeadline,
         #[pin]
         sleep: Option<Sleep>,
@@ -174,6 +179,9 @@ where
             guard.set_timed_out();
         }
         let mut response = respond_on_stream(result, this.summary, this.renderer, guard, body);
+        if let Some(id) = this.request_id.take() {
+            request_id::add(id, response.headers_mut());
+        }
         ResponseBody::record(&mut response);
         let method = this.summary.method();
         let response = StreamBody::of_response(response, method, this.progress.clone());

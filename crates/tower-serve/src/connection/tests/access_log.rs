@@ -33,7 +33,7 @@ impl Logged {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let setting = AccessLog::new(&path).format(AccessLogFormat::Json);
-        let log = Log::start(&setting, 0).unwrap();
+        let log = Log::start(&setting, 0, false).unwrap();
         Self {
             server: Server::with_log(change, Some(log)),
             path,

@@ -73,7 +73,7 @@ async fn a_handler_and_the_access_log_agree_on_the_client() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
     let setting = AccessLog::new(&path).format(AccessLogFormat::Common);
-    let log = Log::start(&setting, 0).unwrap();
+    let log = Log::start(&setting, 0, false).unwrap();
     let mut expected = Vec::new();
     for case in cases() {
         let server = Server::with_log(|http| http.max_header_size = 1 << 20, Some(log.clone()));

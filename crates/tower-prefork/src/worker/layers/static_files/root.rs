@@ -96,7 +96,7 @@ impl Root {
         Err(Errno::AGAIN)
     }
 
-    /// The kernel itself sees to it that no symbolic link leads out of the directory, whatever changes meanwhile.
+    /// The kernel itself sees to it that no symbolic link leads out of the directory, even if one changes meanwhile.
     fn confined(&self, path: &Path, flags: OFlags, more: ResolveFlags) -> Result<OwnedFd, Errno> {
         let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = openat2(CWD, &self.directory, directory, Mode::empty(), more)?;
