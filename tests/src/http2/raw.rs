@@ -164,10 +164,10 @@ impl RawHttp2 {
     pub fn outcome(&mut self, stream: u32) -> Outcome {
         let mut response = None;
         loop {
-            let is_about = |frame: &Frame| {
-                frame.stream == stream && matches!(frame.kind, kind::DATA | kind::HEADERS)
-                    || frame.stream == stream && frame.kind == kind::RST_STREAM
-                    || frame.kind == kind::GOAWAY && frame.number(4) != code::NO_ERROR
+            let is_about = |frame: &Frame| match frame.kind {
+                kind::DATA | kind::HEADERS | kind::RST_STREAM => frame.stream == stream,
+                kind::GOAWAY => frame.number(4) != code::NO_ERROR,
+                _ => false,
             };
             let frame = match self.wait_for(is_about) {
                 Ok(frame) => frame,

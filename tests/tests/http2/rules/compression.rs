@@ -13,7 +13,7 @@ use crate::{
 
 const SERVED: &[crate::case::Expect] = &[Served(200)];
 
-/// h2 reports an error in a block as PROTOCOL_ERROR, where the RFC has a code of its own.
+/// h2 reports an error in a block as `PROTOCOL_ERROR`, where the RFC has a code of its own.
 const BROKEN: &[crate::case::Expect] = &[
     GoAway(code::COMPRESSION_ERROR),
     GoAway(code::PROTOCOL_ERROR),

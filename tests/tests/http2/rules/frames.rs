@@ -13,7 +13,7 @@ use crate::{
 
 const PROTOCOL: &[crate::case::Expect] = &[GoAway(code::PROTOCOL_ERROR)];
 
-/// h2 reports a frame of a wrong length as PROTOCOL_ERROR, where the RFC has a code of its own.
+/// h2 reports a frame of a wrong length as `PROTOCOL_ERROR`, where the RFC has a code of its own.
 const SIZE: &[crate::case::Expect] =
     &[GoAway(code::FRAME_SIZE_ERROR), GoAway(code::PROTOCOL_ERROR)];
 

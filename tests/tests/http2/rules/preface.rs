@@ -112,7 +112,7 @@ fn the_server_starts_with_settings() {
     let first = client.read().unwrap();
     assert_eq!((first.kind, first.stream), (kind::SETTINGS, 0), "{first:?}");
     assert!(
-        !first.has(flag::ACK) && first.payload.len() % 6 == 0,
+        !first.has(flag::ACK) && first.payload.len().is_multiple_of(6),
         "{first:?}"
     );
     let ack = client.wait_for(|frame| frame.kind == kind::SETTINGS);

@@ -13,7 +13,7 @@ use crate::{
 
 const PROTOCOL: &[crate::case::Expect] = &[GoAway(code::PROTOCOL_ERROR)];
 
-/// h2 reports errors in settings as PROTOCOL_ERROR, where the RFC has codes of their own.
+/// h2 reports errors in settings as `PROTOCOL_ERROR`, where the RFC has codes of their own.
 const SIZE: &[crate::case::Expect] =
     &[GoAway(code::FRAME_SIZE_ERROR), GoAway(code::PROTOCOL_ERROR)];
 

@@ -7,7 +7,7 @@ use super::{
     frames::{FrameHead, kind},
 };
 
-/// Frames that carry neither a request nor data. A client that reads slowly sends two WINDOW_UPDATE frames for each piece of
+/// Frames that carry neither a request nor data. A client that reads slowly sends two `WINDOW_UPDATE` frames for each piece of
 /// data; proxies and gRPC clients send a PING from time to time, and browsers some PRIORITY frames with each page.
 const CONTROL: Rate = Rate {
     burst: 1000,
@@ -29,7 +29,7 @@ const ENHANCE_YOUR_CALM: u32 = 0xb;
 /// A SETTINGS frame may change each stream, and needs an acknowledgement.
 const SETTINGS_COST: u32 = 10;
 
-/// WINDOW_UPDATE frames for a frame of the server: of the stream and of the connection.
+/// `WINDOW_UPDATE` frames for a frame of the server: of the stream and of the connection.
 const PER_FRAME: u32 = 2;
 
 /// More of them, for a client that reads in smaller pieces.
