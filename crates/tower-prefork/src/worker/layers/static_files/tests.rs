@@ -1,3 +1,5 @@
+//! No path, and no link that changes, leads out of the directory of static files.
+
 use std::{
     fs,
     os::unix::fs::symlink,
