@@ -64,11 +64,13 @@ mod tests {
     #[test]
     fn a_worker_gets_what_its_supervisor_has() {
         for text in ["", "10.0.0.0/8,unix", "*"] {
-            let mut config = Config::default();
-            config.forwarded_allow_ips = text.parse().unwrap();
-            config.proxy_allow_ips = text.parse().unwrap();
-            config.forwarded_headers = "for,prefix".parse().unwrap();
-            config.proxy_protocol = true;
+            let config = Config {
+                forwarded_allow_ips: text.parse().unwrap(),
+                proxy_allow_ips: text.parse().unwrap(),
+                forwarded_headers: "for,prefix".parse().unwrap(),
+                proxy_protocol: true,
+                ..Config::default()
+            };
             let message = Config::from_message(config.to_message()).unwrap();
             assert_eq!(message.forwarded_allow_ips, config.forwarded_allow_ips);
             assert_eq!(message.proxy_allow_ips, config.proxy_allow_ips);

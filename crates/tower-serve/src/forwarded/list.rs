@@ -43,7 +43,7 @@ fn last_comma(value: &[u8]) -> Option<usize> {
     for (index, byte) in value.iter().enumerate().rev() {
         match byte {
             b',' if !is_quoted => return Some(index),
-            b'"' => is_quoted = !(is_quoted && !is_escaped(value, index)),
+            b'"' => is_quoted = !is_quoted || is_escaped(value, index),
             _ => {}
         }
     }
