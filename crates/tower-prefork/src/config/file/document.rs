@@ -275,8 +275,8 @@ mod tests {
             ),
             ("chdir = '/'", "F:1: unknown key \"chdir\""),
             (
-                "\n[http]\nmax_headers = 3",
-                "F:2: unknown table \"http\"; write its keys without a table",
+                "\n[limits]\nmax_headers = 3",
+                "F:2: unknown table \"limits\"; write its keys without a table",
             ),
             (
                 "# shop\nworkers = true",
