@@ -72,7 +72,11 @@ async fn fields_of_a_connection_are_not_sent() {
     let client = Streams::connect(&server, service).await;
     let response = client.get("/").await.unwrap();
     assert_eq!(response.text(), "text");
-    let mut names: Vec<_> = response.headers.keys().map(|name| name.as_str()).collect();
+    let mut names: Vec<_> = response
+        .headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["date", "x-kept"]);
     client.left().await;
