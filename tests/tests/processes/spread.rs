@@ -1,5 +1,7 @@
 use std::{
     collections::HashMap,
+    io::{Read, Write},
+    net::TcpStream,
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
@@ -90,6 +92,51 @@ fn a_busy_worker_leaves_connections_to_its_siblings() {
             assert!(taken <= 200 / workers / 3, "{taken} of 200");
         });
     }
+}
+
+/// The streams of one connection of HTTP/2 are as many requests.
+#[test]
+fn a_connection_with_many_streams_makes_its_worker_busy() {
+    let running = probe("-w 2 --thread-workers 3").start();
+    let address = running.ready();
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .unwrap();
+    connection.write_all(&get(1, "/")).unwrap();
+    let busy = loop {
+        let mut head = [0; 9];
+        connection.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        connection.read_exact(&mut payload).unwrap();
+        if head[3] == DATA {
+            break String::from_utf8(payload).unwrap();
+        }
+    };
+    for stream in 1..=100 {
+        connection
+            .write_all(&get(1 + 2 * stream, "/work/100000"))
+            .unwrap();
+    }
+    let ask = || Client::connect(address).get("/").unwrap().text();
+    wait_until("the worker has its requests", || {
+        (0..10).all(|_| ask() != busy)
+    });
+    let taken = (0..200).filter(|_| ask() == busy).count();
+    assert!(taken <= 200 / 2 / 3, "{taken} of 200");
+}
+
+/// The type of a frame with data.
+const DATA: u8 = 0;
+
+/// The frame of a request on a stream of HTTP/2, without a body: its method and its scheme are in the static table of HPACK.
+fn get(stream: u8, path: &str) -> Vec<u8> {
+    let length = u8::try_from(path.len()).unwrap();
+    let fields = [b"\x82\x86\x41\x04test\x44", &[length][..], path.as_bytes()].concat();
+    let length = u8::try_from(fields.len()).unwrap();
+    [&[0, 0, length, 1, 5, 0, 0, 0, stream], &fields[..]].concat()
 }
 
 #[test]
