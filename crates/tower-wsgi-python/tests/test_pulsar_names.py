@@ -79,7 +79,7 @@ WITHIN = {
         handle_wsgi_error render_error_debug wsgi_request set_wsgi_request_class dump_environ
         HOP_HEADERS""",
     "pulsar.apps.wsgi.wrappers": "WsgiRequest WsgiResponse wsgi_cached",
-    "pulsar.apps.ws.websocket": "WebSocket",
+    "pulsar.apps.ws.websocket": "WebSocket WebSocketProtocol",
     "pulsar.apps.rpc.handlers": """
         RpcHandler rpc_method InvalidRequest InvalidParams NoSuchFunction InternalError""",
     "pulsar.apps.rpc.jsonrpc": "JSONRPC JsonProxy",

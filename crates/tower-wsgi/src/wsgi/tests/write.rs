@@ -37,6 +37,20 @@ async fn what_is_written_comes_before_what_is_returned() {
 }
 
 #[tokio::test]
+async fn a_host_can_ask_for_write_later_and_whether_the_head_is_final() {
+    let seen = get(|_, start_response: StartResponse| {
+        assert!(start_response.write().write("too early").is_err());
+        start_response.start("200 OK", PLAIN)?;
+        assert!(!start_response.is_sent());
+        start_response.write().write("a")?;
+        assert!(start_response.is_sent());
+        Ok::<_, BoxError>(stream([piece("b")]))
+    })
+    .await;
+    assert_eq!((seen.status, seen.body), (200, Ok("ab".into())));
+}
+
+#[tokio::test]
 async fn what_is_written_while_the_body_is_iterated_comes_in_its_place() {
     for lazily in [false, true] {
         let seen = get(move |_, start_response: StartResponse| {
