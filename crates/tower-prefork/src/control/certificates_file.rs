@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, BufWriter, Seek, Write},
+    io::{self, BufReader, BufWriter, IntoInnerError, Seek, Write},
     os::fd::OwnedFd,
 };
 
@@ -15,7 +15,7 @@ pub(crate) fn write_certificates(material: &TlsMaterial) -> io::Result<OwnedFd> 
     let mut writer = BufWriter::new(file);
     serde_json::to_writer(&mut writer, material)?;
     writer.flush()?;
-    let mut file = writer.into_inner().map_err(|error| error.into_error())?;
+    let mut file = writer.into_inner().map_err(IntoInnerError::into_error)?;
     file.rewind()?;
     Ok(file.into())
 }

@@ -34,7 +34,7 @@ pub(super) fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     names.collect()
 }
 
-/// A name as in RFC 4514, which is that of mod_ssl and nginx: the last part first.
+/// A name as in RFC 4514, which is that of `mod_ssl` and nginx: the last part first.
 pub(super) fn distinguished_name(name: &X509Name<'_>) -> String {
     let parts: Vec<_> = name.iter_rdn().collect();
     let parts = parts.into_iter().rev().map(|part| {
@@ -85,7 +85,7 @@ fn escape(value: &str) -> String {
     escaped
 }
 
-/// A serial number in hexadecimal, as mod_ssl and nginx write it.
+/// A serial number in hexadecimal, as `mod_ssl` and nginx write it.
 pub(super) fn serial(certificate: &X509Certificate<'_>) -> String {
     let bytes = certificate.raw_serial();
     let bytes = bytes.strip_prefix(&[0]).unwrap_or(bytes);

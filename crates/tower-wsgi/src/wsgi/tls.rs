@@ -1,4 +1,4 @@
-//! The variables of a request over TLS, with the names of mod_ssl.
+//! The variables of a request over TLS, with the names of `mod_ssl`.
 
 use std::borrow::Cow;
 

@@ -62,7 +62,7 @@ impl Environ {
     ///   ([httpoxy](https://httpoxy.org)).
     /// * `CONTENT_LENGTH` is the length of a body that has arrived, also of a chunked one; `HTTP_TRANSFER_ENCODING` is
     ///   left out then.
-    /// * Over TLS there are also the [`SSL_` variables](Self::tls_variables), with the names of mod_ssl.
+    /// * Over TLS there are also the [`SSL_` variables](Self::tls_variables), with the names of `mod_ssl`.
     /// * The host of an absolute target replaces `HTTP_HOST` (RFC 9112 section 3.2.2), and so do the `:authority` of
     ///   HTTP/2 and the [host](tower_server_info::ConnectInfo::host) that a trusted proxy has said.
     pub fn variables(&self) -> impl Iterator<Item = (Variable<'_>, Cow<'_, [u8]>)> {
