@@ -40,10 +40,10 @@ fn a_client_is_known_by_its_certificate() {
     let valid = authority.issue("alice", |_| {});
     let unknown = other.issue("alice", |_| {});
     let expired = authority.issue("alice", |params| {
-        params.not_after = date_time_ymd(2020, 1, 1)
+        params.not_after = date_time_ymd(2020, 1, 1);
     });
     let early = authority.issue("alice", |params| {
-        params.not_before = date_time_ymd(2999, 1, 1)
+        params.not_before = date_time_ymd(2999, 1, 1);
     });
     let own = Certificate::new();
     for auth in [
