@@ -55,10 +55,10 @@ impl FrameHead {
 
 /// Follows the frames in a stream of bytes, by their heads alone.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FrameHeads(Position);
+pub(super) struct FrameHeads(HeadPosition);
 
 #[derive(Clone, Copy, Debug)]
-enum Position {
+enum HeadPosition {
     /// In a head, of which these bytes have come. Without one, that is where a frame ends.
     Head {
         bytes: [u8; HEAD],
@@ -69,7 +69,7 @@ enum Position {
     },
 }
 
-const BOUNDARY: Position = Position::Head {
+const BOUNDARY: HeadPosition = HeadPosition::Head {
     bytes: [0; HEAD],
     length: 0,
 };
@@ -77,7 +77,7 @@ const BOUNDARY: Position = Position::Head {
 impl FrameHeads {
     /// Follows what a client sends: its preface comes first.
     pub(super) fn of_client() -> Self {
-        Self(Position::Payload {
+        Self(HeadPosition::Payload {
             rest: PREFACE.len() as u32,
         })
     }
@@ -89,14 +89,14 @@ impl FrameHeads {
 
     /// Whether the last frame is whole, or there was none.
     pub(super) fn is_at_boundary(&self) -> bool {
-        matches!(self.0, Position::Head { length: 0, .. })
+        matches!(self.0, HeadPosition::Head { length: 0, .. })
     }
 
     /// Follows `bytes`, and calls `each` with the heads that are whole with them.
     pub(super) fn advance(&mut self, mut bytes: &[u8], mut each: impl FnMut(FrameHead)) {
         while !bytes.is_empty() {
             match &mut self.0 {
-                Position::Payload { rest } => {
+                HeadPosition::Payload { rest } => {
                     let skipped = bytes.len().min(*rest as usize);
                     bytes = &bytes[skipped..];
                     // No more than there are.
@@ -105,7 +105,7 @@ impl FrameHeads {
                         self.0 = BOUNDARY;
                     }
                 }
-                Position::Head {
+                HeadPosition::Head {
                     bytes: head,
                     length,
                 } => {
@@ -118,7 +118,7 @@ impl FrameHeads {
                         let head = FrameHead::parse(*head);
                         self.0 = match head.length {
                             0 => BOUNDARY,
-                            rest => Position::Payload { rest },
+                            rest => HeadPosition::Payload { rest },
                         };
                         each(head);
                     }
