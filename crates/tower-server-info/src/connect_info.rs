@@ -88,6 +88,12 @@ impl ConnectInfo {
         }
     }
 
+    /// The same connection, whose client can send on as `input` says: for a part of a connection that ends by itself.
+    #[must_use]
+    pub fn with_input(self, input: ClientInput) -> Self {
+        Self { input, ..self }
+    }
+
     /// The same connection, with what a trusted proxy has said of one request.
     #[must_use]
     pub fn forwarded_by(self, proxy: ForwardedInfo) -> Self {

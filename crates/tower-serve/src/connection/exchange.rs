@@ -40,7 +40,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ExchangeService<S> {
     pub(super) service: S,
-    connection: ConnectInfo,
+    pub(super) connection: ConnectInfo,
     pub(super) handle: ConnectionHandle,
     pub(super) access_log: Option<Client>,
     pub(super) shared: Arc<Shared>,

@@ -121,6 +121,8 @@ enum ExchangeKind {
     Http11,
     /// A stream of HTTP/2.
     Stream,
+    /// A stream whose request is an exchange elsewhere.
+    Tunnel,
 }
 
 impl ExchangeGuard {
@@ -166,6 +168,23 @@ impl ExchangeGuard {
         }
     }
 
+    /// A stream that keeps its connection busy. Its request is counted and logged by another connection.
+    pub(super) fn begin_tunnel(handle: &ConnectionHandle) -> Self {
+        let mut state = handle.lock();
+        if state.requests() == 0 {
+            handle.load().connection_used();
+        }
+        state.begin_stream();
+        drop(state);
+        handle.entry().set_busy();
+        Self {
+            handle: handle.clone(),
+            record: None,
+            kind: ExchangeKind::Tunnel,
+            client_wants_close: false,
+        }
+    }
+
     pub(super) fn handle(&self) -> &ConnectionHandle {
         &self.handle
     }
@@ -178,7 +197,7 @@ impl ExchangeGuard {
     pub(super) fn cut_text(&self) -> &'static str {
         match self.kind {
             ExchangeKind::Http10 | ExchangeKind::Http11 => "the connection is cut",
-            ExchangeKind::Stream => "the stream is reset",
+            ExchangeKind::Stream | ExchangeKind::Tunnel => "the stream is reset",
         }
     }
 
@@ -223,7 +242,9 @@ impl ExchangeGuard {
         let is_surplus = goes_on
             && match self.kind {
                 ExchangeKind::Http10 | ExchangeKind::Http11 => load.take_surplus(),
-                ExchangeKind::Stream => load.take_surplus_of(self.handle.lock().exchanges()),
+                ExchangeKind::Stream | ExchangeKind::Tunnel => {
+                    load.take_surplus_of(self.handle.lock().exchanges())
+                }
             };
         if is_surplus {
             self.handle.lock().set_shedding();
@@ -238,6 +259,7 @@ impl Drop for ExchangeGuard {
         match self.kind {
             ExchangeKind::Http10 | ExchangeKind::Http11 => self.handle.lock().end_exchange(record),
             ExchangeKind::Stream => self.handle.lock().end_stream(record),
+            ExchangeKind::Tunnel => return self.handle.lock().end_stream(record),
         }
         self.handle.load().request_ended();
     }

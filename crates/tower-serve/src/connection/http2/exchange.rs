@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use pin_project_lite::pin_project;
@@ -22,9 +22,10 @@ use super::{
     check::check,
     stream::{StreamProgress, poll_until},
     streams::Spawner,
+    tunnel::{self, Handshake},
 };
 use crate::{
-    BoxError,
+    BoxError, HttpService,
     connection::{
         ConnectInfo, RequestBody,
         exchange::{ExchangeService, POLLED_AFTER_END, ResponseDeadline, Stage},
@@ -68,18 +69,44 @@ impl<S> StreamService<S> {
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for StreamService<S>
-where
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<StreamBody<B>>;
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for StreamService<S> {
+    type Response = Response<StreamBody<S::ResponseBody>>;
     type Error = Infallible;
-    type Future = StreamExchange<S, S::Future, B>;
+    type Future = StreamFuture<S, S::Future, S::ResponseBody>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let max_headers = self.exchanges.shared.http.max_headers;
+        // One that is refused is so with the others.
+        if tunnel::is_websocket(&request) && check(&mut request, max_headers).is_ok() {
+            let exchange = self.open_tunnel(request);
+            return StreamFuture::Tunnel { exchange };
+        }
+        let exchange = self.begin(request);
+        StreamFuture::Exchange { exchange }
+    }
+}
+
+impl<S: HttpService> StreamService<S> {
+    /// Begins a WebSocket, whose request is an exchange of its own.
+    fn open_tunnel(&self, request: Request<Incoming>) -> TunnelExchange {
+        let progress = Arc::new(StreamProgress::default());
+        self.spawner.announce(progress.clone());
+        let exchanges = &self.exchanges;
+        TunnelExchange {
+            guard: Some(ExchangeGuard::begin_tunnel(&exchanges.handle)),
+            handshake: tunnel::open(
+                request,
+                exchanges.service.clone(),
+                exchanges.connection.clone(),
+                exchanges.shared.clone(),
+                self.spawner.clone(),
+                ExchangeGuard::begin_tunnel(&exchanges.handle),
+            ),
+            progress,
+        }
+    }
+
+    fn begin(&self, request: Request<Incoming>) -> StreamExchange<S, S::Future, S::ResponseBody> {
         let exchanges = &self.exchanges;
         let http = &exchanges.shared.http;
         let progress = Arc::new(StreamProgress::default());
@@ -122,6 +149,60 @@ where
             guard: Some(guard),
             progress,
         }
+    }
+}
+
+pin_project! {
+    #[project = StreamFutureProj]
+    /// What hyper waits for: the response on a stream.
+    pub(super) enum StreamFuture<S, F, B> {
+        Exchange { #[pin] exchange: StreamExchange<S, F, B> },
+        Tunnel { exchange: TunnelExchange },
+    }
+}
+
+impl<S, B> Future for StreamFuture<S, S::Future, B>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<StreamBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            StreamFutureProj::Exchange { exchange } => exchange.poll(cx),
+            StreamFutureProj::Tunnel { exchange } => exchange.poll_response(cx).map(Ok),
+        }
+    }
+}
+
+/// The handshake of a WebSocket. A stream that is reset meanwhile drops it, and with it the connection in memory.
+pub(super) struct TunnelExchange {
+    handshake: Handshake,
+    guard: Option<ExchangeGuard>,
+    progress: Arc<StreamProgress>,
+}
+
+impl TunnelExchange {
+    fn poll_response<B>(&mut self, cx: &mut Context<'_>) -> Poll<Response<StreamBody<B>>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let response = ready!(self.handshake.as_mut().poll(cx));
+        let guard = self.guard.take().expect(POLLED_AFTER_END);
+        let response = response.map(|body| {
+            let body = (!body.is_empty()).then_some(body);
+            ResponseBody::of_server(body, guard)
+        });
+        let progress = self.progress.clone();
+        Poll::Ready(StreamBody::of_response(
+            response,
+            &Method::CONNECT,
+            progress,
+        ))
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `stream` | one stream, which is reset if the client takes nothing of its response in time |
 //! | `exchange` | a request and its response: checked, given to the service, with its deadline |
 //! | `check` | requests that RFC 9113 forbids and h2 lets pass |
+//! | `tunnel` | a WebSocket on a stream (RFC 8441), as an upgrade of HTTP/1.1 inside the process |
 //! | `body` | the response's body: in pieces, and never longer or shorter than announced |
 //!
 //! The streams of a connection run on its task. So a turn of the event loop that finds several requests, or several responses
@@ -36,5 +37,6 @@ mod io;
 mod serve;
 mod stream;
 mod streams;
+mod tunnel;
 
 pub(super) use serve::Http2Connection;

@@ -75,6 +75,7 @@ where
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
+            .enable_connect_protocol()
             .max_concurrent_streams(http.max_concurrent_streams)
             .max_header_list_size(u32::try_from(http.max_header_size).unwrap_or(u32::MAX))
             .serve_connection(frames, StreamService::new(exchanges, spawner));

@@ -9,7 +9,7 @@ const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive
                          upgrade: websocket\r\n\r\n";
 
 /// Accepts every upgrade that is offered, and runs `task` with the connection.
-fn upgrades<F: Future<Output = ()> + Send + 'static>(
+pub(super) fn upgrades<F: Future<Output = ()> + Send + 'static>(
     task: impl Fn(TokioIo<Upgraded>) -> F + Clone + Send + Sync + 'static,
 ) -> impl Service<Request<RequestBody>, Response = Response<String>, Error = Infallible, Future: Send>
 + Clone
@@ -36,7 +36,7 @@ fn upgrades<F: Future<Output = ()> + Send + 'static>(
 }
 
 /// Sends back what it gets until the end.
-async fn echo_bytes(mut io: TokioIo<Upgraded>) {
+pub(super) async fn echo_bytes(mut io: TokioIo<Upgraded>) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = io.read(&mut buffer).await {
         if io.write_all(&buffer[..length]).await.is_err() {
@@ -102,7 +102,7 @@ impl Client<DuplexStream> {
     }
 }
 
-const GOING_AWAY: &[u8] = b"\x88\x02\x03\xe9";
+pub(super) const GOING_AWAY: &[u8] = b"\x88\x02\x03\xe9";
 const PING: &[u8] = b"\x89\x00";
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ mod drain;
 mod forwarded;
 mod requests;
 mod responses;
+mod tunnel;
 
 use h2::{
     Reason, RecvStream,
