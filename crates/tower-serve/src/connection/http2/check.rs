@@ -1,8 +1,8 @@
 //! What RFC 9113 asks a server to refuse, and h2 does not.
 
 use http::{HeaderMap, HeaderValue, Method, Request, header, uri::Scheme};
-use hyper::ext::Protocol;
 
+use super::tunnel::is_websocket;
 use crate::connection::{
     check::{
         check_content_type, check_expect, check_host, check_method, check_target, replace_host,
@@ -17,9 +17,8 @@ pub(super) fn check<B>(
     request: &mut Request<B>,
     max_fields: usize,
 ) -> Result<RequestSummary, Refusal> {
-    // Extended CONNECT (RFC 8441) is a request as any other; without a protocol it asks for a tunnel.
-    let is_extended = request.extensions().get::<Protocol>().is_some();
-    if !is_extended || request.method() != Method::CONNECT {
+    // An extended CONNECT for a WebSocket is a request as any other; all others ask for a tunnel.
+    if !is_websocket(request) {
         check_method(request.method())?;
     }
     check_target(request.method(), request.uri())?;

@@ -89,19 +89,21 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for StreamServic
 impl<S: HttpService> StreamService<S> {
     /// Begins a WebSocket, whose request is an exchange of its own.
     fn open_tunnel(&self, request: Request<Incoming>) -> TunnelExchange {
-        let progress = Arc::new(StreamProgress::default());
-        self.spawner.announce(progress.clone());
         let exchanges = &self.exchanges;
+        let handshake = tunnel::open(
+            request,
+            exchanges.service.clone(),
+            exchanges.connection.clone(),
+            exchanges.shared.clone(),
+            self.spawner.clone(),
+            ExchangeGuard::begin_tunnel(&exchanges.handle),
+        );
+        let progress = Arc::new(StreamProgress::default());
+        // After the tasks of the tunnel, so that it is that of hyper's stream.
+        self.spawner.announce(progress.clone());
         TunnelExchange {
+            handshake,
             guard: Some(ExchangeGuard::begin_tunnel(&exchanges.handle)),
-            handshake: tunnel::open(
-                request,
-                exchanges.service.clone(),
-                exchanges.connection.clone(),
-                exchanges.shared.clone(),
-                self.spawner.clone(),
-                ExchangeGuard::begin_tunnel(&exchanges.handle),
-            ),
             progress,
         }
     }
