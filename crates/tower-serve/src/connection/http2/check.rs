@@ -1,6 +1,6 @@
 //! What RFC 9113 asks a server to refuse, and h2 does not.
 
-use http::{HeaderMap, HeaderValue, Method, Request, header, uri::Scheme};
+use http::{HeaderMap, HeaderValue, Request, header, uri::Scheme};
 
 use super::tunnel::is_websocket;
 use crate::connection::{

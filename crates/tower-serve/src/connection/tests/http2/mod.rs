@@ -11,7 +11,7 @@ use h2::{
     Reason, RecvStream,
     client::{self, SendRequest},
 };
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Version};
 use tokio::task::JoinHandle;
 
 use super::{access_log::Logged, timeouts::assert_seconds, *};

@@ -226,16 +226,12 @@ async fn a_body_that_is_cut_off_or_not_read_ends_its_stream_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn extended_connect_is_not_offered() {
+async fn other_protocols_of_an_extended_connect_are_refused() {
     let server = Server::new();
     let client = Streams::connect(&server, echo()).await;
     client.get("/").await.unwrap();
-    assert!(!client.requests.is_extended_connect_protocol_enabled());
-    let mut request = Request::builder().method(Method::CONNECT);
-    request = request
-        .uri("http://a/")
-        .extension(h2::ext::Protocol::from("websocket"));
-    let error = client.send(request.body(()).unwrap(), None).await;
-    assert!(error.is_err(), "{error:?}");
+    let request = Request::connect("http://a/").extension(h2::ext::Protocol::from("tunnel"));
+    let response = client.send(request.body(()).unwrap(), None).await.unwrap();
+    assert_eq!(response.status, 501);
     client.left().await;
 }
