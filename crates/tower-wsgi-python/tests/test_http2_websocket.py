@@ -77,7 +77,7 @@ def test_a_handler_of_events(serve: Callable[..., Served]) -> None:
             client.send(stream, masked(1, b"hi"))
             text = b"hi http " + port
             assert next_bytes(client, stream, 2 + len(text)) == bytes([0x81, len(text)]) + text
-        # Other requests go on beside them.
+        # Other requests are served beside them.
         assert client.fetch("/").body == port
         # The worker drains: each is closed with 1001, and the streams end when the client agrees.
         server.signal(signal.SIGTERM)
