@@ -1,4 +1,4 @@
-"""WebSockets on streams of HTTP/2 (RFC 8441): of handlers, of a socket in the environ, and of a browser."""
+"""WebSockets on streams of HTTP/2 (RFC 8441): of handlers, sockets in the environ, and browsers."""
 
 from __future__ import annotations
 

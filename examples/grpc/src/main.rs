@@ -74,6 +74,10 @@ fn router(worker: &WorkerContext) -> Result<Router, BoxError> {
 }
 
 /// The WSGI application.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature of an application"
+)]
 fn greet(
     environ: Environ,
     start_response: StartResponse,

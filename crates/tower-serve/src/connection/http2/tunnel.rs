@@ -142,7 +142,9 @@ async fn shake(
     if head.status.is_success() {
         head.status = StatusCode::BAD_REQUEST;
     }
-    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
     Ok((Response::from_parts(head, body), None))
 }
 
