@@ -121,11 +121,11 @@ fn a_connection_with_many_streams_makes_its_worker_busy() {
             .unwrap();
     }
     let ask = || Client::connect(address).get("/").unwrap().text();
-    wait_until("the worker has its requests", || {
-        (0..10).all(|_| ask() != busy)
+    // Not at once: the requests have to arrive, and a sibling without a core leaves some to the busy worker.
+    wait_until("the sibling gets nearly all connections", || {
+        let taken = (0..200).filter(|_| ask() == busy).count();
+        taken <= 200 / 2 / 3
     });
-    let taken = (0..200).filter(|_| ask() == busy).count();
-    assert!(taken <= 200 / 2 / 3, "{taken} of 200");
 }
 
 /// The type of a frame with data.

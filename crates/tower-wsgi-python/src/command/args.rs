@@ -354,7 +354,14 @@ mod tests {
 
     #[test]
     fn help_is_no_failure_and_nonsense_is() {
-        assert_eq!(flags(), ["--compress", "--reload", "--strict"]);
+        let all = [
+            "--compress",
+            "--proxy-protocol",
+            "--request-id",
+            "--reload",
+            "--strict",
+        ];
+        assert_eq!(flags(), all);
         assert_eq!(parse(argv("tower-wsgi --help")).err(), Some(0));
         assert_eq!(parse(argv("tower-wsgi")).err(), Some(2));
         assert_eq!(parse(argv("tower-wsgi site:app --env =x")).err(), Some(2));
