@@ -365,7 +365,7 @@ def test_what_fails_is_in_the_log_once(serve: Callable[..., Served], threads: in
 
 
 def test_where_the_application_is(site: Callable[..., Served], client: Client) -> None:
-    url = site(4).url
+    url = site(4, "--forwarded-allow-ips", "192.0.2.9").url
     assert client.get(f"{url}/where?a=%2F").json() == {
         "url": f"{url}/where?a=/",
         "host": url.removeprefix("http://"),
@@ -376,7 +376,7 @@ def test_where_the_application_is(site: Callable[..., Served], client: Client) -
         "outside": f"{url}/where",
         "client": "127.0.0.1",
     }
-    # A client is believed how it calls the server, and nothing else.
+    # A client that is no trusted proxy is believed how it calls the server, and nothing else.
     headers = {
         "Host": "shop.example",
         "X-Forwarded-Proto": "https",

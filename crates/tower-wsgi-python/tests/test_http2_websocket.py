@@ -38,7 +38,7 @@ application = wsgi.WsgiHandler([ws.WebSocket("/ports", Ports()), page])
 """
 
 MASK = b"\x01\x02\x03\x04"
-GOING_AWAY = b"\x88\x02\x03\xe9"
+CLOSE = b"\x88\x02\x03\xe9"
 
 
 def masked(opcode: int, data: bytes) -> bytes:
@@ -79,11 +79,9 @@ def test_a_handler_of_events(serve: Callable[..., Served]) -> None:
             assert next_bytes(client, stream, 2 + len(text)) == bytes([0x81, len(text)]) + text
         # Other requests are served beside them.
         assert client.fetch("/").body == port
-        # The worker drains: each is closed with 1001, and the streams end when the client agrees.
-        server.signal(signal.SIGTERM)
         for stream in streams:
-            assert next_bytes(client, stream, 4) == GOING_AWAY
             client.send(stream, masked(8, b"\x03\xe9"), end=True)
+            assert next_bytes(client, stream, 4) == CLOSE
         for stream in streams:
             assert client.response(stream).reset is None
 
@@ -133,6 +131,6 @@ def test_a_browser_has_it_on_the_connection_of_the_page(
         )
         browser.wait_until("window.heard.length === 1")
         assert browser.evaluate("window.heard[0]") == f"hi https {port}"
-        server.signal(signal.SIGHUP)
+        server.process.send_signal(signal.SIGHUP)
         browser.wait_until("window.heard.length === 2")
         assert browser.evaluate("window.heard[1]") == 1001
