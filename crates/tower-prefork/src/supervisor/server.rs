@@ -251,6 +251,10 @@ impl SupervisedServer {
         listeners.map(|one| one.url(encrypted)).collect()
     }
 
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unused_self, reason = "without TLS there are none")
+    )]
     fn certificates(&self) -> Vec<CertificateStatus> {
         #[cfg(feature = "tls")]
         {

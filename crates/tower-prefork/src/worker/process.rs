@@ -134,11 +134,9 @@ fn receive_start(socket: &Socket) -> Result<Option<WorkerStart>, BoxError> {
             mut fds,
         )) => {
             let certificates = if certificates { fds.pop() } else { None };
-            let mut config = Config::from_message(config)?;
+            let config = Config::from_message(config)?;
             #[cfg(feature = "tls")]
-            if let (Some(tls), Some(file)) = (&mut config.tls, certificates) {
-                tls.set_material(read_certificates(file)?);
-            }
+            let config = with_certificates(config, certificates)?;
             #[cfg(not(feature = "tls"))]
             drop(certificates);
             let listeners = fds.into_iter().enumerate().map(|(index, fd)| {
@@ -158,6 +156,15 @@ fn receive_start(socket: &Socket) -> Result<Option<WorkerStart>, BoxError> {
         Some((_, _)) => Err("the first message of the supervisor is not a start".into()),
         None => Ok(None),
     }
+}
+
+/// The settings with the certificates in this file.
+#[cfg(feature = "tls")]
+fn with_certificates(mut config: Config, file: Option<OwnedFd>) -> Result<Config, BoxError> {
+    if let (Some(tls), Some(file)) = (&mut config.tls, file) {
+        tls.set_material(read_certificates(file)?);
+    }
+    Ok(config)
 }
 
 /// Starts the thread that receives the supervisor's messages, even while the event loop is stuck.

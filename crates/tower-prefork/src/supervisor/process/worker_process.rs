@@ -176,6 +176,10 @@ impl Process {
 
 impl Process {
     /// Sends it the certificates of the current settings.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unused_self, reason = "without TLS there are none")
+    )]
     fn send_certificates(&self) {
         #[cfg(feature = "tls")]
         {
