@@ -55,8 +55,10 @@ fn lines(path: &Path) -> Vec<String> {
 fn wait_for_lines(path: &Path, count: usize) -> Vec<String> {
     let started = Instant::now();
     loop {
-        let lines = lines(path);
-        if lines.len() >= count {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        // A reader may see a part of what is being written.
+        if lines.len() >= count && text.ends_with('\n') {
             return lines;
         }
         assert!(started.elapsed() < PATIENCE, "{lines:?}");
