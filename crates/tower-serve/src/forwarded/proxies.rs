@@ -87,6 +87,10 @@ impl TrustedProxies {
         connection: &ConnectInfo,
         request: &Request<B>,
     ) -> Option<ConnectInfo> {
+        // A client on this machine is mostly no proxy, and this costs less than to look each field up.
+        if !request.headers().keys().any(is_of_proxy) {
+            return None;
+        }
         let said = if self.fields.forwarded {
             self.of_forwarded(request.headers())
         } else {
@@ -169,6 +173,14 @@ impl TrustedProxies {
         }
         client
     }
+}
+
+/// Whether it is one of the fields that proxies write.
+fn is_of_proxy(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.strip_prefix("x-")
+        .unwrap_or(name)
+        .starts_with("forwarded")
 }
 
 /// The last element that is not empty.
